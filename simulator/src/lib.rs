@@ -1,0 +1,21 @@
+//! fleetstorm: a load tester and device-fleet simulator for the Azure IoT Hub
+//! Device Provisioning Service.
+//!
+//! ```text
+//! cli -> command::run: plan -> preflight -> fleet (identities) -> bundled server or target
+//!          scheduler (a thread a core) --Release--> device task
+//!              device: identity, flow (pure), link (protocol over dialled TLS) -> Record
+//!          recorder -> aggregator -> Snapshot -> tui | progress line
+//!                                 -> Summary -> report folder, exit code
+//! ```
+
+pub mod bundled;
+pub mod cli;
+pub mod device;
+pub mod failure;
+pub mod fleet;
+pub mod link;
+pub mod progress;
+pub mod report_folder;
+pub mod stopwatch;
+pub mod tui;
