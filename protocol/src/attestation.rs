@@ -1,0 +1,68 @@
+//! The two axes of a device: how it proves its identity, and over what it speaks.
+
+use std::fmt;
+
+/// How a device proves its identity to DPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AttestationKind {
+    /// X.509 leaf below the signing certificate of an enrollment group.
+    X509Group,
+    /// X.509 leaf named by an individual enrollment.
+    X509Individual,
+    /// Trusted Platform Module: endorsement key, storage root key, nonce challenge.
+    Tpm,
+}
+
+/// What a device speaks to DPS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TransportKind {
+    /// HTTP/1.1 over TLS, port 443.
+    Https,
+    /// MQTT 3.1.1 over TLS, port 8883.
+    Mqtt,
+}
+
+impl AttestationKind {
+    /// Every kind, in the order reports list them.
+    pub const ALL: [Self; 3] = [Self::X509Group, Self::X509Individual, Self::Tpm];
+
+    /// The word scenario files and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X509Group => "x509-group",
+            Self::X509Individual => "x509-individual",
+            Self::Tpm => "tpm",
+        }
+    }
+
+    /// Whether DPS offers this attestation over `transport`: a TPM's nonce
+    /// challenge has no place in MQTT (DPS documentation, "MQTT support").
+    pub fn works_over(self, transport: TransportKind) -> bool {
+        !matches!((self, transport), (Self::Tpm, TransportKind::Mqtt))
+    }
+}
+
+impl TransportKind {
+    /// Every kind, in the order reports list them.
+    pub const ALL: [Self; 2] = [Self::Https, Self::Mqtt];
+
+    /// The word scenario files and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
+impl fmt::Display for AttestationKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,276 @@
+//! What the service was told beforehand: individual enrollments and enrollment
+//! groups, in the JSON of the service API (DPS REST API, "Individual
+//! Enrollment", "Enrollment Group").
+//!
+//! One line of an enrollment stream is one [`Enrollment`].
+
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::DecodeError;
+use crate::registration::TpmAttestation;
+use crate::twin::InitialTwin;
+
+/// An individual enrollment or a group, told apart by which id it carries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Enrollment {
+    /// One device.
+    Individual(IndividualEnrollment),
+    /// Many devices below one signing certificate.
+    Group(EnrollmentGroup),
+}
+
+impl Enrollment {
+    /// Reads one enrollment.
+    ///
+    /// # Errors
+    /// Broken JSON, no id or both ids, or what the kind of enrollment that the
+    /// id tells cannot be.
+    pub fn from_json(text: &str) -> Result<Self, DecodeError> {
+        serde_json::from_str(text)
+            .map_err(|problem| DecodeError::new("enrollment", problem.to_string()))
+    }
+
+    /// The registration id or the enrollment group id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Individual(individual) => &individual.registration_id,
+            Self::Group(group) => &group.enrollment_group_id,
+        }
+    }
+}
+
+/// By hand, because a derived untagged reader says "matched no variant" where
+/// people need to hear which member is wrong.
+impl<'de> Deserialize<'de> for Enrollment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let has = |id: &str| value.get(id).is_some_and(|id| !id.is_null());
+        match (has("registrationId"), has("enrollmentGroupId")) {
+            (true, false) => {
+                let name = format!("individual enrollment {}", value["registrationId"]);
+                let read = IndividualEnrollment::deserialize(value);
+                read.map(Self::Individual)
+                    .map_err(|problem| D::Error::custom(format!("{name}: {problem}")))
+            }
+            (false, true) => {
+                let name = format!("enrollment group {}", value["enrollmentGroupId"]);
+                let read = EnrollmentGroup::deserialize(value);
+                read.map(Self::Group)
+                    .map_err(|problem| D::Error::custom(format!("{name}: {problem}")))
+            }
+            (false, false) => Err(D::Error::custom(
+                "has neither registrationId nor enrollmentGroupId",
+            )),
+            (true, true) => Err(D::Error::custom(
+                "has both registrationId and enrollmentGroupId; keep one",
+            )),
+        }
+    }
+}
+
+/// One device that may register.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IndividualEnrollment {
+    /// The device.
+    pub registration_id: String,
+    /// Its name at the hub; the registration id when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<String>,
+    /// How it proves who it is.
+    pub attestation: AttestationMechanism,
+    /// The rest, shared with groups.
+    #[serde(flatten)]
+    pub settings: EnrollmentSettings,
+}
+
+/// Many devices that may register.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnrollmentGroup {
+    /// The group.
+    pub enrollment_group_id: String,
+    /// How its devices prove who they are.
+    pub attestation: AttestationMechanism,
+    /// The rest, shared with individual enrollments.
+    #[serde(flatten)]
+    pub settings: EnrollmentSettings,
+}
+
+/// What individual enrollments and groups have in common.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnrollmentSettings {
+    /// Whether its devices may register.
+    pub provisioning_status: ProvisioningStatus,
+    /// How a hub is chosen; the instance's default when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocation_policy: Option<String>,
+    /// Host names of the hubs to choose from; all linked ones when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub iot_hubs: Vec<String>,
+    /// What the twin starts with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_twin: Option<InitialTwin>,
+    /// What happens when the device registers again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reprovision_policy: Option<ReprovisionPolicy>,
+}
+
+/// Whether an enrollment lets devices in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ProvisioningStatus {
+    /// Devices may register.
+    #[default]
+    Enabled,
+    /// Devices are refused.
+    Disabled,
+}
+
+/// What happens on registrations after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReprovisionPolicy {
+    /// Choose the hub anew.
+    #[serde(default = "yes")]
+    pub update_hub_assignment: bool,
+    /// Carry the twin along when the hub changes.
+    #[serde(default = "yes")]
+    pub migrate_device_data: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How devices prove who they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum AttestationMechanism {
+    /// By a TPM with this endorsement key.
+    Tpm {
+        /// The public keys.
+        tpm: TpmAttestation,
+    },
+    /// By certificate.
+    X509 {
+        /// The certificates.
+        x509: X509Attestation,
+    },
+}
+
+/// Certificates of an enrollment: of the device itself (individual) or of its signer (group).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct X509Attestation {
+    /// Individual enrollments: the device's own certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<X509Certificates>,
+    /// Groups: root or intermediate below which devices stand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_certificates: Option<X509Certificates>,
+}
+
+/// Primary and secondary, so that one can be rolled over while the other serves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct X509Certificates {
+    /// In use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary: Option<X509CertificateWithInfo>,
+    /// In use as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<X509CertificateWithInfo>,
+}
+
+/// A certificate as the service API takes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct X509CertificateWithInfo {
+    /// Base64 of DER, PEM text, or base64 of PEM; see [`crate::x509::certificate_from_text`].
+    pub certificate: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_individual_enrollment_reads_and_writes_back() {
+        let text = r#"{"registrationId":"dev","deviceId":"Device 1","attestation":{"type":"tpm","tpm":{"endorsementKey":"AToA"}},"provisioningStatus":"disabled","iotHubs":["a.net","b.net"],"initialTwin":{"tags":{"floor":1},"properties":{"desired":{"rate":5}}},"reprovisionPolicy":{"updateHubAssignment":true,"migrateDeviceData":false}}"#;
+        let enrollment = Enrollment::from_json(text).expect("documented form");
+        assert_eq!(enrollment.id(), "dev");
+        assert_eq!(
+            serde_json::to_string(&enrollment).expect("serialises"),
+            text
+        );
+    }
+
+    #[test]
+    fn a_group_needs_no_more_than_its_certificate() {
+        let text = r#"{"enrollmentGroupId":"g","attestation":{"type":"x509","x509":{"signingCertificates":{"primary":{"certificate":"MII="}}}},"etag":"unknown members are ignored"}"#;
+        let Ok(Enrollment::Group(group)) = Enrollment::from_json(text) else {
+            panic!("a group")
+        };
+        assert_eq!(group.settings, EnrollmentSettings::default());
+        assert!(
+            matches!(group.attestation, AttestationMechanism::X509 { x509 } if x509.client_certificates.is_none())
+        );
+    }
+
+    #[test]
+    fn a_reprovision_policy_defaults_to_moving_with_data() {
+        let policy: ReprovisionPolicy = serde_json::from_str("{}").expect("all optional");
+        assert_eq!(
+            policy,
+            ReprovisionPolicy {
+                update_hub_assignment: true,
+                migrate_device_data: true
+            }
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named_precisely() {
+        let cases = [
+            ("{", "EOF"),
+            ("[]", "neither registrationId nor enrollmentGroupId"),
+            (
+                r#"{"registrationId":"a","enrollmentGroupId":"b"}"#,
+                "has both",
+            ),
+            (
+                r#"{"registrationId":"a"}"#,
+                "individual enrollment \"a\": missing field `attestation`",
+            ),
+            (
+                r#"{"registrationId":7,"attestation":{"type":"tpm","tpm":{"endorsementKey":""}}}"#,
+                "expected a string",
+            ),
+            (
+                r#"{"enrollmentGroupId":"g","attestation":{"type":"password"}}"#,
+                "unknown variant `password`",
+            ),
+            (
+                r#"{"enrollmentGroupId":"g","attestation":{"type":"x509"}}"#,
+                "missing field `x509`",
+            ),
+            (
+                r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{}}}"#,
+                "missing field `endorsementKey`",
+            ),
+            (
+                r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{"endorsementKey":""}},"provisioningStatus":"on"}"#,
+                "unknown variant `on`, expected `enabled` or `disabled`",
+            ),
+        ];
+        for (text, part) in cases {
+            let error = Enrollment::from_json(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the Device Provisioning Service and IoT Hub put on the wire.
+//!
+//! A sans-I/O leaf: bytes and strings in, types out, and back. Time and
+//! randomness are arguments; there is no socket, clock or thread rng here, so
+//! that the device side and the service side share one reading of the protocol
+//! and both can be tested from vectors.
+//!
+//! In reading order: [`ids`], [`attestation`], [`registration`] and
+//! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`] and [`mqtt`] (how the bodies
+//! travel to DPS), [`hub`] (the assigned hub), [`sas`], [`x509`] and [`tpm`]
+//! (how a device proves who it is), [`enrollment`] (what the service was told
+//! beforehand).
+
+pub mod attestation;
+pub mod enrollment;
+pub mod http;
+pub mod hub;
+pub mod ids;
+pub mod mqtt;
+pub mod registration;
+pub mod sas;
+pub mod service_error;
+pub mod timestamp;
+pub mod tpm;
+pub mod twin;
+pub mod x509;
+
+mod error;
+mod query;
+
+pub use error::DecodeError;
