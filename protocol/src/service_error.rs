@@ -42,10 +42,10 @@ impl ServiceError {
 
     /// The HTTP status that the code carries; 500 for a code that carries none.
     pub fn http_status(&self) -> u16 {
-        match u16::try_from(self.error_code / 1000) {
-            Ok(status @ 400..600) => status,
-            _ => 500,
-        }
+        let status = u16::try_from(self.error_code / 1000).ok();
+        status
+            .filter(|status| (400..600).contains(status))
+            .unwrap_or(500)
     }
 }
 

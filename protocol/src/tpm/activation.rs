@@ -1,8 +1,19 @@
 //! The activation blob of DPS: a credential and a duplicated HMAC key in one
-//! (layout from the SDKs' readers, see `make_activation_blob`).
+//! (layout from the readers of the Azure IoT SDKs and from Microsoft's TSS.MSR
+//! samples `DrsServer`, `DrsClient`).
 
+use super::credential::{activate_credential, make_credential};
+use super::duplication::{import, wrap};
+use super::envelope;
+use super::marshal::{Reader, tpm2b};
 use super::structures::PublicArea;
 use crate::DecodeError;
+
+pub use super::keyed_hash::IdentityKey;
+pub use super::oaep::OaepDecrypt;
+
+/// Longest `uri` in bytes: two SASL frames hold no more.
+pub const MAX_URI: usize = 110;
 
 /// Everything random in a blob, so that making one is a pure function but for OAEP's own seed.
 #[derive(Debug, Clone)]
@@ -19,43 +30,91 @@ pub struct ActivationSecrets {
     pub outer_seed: [u8; 32],
 }
 
-/// What ActivateCredential and Import need of a private key: RSA-OAEP with
-/// SHA-256, MGF1-SHA-256 and `label` (with its closing zero byte).
-pub trait OaepDecrypt {
-    /// Opens `ciphertext`.
+/// The parts of a blob, each with its size prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActivationBlob<'a> {
+    /// TPM2B_ID_OBJECT: the inner key, for ActivateCredential.
+    pub id_object: &'a [u8],
+    /// TPM2B_ENCRYPTED_SECRET: the credential's seed.
+    pub credential_seed: &'a [u8],
+    /// TPM2B_PRIVATE: the duplicate, for Import.
+    pub duplicate: &'a [u8],
+    /// TPM2B_ENCRYPTED_SECRET: the duplicate's seed.
+    pub duplicate_seed: &'a [u8],
+    /// TPM2B_PUBLIC of the identity key.
+    pub identity_public: &'a [u8],
+    /// TPM2B_DATA: once a URI, encrypted under the inner key; not authenticated
+    /// and read by no SDK.
+    pub uri: &'a [u8],
+}
+
+impl<'a> ActivationBlob<'a> {
+    /// Takes a blob apart. Bytes behind it are ignored, as the SDKs do.
     ///
     /// # Errors
-    /// Not encrypted to this key, or under another label.
-    fn oaep_decrypt(&self, label: &[u8], ciphertext: &[u8]) -> Result<Vec<u8>, DecodeError>;
-}
-
-/// An imported HMAC-SHA256 key, as a TPM holds it at the identity handle.
-#[derive(Clone)]
-pub struct IdentityKey {
-    key: [u8; 32],
-}
-
-impl IdentityKey {
-    /// TPM2_HMAC.
-    pub fn sign(&self, data: &[u8]) -> [u8; 32] {
-        let _ = (data, self.key);
-        [0; 32]
+    /// The part that is cut short.
+    pub fn parse(blob: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut rest = blob;
+        let mut part = |field: &str| {
+            let mut reader = Reader::new("activation blob", rest);
+            let size = 2 + reader.sized(field)?.len();
+            let (part, behind) = rest.split_at(size);
+            rest = behind;
+            Ok(part)
+        };
+        Ok(Self {
+            id_object: part("credentialBlob")?,
+            credential_seed: part("credential secret")?,
+            duplicate: part("duplicate")?,
+            duplicate_seed: part("duplicate seed")?,
+            identity_public: part("objectPublic")?,
+            uri: part("uri")?,
+        })
     }
 }
 
 /// Service side: wraps `secrets.identity_key` so that only the TPM with both
-/// keys can load it. `uri` is the historical sixth item; keep it under 110 bytes.
+/// keys can load it. `uri` is the historical sixth item, at most [`MAX_URI`] bytes.
 ///
 /// # Errors
-/// A modulus that is no RSA key.
+/// A modulus that is no RSA key, or a longer `uri`.
 pub fn make_activation_blob(
     endorsement_key: &PublicArea,
     storage_root_key: &PublicArea,
     secrets: &ActivationSecrets,
     uri: &[u8],
 ) -> Result<Vec<u8>, DecodeError> {
-    let _ = (endorsement_key, storage_root_key, secrets, uri);
-    Err(DecodeError::new("activation blob", ""))
+    if uri.len() > MAX_URI {
+        let length = uri.len();
+        return Err(DecodeError::new(
+            "activation blob uri",
+            format!("has {length} bytes, the limit is {MAX_URI}"),
+        ));
+    }
+    let credential = make_credential(
+        endorsement_key,
+        &storage_root_key.name(),
+        &secrets.inner_key,
+        &secrets.credential_seed,
+    )?;
+    let duplicate = wrap(
+        storage_root_key,
+        &secrets.identity_key,
+        &secrets.identity_seed,
+        &secrets.inner_key,
+        &secrets.outer_seed,
+    )?;
+    let mut encrypted_uri = uri.to_vec();
+    envelope::encrypt(&secrets.inner_key, &mut encrypted_uri);
+    let parts = [
+        credential.id_object,
+        credential.encrypted_seed,
+        duplicate.private,
+        duplicate.encrypted_seed,
+        duplicate.public,
+        tpm2b(&encrypted_uri),
+    ];
+    Ok(parts.concat())
 }
 
 /// Device side: TPM2_ActivateCredential with the endorsement key, then
@@ -69,6 +128,24 @@ pub fn activate(
     storage_root_key: &impl OaepDecrypt,
     storage_root_public: &PublicArea,
 ) -> Result<IdentityKey, DecodeError> {
-    let _ = (blob, endorsement_key, storage_root_key, storage_root_public);
-    Err(DecodeError::new("activation blob", ""))
+    let blob = ActivationBlob::parse(blob)?;
+    let name = storage_root_public.name();
+    let inner_key =
+        activate_credential(endorsement_key, &name, blob.id_object, blob.credential_seed)?;
+    let inner_key = inner_key.try_into().map_err(|key: Vec<u8>| {
+        DecodeError::new(
+            "credential",
+            format!("has {} bytes, expected an AES-128 key", key.len()),
+        )
+    })?;
+    import(
+        storage_root_key,
+        &inner_key,
+        blob.duplicate,
+        blob.duplicate_seed,
+        blob.identity_public,
+    )
 }
+
+#[cfg(test)]
+mod tests;
