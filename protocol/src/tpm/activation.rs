@@ -30,6 +30,26 @@ pub struct ActivationSecrets {
     pub outer_seed: [u8; 32],
 }
 
+impl ActivationSecrets {
+    /// Takes every secret from `fill`, which must be a cryptographic source of
+    /// randomness.
+    pub fn generate(mut fill: impl FnMut(&mut [u8])) -> Self {
+        let mut secrets = Self {
+            identity_key: [0; 32],
+            identity_seed: [0; 32],
+            inner_key: [0; 16],
+            credential_seed: [0; 32],
+            outer_seed: [0; 32],
+        };
+        fill(&mut secrets.identity_key);
+        fill(&mut secrets.identity_seed);
+        fill(&mut secrets.inner_key);
+        fill(&mut secrets.credential_seed);
+        fill(&mut secrets.outer_seed);
+        secrets
+    }
+}
+
 /// The parts of a blob, each with its size prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivationBlob<'a> {

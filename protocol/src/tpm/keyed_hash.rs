@@ -1,6 +1,8 @@
 //! The identity key: the HMAC-SHA256 object that a device is given
 //! (TPM_ALG_KEYEDHASH, TCG part 2 §11.1.22, §12.2).
 
+use std::fmt;
+
 use aws_lc_rs::{digest, hmac};
 
 use super::marshal::{Reader, tpm2b};
@@ -28,6 +30,13 @@ const POLICY: [u8; 32] = [
 #[derive(Clone)]
 pub struct IdentityKey {
     key: [u8; 32],
+}
+
+/// Says nothing of the key.
+impl fmt::Debug for IdentityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityKey").finish_non_exhaustive()
+    }
 }
 
 impl IdentityKey {
