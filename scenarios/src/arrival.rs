@@ -1,0 +1,222 @@
+//! When devices come: a pure function from a device's rank to its intended start.
+//!
+//! The rate is a broken line over time; the area below it counts the devices that have
+//! come. A device starts when that area passes its rank:
+//!
+//! ```text
+//! rate ▲            stage 2
+//!      │         ┌────────────      stage 1 ramps from r0 to r1 over T; within it
+//!   r1 │       ／│                    area(t) = r0·t + (r1 − r0)/(2T)·t²  =  rank
+//!      │     ／  │                  solved for t, free of cancellation:
+//!   r0 │   ／    │                    t = 2·rank / (r0 + √(r0² + 2·rank·(r1 − r0)/T))
+//!      └───┴─────┴────────────▶ t
+//! ```
+
+use std::time::Duration;
+
+/// The arrival process of a cohort (k6's words).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arrival {
+    /// Evenly spaced, so many a second.
+    ConstantRate {
+        /// Devices a second, above zero.
+        rate: f64,
+    },
+    /// Through stages; after the last one its rate goes on until every device has come.
+    RampingRate {
+        /// Rate at the start, devices a second.
+        start_rate: f64,
+        /// The stages, at least one; the last one's rate is above zero.
+        stages: Vec<Stage>,
+    },
+    /// Every device at the start.
+    AllAtOnce,
+}
+
+/// A stretch over which the rate changes evenly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Rate at its end, devices a second.
+    pub to_rate: f64,
+    /// How long it takes; zero is a step.
+    pub over: Duration,
+}
+
+impl Arrival {
+    /// Intended start of the device of `rank` (0 is the first), since the run's start.
+    /// Never falls as `rank` grows; [`Duration::MAX`] when it is beyond all time.
+    pub fn release_at(&self, rank: u64) -> Duration {
+        let rank = rank as f64;
+        let seconds = match self {
+            Self::ConstantRate { rate } => rank / rate,
+            Self::RampingRate { start_rate, stages } => ramp_until(rank, *start_rate, stages),
+            Self::AllAtOnce => 0.0,
+        };
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// How many devices are due by `elapsed`, were there any number of them: the inverse of
+    /// [`Arrival::release_at`], exactly, for it is found by asking that.
+    pub fn due(&self, elapsed: Duration) -> u64 {
+        let (mut due, mut not_due) = (0, u64::MAX);
+        while due < not_due {
+            let rank = due + (not_due - due) / 2;
+            if self.release_at(rank) <= elapsed {
+                due = rank + 1;
+            } else {
+                not_due = rank;
+            }
+        }
+        due
+    }
+
+    /// The same curve with every rate times `share`, above zero: what remains for a cohort
+    /// that shares an arrival with others.
+    #[must_use]
+    pub fn scaled(&self, share: f64) -> Self {
+        match self {
+            Self::ConstantRate { rate } => Self::ConstantRate { rate: rate * share },
+            Self::RampingRate { start_rate, stages } => Self::RampingRate {
+                start_rate: start_rate * share,
+                stages: stages
+                    .iter()
+                    .map(|stage| Stage {
+                        to_rate: stage.to_rate * share,
+                        over: stage.over,
+                    })
+                    .collect(),
+            },
+            Self::AllAtOnce => Self::AllAtOnce,
+        }
+    }
+}
+
+/// Seconds until the area below the stages passes `rank`.
+fn ramp_until(rank: f64, start_rate: f64, stages: &[Stage]) -> f64 {
+    let (mut rate, mut missing, mut elapsed) = (start_rate, rank, 0.0);
+    for stage in stages {
+        let over = stage.over.as_secs_f64();
+        let area = (rate + stage.to_rate) / 2.0 * over;
+        if missing < area {
+            return elapsed + stage_until(missing, rate, stage.to_rate, over);
+        }
+        missing -= area;
+        elapsed += over;
+        rate = stage.to_rate;
+    }
+    elapsed + missing / rate
+}
+
+/// Seconds into one stage until the area below it is `area`, which it reaches.
+fn stage_until(area: f64, from: f64, to: f64, over: f64) -> f64 {
+    if area == 0.0 {
+        return 0.0;
+    }
+    // Rounding may leave the root's argument a hair below zero at the end of a ramp to zero.
+    let squared = (from * from + 2.0 * area * (to - from) / over).max(0.0);
+    (2.0 * area / (from + squared.sqrt())).min(over)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ramp(start_rate: f64, stages: &[(f64, u64)]) -> Arrival {
+        Arrival::RampingRate {
+            start_rate,
+            stages: stages
+                .iter()
+                .map(|&(to_rate, millis)| Stage {
+                    to_rate,
+                    over: Duration::from_millis(millis),
+                })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_timetable_is_the_area_below_the_rate() {
+        let millis = Duration::from_millis;
+        let constant = Arrival::ConstantRate { rate: 200.0 };
+        // 0 to 10/s over 10 s brings 50 devices; the 8th area unit is at √(2·8·1) = 4 s.
+        let from_zero = ramp(0.0, &[(10.0, 10_000)]);
+        // 10/s held for 2 s (20 devices), a step to 100/s, which goes on.
+        let step = ramp(10.0, &[(10.0, 2_000), (100.0, 0)]);
+        // Down from 20/s to 0 over 2 s (20 devices), silence for 3 s, then 5/s.
+        let pause = ramp(20.0, &[(0.0, 2_000), (0.0, 3_000), (5.0, 0)]);
+        let rows = [
+            (&constant, 0, millis(0)),
+            (&constant, 1, millis(5)),
+            (&constant, 1_000_000, millis(5_000_000)),
+            (&from_zero, 0, millis(0)),
+            (&from_zero, 8, millis(4_000)),
+            (&from_zero, 50, millis(10_000)),
+            (&from_zero, 51, millis(10_100)),
+            (&step, 19, millis(1_900)),
+            (&step, 20, millis(2_000)),
+            (&step, 21, millis(2_010)),
+            (&pause, 15, millis(1_000)),
+            (&pause, 20, millis(5_000)),
+            (&pause, 21, millis(5_200)),
+            (&Arrival::AllAtOnce, u64::MAX, millis(0)),
+        ];
+        for (arrival, rank, expected) in rows {
+            assert_eq!(arrival.release_at(rank), expected, "{arrival:?} {rank}");
+        }
+    }
+
+    #[test]
+    fn a_silent_start_holds_back_the_first_device() {
+        let arrival = ramp(0.0, &[(0.0, 3_000), (1.0, 0)]);
+        assert_eq!(arrival.due(Duration::from_millis(2_999)), 0);
+        assert_eq!(arrival.due(Duration::from_secs(3)), 1);
+    }
+
+    #[test]
+    fn all_at_once_is_due_at_once() {
+        assert_eq!(Arrival::AllAtOnce.due(Duration::ZERO), u64::MAX);
+    }
+
+    #[test]
+    fn a_rate_too_slow_for_any_clock_saturates() {
+        let arrival = Arrival::ConstantRate { rate: 1e-300 };
+        assert_eq!(arrival.release_at(1), Duration::MAX);
+    }
+
+    fn any_arrival() -> impl Strategy<Value = Arrival> {
+        let stages = prop::collection::vec((0.0..2_000.0, 0_u64..600_000), 1..6);
+        prop_oneof![
+            (0.01..100_000.0).prop_map(|rate| Arrival::ConstantRate { rate }),
+            (0.0..1_000.0, stages, 0.01..5_000.0).prop_map(|(start, mut stages, last)| {
+                stages.push((last, 1_000));
+                ramp(start, &stages)
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn due_and_release_at_agree(arrival in any_arrival(), rank in 0_u64..10_000_000) {
+            let at = arrival.release_at(rank);
+            let due = arrival.due(at);
+            prop_assert!(due > rank);
+            prop_assert!(arrival.release_at(due - 1) <= at);
+            prop_assert!(arrival.release_at(due) > at);
+        }
+
+        #[test]
+        fn later_ranks_never_come_earlier(arrival in any_arrival(), rank in 0_u64..10_000_000, more in 0_u64..1_000) {
+            prop_assert!(arrival.release_at(rank) <= arrival.release_at(rank + more));
+        }
+
+        #[test]
+        fn shares_of_an_arrival_add_up_to_it(arrival in any_arrival(), seconds in 1_u64..1_000, share in 0.05..0.95) {
+            let elapsed = Duration::from_secs(seconds);
+            let parts = arrival.scaled(share).due(elapsed) + arrival.scaled(1.0 - share).due(elapsed);
+            // Each part counts the device at its own start, hence one more; rounding moves one.
+            prop_assert!(parts.abs_diff(arrival.due(elapsed)) <= 2, "{parts}");
+        }
+    }
+}

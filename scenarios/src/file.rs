@@ -1,0 +1,323 @@
+//! A scenario's TOML as tables and values that know their line and key, and collect mistakes.
+//!
+//! A derived deserializer stops at the first mistake. Here a reader takes the keys it knows out
+//! of a [`Table`]; what is missing, of the wrong type or left over is noted in the [`Sheet`], and
+//! reading goes on. The rule that holds it together: **a reader returns `None` only after it has
+//! noted a mistake.**
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use crate::error::{Mistake, ScenarioError};
+
+/// The text, and the mistakes found in it so far.
+#[derive(Debug)]
+struct Sheet<'t> {
+    text: &'t str,
+    mistakes: RefCell<Vec<Mistake>>,
+}
+
+/// Reads `text` with `read`, which gets the root table.
+///
+/// # Errors
+/// What the TOML parser found; else every mistake that `read` noted, in order of lines.
+pub(crate) fn read<T>(
+    text: &str,
+    origin: &str,
+    read: impl FnOnce(Table<'_>) -> Option<T>,
+) -> Result<T, ScenarioError> {
+    let sheet = Sheet {
+        text,
+        mistakes: RefCell::default(),
+    };
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let result = if errors.is_empty() {
+        read(Table::new(&sheet, String::new(), None, tree.get_ref()))
+    } else {
+        errors.iter().for_each(|error| sheet.note_syntax(error));
+        None
+    };
+    let mut mistakes = sheet.mistakes.into_inner();
+    match result {
+        Some(value) if mistakes.is_empty() => Ok(value),
+        _ => {
+            mistakes.sort_by_key(|mistake| mistake.line);
+            Err(ScenarioError {
+                origin: origin.into(),
+                mistakes,
+            })
+        }
+    }
+}
+
+impl Sheet<'_> {
+    fn note(&self, line: Option<usize>, key: &str, problem: String, hint: Option<String>) {
+        self.mistakes.borrow_mut().push(Mistake {
+            line,
+            key: key.into(),
+            problem,
+            hint,
+        });
+    }
+
+    fn note_syntax(&self, error: &toml::de::Error) {
+        let offset = error.span().map(|span| span.start);
+        let before = offset.and_then(|offset| self.text.get(..offset));
+        let column = before.map_or(1, |before| {
+            before.chars().rev().take_while(|&c| c != '\n').count() + 1
+        });
+        let problem = format!("column {column}: not TOML: {}", error.message().trim());
+        let line = offset.map(|offset| self.line(offset));
+        self.note(line, "", problem, None);
+    }
+
+    /// The line of a byte, from 1.
+    fn line(&self, offset: usize) -> usize {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        before.matches('\n').count() + 1
+    }
+}
+
+/// A table whose known keys have yet to be taken.
+#[derive(Debug)]
+pub(crate) struct Table<'f> {
+    sheet: &'f Sheet<'f>,
+    path: String,
+    line: Option<usize>,
+    /// In order of lines.
+    entries: Vec<Entry<'f>>,
+    known: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Entry<'f> {
+    key: &'f str,
+    key_line: usize,
+    value: Value<'f>,
+}
+
+impl<'f> Table<'f> {
+    fn new(
+        sheet: &'f Sheet<'f>,
+        path: String,
+        line: Option<usize>,
+        table: &'f DeTable<'f>,
+    ) -> Self {
+        let mut in_order: Vec<_> = table.iter().collect();
+        in_order.sort_by_key(|(key, _)| key.span().start);
+        let entries = in_order.into_iter().map(|(key, value)| Entry {
+            key: key.get_ref(),
+            key_line: sheet.line(key.span().start),
+            value: Value {
+                sheet,
+                path: join(&path, key.get_ref()),
+                line: sheet.line(value.span().start),
+                node: value.get_ref(),
+            },
+        });
+        Self {
+            entries: entries.collect(),
+            sheet,
+            path,
+            line,
+            known: Vec::new(),
+        }
+    }
+
+    /// Takes the value of `key` out, if there is one.
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value<'f>> {
+        self.known.push(key);
+        let index = self.entries.iter().position(|entry| entry.key == key)?;
+        Some(self.entries.remove(index).value)
+    }
+
+    /// Takes the value of `key` out, which must be there.
+    pub(crate) fn require(&mut self, key: &'static str) -> Option<Value<'f>> {
+        let value = self.take(key);
+        if value.is_none() {
+            self.missing(key, None);
+        }
+        value
+    }
+
+    /// Notes that `key` is not there.
+    pub(crate) fn missing(&self, key: &str, hint: Option<&str>) {
+        let problem = "is missing".into();
+        let path = join(&self.path, key);
+        self.sheet
+            .note(self.line, &path, problem, hint.map(Into::into));
+    }
+
+    /// Notes the keys that nobody took.
+    pub(crate) fn finish(self) {
+        for entry in &self.entries {
+            let hint = did_you_mean(entry.key, &self.known);
+            let problem = "unknown key".into();
+            self.sheet
+                .note(Some(entry.key_line), &entry.value.path, problem, Some(hint));
+        }
+    }
+
+    /// Every entry not yet taken, in order of lines: for tables whose keys are the user's.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = (&'f str, Value<'f>)> {
+        let entries = self.entries.into_iter();
+        entries.map(|entry| (entry.key, entry.value))
+    }
+
+    /// Whether no entry is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A value, its key and its line.
+#[derive(Debug, Clone)]
+pub(crate) struct Value<'f> {
+    sheet: &'f Sheet<'f>,
+    path: String,
+    line: usize,
+    node: &'f DeValue<'f>,
+}
+
+impl<'f> Value<'f> {
+    /// Notes that the value is wrong. Always `None`, to be returned.
+    pub(crate) fn wrong<T>(
+        &self,
+        problem: impl Into<String>,
+        hint: impl Into<Option<String>>,
+    ) -> Option<T> {
+        self.sheet
+            .note(Some(self.line), &self.path, problem.into(), hint.into());
+        None
+    }
+
+    pub(crate) fn is_table(&self) -> bool {
+        self.node.is_table()
+    }
+
+    /// The value as parsed.
+    pub(crate) fn node(&self) -> &'f DeValue<'f> {
+        self.node
+    }
+
+    pub(crate) fn text(&self) -> Option<&'f str> {
+        match self.node {
+            DeValue::String(text) => Some(text),
+            _ => self.expected("a string"),
+        }
+    }
+
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match self.node {
+            DeValue::Boolean(boolean) => Some(*boolean),
+            _ => self.expected("true or false"),
+        }
+    }
+
+    /// A whole number within `range`.
+    pub(crate) fn integer(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let DeValue::Integer(integer) = self.node else {
+            return self.expected("a whole number");
+        };
+        match whole(integer) {
+            Some(number) if range.contains(&number) => Some(number),
+            _ => {
+                let (least, most) = range.into_inner();
+                self.wrong(
+                    format!("must be from {least} to {most}, not {integer}"),
+                    None,
+                )
+            }
+        }
+    }
+
+    pub(crate) fn table(&self) -> Option<Table<'f>> {
+        match self.node {
+            DeValue::Table(table) => Some(Table::new(
+                self.sheet,
+                self.path.clone(),
+                Some(self.line),
+                table,
+            )),
+            _ => self.expected("a table"),
+        }
+    }
+
+    pub(crate) fn array(&self) -> Option<Vec<Value<'f>>> {
+        let DeValue::Array(array) = self.node else {
+            return self.expected("an array");
+        };
+        let elements = array.iter().enumerate().map(|(index, element)| Value {
+            sheet: self.sheet,
+            path: format!("{}[{index}]", self.path),
+            line: self.sheet.line(element.span().start),
+            node: element.get_ref(),
+        });
+        Some(elements.collect())
+    }
+
+    /// One of `words`; `what` names the kind of word.
+    pub(crate) fn word<T: Copy>(
+        &self,
+        what: &str,
+        words: impl IntoIterator<Item = (&'static str, T)>,
+    ) -> Option<T> {
+        let text = self.text()?;
+        let words: Vec<_> = words.into_iter().collect();
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, meaning)) => Some(*meaning),
+            None => {
+                let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                self.wrong(
+                    format!("unknown {what} \"{text}\""),
+                    did_you_mean(text, &known),
+                )
+            }
+        }
+    }
+
+    /// Notes that something else was expected here.
+    pub(crate) fn expected<T>(&self, what: &str) -> Option<T> {
+        self.wrong(format!("must be {what}, not {}", kind(self.node)), None)
+    }
+}
+
+/// The known word that looks like `word`, else all of them.
+pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
+    let closest = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance);
+    match closest {
+        // A third of the letters wrong is still a slip; more is another word.
+        Some((distance, candidate)) if distance <= (candidate.len() / 3).max(1) => {
+            format!("did you mean \"{candidate}\"?")
+        }
+        _ => format!("known here: {}", known.join(", ")),
+    }
+}
+
+fn whole(integer: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn join(path: &str, key: &str) -> String {
+    match path {
+        "" => key.into(),
+        _ => format!("{path}.{key}"),
+    }
+}
+
+fn kind(node: &DeValue<'_>) -> &'static str {
+    match node {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,25 @@
+//! Scenario files, and the plan that they expand to.
+//!
+//! ```text
+//! scenario.toml -> file, reading (tables taken apart key by key, unknown keys refused)
+//!               -> Scenario      (only valid ones exist; all mistakes at once, with line and key)
+//!               -> Plan          (with seed and overrides: who starts when)
+//! ```
+//!
+//! Pure: no socket, no clock, no terminal.
+
+pub mod arrival;
+pub mod error;
+pub mod plan;
+pub mod scenario;
+
+mod file;
+mod reading;
+
+pub use arrival::{Arrival, Stage};
+pub use error::{Mistake, ScenarioError};
+pub use plan::{Overrides, Plan, Release, Schedule};
+pub use scenario::{
+    Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target, load,
+    parse,
+};

@@ -1,0 +1,172 @@
+//! Who starts when: a scenario with its overrides, expanded on demand.
+//!
+//! Nothing is stored per device. The device of index `i` in a cohort is the `i`-th to come, so
+//! its start follows from the arrival, and its transport from the seed, the cohort's name and
+//! `i`. A share of the plan can therefore be computed anywhere, without the other shares.
+
+mod merge;
+mod proportion;
+mod transport;
+
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::TransportKind;
+
+use crate::arrival::Arrival;
+use crate::scenario::Scenario;
+
+pub use merge::Schedule;
+
+/// Latest intended start. Beyond it a clock's arithmetic may overflow, and a rate is surely
+/// mistyped.
+pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// What the command line changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Devices in all: cohorts are scaled in proportion.
+    pub devices: Option<u64>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// Releases stop then: devices due at that moment or later are not part of the plan.
+    pub duration: Option<Duration>,
+    /// Every arrival becomes this constant rate, shared by the cohorts in proportion.
+    pub rate: Option<f64>,
+}
+
+/// What will happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    scenario: Scenario,
+}
+
+/// One device's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Release {
+    /// Index of the cohort.
+    pub cohort: u16,
+    /// Index within the cohort.
+    pub device: u32,
+    /// What it speaks to DPS.
+    pub transport: TransportKind,
+    /// Since the run's start.
+    pub intended_start: Duration,
+}
+
+impl Plan {
+    /// Applies `overrides`: devices first, then the rate that they share, then the duration.
+    ///
+    /// # Errors
+    /// An override that is out of range or leaves no device, or a last start beyond
+    /// [`LONGEST_SCHEDULE`], for people.
+    pub fn new(mut scenario: Scenario, overrides: &Overrides) -> Result<Self, String> {
+        if let Some(seed) = overrides.seed {
+            scenario.seed = seed;
+        }
+        if let Some(devices) = overrides.devices {
+            scale_devices(&mut scenario, devices)?;
+        }
+        if let Some(rate) = overrides.rate {
+            share_rate(&mut scenario, rate)?;
+        }
+        if let Some(duration) = overrides.duration {
+            cut(&mut scenario, duration)?;
+        }
+        let plan = Self { scenario };
+        if plan.last_release() > LONGEST_SCHEDULE {
+            return Err(
+                "the last device would come after more than a year; raise the rate or lower the devices".into(),
+            );
+        }
+        Ok(plan)
+    }
+
+    /// The scenario, overrides applied. A cohort that a duration cuts off whole stays, with
+    /// no device, so that indices hold.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Devices in all.
+    pub fn devices(&self) -> u64 {
+        self.scenario
+            .cohorts
+            .iter()
+            .map(|cohort| cohort.devices)
+            .sum()
+    }
+
+    /// Intended start of the last device.
+    pub fn last_release(&self) -> Duration {
+        let cohorts = self.scenario.cohorts.iter();
+        cohorts
+            .filter_map(|cohort| Some(cohort.arrival.release_at(cohort.devices.checked_sub(1)?)))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Devices due by `elapsed`.
+    pub fn due(&self, elapsed: Duration) -> u64 {
+        let cohorts = self.scenario.cohorts.iter();
+        cohorts
+            .map(|cohort| cohort.arrival.due(elapsed).min(cohort.devices))
+            .sum()
+    }
+
+    /// The releases of share `shard` (from 0) of `shards`, in order of intended start. The
+    /// shares of all shards together are the plan; each cohort is dealt out round, so that
+    /// every shard has its part of every moment. None when `shard` is not below `shards`.
+    pub fn schedule(&self, shard: usize, shards: usize) -> Schedule<'_> {
+        Schedule::new(&self.scenario, shard, shards)
+    }
+}
+
+fn scale_devices(scenario: &mut Scenario, total: u64) -> Result<(), String> {
+    if total == 0 {
+        return Err("no device would be left; ask for at least 1".into());
+    }
+    let old: Vec<u64> = scenario
+        .cohorts
+        .iter()
+        .map(|cohort| cohort.devices)
+        .collect();
+    let new = proportion::scale(&old, total);
+    for (cohort, devices) in scenario.cohorts.iter_mut().zip(new) {
+        if devices > u64::from(u32::MAX) {
+            let name = &cohort.name;
+            return Err(format!(
+                "cohort \"{name}\" would have {devices} devices, the limit is {}",
+                u32::MAX
+            ));
+        }
+        cohort.devices = devices;
+    }
+    Ok(())
+}
+
+fn share_rate(scenario: &mut Scenario, rate: f64) -> Result<(), String> {
+    if !(rate.is_finite() && rate > 0.0) {
+        return Err(format!("the rate must be above zero, not {rate}"));
+    }
+    let total: u64 = scenario.cohorts.iter().map(|cohort| cohort.devices).sum();
+    for cohort in &mut scenario.cohorts {
+        // A cohort scaled down to no device has no share, and any rate serves it.
+        let share = cohort.devices.max(1) as f64 / total as f64;
+        cohort.arrival = Arrival::ConstantRate { rate }.scaled(share);
+    }
+    Ok(())
+}
+
+fn cut(scenario: &mut Scenario, duration: Duration) -> Result<(), String> {
+    let last_moment = duration.checked_sub(Duration::from_nanos(1));
+    for cohort in &mut scenario.cohorts {
+        let due = last_moment.map_or(0, |moment| cohort.arrival.due(moment));
+        cohort.devices = cohort.devices.min(due);
+    }
+    if scenario.cohorts.iter().all(|cohort| cohort.devices == 0) {
+        return Err(format!(
+            "no device comes within {duration:?}; lengthen the duration"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! From the file's tables to a [`Scenario`]: one room a section.
+
+mod arrival;
+mod cohort;
+mod quantity;
+mod server;
+mod target;
+mod threshold;
+
+use std::time::Duration;
+
+use crate::file::{Table, Value};
+use crate::scenario::Scenario;
+use cohort::Surroundings;
+
+const DEFAULT_SEED: u64 = 1;
+const DEFAULT_DEVICE_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_MAX_IN_FLIGHT: u64 = 10_000;
+
+/// Reads the root table. Every section is read before the first `?` gives up.
+pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
+    let name = root
+        .require("name")
+        .and_then(|value| quantity::name(&value));
+    let seed = or(root.take("seed"), DEFAULT_SEED, |value| {
+        value.integer(0..=u64::MAX)
+    });
+    let device_timeout = or(
+        root.take("device-timeout"),
+        DEFAULT_DEVICE_TIMEOUT,
+        |value| quantity::duration_above_zero(&value),
+    );
+    let max_in_flight = or(root.take("max-in-flight"), DEFAULT_MAX_IN_FLIGHT, |value| {
+        value.integer(1..=u64::from(u32::MAX))
+    });
+    let target = or(root.take("target"), None, |value| target::read(&value));
+    let server = match root.take("server") {
+        Some(value) => server::read(&value),
+        None => Some(server::default()),
+    };
+    let shared_arrival = root.take("arrival");
+    let arrival = shared_arrival.as_ref().and_then(arrival::read);
+    let surroundings = Surroundings {
+        // An endpoint that fleetstorm did not start has hubs of its own.
+        hubs: match (&target, &server) {
+            (Some(None), Some(server)) => Some(&server.hubs),
+            _ => None,
+        },
+        shared_arrival: shared_arrival.is_some().then_some(arrival.as_ref()),
+    };
+    let cohorts = root
+        .require("cohort")
+        .and_then(|value| cohort::read_all(&value, &surroundings));
+    let thresholds = or(root.take("thresholds"), Vec::new(), |value| {
+        threshold::read_all(&value)
+    });
+    root.finish();
+    Some(Scenario {
+        name: name?,
+        seed: seed?,
+        target: target?,
+        cohorts: cohorts?,
+        device_timeout: device_timeout?,
+        max_in_flight: u32::try_from(max_in_flight?).ok()?,
+        thresholds: thresholds?,
+        server: server?,
+    })
+}
+
+/// What `read` makes of the value, `default` without one.
+fn or<'f, T>(
+    value: Option<Value<'f>>,
+    default: T,
+    read: impl FnOnce(Value<'f>) -> Option<T>,
+) -> Option<T> {
+    match value {
+        Some(value) => read(value),
+        None => Some(default),
+    }
+}
+
+/// All elements, or `None` if one of them is wrong; each is read either way.
+fn each<'f, T>(values: &[Value<'f>], read: impl FnMut(&Value<'f>) -> Option<T>) -> Option<Vec<T>> {
+    let elements: Vec<Option<T>> = values.iter().map(read).collect();
+    elements.into_iter().collect()
+}

@@ -1,0 +1,102 @@
+//! `arrival = { kind = "…", … }`: k6's words for how load comes.
+
+use std::time::Duration;
+
+use super::{each, or, quantity};
+use crate::arrival::{Arrival, Stage};
+use crate::file::{Table, Value};
+
+#[derive(Clone, Copy)]
+enum Kind {
+    AllAtOnce,
+    ConstantRate,
+    RampingRate,
+}
+
+const KINDS: [(&str, Kind); 3] = [
+    ("constant-rate", Kind::ConstantRate),
+    ("ramping-rate", Kind::RampingRate),
+    ("all-at-once", Kind::AllAtOnce),
+];
+
+/// A stage as written: where it leads (nowhere else, for a hold), and how long it takes.
+struct WrittenStage {
+    to_rate: Option<f64>,
+    over: Duration,
+}
+
+pub(super) fn read(value: &Value<'_>) -> Option<Arrival> {
+    let mut table = value.table()?;
+    // Without a kind nobody can say which keys belong here.
+    let kind = table.require("kind")?.word("arrival", KINDS)?;
+    let arrival = match kind {
+        Kind::AllAtOnce => Some(Arrival::AllAtOnce),
+        Kind::ConstantRate => constant_rate(&mut table),
+        Kind::RampingRate => ramping_rate(&mut table),
+    };
+    table.finish();
+    arrival
+}
+
+fn constant_rate(table: &mut Table<'_>) -> Option<Arrival> {
+    let value = table.require("rate")?;
+    let rate = quantity::rate(&value)?;
+    if rate == 0.0 {
+        return value.wrong("must be above zero, or nobody ever comes", None);
+    }
+    Some(Arrival::ConstantRate { rate })
+}
+
+fn ramping_rate(table: &mut Table<'_>) -> Option<Arrival> {
+    let start_rate = or(table.take("start"), 0.0, |value| quantity::rate(&value));
+    let value = table.require("stages")?;
+    let written = value.array()?;
+    let Some(last) = written.last() else {
+        return value.wrong("needs at least one stage", EXAMPLE.to_string());
+    };
+    let stages = each(&written, stage)?;
+    let start_rate = start_rate?;
+    let mut rate = start_rate;
+    let stages: Vec<Stage> = stages
+        .into_iter()
+        .map(|stage| {
+            rate = stage.to_rate.unwrap_or(rate);
+            Stage {
+                to_rate: rate,
+                over: stage.over,
+            }
+        })
+        .collect();
+    if rate == 0.0 {
+        return last.wrong(
+            "the last stage ends at a rate of zero, so the remaining devices would never come",
+            "its rate goes on until every device has come; let it end above zero".to_string(),
+        );
+    }
+    Some(Arrival::RampingRate { start_rate, stages })
+}
+
+const EXAMPLE: &str = "like { to = \"500/s\", over = \"2m\" } or { hold = \"5m\" }";
+
+fn stage(value: &Value<'_>) -> Option<WrittenStage> {
+    let mut table = value.table()?;
+    let stage = match (table.take("to"), table.take("over"), table.take("hold")) {
+        (Some(to), Some(over), None) => {
+            let (to_rate, over) = (quantity::rate(&to), quantity::duration(&over));
+            Some(WrittenStage {
+                to_rate: Some(to_rate?),
+                over: over?,
+            })
+        }
+        (None, None, Some(hold)) => quantity::duration(&hold).map(|over| WrittenStage {
+            to_rate: None,
+            over,
+        }),
+        _ => value.wrong(
+            "a stage has either `to` and `over`, or `hold`",
+            EXAMPLE.to_string(),
+        ),
+    };
+    table.finish();
+    stage
+}

@@ -1,0 +1,161 @@
+//! `[[cohort]]`: devices alike.
+
+mod desired;
+mod transport;
+
+use std::collections::HashSet;
+
+use fleetstorm_protocol::attestation::AttestationKind;
+
+use super::{arrival, each, or, quantity};
+use crate::arrival::Arrival;
+use crate::file::{Table, Value, did_you_mean};
+use crate::scenario::{Cohort, Flaw, Hub};
+
+/// Most cohorts: releases carry their index in 16 bits.
+const MAX_COHORTS: usize = u16::MAX as usize;
+
+/// What a cohort refers to.
+pub(super) struct Surroundings<'a> {
+    /// The hubs there are, if known.
+    pub(super) hubs: Option<&'a [Hub]>,
+    /// The top-level arrival, if there is one; nothing inside it if it is wrong.
+    pub(super) shared_arrival: Option<Option<&'a Arrival>>,
+}
+
+/// A cohort whose share of the shared arrival is still to be worked out.
+struct Draft {
+    cohort: Cohort,
+    shares_arrival: bool,
+}
+
+pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Cohort>> {
+    let tables = value.array()?;
+    if !(1..=MAX_COHORTS).contains(&tables.len()) {
+        return value.wrong(format!("needs from 1 to {MAX_COHORTS} cohorts"), None);
+    }
+    let mut names = HashSet::new();
+    let drafts = each(&tables, |table| read(table, around, &mut names))?;
+    let sharing = drafts.iter().filter(|draft| draft.shares_arrival);
+    let all: u64 = sharing.map(|draft| draft.cohort.devices).sum();
+    let cohorts = drafts.into_iter().map(|draft| {
+        let mut cohort = draft.cohort;
+        if draft.shares_arrival {
+            let share = cohort.devices as f64 / all as f64;
+            cohort.arrival = cohort.arrival.scaled(share);
+        }
+        cohort
+    });
+    Some(cohorts.collect())
+}
+
+fn read(
+    value: &Value<'_>,
+    around: &Surroundings<'_>,
+    names: &mut HashSet<String>,
+) -> Option<Draft> {
+    let mut table = value.table()?;
+    let name = table
+        .require("name")
+        .and_then(|value| unique_name(&value, names));
+    let devices = table
+        .require("devices")
+        .and_then(|value| value.integer(1..=u64::from(u32::MAX)));
+    let attestation = table.require("attestation").and_then(|value| {
+        value.word(
+            "attestation",
+            AttestationKind::ALL.map(|kind| (kind.name(), kind)),
+        )
+    });
+    let transports = table
+        .require("transport")
+        .and_then(|value| transport::read(&value, attestation));
+    let own_arrival = table.take("arrival");
+    let shares_arrival = own_arrival.is_none();
+    let arrival = match own_arrival {
+        Some(value) => arrival::read(&value),
+        None => shared_arrival(&table, around),
+    };
+    let hubs = or(table.take("hubs"), Vec::new(), |value| {
+        hubs(&value, around.hubs)
+    });
+    let desired = or(table.take("desired"), Default::default(), |value| {
+        desired::read(&value)
+    });
+    let enabled = or(table.take("enabled"), true, |value| value.boolean());
+    let flaw = or(table.take("flaw"), None, |value| {
+        flaw(&value, attestation).map(Some)
+    });
+    table.finish();
+    Some(Draft {
+        cohort: Cohort {
+            name: name?,
+            devices: devices?,
+            attestation: attestation?,
+            transports: transports?,
+            arrival: arrival?,
+            hubs: hubs?,
+            desired: desired?,
+            enabled: enabled?,
+            flaw: flaw?,
+        },
+        shares_arrival,
+    })
+}
+
+fn unique_name(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String> {
+    let name = quantity::name(value)?;
+    if !names.insert(name.clone()) {
+        return value.wrong(
+            format!("another cohort is called \"{name}\" already"),
+            "a device's identity is made of its cohort's name".to_string(),
+        );
+    }
+    Some(name)
+}
+
+fn shared_arrival(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Arrival> {
+    match around.shared_arrival {
+        Some(arrival) => arrival.cloned(),
+        None => {
+            table.missing(
+                "arrival",
+                Some("give the cohort an arrival, or all of them a shared [arrival] at the top"),
+            );
+            None
+        }
+    }
+}
+
+fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
+    each(&value.array()?, |value| {
+        let name = value.text()?;
+        match known {
+            Some(hubs) if hubs.iter().all(|hub| hub.name != name) => {
+                let names: Vec<_> = hubs.iter().map(|hub| hub.name.as_str()).collect();
+                value.wrong(
+                    format!("there is no hub \"{name}\""),
+                    did_you_mean(name, &names),
+                )
+            }
+            _ => Some(name.into()),
+        }
+    })
+}
+
+fn flaw(value: &Value<'_>, attestation: Option<AttestationKind>) -> Option<Flaw> {
+    let flaw = value.word("flaw", Flaw::ALL.map(|flaw| (flaw.name(), flaw)))?;
+    let attestation = attestation?;
+    if !flaw.befalls(attestation) {
+        let fitting: Vec<_> = Flaw::ALL
+            .into_iter()
+            .filter(|flaw| flaw.befalls(attestation))
+            .map(Flaw::name)
+            .collect();
+        return value.wrong(
+            format!("\"{}\" can't befall {attestation} devices", flaw.name()),
+            format!("what can: {}", fitting.join(", ")),
+        );
+    }
+    Some(flaw)
+}

@@ -1,0 +1,58 @@
+//! `desired = { … }`: any TOML that is JSON too.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Number, Value as Json};
+use toml::de::DeValue;
+
+use crate::file::Value;
+
+/// The desired properties of a cohort's enrollment.
+pub(super) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
+    let entries = members(value)?;
+    Some(entries.into_iter().collect())
+}
+
+fn members(value: &Value<'_>) -> Option<Map<String, Json>> {
+    let entries: Vec<Option<(String, Json)>> = value
+        .table()?
+        .into_entries()
+        .map(|(key, value)| Some((property(key, &value)?, json(&value)?)))
+        .collect();
+    entries.into_iter().collect()
+}
+
+/// A property's name (IoT Hub documentation, "Understand and use device twins": no control
+/// characters, `.`, `$` or space).
+fn property(key: &str, value: &Value<'_>) -> Option<String> {
+    let refused = key
+        .chars()
+        .find(|c| c.is_control() || matches!(c, '.' | '$' | ' '));
+    match refused {
+        Some(c) => value.wrong(format!("{c:?} is not allowed in a property's name"), None),
+        None => Some(key.into()),
+    }
+}
+
+fn json(value: &Value<'_>) -> Option<Json> {
+    match value.node() {
+        DeValue::String(text) => Some(Json::from(text.as_ref())),
+        DeValue::Boolean(boolean) => Some(Json::from(*boolean)),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => Some(Json::from(number)),
+            Err(_) => value.wrong(format!("{integer} does not fit into 64 bits"), None),
+        },
+        DeValue::Float(float) => {
+            let number = float.as_str().parse().ok().and_then(Number::from_f64);
+            match number {
+                Some(number) => Some(Json::Number(number)),
+                None => value.wrong(format!("JSON has no {float}"), None),
+            }
+        }
+        DeValue::Datetime(_) => {
+            value.wrong("JSON has no dates", "write it as a string".to_string())
+        }
+        DeValue::Array(_) => super::each(&value.array()?, json).map(Json::from),
+        DeValue::Table(_) => members(value).map(Json::Object),
+    }
+}

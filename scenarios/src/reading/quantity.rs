@@ -1,0 +1,91 @@
+//! Names, durations and rates as people write them.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::file::Value;
+
+/// Longest name of a scenario, cohort or hub: a registration id, at most 64 characters long in
+/// a certificate's common name, is made of the cohort's.
+const MAX_NAME_LENGTH: usize = 40;
+
+/// Longest duration: far beyond any run, far below where a clock's arithmetic overflows.
+const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// Highest rate, devices a second.
+const MAX_RATE: f64 = 10_000_000.0;
+
+/// A name that can be part of a device's id, a host name and a folder's name.
+pub(super) fn name(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let usable = (1..=MAX_NAME_LENGTH).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if usable {
+        return Some(text.into());
+    }
+    value.wrong(
+        format!("\"{text}\" is not usable as a name"),
+        format!(
+            "1 to {MAX_NAME_LENGTH} of a-z, 0-9 and '-', the first and the last no '-'; ids and host names are made of it"
+        ),
+    )
+}
+
+/// A duration like `250ms` or `1h 30m`; not negative.
+pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
+    let text = value.text()?;
+    let Ok(duration) = text.parse::<SignedDuration>() else {
+        return value.wrong(
+            format!("\"{text}\" is not a duration"),
+            "a number and its unit, like \"250ms\", \"30s\" or \"1h 30m\"".to_string(),
+        );
+    };
+    match Duration::try_from(duration) {
+        Err(_) => value.wrong(format!("\"{text}\" is negative"), None),
+        Ok(duration) if duration > MAX_DURATION => {
+            value.wrong(format!("\"{text}\" is longer than a year"), None)
+        }
+        Ok(duration) => Some(duration),
+    }
+}
+
+/// A duration above zero.
+pub(super) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
+    let duration = duration(value)?;
+    if duration.is_zero() {
+        return value.wrong("must be above zero", None);
+    }
+    Some(duration)
+}
+
+/// A rate like `200/s`, `30/m` or `0.5/h`, in devices a second; zero or above.
+pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
+    let text = value.text()?;
+    let Some(rate) = parse_rate(text) else {
+        return value.wrong(
+            format!("\"{text}\" is not a rate"),
+            "devices and the time they come in, like \"200/s\", \"30/m\" or \"10/h\"".to_string(),
+        );
+    };
+    if !(0.0..=MAX_RATE).contains(&rate) {
+        return value.wrong(format!("\"{text}\" is not from 0/s to {MAX_RATE}/s"), None);
+    }
+    Some(rate)
+}
+
+fn parse_rate(text: &str) -> Option<f64> {
+    let (count, unit) = text.split_once('/')?;
+    let seconds = match unit.trim() {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        _ => return None,
+    };
+    let count: f64 = count.trim().parse().ok()?;
+    count.is_finite().then_some(count / seconds)
+}

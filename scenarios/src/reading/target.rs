@@ -1,0 +1,89 @@
+//! `[target]`: an endpoint that fleetstorm did not start.
+
+use std::net::IpAddr;
+
+use fleetstorm_protocol::ids::IdScope;
+
+use super::or;
+use crate::file::Value;
+use crate::scenario::Target;
+
+/// Longest host name and label (RFC 1035, section 2.3.4).
+const MAX_HOST_LENGTH: usize = 253;
+const MAX_LABEL_LENGTH: usize = 63;
+
+const HTTPS_PORT: u16 = 443;
+const MQTT_PORT: u16 = 8883;
+
+/// The target; none when every key is commented out.
+pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
+    let mut table = value.table()?;
+    if table.is_empty() {
+        return Some(None);
+    }
+    let endpoint = table.require("endpoint").and_then(|value| host(&value));
+    let id_scope = table.require("id-scope").and_then(|value| id_scope(&value));
+    let ca = or(table.take("ca"), None, |value| {
+        Some(Some(value.text()?.into()))
+    });
+    let connect_to = or(table.take("connect-to"), None, |value| {
+        address(&value).map(Some)
+    });
+    let https_port = or(table.take("https-port"), HTTPS_PORT, |value| port(&value));
+    let mqtt_port = or(table.take("mqtt-port"), MQTT_PORT, |value| port(&value));
+    table.finish();
+    Some(Some(Target {
+        endpoint: endpoint?,
+        id_scope: id_scope?,
+        ca: ca?,
+        connect_to: connect_to?,
+        https_port: https_port?,
+        mqtt_port: mqtt_port?,
+    }))
+}
+
+fn host(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let label = |label: &str| {
+        (1..=MAX_LABEL_LENGTH).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= MAX_HOST_LENGTH && text.split('.').all(label) {
+        return Some(text.into());
+    }
+    value.wrong(
+        format!("\"{text}\" is not a host name"),
+        "the name alone, like \"global.azure-devices-provisioning.net\"; ports go to https-port and mqtt-port".to_string(),
+    )
+}
+
+fn id_scope(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    match IdScope::parse(text) {
+        Ok(scope) => Some(scope.as_str().into()),
+        Err(error) => value.wrong(
+            error.to_string(),
+            "the portal shows it at the service's overview, like \"0ne00A1B2C3\"".to_string(),
+        ),
+    }
+}
+
+fn address(value: &Value<'_>) -> Option<IpAddr> {
+    let text = value.text()?;
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => value.wrong(
+            format!("\"{text}\" is not an IP address"),
+            "like \"127.0.0.1\" or \"::1\", without a port".to_string(),
+        ),
+    }
+}
+
+fn port(value: &Value<'_>) -> Option<u16> {
+    let port = value.integer(1..=u64::from(u16::MAX))?;
+    u16::try_from(port).ok()
+}

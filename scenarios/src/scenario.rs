@@ -1,0 +1,199 @@
+//! A valid scenario. Only [`parse`] and [`load`] make one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_reports::Threshold;
+
+use crate::arrival::Arrival;
+use crate::error::ScenarioError;
+use crate::{file, reading};
+
+/// Longest scenario file, in bytes.
+pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// Names the run and its report folder.
+    pub name: String,
+    /// Every identity and random choice derives from it.
+    pub seed: u64,
+    /// Another endpoint; the bundled server when `None`.
+    pub target: Option<Target>,
+    /// The bundled server.
+    pub server: ServerSettings,
+    /// Devices alike; at least one.
+    pub cohorts: Vec<Cohort>,
+    /// Longest time from actual start to twin read; then the device gives up.
+    pub device_timeout: Duration,
+    /// Most devices under way at once; a release beyond it is dropped and counted.
+    pub max_in_flight: u32,
+    /// Thresholds as written and as read.
+    pub thresholds: Vec<ScenarioThreshold>,
+}
+
+/// A threshold with its text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScenarioThreshold {
+    /// Like `registration.response.p99`.
+    pub subject: String,
+    /// Like `< 5s`.
+    pub condition: String,
+    /// Both, read.
+    pub threshold: Threshold,
+}
+
+/// An endpoint that fleetstorm did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Host name, like `global.azure-devices-provisioning.net`.
+    pub endpoint: String,
+    /// Id scope of the instance.
+    pub id_scope: String,
+    /// PEM file with the CAs to trust instead of the system's; relative to the working directory.
+    pub ca: Option<PathBuf>,
+    /// Connect here whatever the names resolve to (like curl's `--connect-to`).
+    pub connect_to: Option<IpAddr>,
+    /// Port of HTTPS; 443.
+    pub https_port: u16,
+    /// Port of MQTT, at the endpoint and at its hubs; 8883.
+    pub mqtt_port: u16,
+}
+
+/// How the bundled server is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSettings {
+    /// Its hubs; at least one.
+    pub hubs: Vec<Hub>,
+    /// How long an assignment takes.
+    pub processing: ProcessingTime,
+    /// `Retry-After` of an unfinished assignment, whole seconds.
+    pub retry_after: Duration,
+}
+
+/// One hub of the bundled server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// First label of its host name.
+    pub name: String,
+}
+
+/// A log-normal distribution by two of its percentiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessingTime {
+    /// Median.
+    pub p50: Duration,
+    /// 99th percentile, at least the median.
+    pub p99: Duration,
+}
+
+/// Devices alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cohort {
+    /// Unique in the scenario; part of every device's identity.
+    pub name: String,
+    /// How many, after overrides.
+    pub devices: u64,
+    /// How they prove who they are.
+    pub attestation: AttestationKind,
+    /// What they speak to DPS, by weight; at least one, each allowed for the attestation.
+    pub transports: Vec<(TransportKind, u32)>,
+    /// When they come.
+    pub arrival: Arrival,
+    /// Host names' first labels of the hubs that the enrollment allows; all when empty.
+    pub hubs: Vec<String>,
+    /// Desired properties that the enrollment asks for.
+    pub desired: BTreeMap<String, serde_json::Value>,
+    /// Whether the enrollment is enabled.
+    pub enabled: bool,
+    /// What is wrong with the devices, if anything.
+    pub flaw: Option<Flaw>,
+}
+
+/// A batch that went wrong in the factory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// X.509: the leaf certificates have expired.
+    ExpiredCertificate,
+    /// X.509: the chain ends at another root than the enrolled one.
+    WrongRoot,
+    /// X.509: the intermediate is not presented.
+    MissingIntermediate,
+    /// TPM: the private keys are not those of the enrolled endorsement keys.
+    WrongTpmKey,
+    /// Nobody enrolled them.
+    Unenrolled,
+}
+
+impl Flaw {
+    /// Every flaw, in the order messages list them.
+    pub const ALL: [Self; 5] = [
+        Self::ExpiredCertificate,
+        Self::WrongRoot,
+        Self::MissingIntermediate,
+        Self::WrongTpmKey,
+        Self::Unenrolled,
+    ];
+
+    /// The word scenario files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExpiredCertificate => "expired-certificate",
+            Self::WrongRoot => "wrong-root",
+            Self::MissingIntermediate => "missing-intermediate",
+            Self::WrongTpmKey => "wrong-tpm-key",
+            Self::Unenrolled => "unenrolled",
+        }
+    }
+
+    /// Whether devices of this attestation can have the flaw. A chain matters to enrollment
+    /// groups alone: an individual X.509 enrollment names the leaf itself.
+    pub fn befalls(self, attestation: AttestationKind) -> bool {
+        match self {
+            Self::ExpiredCertificate => attestation != AttestationKind::Tpm,
+            Self::WrongRoot | Self::MissingIntermediate => {
+                attestation == AttestationKind::X509Group
+            }
+            Self::WrongTpmKey => attestation == AttestationKind::Tpm,
+            Self::Unenrolled => true,
+        }
+    }
+}
+
+/// Reads a scenario's text. `origin` names it in messages.
+///
+/// # Errors
+/// Every mistake in the file, with line and key.
+pub fn parse(text: &str, origin: &str) -> Result<Scenario, ScenarioError> {
+    file::read(text, origin, reading::scenario)
+}
+
+/// Reads a scenario file.
+///
+/// # Errors
+/// It can't be read, is longer than [`MAX_FILE_SIZE`], or every mistake in it.
+pub fn load(path: &Path) -> Result<Scenario, ScenarioError> {
+    let origin = path.display().to_string();
+    let text = text_of(path)
+        .map_err(|error| ScenarioError::unreadable(&origin, format!("can't be read: {error}")))?;
+    if text.len() as u64 > MAX_FILE_SIZE {
+        let problem = format!("is longer than {MAX_FILE_SIZE} bytes, which no scenario is");
+        return Err(ScenarioError::unreadable(&origin, problem));
+    }
+    parse(&text, &origin)
+}
+
+/// The file's text, up to one byte more than a scenario may have.
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE_SIZE + 1)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,215 @@
+//! The scenario files of this folder, and what a scenario means.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_scenarios::{Arrival, Flaw, Overrides, Plan, Stage, load, parse};
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn scenario_files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder()).expect("the package's folder");
+    let files = entries.map(|entry| entry.expect("an entry").path());
+    files
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .filter(|path| path.file_name().is_some_and(|name| name != "Cargo.toml"))
+        .collect()
+}
+
+#[test]
+fn every_scenario_file_is_valid_named_like_its_file_and_says_why() {
+    let files = scenario_files();
+    assert!(files.len() >= 3, "{files:?}");
+    for path in files {
+        let scenario = load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        assert_eq!(Some(scenario.name.as_str()), stem);
+        let text = std::fs::read_to_string(&path).expect("just read");
+        assert!(
+            text.starts_with("# ") && text.contains("\n# Look at: "),
+            "{stem:?}"
+        );
+        Plan::new(scenario, &Overrides::default()).expect("a plan");
+    }
+}
+
+#[test]
+fn smoke_covers_every_attestation_and_lasts_eight_seconds() {
+    let scenario = load(&folder().join("smoke.toml")).unwrap_or_else(|error| panic!("{error}"));
+    for kind in AttestationKind::ALL {
+        assert!(
+            scenario
+                .cohorts
+                .iter()
+                .any(|cohort| cohort.attestation == kind)
+        );
+    }
+    assert_eq!(scenario.server.hubs.len(), 2);
+    assert_eq!(scenario.target, None);
+    let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+    assert_eq!(plan.devices(), 1_000);
+    let last = plan.last_release().as_secs_f64();
+    assert!((7.0..8.5).contains(&last), "{last}");
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let scenario = parse(
+        r#"
+        name = "least"
+        [[cohort]]
+        name = "only"
+        devices = 3
+        attestation = "tpm"
+        transport = "https"
+        arrival = { kind = "all-at-once" }
+        "#,
+        "least.toml",
+    )
+    .expect("valid");
+    assert_eq!(scenario.seed, 1);
+    assert_eq!(scenario.device_timeout, Duration::from_secs(60));
+    assert_eq!(scenario.max_in_flight, 10_000);
+    assert_eq!(scenario.server.retry_after, Duration::from_secs(1));
+    assert_eq!(scenario.server.processing.p50, Duration::from_millis(20));
+    assert_eq!(scenario.server.processing.p99, Duration::from_millis(100));
+    let hubs: Vec<_> = scenario.server.hubs.iter().map(|hub| &hub.name).collect();
+    assert_eq!(hubs, ["hub-1", "hub-2"]);
+    assert!(scenario.thresholds.is_empty());
+    let cohort = &scenario.cohorts[0];
+    assert!(cohort.enabled && cohort.hubs.is_empty() && cohort.desired.is_empty());
+    assert_eq!((cohort.flaw, &cohort.arrival), (None, &Arrival::AllAtOnce));
+}
+
+#[test]
+fn everything_that_can_be_said_is_understood() {
+    let scenario = parse(
+        r#"
+        name = "all"
+        seed = 0xfeed
+        device-timeout = "2m"
+        max-in-flight = 500
+
+        [target]
+        endpoint = "global.azure-devices-provisioning.net"
+        id-scope = "0ne00A1B2C3"
+        ca = "ca.pem"
+        connect-to = "127.0.0.1"
+        https-port = 8443
+        mqtt-port = 18883
+
+        [server]
+        processing = { p50 = "1s", p99 = "1m 30s" }
+        retry-after = "0s"
+        hub = [{ name = "a" }]
+
+        [[cohort]]
+        name = "one"
+        devices = 1_000
+        attestation = "x509-group"
+        transport = { mqtt = 30, https = 70 }
+        arrival = { kind = "ramping-rate", start = "60/m", stages = [{ to = "500/s", over = "2m" }, { hold = "5m" }, { to = "2/s", over = "0s" }] }
+        hubs = ["elsewhere"]
+        desired = { a = 1, b = { c = [true, "x", 1.5] } }
+        enabled = false
+        flaw = "wrong-root"
+
+        [thresholds]
+        "registration.response.p99" = "< 5s"
+        dropped.count = "== 0"
+        "#,
+        "all.toml",
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let target = scenario.target.expect("a target");
+    assert_eq!((target.https_port, target.mqtt_port), (8443, 18883));
+    assert_eq!(target.connect_to, Some([127, 0, 0, 1].into()));
+    assert_eq!(target.ca, Some("ca.pem".into()));
+    assert_eq!(scenario.seed, 0xfeed);
+    assert_eq!(scenario.max_in_flight, 500);
+    assert_eq!(scenario.server.processing.p99, Duration::from_secs(90));
+    let subjects: Vec<_> = scenario
+        .thresholds
+        .iter()
+        .map(|t| t.subject.as_str())
+        .collect();
+    assert_eq!(subjects, ["registration.response.p99", "dropped.count"]);
+    let cohort = &scenario.cohorts[0];
+    let stage = |to_rate, seconds| Stage {
+        to_rate,
+        over: Duration::from_secs(seconds),
+    };
+    assert_eq!(
+        cohort.arrival,
+        Arrival::RampingRate {
+            start_rate: 1.0,
+            stages: vec![stage(500.0, 120), stage(500.0, 300), stage(2.0, 0)],
+        }
+    );
+    assert_eq!(
+        cohort.transports,
+        [(TransportKind::Https, 70), (TransportKind::Mqtt, 30)]
+    );
+    assert_eq!(cohort.hubs, ["elsewhere"]);
+    assert!(!cohort.enabled);
+    assert_eq!(cohort.flaw, Some(Flaw::WrongRoot));
+    assert_eq!(cohort.desired["b"]["c"][2], 1.5);
+}
+
+#[test]
+fn a_shared_arrival_is_split_by_devices_among_those_without_their_own() {
+    let scenario = parse(
+        r#"
+        name = "shared"
+        arrival = { kind = "constant-rate", rate = "100/s" }
+        cohort = [
+            { name = "a", devices = 300, attestation = "tpm", transport = "https" },
+            { name = "b", devices = 100, attestation = "tpm", transport = "https" },
+            { name = "c", devices = 600, attestation = "tpm", transport = "https", arrival = { kind = "all-at-once" } },
+        ]
+        "#,
+        "shared.toml",
+    )
+    .expect("valid");
+    let arrivals: Vec<_> = scenario
+        .cohorts
+        .into_iter()
+        .map(|cohort| cohort.arrival)
+        .collect();
+    assert_eq!(
+        arrivals,
+        [
+            Arrival::ConstantRate { rate: 75.0 },
+            Arrival::ConstantRate { rate: 25.0 },
+            Arrival::AllAtOnce,
+        ]
+    );
+}
+
+#[test]
+fn a_target_with_every_key_commented_out_is_none() {
+    let text = std::fs::read_to_string(folder().join("ramp.toml")).expect("ramp.toml");
+    let scenario = parse(&format!("{text}\n[target]\n"), "ramp.toml").expect("valid");
+    assert_eq!(scenario.target, None);
+}
+
+#[test]
+fn a_missing_file_and_a_folder_are_refused_by_name() {
+    for path in [folder().join("no-such.toml"), folder().to_path_buf()] {
+        let error = load(&path).expect_err("not a scenario");
+        let start = format!("{}: can't be read: ", path.display());
+        assert!(error.report().starts_with(&start), "{error}");
+    }
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let path = Path::new("/dev/zero");
+    if path.exists() {
+        let error = load(path).expect_err("not a scenario");
+        assert!(error.report().contains("is longer than"), "{error}");
+    }
+}
