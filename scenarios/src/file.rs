@@ -22,7 +22,8 @@ struct Sheet<'t> {
 /// Reads `text` with `read`, which gets the root table.
 ///
 /// # Errors
-/// What the TOML parser found; else every mistake that `read` noted, in order of lines.
+/// The TOML parser's first error, for what it finds after that may be its own confusion; else
+/// every mistake that `read` noted, in order of lines.
 pub(crate) fn read<T>(
     text: &str,
     origin: &str,
@@ -32,12 +33,10 @@ pub(crate) fn read<T>(
         text,
         mistakes: RefCell::default(),
     };
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    let result = if errors.is_empty() {
-        read(Table::new(&sheet, String::new(), None, tree.get_ref()))
-    } else {
-        errors.iter().for_each(|error| sheet.note_syntax(error));
-        None
+    let tree = DeTable::parse(text);
+    let result = match &tree {
+        Ok(tree) => read(Table::new(&sheet, String::new(), None, tree.get_ref())),
+        Err(error) => sheet.note_syntax(error),
     };
     let mut mistakes = sheet.mistakes.into_inner();
     match result {
@@ -62,7 +61,8 @@ impl Sheet<'_> {
         });
     }
 
-    fn note_syntax(&self, error: &toml::de::Error) {
+    /// Notes that the text is not TOML. Always `None`, to be returned.
+    fn note_syntax<T>(&self, error: &toml::de::Error) -> Option<T> {
         let offset = error.span().map(|span| span.start);
         let before = offset.and_then(|offset| self.text.get(..offset));
         let column = before.map_or(1, |before| {
@@ -71,6 +71,7 @@ impl Sheet<'_> {
         let problem = format!("column {column}: not TOML: {}", error.message().trim());
         let line = offset.map(|offset| self.line(offset));
         self.note(line, "", problem, None);
+        None
     }
 
     /// The line of a byte, from 1.
@@ -89,6 +90,7 @@ pub(crate) struct Table<'f> {
     /// In order of lines.
     entries: Vec<Entry<'f>>,
     known: Vec<&'static str>,
+    missing: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl<'f> Table<'f> {
             path,
             line,
             known: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -143,16 +146,25 @@ impl<'f> Table<'f> {
     }
 
     /// Notes that `key` is not there.
-    pub(crate) fn missing(&self, key: &str, hint: Option<&str>) {
+    pub(crate) fn missing(&mut self, key: &'static str, hint: Option<&str>) {
+        self.missing.push(key);
         let problem = "is missing".into();
         let path = join(&self.path, key);
         self.sheet
             .note(self.line, &path, problem, hint.map(Into::into));
     }
 
-    /// Notes the keys that nobody took.
+    /// Notes the keys that nobody took. One that looks like a missing key is that key
+    /// misspelt: one mistake, not two.
     pub(crate) fn finish(self) {
         for entry in &self.entries {
+            if let Some(meant) = closest(entry.key, &self.known)
+                && self.missing.contains(&meant)
+            {
+                let path = join(&self.path, meant);
+                let mut mistakes = self.sheet.mistakes.borrow_mut();
+                mistakes.retain(|mistake| mistake.key != path);
+            }
             let hint = did_you_mean(entry.key, &self.known);
             let problem = "unknown key".into();
             self.sheet
@@ -284,19 +296,23 @@ impl<'f> Value<'f> {
     }
 }
 
-/// The known word that looks like `word`, else all of them.
+/// Asks whether the known word that looks like `word` was meant, else tells them all.
 pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
-    let closest = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .min_by_key(|(distance, _)| *distance);
-    match closest {
-        // A third of the letters wrong is still a slip; more is another word.
-        Some((distance, candidate)) if distance <= (candidate.len() / 3).max(1) => {
-            format!("did you mean \"{candidate}\"?")
-        }
-        _ => format!("known here: {}", known.join(", ")),
+    match closest(word, known) {
+        Some(candidate) => format!("did you mean \"{candidate}\"?"),
+        None => format!("known here: {}", known.join(", ")),
     }
+}
+
+/// The known word that looks like `word`. A third of the letters wrong is still a slip; more
+/// is another word.
+fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    known
+        .iter()
+        .map(|&candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .map(|(_, candidate)| candidate)
 }
 
 fn whole(integer: &DeInteger<'_>) -> Option<u64> {

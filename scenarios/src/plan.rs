@@ -17,8 +17,8 @@ use crate::scenario::Scenario;
 
 pub use merge::Schedule;
 
-/// Latest intended start. Beyond it a clock's arithmetic may overflow, and a rate is surely
-/// mistyped.
+/// Latest intended start, and longest duration in a scenario: 366 days. Far beyond it a clock's
+/// arithmetic overflows; anything beyond it is a slip.
 pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What the command line changes.

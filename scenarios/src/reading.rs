@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::file::{Table, Value};
 use crate::scenario::Scenario;
-use cohort::Surroundings;
+use cohort::{SharedArrival, Surroundings};
 
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_DEVICE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,19 +34,19 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         value.integer(1..=u64::from(u32::MAX))
     });
     let target = or(root.take("target"), None, |value| target::read(&value));
-    let server = match root.take("server") {
-        Some(value) => server::read(&value),
-        None => Some(server::default()),
-    };
+    let server = server::read(root.take("server").as_ref());
     let shared_arrival = root.take("arrival");
     let arrival = shared_arrival.as_ref().and_then(arrival::read);
     let surroundings = Surroundings {
         // An endpoint that fleetstorm did not start has hubs of its own.
-        hubs: match (&target, &server) {
-            (Some(None), Some(server)) => Some(&server.hubs),
+        hubs: match target {
+            Some(None) => server.hubs.as_deref(),
             _ => None,
         },
-        shared_arrival: shared_arrival.is_some().then_some(arrival.as_ref()),
+        shared_arrival: shared_arrival.as_ref().map(|value| SharedArrival {
+            value,
+            arrival: arrival.as_ref(),
+        }),
     };
     let cohorts = root
         .require("cohort")
@@ -63,7 +63,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         thresholds: thresholds?,
-        server: server?,
+        server: server.settings()?,
     })
 }
 
@@ -79,8 +79,8 @@ fn or<'f, T>(
     }
 }
 
-/// All elements, or `None` if one of them is wrong; each is read either way.
-fn each<'f, T>(values: &[Value<'f>], read: impl FnMut(&Value<'f>) -> Option<T>) -> Option<Vec<T>> {
-    let elements: Vec<Option<T>> = values.iter().map(read).collect();
-    elements.into_iter().collect()
+/// What `read` makes of all `items`, or `None` if one of them is wrong; each is read either way.
+fn each<I: IntoIterator, T>(items: I, read: impl FnMut(I::Item) -> Option<T>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = items.into_iter().map(read).collect();
+    read.into_iter().collect()
 }

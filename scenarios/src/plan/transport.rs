@@ -32,7 +32,7 @@ impl<'plan> TransportMix<'plan> {
         }
         let mut rng = ChaCha12Rng::from_seed(self.key);
         rng.set_stream(u64::from(device));
-        let draw = u128::from(rng.next_u64()) * u128::from(self.total) >> 64;
+        let draw = (u128::from(rng.next_u64()) * u128::from(self.total)) >> 64;
         let mut above = 0;
         self.weights
             .iter()
@@ -45,8 +45,8 @@ impl<'plan> TransportMix<'plan> {
     }
 }
 
-/// A key for `purpose` and name, by a cascade: each 8 bytes of text choose the stream of a
-/// ChaCha12 whose first block is the next key.
+/// The key of a cohort's draws, by a cascade: each 8 bytes of text choose the stream of a
+/// ChaCha12 that gives the next key.
 fn cohort_key(seed: u64, name: &str) -> [u8; 32] {
     let mut key = [0; 32];
     ChaCha12Rng::seed_from_u64(seed).fill_bytes(&mut key);

@@ -19,8 +19,16 @@ const MAX_COHORTS: usize = u16::MAX as usize;
 pub(super) struct Surroundings<'a> {
     /// The hubs there are, if known.
     pub(super) hubs: Option<&'a [Hub]>,
-    /// The top-level arrival, if there is one; nothing inside it if it is wrong.
-    pub(super) shared_arrival: Option<Option<&'a Arrival>>,
+    /// The top-level arrival, if there is one.
+    pub(super) shared_arrival: Option<SharedArrival<'a>>,
+}
+
+/// The top-level arrival.
+pub(super) struct SharedArrival<'a> {
+    /// As written.
+    pub(super) value: &'a Value<'a>,
+    /// As read; none if it is wrong.
+    pub(super) arrival: Option<&'a Arrival>,
 }
 
 /// A cohort whose share of the shared arrival is still to be worked out.
@@ -38,6 +46,12 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
     let drafts = each(&tables, |table| read(table, around, &mut names))?;
     let sharing = drafts.iter().filter(|draft| draft.shares_arrival);
     let all: u64 = sharing.map(|draft| draft.cohort.devices).sum();
+    if let Some(shared) = &around.shared_arrival
+        && all == 0
+    {
+        let problem = "nobody uses it: every cohort has an arrival of its own";
+        return shared.value.wrong(problem, None);
+    }
     let cohorts = drafts.into_iter().map(|draft| {
         let mut cohort = draft.cohort;
         if draft.shares_arrival {
@@ -74,7 +88,7 @@ fn read(
     let shares_arrival = own_arrival.is_none();
     let arrival = match own_arrival {
         Some(value) => arrival::read(&value),
-        None => shared_arrival(&table, around),
+        None => shared_arrival(&mut table, around),
     };
     let hubs = or(table.take("hubs"), Vec::new(), |value| {
         hubs(&value, around.hubs)
@@ -114,9 +128,9 @@ fn unique_name(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String>
     Some(name)
 }
 
-fn shared_arrival(table: &Table<'_>, around: &Surroundings<'_>) -> Option<Arrival> {
-    match around.shared_arrival {
-        Some(arrival) => arrival.cloned(),
+fn shared_arrival(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Arrival> {
+    match &around.shared_arrival {
+        Some(shared) => shared.arrival.cloned(),
         None => {
             table.missing(
                 "arrival",

@@ -5,13 +5,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::file::Value;
+use crate::plan::LONGEST_SCHEDULE;
 
 /// Longest name of a scenario, cohort or hub: a registration id, at most 64 characters long in
 /// a certificate's common name, is made of the cohort's.
 const MAX_NAME_LENGTH: usize = 40;
-
-/// Longest duration: far beyond any run, far below where a clock's arithmetic overflows.
-const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// Highest rate, devices a second.
 const MAX_RATE: f64 = 10_000_000.0;
@@ -47,7 +45,7 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
     };
     match Duration::try_from(duration) {
         Err(_) => value.wrong(format!("\"{text}\" is negative"), None),
-        Ok(duration) if duration > MAX_DURATION => {
+        Ok(duration) if duration > LONGEST_SCHEDULE => {
             value.wrong(format!("\"{text}\" is longer than a year"), None)
         }
         Ok(duration) => Some(duration),

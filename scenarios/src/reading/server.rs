@@ -3,39 +3,53 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{each, or, quantity};
+use super::{each, quantity};
 use crate::file::Value;
 use crate::scenario::{Hub, ProcessingTime, ServerSettings};
 
-/// The server of a scenario that says nothing about it.
-pub(super) fn default() -> ServerSettings {
-    let hub = |name: &str| Hub { name: name.into() };
-    ServerSettings {
-        hubs: vec![hub("hub-1"), hub("hub-2")],
-        processing: ProcessingTime {
-            p50: Duration::from_millis(20),
-            p99: Duration::from_millis(100),
-        },
-        retry_after: Duration::from_secs(1),
+/// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
+pub(super) struct Written {
+    pub(super) hubs: Option<Vec<Hub>>,
+    processing: Option<ProcessingTime>,
+    retry_after: Option<Duration>,
+}
+
+impl Written {
+    /// The settings, if all are right.
+    pub(super) fn settings(self) -> Option<ServerSettings> {
+        Some(ServerSettings {
+            hubs: self.hubs?,
+            processing: self.processing?,
+            retry_after: self.retry_after?,
+        })
     }
 }
 
-pub(super) fn read(value: &Value<'_>) -> Option<ServerSettings> {
-    let mut table = value.table()?;
-    let default = default();
-    let processing = or(table.take("processing"), default.processing, |value| {
-        processing_time(&value)
-    });
-    let retry_after = or(table.take("retry-after"), default.retry_after, |value| {
-        whole_seconds(&value)
-    });
-    let hubs = or(table.take("hub"), default.hubs, |value| hubs(&value));
+/// Reads `[server]`; without one, or without a key of it, the defaults hold.
+pub(super) fn read(value: Option<&Value<'_>>) -> Written {
+    let hub = |name: &str| Hub { name: name.into() };
+    let default = Written {
+        hubs: Some(vec![hub("hub-1"), hub("hub-2")]),
+        processing: Some(ProcessingTime {
+            p50: Duration::from_millis(20),
+            p99: Duration::from_millis(100),
+        }),
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    let Some(mut table) = value.and_then(Value::table) else {
+        return default;
+    };
+    let written = Written {
+        processing: table
+            .take("processing")
+            .map_or(default.processing, |value| processing_time(&value)),
+        retry_after: table
+            .take("retry-after")
+            .map_or(default.retry_after, |value| whole_seconds(&value)),
+        hubs: table.take("hub").map_or(default.hubs, |value| hubs(&value)),
+    };
     table.finish();
-    Some(ServerSettings {
-        hubs: hubs?,
-        processing: processing?,
-        retry_after: retry_after?,
-    })
+    written
 }
 
 fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
+use super::each;
 use crate::file::Value;
 
 /// The desired properties of a cohort's enrollment.
@@ -14,12 +15,10 @@ pub(super) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
 }
 
 fn members(value: &Value<'_>) -> Option<Map<String, Json>> {
-    let entries: Vec<Option<(String, Json)>> = value
-        .table()?
-        .into_entries()
-        .map(|(key, value)| Some((property(key, &value)?, json(&value)?)))
-        .collect();
-    entries.into_iter().collect()
+    let members = each(value.table()?.into_entries(), |(key, value)| {
+        Some((property(key, &value)?, json(&value)?))
+    })?;
+    Some(members.into_iter().collect())
 }
 
 /// A property's name (IoT Hub documentation, "Understand and use device twins": no control
@@ -52,7 +51,7 @@ fn json(value: &Value<'_>) -> Option<Json> {
         DeValue::Datetime(_) => {
             value.wrong("JSON has no dates", "write it as a string".to_string())
         }
-        DeValue::Array(_) => super::each(&value.array()?, json).map(Json::from),
+        DeValue::Array(_) => each(&value.array()?, json).map(Json::from),
         DeValue::Table(_) => members(value).map(Json::Object),
     }
 }

@@ -2,6 +2,7 @@
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 
+use super::each;
 use crate::file::Value;
 
 /// The transports and their weights, each allowed for `attestation` as far as that is known.
@@ -15,31 +16,24 @@ pub(super) fn read(
         return allowed(value, attestation, transport).map(|()| vec![(transport, 1)]);
     }
     let mut table = value.table()?;
-    let mut good = Some(());
-    let mut transports = Vec::new();
-    for transport in TransportKind::ALL {
-        let Some(weight) = table.take(transport.name()) else {
-            continue;
-        };
-        let read = allowed(&weight, attestation, transport)
-            .and_then(|()| weight.integer(1..=u64::from(u32::MAX)))
-            .and_then(|weight| u32::try_from(weight).ok())
-            .map(|weight| transports.push((transport, weight)));
-        good = good.and(read);
+    if table.is_empty() {
+        return value.wrong(
+            "needs at least one transport",
+            "like { https = 70, mqtt = 30 }".to_string(),
+        );
     }
-    let nothing_known = transports.is_empty() && good.is_some();
-    let nothing_written = table.is_empty();
+    let written = TransportKind::ALL.map(|transport| (transport, table.take(transport.name())));
     table.finish();
-    if nothing_known {
-        if nothing_written {
-            return value.wrong(
-                "needs at least one transport",
-                "like { https = 70, mqtt = 30 }".to_string(),
-            );
-        }
-        return None;
-    }
-    good.map(|()| transports)
+    let given = written
+        .iter()
+        .filter_map(|(transport, weight)| Some((*transport, weight.as_ref()?)));
+    let transports = each(given, |(transport, weight)| {
+        allowed(weight, attestation, transport)?;
+        let weight = weight.integer(1..=u64::from(u32::MAX))?;
+        Some((transport, u32::try_from(weight).ok()?))
+    })?;
+    // None of the keys was a transport: each has been noted as unknown.
+    (!transports.is_empty()).then_some(transports)
 }
 
 fn allowed(
@@ -56,7 +50,7 @@ fn allowed(
                 .collect();
             value.wrong(
                 format!(
-                    "{attestation} devices can't register over {transport}: DPS does not offer their proof of identity there"
+                    "DPS does not offer {attestation} attestation over {transport}, which carries no nonce challenge"
                 ),
                 format!("let them use {}", others.join(" or ")),
             )
