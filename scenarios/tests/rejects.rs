@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fleetstorm_reports::Threshold;
 use fleetstorm_scenarios::parse;
 use proptest::prelude::*;
 
@@ -66,7 +67,29 @@ fn three_mistakes_are_told_at_once_with_line_and_key() {
     );
 }
 
-/// Line by line, valid.
+/// What a threshold may be is for the reports to say; whatever they refuse must reach people
+/// with its line and in their words.
+#[test]
+fn a_threshold_that_reports_refuse_is_a_mistake_with_its_line() {
+    let rows = [
+        ("registration.response.p99", "< 5s"),
+        ("registraton.response.p99", "< 5s"),
+        ("registration.response.p99", "< 5 parsecs"),
+        ("dropped.count", "about 0"),
+        ("failed.rat.io", "< 1%"),
+    ];
+    for (subject, condition) in rows {
+        let without = WHOLE.split("[thresholds]").next().expect("a first part");
+        let line = without.lines().count() + 2;
+        let text = format!("{without}[thresholds]\n{subject} = \"{condition}\"\n");
+        let told = parse(&text, "any").map_err(|error| error.report());
+        let refused = Threshold::parse(subject, condition)
+            .map_err(|error| format!("any:{line}: thresholds.{subject}: {error}"));
+        assert_eq!(told.err(), refused.err());
+    }
+}
+
+/// A valid file.
 const WHOLE: &str = include_str!("../smoke.toml");
 
 proptest! {
