@@ -1,0 +1,447 @@
+//! Folds records into fixed memory; the only place where statistics are made.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+
+use crate::dimensions::Dimensions;
+use crate::fold::Fold;
+use crate::histogram::Precision;
+use crate::journal::{Entry, Journal};
+use crate::outcome::Outcome;
+use crate::phase::Metric;
+use crate::record::Record;
+use crate::snapshot::{CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage};
+use crate::summary::{
+    Cut, Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
+};
+use crate::threshold::Threshold;
+use crate::timeline::Timeline;
+use crate::verdict::{self, Verdict};
+
+/// Seconds that the live picture shows.
+const LIVE_SECONDS: usize = 300;
+/// Kinds of outcome told apart: a peer must not grow memory by inventing error codes.
+const MAX_OUTCOMES: usize = 256;
+
+/// What is known before the run starts.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct RunInfo {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Where devices connect to.
+    pub target: String,
+    /// The seed.
+    pub seed: u64,
+    /// Version of fleetstorm.
+    pub fleetstorm_version: String,
+    /// When it starts, RFC 3339.
+    pub started_at: String,
+    /// Devices by the plan.
+    pub planned: u64,
+    /// When the plan releases its last device, microseconds since the start.
+    pub schedule_us: u64,
+    /// The names behind the indices.
+    pub dimensions: Dimensions,
+    /// The thresholds as written: (key, condition).
+    pub thresholds: Vec<(String, String)>,
+}
+
+/// What the run knows at one moment and no record tells. Counts are since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// Microseconds since the run started.
+    pub elapsed_us: u64,
+    /// The stage.
+    pub stage: Stage,
+    /// Devices due by now.
+    pub due: u64,
+    /// Devices released.
+    pub released: u64,
+    /// Devices due and not started.
+    pub dropped: u64,
+    /// The simulator's use of the machine.
+    pub simulator: ProcessUsage,
+    /// The bundled server's.
+    pub server: Option<ProcessUsage>,
+    /// What makes the run doubtful.
+    pub warnings: Vec<String>,
+}
+
+/// What is known when it is over.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct Ending {
+    /// Microseconds from the start to the last device's end.
+    pub elapsed_us: u64,
+    /// Devices released.
+    pub released: u64,
+    /// Devices due and not started.
+    pub dropped: u64,
+    /// Why the figures prove nothing; empty when they do.
+    pub invalid_reasons: Vec<String>,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+    /// The server's counters beside the devices'.
+    pub server_counters: Option<ServerCounters>,
+    /// What it cost.
+    pub resources: Resources,
+}
+
+/// Folds records.
+pub struct Aggregator {
+    info: RunInfo,
+    thresholds: Vec<Threshold>,
+    journal: Option<Journal>,
+    total: Fold,
+    cuts: Vec<CutFold>,
+    outcomes: BTreeMap<Outcome, u64>,
+    hubs: Vec<u64>,
+    timeline: Timeline,
+    last_start_us: u64,
+    live: LiveSeconds,
+}
+
+/// One cut's fold and what selects its records.
+struct CutFold {
+    dimension: &'static str,
+    name: String,
+    selects: fn(&Record) -> usize,
+    index: usize,
+    fold: Fold,
+}
+
+/// The last seconds, and the totals at the end of the newest of them.
+#[derive(Default)]
+struct LiveSeconds {
+    closed: u64,
+    seconds: VecDeque<SecondView>,
+    due: u64,
+    released: u64,
+    provisioned: u64,
+    failed: u64,
+}
+
+impl Aggregator {
+    /// Starts with nothing counted.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    pub fn new(
+        info: RunInfo,
+        thresholds: Vec<Threshold>,
+        journal: Option<Journal>,
+    ) -> io::Result<Self> {
+        let mut aggregator = Self {
+            thresholds,
+            journal,
+            total: Fold::new(Precision::Fine),
+            cuts: cuts(&info.dimensions),
+            outcomes: BTreeMap::new(),
+            hubs: vec![0; info.dimensions.hubs.len()],
+            timeline: Timeline::default(),
+            last_start_us: 0,
+            live: LiveSeconds::default(),
+            info,
+        };
+        let start = Entry::Run(Box::new(aggregator.info.clone()));
+        aggregator.write(&start)?;
+        Ok(aggregator)
+    }
+
+    /// Counts one device.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    pub fn add(&mut self, record: &Record) -> io::Result<()> {
+        self.total.add(record);
+        for cut in &mut self.cuts {
+            if (cut.selects)(record) == cut.index {
+                cut.fold.add(record);
+            }
+        }
+        if self.outcomes.len() < MAX_OUTCOMES || self.outcomes.contains_key(&record.outcome) {
+            *self.outcomes.entry(record.outcome).or_default() += 1;
+        } else {
+            *self
+                .outcomes
+                .entry(record.outcome.without_codes())
+                .or_default() += 1;
+        }
+        let hub = record
+            .hub
+            .and_then(|hub| self.hubs.get_mut(usize::from(hub)));
+        if let Some(hub) = hub.filter(|_| record.outcome.is_provisioned()) {
+            *hub += 1;
+        }
+        self.timeline.add(record);
+        self.last_start_us = self.last_start_us.max(record.start_us);
+        self.write(&Entry::Record(*record))
+    }
+
+    /// Hears that `due` devices were due by the end of `second`.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    pub(crate) fn due(&mut self, second: u64, due: u64) -> io::Result<()> {
+        self.timeline.due(second, due);
+        self.write(&Entry::Second { second, due })
+    }
+
+    /// The live picture; also closes the seconds that have passed.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    pub fn snapshot(&mut self, live: &Live) -> io::Result<Snapshot> {
+        let (provisioned, failed) = (self.total.provisioned, self.total.failed());
+        if let Some(second) = self.live.close(live, provisioned, failed) {
+            self.due(second, live.due)?;
+        }
+        let last = self.live.seconds.back().copied().unwrap_or_default();
+        #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
+        let (achieved_rate, provisioned_rate) = (last.released as f64, last.provisioned as f64);
+        Ok(Snapshot {
+            scenario: self.info.scenario.clone(),
+            target: self.info.target.clone(),
+            elapsed_us: live.elapsed_us,
+            schedule_us: self.info.schedule_us,
+            stage: live.stage,
+            progress: Progress {
+                planned: self.info.planned,
+                released: live.released,
+                dropped: live.dropped,
+                in_flight: live.released.saturating_sub(self.total.ended),
+                registered: self.total.registered,
+                provisioned,
+                failed,
+            },
+            target_rate: last.target,
+            achieved_rate,
+            provisioned_rate,
+            metrics: self.metrics(),
+            outcomes: self.outcome_counts(),
+            cuts: self
+                .cuts
+                .iter()
+                .filter(|cut| cut.fold.ended > 0)
+                .map(CutFold::view)
+                .collect(),
+            seconds: self.live.seconds.iter().copied().collect(),
+            simulator: live.simulator,
+            server: live.server,
+            warnings: live.warnings.clone(),
+        })
+    }
+
+    /// The final result: verdict and exit code included.
+    ///
+    /// # Errors
+    /// The journal could not be written to its end.
+    pub fn finish(mut self, ending: Ending) -> io::Result<Summary> {
+        self.write(&Entry::Ending(Box::new(ending.clone())))?;
+        if let Some(journal) = self.journal.take() {
+            journal.close()?;
+        }
+        let mut summary = self.summary(ending.clone());
+        summary.thresholds = self
+            .thresholds
+            .iter()
+            .map(|threshold| threshold.evaluate(&summary))
+            .collect();
+        (summary.verdict, summary.exit_code) = verdict::of(&summary, ending.interrupted);
+        if ending.interrupted {
+            summary
+                .invalid_reasons
+                .insert(0, "the run was interrupted".into());
+        }
+        Ok(summary)
+    }
+
+    fn summary(&self, ending: Ending) -> Summary {
+        let histograms = Metric::all().filter_map(|metric| {
+            Some((
+                metric.name().to_owned(),
+                self.total.histogram(metric)?.buckets(),
+            ))
+        });
+        Summary {
+            schema_version: SCHEMA_VERSION,
+            scenario: self.info.scenario.clone(),
+            target: self.info.target.clone(),
+            fleetstorm_version: self.info.fleetstorm_version.clone(),
+            started_at: self.info.started_at.clone(),
+            duration_us: ending.elapsed_us,
+            seed: self.info.seed,
+            verdict: Verdict::Pass,
+            exit_code: verdict::exit_code::PASS,
+            invalid_reasons: ending.invalid_reasons,
+            devices: Devices {
+                planned: self.info.planned,
+                released: ending.released,
+                dropped: ending.dropped,
+                registered: self.total.registered,
+                provisioned: self.total.provisioned,
+                failed: self.total.failed(),
+            },
+            registration: self.total.registration(),
+            provisioning: self.total.provisioning(),
+            phases: self.total.phases(),
+            outcomes: self.outcome_counts(),
+            cuts: self
+                .cuts
+                .iter()
+                .filter(|cut| cut.fold.ended > 0)
+                .map(CutFold::cut)
+                .collect(),
+            hubs: self
+                .info
+                .dimensions
+                .hubs
+                .iter()
+                .cloned()
+                .zip(self.hubs.iter().copied())
+                .collect(),
+            rates: Rates {
+                provisioned_per_second: per_second(self.total.provisioned, ending.elapsed_us),
+                released_per_second: per_second(ending.released, self.last_start_us),
+                planned_per_second: per_second(self.info.planned, self.info.schedule_us),
+            },
+            thresholds: Vec::new(),
+            server_counters: ending.server_counters,
+            resources: ending.resources,
+            timeline: self.timeline.points(),
+            histograms: histograms.collect(),
+        }
+    }
+
+    fn metrics(&self) -> Vec<MetricView> {
+        let views = Metric::all().filter_map(|metric| {
+            let histogram = self.total.histogram(metric)?;
+            Some(MetricView {
+                metric,
+                percentiles: histogram.percentiles(),
+                buckets: histogram.buckets(),
+            })
+        });
+        views.collect()
+    }
+
+    /// Most frequent first; equals in the order of [`Outcome`].
+    fn outcome_counts(&self) -> Vec<OutcomeCount> {
+        let mut counts: Vec<_> = self
+            .outcomes
+            .iter()
+            .map(|(outcome, count)| (*outcome, *count))
+            .collect();
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let named = counts.into_iter().map(|(outcome, count)| OutcomeCount {
+            outcome: outcome.to_string(),
+            provisioned: outcome.is_provisioned(),
+            count,
+        });
+        named.collect()
+    }
+
+    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        self.journal
+            .as_mut()
+            .map_or(Ok(()), |journal| journal.write(entry))
+    }
+}
+
+/// An empty fold for every cohort, transport and attestation.
+fn cuts(dimensions: &Dimensions) -> Vec<CutFold> {
+    let selectors: [(&'static str, &[String], fn(&Record) -> usize); 3] = [
+        ("cohort", &dimensions.cohorts, |record| {
+            usize::from(record.cohort)
+        }),
+        ("transport", &dimensions.transports, |record| {
+            usize::from(record.transport)
+        }),
+        ("attestation", &dimensions.attestations, |record| {
+            usize::from(record.attestation)
+        }),
+    ];
+    let cuts = selectors
+        .into_iter()
+        .flat_map(|(dimension, names, selects)| {
+            names.iter().enumerate().map(move |(index, name)| CutFold {
+                dimension,
+                name: name.clone(),
+                selects,
+                index,
+                fold: Fold::new(Precision::Coarse),
+            })
+        });
+    cuts.collect()
+}
+
+impl CutFold {
+    fn view(&self) -> CutView {
+        CutView {
+            dimension: self.dimension,
+            name: self.name.clone(),
+            provisioned: self.fold.provisioned,
+            failed: self.fold.failed(),
+            response: self.fold.percentiles(Metric::ProvisioningResponse),
+        }
+    }
+
+    fn cut(&self) -> Cut {
+        Cut {
+            dimension: self.dimension.into(),
+            name: self.name.clone(),
+            released: self.fold.ended,
+            provisioned: self.fold.provisioned,
+            failed: self.fold.failed(),
+            registration: self.fold.registration(),
+            provisioning: self.fold.provisioning(),
+            phases: self.fold.phases(),
+        }
+    }
+}
+
+impl LiveSeconds {
+    /// Closes the second before the one under way, if it has ended since; says which it was.
+    fn close(&mut self, live: &Live, provisioned: u64, failed: u64) -> Option<u64> {
+        let ended = live.elapsed_us / 1_000_000;
+        if ended <= self.closed && live.stage != Stage::Finished {
+            return None;
+        }
+        // A picture that came late leaves a gap, which shows as such.
+        let gap = usize::try_from(ended.saturating_sub(self.closed + 1)).unwrap_or(LIVE_SECONDS);
+        self.seconds.extend(std::iter::repeat_n(
+            SecondView::default(),
+            gap.min(LIVE_SECONDS),
+        ));
+        #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
+        self.seconds.push_back(SecondView {
+            target: live.due.saturating_sub(self.due) as f64,
+            released: live.released.saturating_sub(self.released),
+            provisioned: provisioned - self.provisioned,
+            failed: failed - self.failed,
+        });
+        let surplus = self.seconds.len().saturating_sub(LIVE_SECONDS);
+        self.seconds.drain(..surplus);
+        self.closed = ended;
+        (self.due, self.released) = (live.due, live.released);
+        (self.provisioned, self.failed) = (provisioned, failed);
+        Some(ended.saturating_sub(u64::from(live.stage != Stage::Finished)))
+    }
+}
+
+/// Zero where no time has passed: a rate says nothing then.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of devices and microseconds of a run"
+)]
+fn per_second(count: u64, us: u64) -> f64 {
+    if us == 0 {
+        0.0
+    } else {
+        count as f64 * 1e6 / us as f64
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! A small run for tests of whatever reads a summary: four devices, one of them refused.
+
+use super::{Aggregator, Ending, Live, RunInfo};
+use crate::dimensions::Dimensions;
+use crate::journal::Journal;
+use crate::outcome::Outcome;
+use crate::phase::Phase;
+use crate::record::{Record, sample};
+use crate::snapshot::Stage;
+use crate::summary::{CounterRow, ProcessResources, Resources, ServerCounters, Summary};
+use crate::threshold::Threshold;
+
+/// What is known beforehand.
+pub(crate) fn info() -> RunInfo {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    RunInfo {
+        scenario: "nightly".into(),
+        target: "global.fleetstorm.test (bundled server)".into(),
+        seed: 7,
+        fleetstorm_version: "0.1.0".into(),
+        started_at: "2026-11-24T10:00:00Z".into(),
+        planned: 4,
+        schedule_us: 1_500_000,
+        dimensions: Dimensions {
+            cohorts: names(&["gateways", "controllers"]),
+            transports: names(&["https", "mqtt"]),
+            attestations: names(&["x509-group", "tpm"]),
+            hubs: names(&["hub-1.fleetstorm.test", "hub-2.fleetstorm.test"]),
+        },
+        thresholds: vec![
+            ("provisioned.ratio".into(), "== 100%".into()),
+            ("registration.response.p99".into(), "< 5s".into()),
+        ],
+    }
+}
+
+/// Four devices: the last is refused.
+pub(crate) fn records() -> Vec<Record> {
+    let at = |device: u32| {
+        let mut record = sample();
+        let offset = u64::from(device) * 500_000;
+        record.device = device;
+        record.hub = Some(u16::try_from(device % 2).expect("0 or 1"));
+        record.transport = u8::try_from(device % 2).expect("0 or 1");
+        record.intended_start_us += offset;
+        record.start_us += offset;
+        record.registered_us = record.registered_us.map(|us| us + offset);
+        record.end_us += offset;
+        record
+    };
+    let mut refused = at(3);
+    refused.outcome = Outcome::Refused {
+        phase: Phase::Register,
+        status: 401,
+        code: 401_002,
+    };
+    refused.cohort = 1;
+    refused.registered_us = None;
+    refused.hub = None;
+    refused.phases_us[Phase::Twin as usize] = crate::record::NOT_REACHED;
+    vec![at(0), at(1), at(2), refused]
+}
+
+/// What is known afterwards.
+pub(crate) fn ending() -> Ending {
+    let row = |name: &str| CounterRow {
+        name: name.into(),
+        server: 3,
+        simulator: 3,
+    };
+    Ending {
+        elapsed_us: 1_505_000,
+        released: 4,
+        server_counters: Some(ServerCounters {
+            rows: vec![row("registrations assigned")],
+            agree: true,
+        }),
+        resources: Resources {
+            simulator: ProcessResources {
+                cpu_seconds: 0.25,
+                peak_rss_bytes: 20 << 20,
+            },
+            server: Some(ProcessResources {
+                cpu_seconds: 0.5,
+                peak_rss_bytes: 30 << 20,
+            }),
+        },
+        ..Ending::default()
+    }
+}
+
+/// The fold of it, before its end.
+pub(crate) fn aggregator(journal: Option<Journal>) -> Aggregator {
+    let info = info();
+    let thresholds = info
+        .thresholds
+        .iter()
+        .map(|(subject, condition)| Threshold::parse(subject, condition));
+    let thresholds = thresholds
+        .collect::<Result<_, _>>()
+        .expect("thresholds of the grammar");
+    let mut aggregator = Aggregator::new(info, thresholds, journal).expect("a writable journal");
+    for record in records() {
+        aggregator.add(&record).expect("a writable journal");
+    }
+    aggregator
+}
+
+/// The moment after the last device.
+pub(crate) fn live() -> Live {
+    Live {
+        elapsed_us: 1_600_000,
+        stage: Stage::Finished,
+        due: 4,
+        released: 4,
+        ..Live::default()
+    }
+}
+
+/// The result.
+pub(crate) fn summary() -> Summary {
+    aggregator(None)
+        .finish(ending())
+        .expect("no journal to write")
+}

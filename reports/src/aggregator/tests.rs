@@ -1,0 +1,169 @@
+use super::fixture::{aggregator, ending, info, live, summary};
+use super::*;
+use crate::journal::replay;
+use crate::record::sample;
+
+#[test]
+fn the_summary_counts_every_device_once() {
+    let summary = summary();
+    assert_eq!(
+        summary.devices,
+        Devices {
+            planned: 4,
+            released: 4,
+            dropped: 0,
+            registered: 3,
+            provisioned: 3,
+            failed: 1
+        }
+    );
+    assert_eq!(summary.registration.response.count, 3);
+    assert_eq!(
+        summary.registration.response.max_us, 3_001,
+        "three digits are kept"
+    );
+    assert_eq!(summary.registration.service.p50_us, 2_000);
+    assert_eq!(summary.provisioning.service.p50_us, 4_001);
+    assert_eq!(summary.phases["queue"].count, 4);
+    assert_eq!(summary.phases["twin"].count, 3);
+    assert!(!summary.phases.contains_key("attest"));
+    let outcomes: Vec<_> = summary
+        .outcomes
+        .iter()
+        .map(|o| (o.outcome.as_str(), o.count))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [("provisioned", 3), ("refused at register: 401 (401002)", 1)]
+    );
+    assert_eq!(summary.hubs.values().copied().collect::<Vec<_>>(), [2, 1]);
+    let cuts: Vec<_> = summary
+        .cuts
+        .iter()
+        .map(|cut| (cut.name.as_str(), cut.provisioned, cut.failed))
+        .collect();
+    assert_eq!(
+        cuts,
+        [
+            ("gateways", 3, 0),
+            ("controllers", 0, 1),
+            ("https", 2, 0),
+            ("mqtt", 1, 1),
+            ("x509-group", 3, 1)
+        ]
+    );
+    assert_eq!(summary.verdict, Verdict::Fail);
+    assert_eq!(summary.exit_code, 99);
+}
+
+#[test]
+fn a_journal_gives_the_same_summary_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let mut aggregator = aggregator(Some(Journal::create(&path).expect("a journal")));
+    aggregator.snapshot(&live()).expect("a writable journal");
+    let written = aggregator.finish(ending()).expect("a writable journal");
+    assert_eq!(replay(&path).expect("a complete journal"), written);
+
+    let text = std::fs::read_to_string(&path).expect("the journal");
+    let cut = text.rsplit_once("{\"ending\"").expect("an ending").0;
+    std::fs::write(&path, cut).expect("a shorter journal");
+    assert!(
+        replay(&path)
+            .expect_err("cut off")
+            .to_string()
+            .contains("no ending")
+    );
+    std::fs::write(&path, text.replacen("\"outcome\"", "\"outcomes\"", 1))
+        .expect("a broken journal");
+    assert!(
+        replay(&path)
+            .expect_err("broken")
+            .to_string()
+            .starts_with("line 2:")
+    );
+}
+
+#[test]
+fn a_snapshot_closes_the_seconds_that_have_passed() {
+    let mut aggregator = aggregator(None);
+    let mut moment = Live {
+        elapsed_us: 900_000,
+        stage: Stage::Running,
+        due: 2,
+        released: 2,
+        ..Live::default()
+    };
+    assert!(
+        aggregator
+            .snapshot(&moment)
+            .expect("no journal")
+            .seconds
+            .is_empty()
+    );
+    (moment.elapsed_us, moment.due, moment.released) = (1_020_000, 3, 3);
+    let snapshot = aggregator.snapshot(&moment).expect("no journal");
+    assert_eq!(
+        snapshot.seconds,
+        [SecondView {
+            target: 3.0,
+            released: 3,
+            provisioned: 3,
+            failed: 1
+        }]
+    );
+    (moment.elapsed_us, moment.due, moment.released) = (3_100_000, 4, 4);
+    let snapshot = aggregator.snapshot(&moment).expect("no journal");
+    assert_eq!(snapshot.seconds.len(), 3);
+    assert_eq!(snapshot.achieved_rate, 1.0);
+    moment.elapsed_us = 4_000_000_000_000;
+    assert_eq!(
+        aggregator
+            .snapshot(&moment)
+            .expect("no journal")
+            .seconds
+            .len(),
+        300
+    );
+}
+
+#[test]
+fn invented_error_codes_do_not_grow_memory() {
+    let mut aggregator = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+    for code in 0..10_000 {
+        let mut record = sample();
+        record.outcome = Outcome::AssignmentFailed { code };
+        aggregator.add(&record).expect("no journal");
+    }
+    assert!(aggregator.outcomes.len() <= MAX_OUTCOMES + 1);
+    assert_eq!(aggregator.outcomes.values().sum::<u64>(), 10_000);
+}
+
+#[test]
+fn verdicts_in_order_of_weight() {
+    let verdict = |change: &dyn Fn(&mut Ending), provisioned: bool| {
+        let mut fold = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+        let mut record = sample();
+        if !provisioned {
+            record.outcome = Outcome::Disabled;
+        }
+        fold.add(&record).expect("no journal");
+        let mut ending = ending();
+        change(&mut ending);
+        let summary = fold.finish(ending).expect("no journal");
+        (summary.verdict, summary.exit_code)
+    };
+    let doubt = |ending: &mut Ending| ending.invalid_reasons.push("slow".into());
+    let disagree = |ending: &mut Ending| {
+        ending.server_counters = Some(ServerCounters {
+            rows: Vec::new(),
+            agree: false,
+        })
+    };
+    let interrupt = |ending: &mut Ending| ending.interrupted = true;
+    assert_eq!(verdict(&|_| {}, true), (Verdict::Pass, 0));
+    assert_eq!(verdict(&disagree, true), (Verdict::Fail, 99));
+    assert_eq!(verdict(&doubt, true), (Verdict::Invalid, 98));
+    assert_eq!(verdict(&doubt, false), (Verdict::Fail, 4));
+    assert_eq!(verdict(&interrupt, false), (Verdict::Invalid, 130));
+}

@@ -1,0 +1,39 @@
+//! From one device's record to a verdict and a report.
+//!
+//! ```text
+//! Record -> Recorder -> Aggregator (journal, histograms, timeline, outcomes, cuts)
+//!                          |  4 a second: Snapshot  -> terminal UI, progress line
+//!                          |  at the end: Summary   -> thresholds -> Verdict -> renderers
+//! ```
+//!
+//! A leaf: it knows neither transports nor DPS, only names it was given
+//! ([`Dimensions`]). No renderer computes a statistic.
+
+pub mod aggregator;
+pub mod dimensions;
+mod fold;
+mod histogram;
+pub mod journal;
+pub mod outcome;
+pub mod phase;
+pub mod record;
+pub mod recorder;
+pub mod render;
+pub mod snapshot;
+pub mod summary;
+pub mod threshold;
+mod timeline;
+pub mod units;
+pub mod verdict;
+
+pub use aggregator::Aggregator;
+pub use dimensions::Dimensions;
+pub use journal::Journal;
+pub use outcome::{Fault, Outcome};
+pub use phase::{Metric, Phase};
+pub use record::Record;
+pub use recorder::{Recorder, recorder};
+pub use snapshot::Snapshot;
+pub use summary::Summary;
+pub use threshold::Threshold;
+pub use verdict::Verdict;

@@ -1,0 +1,118 @@
+//! Where a device's time goes, and what is measured of it.
+
+use serde::{Deserialize, Serialize};
+
+/// One step of a provisioning, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Intended start to actual start.
+    Queue,
+    /// Name to address.
+    Resolve,
+    /// TCP connect to the global endpoint.
+    Connect,
+    /// TLS handshake with the global endpoint.
+    Tls,
+    /// Opening the protocol: MQTT CONNECT and SUBSCRIBE; nothing for HTTPS.
+    Open,
+    /// TPM challenge until the SAS token is signed.
+    Attest,
+    /// The register request until it is accepted.
+    Register,
+    /// Accepted until assigned, waits between polls included.
+    Assign,
+    /// Resolve, TCP, TLS and MQTT CONNECT to the assigned hub.
+    HubConnect,
+    /// Subscribing for and reading the twin.
+    Twin,
+}
+
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Queue,
+        Self::Resolve,
+        Self::Connect,
+        Self::Tls,
+        Self::Open,
+        Self::Attest,
+        Self::Register,
+        Self::Assign,
+        Self::HubConnect,
+        Self::Twin,
+    ];
+
+    /// The word thresholds and reports use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Open => "open",
+            Self::Attest => "attest",
+            Self::Register => "register",
+            Self::Assign => "assign",
+            Self::HubConnect => "hub-connect",
+            Self::Twin => "twin",
+        }
+    }
+}
+
+/// Everything that has a histogram.
+///
+/// Response time counts from the intended start (no coordinated omission),
+/// service time from the actual start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// Intended start to assigned hub in hand.
+    RegistrationResponse,
+    /// Actual start to assigned hub in hand.
+    RegistrationService,
+    /// Intended start to twin read.
+    ProvisioningResponse,
+    /// Actual start to twin read.
+    ProvisioningService,
+    /// One phase.
+    Phase(Phase),
+}
+
+impl Metric {
+    /// How many there are.
+    pub const COUNT: usize = 4 + Phase::ALL.len();
+
+    /// Every metric: the four totals, then the phases in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [
+            Self::RegistrationResponse,
+            Self::RegistrationService,
+            Self::ProvisioningResponse,
+            Self::ProvisioningService,
+        ]
+        .into_iter()
+        .chain(Phase::ALL.into_iter().map(Self::Phase))
+    }
+
+    /// Position in [`Metric::all`].
+    pub fn index(self) -> usize {
+        match self {
+            Self::RegistrationResponse => 0,
+            Self::RegistrationService => 1,
+            Self::ProvisioningResponse => 2,
+            Self::ProvisioningService => 3,
+            Self::Phase(phase) => 4 + phase as usize,
+        }
+    }
+
+    /// The name thresholds and reports use, like `registration.response` or `tls`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RegistrationResponse => "registration.response",
+            Self::RegistrationService => "registration.service",
+            Self::ProvisioningResponse => "provisioning.response",
+            Self::ProvisioningService => "provisioning.service",
+            Self::Phase(phase) => phase.name(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The one thing that leaves a device: plain, small, no strings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::Outcome;
+use crate::phase::Phase;
+
+/// One finished provisioning. Times are microseconds since the run started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When the plan wanted it to start.
+    pub intended_start_us: u64,
+    /// When it did start.
+    pub start_us: u64,
+    /// When the assigned hub was in hand; `None` if it never was.
+    pub registered_us: Option<u64>,
+    /// When it ended, however it ended.
+    pub end_us: u64,
+    /// Duration of each phase it went through, by [`Phase`] order; `u32::MAX` where it did not.
+    pub phases_us: [u32; Phase::ALL.len()],
+    /// Index within the cohort.
+    pub device: u32,
+    /// Index into [`crate::Dimensions::cohorts`].
+    pub cohort: u16,
+    /// Index into [`crate::Dimensions::transports`].
+    pub transport: u8,
+    /// Index into [`crate::Dimensions::attestations`].
+    pub attestation: u8,
+    /// Polls that it took.
+    pub polls: u16,
+    /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
+    pub hub: Option<u16>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Marks a phase that a device did not go through.
+pub const NOT_REACHED: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Record>() <= 128);
+
+impl Record {
+    /// Duration of `phase`, if the device went through it.
+    pub fn phase_us(&self, phase: Phase) -> Option<u32> {
+        Some(self.phases_us[phase as usize]).filter(|us| *us != NOT_REACHED)
+    }
+}
+
+/// A device that was provisioned: 1 ms late, 3 ms until registered, 5 ms in all.
+#[cfg(test)]
+pub(crate) fn sample() -> Record {
+    let mut phases_us = [NOT_REACHED; Phase::ALL.len()];
+    for (phase, us) in [
+        (Phase::Queue, 1_000),
+        (Phase::Tls, 700),
+        (Phase::Register, 900),
+        (Phase::Twin, 400),
+    ] {
+        phases_us[phase as usize] = us;
+    }
+    Record {
+        intended_start_us: 0,
+        start_us: 1_000,
+        registered_us: Some(3_000),
+        end_us: 5_000,
+        phases_us,
+        device: 0,
+        cohort: 0,
+        transport: 0,
+        attestation: 0,
+        polls: 1,
+        hub: Some(0),
+        outcome: Outcome::Provisioned,
+    }
+}

@@ -1,0 +1,278 @@
+//! The summary on a console.
+
+use std::io::{self, Write};
+
+use crate::phase::Metric;
+use crate::summary::{Cut, Percentiles, Summary};
+use crate::units::{bytes, count, duration, rate};
+use crate::verdict::Verdict;
+
+/// Whether and how to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Plain text.
+    Plain,
+    /// ANSI colours.
+    Coloured,
+}
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+
+impl Style {
+    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org) or `TERM` is `dumb`.
+    pub fn for_terminal(terminal: bool) -> Self {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if terminal && !no_color && !dumb {
+            Self::Coloured
+        } else {
+            Self::Plain
+        }
+    }
+
+    fn paint(self, colour: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\x1b[{colour}m{text}\x1b[0m"),
+        }
+    }
+}
+
+/// Writes it.
+///
+/// # Errors
+/// The writer's.
+pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let title = style.paint(BOLD, &summary.scenario);
+    writeln!(
+        out,
+        "\n  {title} · seed {} · {}\n",
+        summary.seed, summary.target
+    )?;
+    devices(summary, out)?;
+    latencies(summary, style, out)?;
+    outcomes(summary, style, out)?;
+    cuts(summary, style, out)?;
+    counters(summary, style, out)?;
+    resources(summary, out)?;
+    thresholds(summary, style, out)?;
+    verdict(summary, style, out)?;
+    out.flush()
+}
+
+fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let devices = summary.devices;
+    write!(
+        out,
+        "  devices    {} planned, {} released, ",
+        count(devices.planned),
+        count(devices.released)
+    )?;
+    if devices.dropped > 0 {
+        write!(out, "{} dropped, ", count(devices.dropped))?;
+    }
+    writeln!(
+        out,
+        "{} registered, {} provisioned, {} failed",
+        count(devices.registered),
+        count(devices.provisioned),
+        count(devices.failed)
+    )?;
+    let rates = summary.rates;
+    writeln!(
+        out,
+        "  rate       {} provisioned over {} (planned {}, released {})\n",
+        rate(rates.provisioned_per_second),
+        duration(summary.duration_us),
+        rate(rates.planned_per_second),
+        rate(rates.released_per_second)
+    )
+}
+
+fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let head = format!(
+        "  {:<23}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "latency", "count", "p50", "p90", "p99", "p99.9", "max"
+    );
+    writeln!(out, "{}", style.paint(DIM, &head))?;
+    for metric in Metric::all() {
+        let name = match metric {
+            Metric::Phase(phase) => format!("  {}", phase.name()),
+            total => total.name().replace('.', " "),
+        };
+        let percentiles = summary.percentiles(metric);
+        if percentiles.count > 0 {
+            writeln!(out, "  {name:<23}{}", row(&percentiles))?;
+        }
+    }
+    writeln!(out)
+}
+
+fn row(percentiles: &Percentiles) -> String {
+    format!(
+        "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        count(percentiles.count),
+        duration(percentiles.p50_us),
+        duration(percentiles.p90_us),
+        duration(percentiles.p99_us),
+        duration(percentiles.p999_us),
+        duration(percentiles.max_us)
+    )
+}
+
+fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", style.paint(DIM, "  outcomes"))?;
+    for outcome in &summary.outcomes {
+        let colour = if outcome.provisioned { GREEN } else { RED };
+        writeln!(
+            out,
+            "  {:>10}  {}",
+            count(outcome.count),
+            style.paint(colour, &outcome.outcome)
+        )?;
+    }
+    writeln!(out)
+}
+
+fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let head = format!(
+        "  {:<12}{:<18}{:>12}{:>9}{:>12}{:>12}{:>12}",
+        "cut", "", "provisioned", "failed", "p50", "p99", "max"
+    );
+    writeln!(out, "{}", style.paint(DIM, &head))?;
+    let mut dimension = "";
+    for cut in &summary.cuts {
+        let Cut {
+            name,
+            provisioned,
+            failed,
+            provisioning,
+            ..
+        } = cut;
+        let label = if cut.dimension == dimension {
+            ""
+        } else {
+            &cut.dimension
+        };
+        let response = provisioning.response;
+        let shown = |us| {
+            if response.count > 0 {
+                duration(us)
+            } else {
+                "–".into()
+            }
+        };
+        writeln!(
+            out,
+            "  {label:<12}{name:<18}{:>12}{:>9}{:>12}{:>12}{:>12}",
+            count(*provisioned),
+            count(*failed),
+            shown(response.p50_us),
+            shown(response.p99_us),
+            shown(response.max_us)
+        )?;
+        dimension = &cut.dimension;
+    }
+    writeln!(out)
+}
+
+fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let Some(counters) = &summary.server_counters else {
+        return Ok(());
+    };
+    let differing: Vec<_> = counters
+        .rows
+        .iter()
+        .filter(|row| row.server != row.simulator)
+        .collect();
+    if differing.is_empty() {
+        let all = counters.rows.len();
+        return writeln!(
+            out,
+            "  server     all {all} of its own counters equal the devices'"
+        );
+    }
+    for row in differing {
+        let text = format!(
+            "{}: server {}, devices {}",
+            row.name,
+            count(row.server),
+            count(row.simulator)
+        );
+        writeln!(out, "  server     {}", style.paint(RED, &text))?;
+    }
+    Ok(())
+}
+
+fn resources(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let simulator = summary.resources.simulator;
+    write!(
+        out,
+        "  resources  simulator {:.2} s CPU, {} at most",
+        simulator.cpu_seconds,
+        bytes(simulator.peak_rss_bytes)
+    )?;
+    if let Some(server) = summary.resources.server {
+        write!(
+            out,
+            "; server {:.2} s CPU, {} at most",
+            server.cpu_seconds,
+            bytes(server.peak_rss_bytes)
+        )?;
+    }
+    writeln!(out, "\n")
+}
+
+fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for threshold in &summary.thresholds {
+        let (mark, colour) = if threshold.passed {
+            ("✓", GREEN)
+        } else {
+            ("✗", RED)
+        };
+        let mark = style.paint(colour, mark);
+        writeln!(
+            out,
+            "  {mark} {:<44}{}",
+            threshold.expression, threshold.observed
+        )?;
+    }
+    if summary.thresholds.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)
+}
+
+fn verdict(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let (word, colour) = match summary.verdict {
+        Verdict::Pass => ("PASS", GREEN),
+        Verdict::Fail => ("FAIL", RED),
+        Verdict::Invalid => ("INVALID", YELLOW),
+    };
+    for reason in &summary.invalid_reasons {
+        writeln!(out, "  {} {reason}", style.paint(YELLOW, "!"))?;
+    }
+    writeln!(
+        out,
+        "  {} (exit code {})\n",
+        style.paint(colour, word),
+        summary.exit_code
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregator::fixture;
+
+    #[test]
+    fn the_console_summary_looks_like_this() {
+        let mut text = Vec::new();
+        render(&fixture::summary(), Style::Plain, &mut text).expect("memory");
+        insta::assert_snapshot!(String::from_utf8(text).expect("UTF-8"));
+    }
+}

@@ -1,0 +1,249 @@
+//! The final result, as `summary.json` holds it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::phase::Metric;
+use crate::verdict::Verdict;
+
+/// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a run came to. Times are microseconds unless the name says otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Where devices connected to.
+    pub target: String,
+    /// Version of fleetstorm.
+    pub fleetstorm_version: String,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// From the first intended start to the last device's end.
+    pub duration_us: u64,
+    /// The seed that identities and schedule derive from.
+    pub seed: u64,
+    /// Pass, fail or invalid.
+    pub verdict: Verdict,
+    /// What the process exits with.
+    pub exit_code: u8,
+    /// Why the run is invalid, one sentence each; empty when valid.
+    pub invalid_reasons: Vec<String>,
+    /// Counts of devices.
+    pub devices: Devices,
+    /// Until the assigned hub was in hand.
+    pub registration: Latency,
+    /// Until the twin was read.
+    pub provisioning: Latency,
+    /// By phase.
+    pub phases: BTreeMap<String, Percentiles>,
+    /// How devices ended, most frequent first.
+    pub outcomes: Vec<OutcomeCount>,
+    /// Per cohort, transport and attestation.
+    pub cuts: Vec<Cut>,
+    /// Devices provisioned per hub, as the devices saw it.
+    pub hubs: BTreeMap<String, u64>,
+    /// Rates.
+    pub rates: Rates,
+    /// Thresholds and what they came to.
+    pub thresholds: Vec<ThresholdResult>,
+    /// Comparison with the server's own counters; absent for a target that does not publish any.
+    pub server_counters: Option<ServerCounters>,
+    /// What the run cost.
+    pub resources: Resources,
+    /// The course of the run.
+    pub timeline: Vec<TimelinePoint>,
+    /// Log-spaced histograms by metric name, for plots.
+    pub histograms: BTreeMap<String, Vec<HistogramBucket>>,
+}
+
+impl Summary {
+    /// A metric's distribution; all zero without samples.
+    pub fn percentiles(&self, metric: Metric) -> Percentiles {
+        match metric {
+            Metric::RegistrationResponse => self.registration.response,
+            Metric::RegistrationService => self.registration.service,
+            Metric::ProvisioningResponse => self.provisioning.response,
+            Metric::ProvisioningService => self.provisioning.service,
+            Metric::Phase(phase) => self.phases.get(phase.name()).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Counts of devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Devices {
+    /// By the plan.
+    pub planned: u64,
+    /// Started.
+    pub released: u64,
+    /// Due and not started.
+    pub dropped: u64,
+    /// Assigned to a hub.
+    pub registered: u64,
+    /// Twin read.
+    pub provisioned: u64,
+    /// Started and ended otherwise.
+    pub failed: u64,
+}
+
+/// The two latencies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// From the intended start.
+    pub response: Percentiles,
+    /// From the actual start.
+    pub service: Percentiles,
+}
+
+/// A distribution in microseconds; all zero when there are no samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Percentiles {
+    /// Samples.
+    pub count: u64,
+    /// Least.
+    pub min_us: u64,
+    /// Arithmetic mean.
+    pub mean_us: u64,
+    /// Median.
+    pub p50_us: u64,
+    /// 90th percentile.
+    pub p90_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// 99.9th percentile.
+    pub p999_us: u64,
+    /// Greatest.
+    pub max_us: u64,
+}
+
+/// How many devices ended in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeCount {
+    /// The outcome, for people.
+    pub outcome: String,
+    /// Whether it is the wanted one.
+    pub provisioned: bool,
+    /// Devices.
+    pub count: u64,
+}
+
+/// One cut of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cut {
+    /// `cohort`, `transport` or `attestation`.
+    pub dimension: String,
+    /// Its name.
+    pub name: String,
+    /// Devices released.
+    pub released: u64,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise.
+    pub failed: u64,
+    /// Until the assigned hub was in hand.
+    pub registration: Latency,
+    /// Until the twin was read.
+    pub provisioning: Latency,
+    /// By phase.
+    pub phases: BTreeMap<String, Percentiles>,
+}
+
+/// Rates over the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rates {
+    /// Devices provisioned a second, over the whole duration.
+    pub provisioned_per_second: f64,
+    /// Devices released a second, until the last release.
+    pub released_per_second: f64,
+    /// Releases a second that the plan asked for, until the last release.
+    pub planned_per_second: f64,
+}
+
+/// One threshold of the scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ThresholdResult {
+    /// As written, like `registration.response.p99 < 5s`.
+    pub expression: String,
+    /// What was measured, in the threshold's own unit, like `1.2s`; `no samples` when there were none.
+    pub observed: String,
+    /// Whether it held. A threshold without samples does not hold.
+    pub passed: bool,
+}
+
+/// The server's own counters beside the devices'.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerCounters {
+    /// One row a counter.
+    pub rows: Vec<CounterRow>,
+    /// Whether every row agrees.
+    pub agree: bool,
+}
+
+/// One counter, seen from both ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CounterRow {
+    /// Like `registrations assigned` or `assigned to hub-1.fleetstorm.test`.
+    pub name: String,
+    /// The server's.
+    pub server: u64,
+    /// The devices'.
+    pub simulator: u64,
+}
+
+/// What the run cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// The simulator.
+    pub simulator: ProcessResources,
+    /// The bundled server; absent for another target.
+    pub server: Option<ProcessResources>,
+}
+
+/// What one process cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessResources {
+    /// User and system time.
+    pub cpu_seconds: f64,
+    /// Highest resident memory.
+    pub peak_rss_bytes: u64,
+}
+
+/// A stretch of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimelinePoint {
+    /// Where the stretch starts, seconds since the start.
+    pub at_s: u64,
+    /// How long it is, seconds.
+    pub span_s: u64,
+    /// Releases that the plan asked for.
+    pub target: f64,
+    /// Devices released.
+    pub released: u64,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise.
+    pub failed: u64,
+    /// Devices under way at its end.
+    pub in_flight: u64,
+    /// Median provisioning response time of those that ended in it.
+    pub p50_us: u64,
+    /// 99th percentile of the same.
+    pub p99_us: u64,
+}
+
+/// One bar of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistogramBucket {
+    /// Lower bound, included.
+    pub from_us: u64,
+    /// Upper bound, excluded.
+    pub to_us: u64,
+    /// Samples.
+    pub count: u64,
+}

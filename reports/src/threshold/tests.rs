@@ -1,0 +1,90 @@
+use super::*;
+use crate::aggregator::fixture;
+
+#[test]
+fn every_subject_reads_back() {
+    for subject in Subject::all() {
+        let limit = match subject.unit() {
+            Unit::Microseconds => "< 5s",
+            Unit::Devices => ">= 10",
+            Unit::Share => ">= 99.9%",
+            Unit::PerSecond => "> 400/s",
+        };
+        let threshold =
+            Threshold::parse(&subject.to_string(), limit).expect("a subject of its own");
+        assert_eq!(threshold.subject, subject);
+    }
+}
+
+#[test]
+fn conditions_have_the_subjects_unit() {
+    for (subject, condition, limit) in [
+        ("registration.response.p99", "< 5s", 5e6),
+        ("tls.p50", "<=250ms", 250e3),
+        ("hub-connect.max", "< 1m30s", 90e6),
+        ("provisioned.ratio", ">= 99.9%", 0.999),
+        ("provisioned.ratio", ">= 0.999", 0.999),
+        ("provisioned.ratio", "== 100%", 1.0),
+        ("failed.count", "== 200", 200.0),
+        ("provisioned.rate", "> 400/s", 400.0),
+    ] {
+        let threshold = Threshold::parse(subject, condition).expect(condition);
+        assert!(
+            (threshold.limit - limit).abs() < 1e-9,
+            "{subject} {condition}"
+        );
+    }
+    for (subject, condition) in [
+        ("registration.response.p99", "5s"),
+        ("registration.response.p99", "< 5"),
+        ("registration.response.p99", "< -5s"),
+        ("registration.response.p99", "<"),
+        ("registration.response.p99", "= 5s"),
+        ("provisioned.ratio", ">= 101%"),
+        ("provisioned.ratio", ">= NaN"),
+        ("failed.count", "< 1.5"),
+        ("provisioned.rate", "> 400"),
+    ] {
+        let error = Threshold::parse(subject, condition).expect_err(condition);
+        assert!(
+            matches!(error, ThresholdError::BadCondition { .. }),
+            "{subject} {condition}: {error}"
+        );
+        assert!(error.to_string().contains("write"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_subject_names_the_nearest() {
+    let error = Threshold::parse("registraton.response.p99", "< 5s").expect_err("misspelt");
+    assert_eq!(
+        error.to_string(),
+        "unknown threshold \"registraton.response.p99\", did you mean \"registration.response.p99\"?"
+    );
+    let error = Threshold::parse("zzz", "< 5s").expect_err("unknown");
+    assert_eq!(error.to_string(), "unknown threshold \"zzz\"");
+}
+
+#[test]
+fn what_was_measured_decides() {
+    let summary = fixture::summary();
+    for (subject, condition, observed, passed) in [
+        ("provisioned.ratio", ">= 75%", "75 %", true),
+        ("provisioned.ratio", "== 100%", "75 %", false),
+        ("failed.count", "== 1", "1", true),
+        ("dropped.count", "> 0", "0", false),
+        ("registration.response.max", "<= 3.1ms", "3.00 ms", true),
+        ("registration.response.max", "< 3ms", "3.00 ms", false),
+        ("attest.p99", "< 1h", "no samples", false),
+        ("attest.count", "== 0", "0", true),
+    ] {
+        let result = Threshold::parse(subject, condition)
+            .expect(condition)
+            .evaluate(&summary);
+        assert_eq!(
+            (result.observed.as_str(), result.passed),
+            (observed, passed),
+            "{subject} {condition}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The course of a run: a bounded number of stretches of time, whatever the run's length.
+
+use crate::histogram::{LatencyHistogram, Precision};
+use crate::record::Record;
+use crate::summary::TimelinePoint;
+
+/// Most stretches; where more are needed, neighbours merge and all get twice as long.
+const MAX_POINTS: usize = 512;
+
+/// Counts by stretches of time.
+#[derive(Debug)]
+pub struct Timeline {
+    span_s: u64,
+    points: Vec<Point>,
+    due: u64,
+}
+
+#[derive(Debug, Default)]
+struct Point {
+    target: u64,
+    released: u64,
+    provisioned: u64,
+    failed: u64,
+    response: Option<LatencyHistogram<u32>>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Self {
+            span_s: 1,
+            points: Vec::new(),
+            due: 0,
+        }
+    }
+}
+
+impl Timeline {
+    /// Counts one device.
+    pub fn add(&mut self, record: &Record) {
+        self.point(record.start_us / 1_000_000).released += 1;
+        let end = self.point(record.end_us / 1_000_000);
+        if record.outcome.is_provisioned() {
+            end.provisioned += 1;
+            let response = end
+                .response
+                .get_or_insert_with(|| LatencyHistogram::new(Precision::Coarse));
+            response.record(record.end_us.saturating_sub(record.intended_start_us));
+        } else {
+            end.failed += 1;
+        }
+    }
+
+    /// Hears that `due` devices were due by the end of `second`.
+    pub fn due(&mut self, second: u64, due: u64) {
+        let more = due.saturating_sub(self.due);
+        self.due = self.due.max(due);
+        self.point(second).target += more;
+    }
+
+    /// The stretches so far.
+    pub fn points(&self) -> Vec<TimelinePoint> {
+        let mut in_flight = 0_u64;
+        let points = (0..).zip(&self.points).map(|(index, point)| {
+            in_flight =
+                (in_flight + point.released).saturating_sub(point.provisioned + point.failed);
+            let response = point
+                .response
+                .as_ref()
+                .map(LatencyHistogram::percentiles)
+                .unwrap_or_default();
+            #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
+            let target = point.target as f64;
+            TimelinePoint {
+                at_s: index * self.span_s,
+                span_s: self.span_s,
+                target,
+                released: point.released,
+                provisioned: point.provisioned,
+                failed: point.failed,
+                in_flight,
+                p50_us: response.p50_us,
+                p99_us: response.p99_us,
+            }
+        });
+        points.collect()
+    }
+
+    fn point(&mut self, second: u64) -> &mut Point {
+        while second / self.span_s >= MAX_POINTS as u64 {
+            self.halve();
+        }
+        let index = usize::try_from(second / self.span_s).unwrap_or(MAX_POINTS - 1);
+        if index >= self.points.len() {
+            self.points.resize_with(index + 1, Point::default);
+        }
+        &mut self.points[index]
+    }
+
+    fn halve(&mut self) {
+        self.span_s *= 2;
+        let mut old = std::mem::take(&mut self.points).into_iter();
+        while let Some(mut first) = old.next() {
+            if let Some(second) = old.next() {
+                first.merge(second);
+            }
+            self.points.push(first);
+        }
+    }
+}
+
+impl Point {
+    fn merge(&mut self, other: Self) {
+        self.target += other.target;
+        self.released += other.released;
+        self.provisioned += other.provisioned;
+        self.failed += other.failed;
+        match (&mut self.response, other.response) {
+            (Some(response), Some(more)) => response.add(&more),
+            (response @ None, more) => *response = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::sample;
+
+    #[test]
+    fn a_day_long_run_keeps_every_device_in_a_bounded_number_of_stretches() {
+        let mut timeline = Timeline::default();
+        for second in (0..86_400_u64).step_by(60) {
+            let mut record = sample();
+            record.start_us = second * 1_000_000;
+            record.end_us = record.start_us + 5_000;
+            timeline.add(&record);
+            timeline.due(second, second / 60 + 1);
+        }
+        let points = timeline.points();
+        assert!(points.len() <= MAX_POINTS);
+        assert_eq!(points[0].span_s, 256);
+        assert_eq!(
+            points.iter().map(|point| point.provisioned).sum::<u64>(),
+            1440
+        );
+        assert_eq!(points.iter().map(|point| point.target).sum::<f64>(), 1440.0);
+        assert_eq!(points.last().map(|point| point.in_flight), Some(0));
+    }
+
+    #[test]
+    fn a_device_is_in_flight_between_its_start_and_its_end() {
+        let mut timeline = Timeline::default();
+        let mut record = sample();
+        (record.start_us, record.end_us) = (500_000, 2_500_000);
+        timeline.add(&record);
+        let in_flight: Vec<_> = timeline
+            .points()
+            .iter()
+            .map(|point| point.in_flight)
+            .collect();
+        assert_eq!(in_flight, [1, 1, 0]);
+    }
+}

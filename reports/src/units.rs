@@ -1,0 +1,104 @@
+//! Durations, rates, bytes and counts for people.
+
+/// Like `870 µs`, `1.23 ms`, `45.0 s`, `2m 05s`: three significant digits.
+pub fn duration(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..999_500 => format!("{} ms", three_digits(us, 1_000)),
+        999_500..59_950_000 => format!("{} s", three_digits(us, 1_000_000)),
+        _ => {
+            let seconds = (us + 500_000) / 1_000_000;
+            match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+                (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
+                (hours, minutes, seconds) => format!("{hours}h {minutes:02}m {seconds:02}s"),
+            }
+        }
+    }
+}
+
+/// Like `512 B`, `12.3 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let unit = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
+        .into_iter()
+        .find(|(_, size)| bytes >= *size);
+    match unit {
+        Some((name, size)) => format!("{} {name}", three_digits(bytes, size)),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Like `1,234,567`.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Like `1,234/s`, `42.1/s`, `0.52/s`.
+pub fn rate(per_second: f64) -> String {
+    match per_second {
+        0.0 => "0/s".into(),
+        fine if fine < 10.0 => format!("{fine:.2}/s"),
+        middling if middling < 100.0 => format!("{middling:.1}/s"),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
+        coarse => format!("{}/s", count(coarse.round() as u64)),
+    }
+}
+
+/// `amount` in `unit`s with three significant digits.
+fn three_digits(amount: u64, unit: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are kept")]
+    let value = amount as f64 / unit as f64;
+    match value {
+        fine if fine < 9.995 => format!("{fine:.2}"),
+        middling if middling < 99.95 => format!("{middling:.1}"),
+        coarse => format!("{coarse:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits_and_never_round_into_the_next_unit() {
+        for (us, text) in [
+            (0, "0 µs"),
+            (999, "999 µs"),
+            (1_000, "1.00 ms"),
+            (9_994, "9.99 ms"),
+            (9_996, "10.0 ms"),
+            (99_960, "100 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.00 s"),
+            (45_000_000, "45.0 s"),
+            (59_950_000, "1m 00s"),
+            (125_000_000, "2m 05s"),
+            (3_725_000_000, "1h 02m 05s"),
+        ] {
+            assert_eq!(duration(us), text);
+        }
+    }
+
+    #[test]
+    fn bytes_counts_and_rates() {
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(12_900_000), "12.3 MiB");
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(rate(0.0), "0/s");
+        assert_eq!(rate(0.519), "0.52/s");
+        assert_eq!(rate(42.06), "42.1/s");
+        assert_eq!(rate(1234.4), "1,234/s");
+    }
+}
