@@ -1,1 +1,322 @@
 //! The bundled server as a child process: the only file that names the server's crate.
+//!
+//! The child is this same binary as `fleetstorm serve`; devices tell it from a
+//! real endpoint by nothing but its address, and its CPU and memory are
+//! measured apart. Its standard input carries the enrollment list, an empty
+//! line, and then stays open as the life line: the server ends when it closes.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::ids::IdScope;
+use fleetstorm_reference_server::{Announcement, Config};
+use fleetstorm_scenarios::ServerSettings;
+
+use crate::cli::{Announce, ServeArgs};
+use crate::failure::Failure;
+use crate::fleet;
+use crate::link::dial::DialOptions;
+use crate::target::Target;
+
+pub use fleetstorm_reference_server::Counters;
+
+/// How long an idle child may take to announce itself once it has its enrollments.
+const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a child may take to end once its life line is cut.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Longest answer of the control endpoint.
+const MAX_CONTROL_ANSWER: u64 = 1 << 20;
+
+/// A bundled server that listens. Dropping it stops it.
+#[derive(Debug)]
+pub struct BundledServer {
+    child: Child,
+    life_line: Option<ChildStdin>,
+    announcement: Announcement,
+    id_scope: IdScope,
+}
+
+/// `fleetstorm serve`.
+///
+/// # Errors
+/// The configuration or the enrollments can't be used (exit 2), or a port can't be had (exit 3).
+pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    use fleetstorm_reference_server::serve::{EnrollmentSource, ServeOptions, run};
+
+    let mut config = match &args.config {
+        Some(path) => Config::from_file(path).map_err(refused)?,
+        None => Config::default(),
+    };
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if let Some(port) = args.https_port {
+        config.https_port = port;
+    }
+    if let Some(port) = args.mqtt_port {
+        config.mqtt_port = port;
+    }
+    let enrollments = args
+        .enrollments
+        .as_ref()
+        .map(|source| match source.to_str() {
+            Some("-") => EnrollmentSource::StandardInput,
+            _ => EnrollmentSource::File(source.clone()),
+        });
+    crate::machine::raise_file_limit();
+    run(ServeOptions {
+        config,
+        enrollments,
+        announce_json: args.announce == Announce::Json,
+        ca_out: args.ca_out.clone(),
+    })
+    .map_err(refused)
+}
+
+fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
+    use fleetstorm_reference_server::ServeError;
+    match error {
+        ServeError::Listen { .. } => Failure::unreachable(error.to_string())
+            .hint("another process has the port: stop it, or choose another with --https-port and --mqtt-port (0 takes a free one)"),
+        _ => Failure::usage(error.to_string()),
+    }
+}
+
+/// Starts a bundled server and hands it its enrollments. What it says of
+/// trouble goes to `log`.
+///
+/// # Errors
+/// It did not start: with its last words.
+pub fn launch(
+    settings: &ServerSettings,
+    seed: u64,
+    enrollments: impl Iterator<Item = Enrollment>,
+    log: &Path,
+) -> Result<BundledServer, Failure> {
+    let config = config_of(settings, seed);
+    let config_file = write_config(&config)?;
+    let program = std::env::current_exe()
+        .map_err(|e| no_start(&format!("failed to find this program: {e}")))?;
+    let log_file = File::create(log)
+        .map_err(|e| no_start(&format!("failed to write {}: {e}", log.display())))?;
+    let mut child = Command::new(program)
+        .args([
+            "serve",
+            "--announce",
+            "json",
+            "--enrollments",
+            "-",
+            "--config",
+        ])
+        .arg(&config_file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log_file)
+        // Ctrl-C is for the run: the server ends with its life line.
+        .process_group(0)
+        .spawn()
+        .map_err(|e| no_start(&format!("failed to start a process: {e}")))?;
+
+    let handed_over = hand_over(child.stdin.take(), enrollments);
+    let announced = announcement_of(&mut child);
+    let _ = std::fs::remove_file(&config_file);
+    match (handed_over, announced) {
+        (Ok(life_line), Ok(announcement)) => {
+            let id_scope = IdScope::parse(&announcement.id_scope)
+                .map_err(|e| no_start(&format!("it announced an unusable id scope: {e}")))?;
+            Ok(BundledServer {
+                child,
+                life_line: Some(life_line),
+                announcement,
+                id_scope,
+            })
+        }
+        (handed_over, announced) => {
+            let _ = child.kill();
+            let status = child.wait().ok();
+            let problem = [announced.err(), handed_over.err()]
+                .into_iter()
+                .flatten()
+                .next();
+            Err(no_start(&last_words(log, status, problem)))
+        }
+    }
+}
+
+impl BundledServer {
+    /// Where devices find it.
+    pub fn target(&self) -> Target {
+        Target {
+            label: format!("{} (bundled server)", self.announcement.global_endpoint),
+            endpoint: self.announcement.global_endpoint.clone(),
+            id_scope: self.id_scope.clone(),
+            https_port: self.announcement.https.port(),
+            mqtt_port: self.announcement.mqtt.port(),
+            dial: DialOptions {
+                trust_pem: Some(self.announcement.ca_pem.clone()),
+                connect_to: Some(self.announcement.https.ip()),
+            },
+            hubs: self.announcement.hubs.clone(),
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_died(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Its own counters.
+    ///
+    /// # Errors
+    /// It does not answer, or not with counters.
+    pub fn counters(&self) -> Result<Counters, Failure> {
+        let body = control_get(self.announcement.control, "/counters").map_err(|e| {
+            Failure::unreachable(format!(
+                "the bundled server's counters could not be read: {e}"
+            ))
+        })?;
+        serde_json::from_slice(&body).map_err(|e| {
+            Failure::bug(format!(
+                "the bundled server's counters could not be read: {e}"
+            ))
+        })
+    }
+
+    fn stop(&mut self) {
+        drop(self.life_line.take());
+        let asked = Instant::now();
+        while asked.elapsed() < STOP_LIMIT {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for BundledServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn config_of(settings: &ServerSettings, seed: u64) -> Config {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Config {
+        hubs: settings
+            .hubs
+            .iter()
+            .map(|hub| fleet::hub_host(&hub.name))
+            .collect(),
+        processing_p50_ms: millis(settings.processing.p50),
+        processing_p99_ms: millis(settings.processing.p99),
+        retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
+        seed,
+        ..Config::default()
+    }
+}
+
+fn write_config(config: &Config) -> Result<PathBuf, Failure> {
+    let text = toml::to_string(config)
+        .map_err(|e| Failure::bug(format!("failed to write the server's configuration: {e}")))?;
+    let path =
+        std::env::temp_dir().join(format!("fleetstorm-server-{}.toml", uuid::Uuid::new_v4()));
+    std::fs::write(&path, text)
+        .map_err(|e| no_start(&format!("failed to write {}: {e}", path.display())))?;
+    Ok(path)
+}
+
+/// Streams the list; the pipe stays open.
+fn hand_over(
+    pipe: Option<ChildStdin>,
+    enrollments: impl Iterator<Item = Enrollment>,
+) -> Result<ChildStdin, String> {
+    let pipe = pipe.ok_or("it has no standard input")?;
+    let mut lines = BufWriter::with_capacity(1 << 16, pipe);
+    for enrollment in enrollments {
+        serde_json::to_writer(&mut lines, &enrollment)
+            .map_err(|e| format!("failed to hand over an enrollment: {e}"))?;
+        lines
+            .write_all(b"\n")
+            .map_err(|e| format!("failed to hand over an enrollment: {e}"))?;
+    }
+    lines
+        .write_all(b"\n")
+        .map_err(|e| format!("failed to end the enrollments: {e}"))?;
+    lines
+        .into_inner()
+        .map_err(|e| format!("failed to end the enrollments: {}", e.error()))
+}
+
+fn announcement_of(child: &mut Child) -> Result<Announcement, String> {
+    let output = child.stdout.take().ok_or("it has no standard output")?;
+    let (sender, line) = channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = BufReader::new(output.take(MAX_CONTROL_ANSWER)).read_line(&mut text);
+        let _ = sender.send(text);
+    });
+    match line.recv_timeout(START_LIMIT) {
+        Ok(text) if text.is_empty() => Err("it ended before it listened".into()),
+        Ok(text) => serde_json::from_str(&text)
+            .map_err(|e| format!("it announced itself in an unknown form: {e}")),
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "it did not listen within {} s",
+            START_LIMIT.as_secs()
+        )),
+        Err(RecvTimeoutError::Disconnected) => Err("it said nothing".into()),
+    }
+}
+
+fn last_words(log: &Path, status: Option<ExitStatus>, problem: Option<String>) -> String {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    let said = said.trim().trim_start_matches("error: ");
+    if !said.is_empty() {
+        return said.to_owned();
+    }
+    match (problem, status) {
+        (Some(problem), _) => problem,
+        (None, Some(status)) => format!("it ended with {status}"),
+        (None, None) => "it gave no reason".into(),
+    }
+}
+
+fn no_start(problem: &str) -> Failure {
+    Failure::unreachable(format!("the bundled server did not start: {problem}"))
+}
+
+/// One GET to the control endpoint: plain HTTP on loopback, between two halves of one program.
+fn control_get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.take(MAX_CONTROL_ANSWER).read_to_end(&mut answer)?;
+    let head = answer
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .ok_or_else(|| io::Error::other("the answer has no end of headers"))?;
+    if !answer.starts_with(b"HTTP/1.1 200") {
+        return Err(io::Error::other(
+            String::from_utf8_lossy(&answer[..head]).into_owned(),
+        ));
+    }
+    Ok(answer.split_off(head + 4))
+}

@@ -16,17 +16,29 @@ pub struct Failure {
 impl Failure {
     /// A wrong flag or scenario, or something the preflight found: exit 2.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit_code: exit_code::USAGE }
+        Self {
+            message: message.into(),
+            hint: None,
+            exit_code: exit_code::USAGE,
+        }
     }
 
     /// The target can't be reached or the bundled server did not start: exit 3.
     pub fn unreachable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit_code: exit_code::UNREACHABLE }
+        Self {
+            message: message.into(),
+            hint: None,
+            exit_code: exit_code::UNREACHABLE,
+        }
     }
 
     /// Something that should not happen: exit 1.
     pub fn bug(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, exit_code: exit_code::BUG }
+        Self {
+            message: message.into(),
+            hint: None,
+            exit_code: exit_code::BUG,
+        }
     }
 
     /// Adds what to do.

@@ -9,13 +9,23 @@
 //!                                 -> Summary -> report folder, exit code
 //! ```
 
+pub mod bench;
 pub mod bundled;
 pub mod cli;
+pub mod command;
 pub mod device;
 pub mod failure;
 pub mod fleet;
+pub mod interrupt;
 pub mod link;
+pub mod machine;
+pub mod observer;
+pub mod preflight;
 pub mod progress;
+pub mod reconciliation;
 pub mod report_folder;
+pub mod run;
+pub mod scheduler;
 pub mod stopwatch;
+pub mod target;
 pub mod tui;

@@ -1,0 +1,219 @@
+//! Ports and the threads behind them: one runtime a core, each with its own listening
+//! sockets, so that the kernel deals connections out and no lock is shared.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::listen::{Client, Host, Secured, control, http, mqtt};
+use crate::serve::ServeError;
+
+/// Connections that may wait for a thread.
+const BACKLOG: i32 = 4096;
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// After a failed accept (out of files, mostly): until the next.
+const BACK_OFF: Duration = Duration::from_millis(10);
+
+/// What a port speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    Https,
+    Mqtt,
+    Control,
+}
+
+/// One port, listened on by every thread.
+pub(crate) struct Listening {
+    pub(crate) port: Port,
+    pub(crate) address: SocketAddr,
+    sockets: Vec<StdListener>,
+}
+
+impl Listening {
+    /// Listens with one socket for each of `threads`.
+    ///
+    /// # Errors
+    /// The port is taken, or the address is not this machine's.
+    pub(crate) fn on(
+        port: Port,
+        address: IpAddr,
+        number: u16,
+        threads: usize,
+    ) -> Result<Self, ServeError> {
+        let address = if port == Port::Control {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            address
+        };
+        let wanted = SocketAddr::new(address, number);
+        let failed = |source| ServeError::Listen {
+            address: wanted,
+            source,
+        };
+        // Sockets that share a port would share it with another server's, too: ask for it alone first.
+        drop(listen(wanted, false).map_err(failed)?);
+        let first = listen(wanted, true).map_err(failed)?;
+        let address = first.local_addr().map_err(failed)?;
+        let mut sockets = vec![first];
+        let shares = if port == Port::Control { 1 } else { threads };
+        for _ in 1..shares {
+            sockets.push(listen(address, true).map_err(failed)?);
+        }
+        Ok(Self {
+            port,
+            address,
+            sockets,
+        })
+    }
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// What every thread shares.
+pub(crate) struct Shared {
+    pub(crate) host: Arc<Host>,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) max_connections: usize,
+}
+
+/// Starts the threads; they end when `stop` turns true.
+///
+/// # Errors
+/// A runtime can't be made.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    mut ports: Vec<Listening>,
+    threads: usize,
+    stop: &watch::Receiver<bool>,
+) -> io::Result<Vec<std::thread::JoinHandle<()>>> {
+    let mut started = Vec::with_capacity(threads);
+    for thread in 0..threads {
+        let sockets: Vec<_> = ports
+            .iter_mut()
+            .filter_map(|port| Some((port.port, port.sockets.pop()?)))
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let listeners = {
+            let _context = runtime.enter();
+            let adopt = |(port, socket)| Ok((port, TcpListener::from_std(socket)?));
+            sockets
+                .into_iter()
+                .map(adopt)
+                .collect::<io::Result<Vec<_>>>()?
+        };
+        let (shared, mut stop) = (Arc::clone(shared), stop.clone());
+        let name = format!("server-{thread}");
+        started.push(std::thread::Builder::new().name(name).spawn(move || {
+            let tasks = LocalSet::new();
+            for (port, listener) in listeners {
+                tasks.spawn_local(accept(port, listener, Arc::clone(&shared), stop.clone()));
+            }
+            tasks.block_on(&runtime, async {
+                // The sender's end is a stop as well.
+                let _ = stop.wait_for(|stopped| *stopped).await;
+            });
+        })?);
+    }
+    Ok(started)
+}
+
+async fn accept(
+    port: Port,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+) {
+    let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(BACK_OFF).await;
+            continue;
+        };
+        let Some(place) = Place::take(&shared) else {
+            shared.host.tally.connections_refused.add();
+            continue;
+        };
+        // An answer must not wait for the acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let (acceptor, shared, mut stop) = (acceptor.clone(), Arc::clone(&shared), stop.clone());
+        tokio::task::spawn_local(async move {
+            let _place = place;
+            let stopped = async move {
+                let _ = stop.wait_for(|stopped| *stopped).await;
+            };
+            serve(port, stream, acceptor, &shared.host, stopped).await;
+        });
+    }
+}
+
+async fn serve(
+    port: Port,
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    host: &Arc<Host>,
+    stop: impl Future<Output = ()>,
+) {
+    let host = Arc::clone(host);
+    if port == Port::Control {
+        return control::serve(stream, host, stop).await;
+    }
+    host.tally.connections.add();
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+        host.tally.tls_failures.add();
+        return;
+    };
+    let client = Rc::new(Client::of(&stream));
+    let secured = Secured { stream, client };
+    match port {
+        Port::Https => http::serve(secured, host, stop).await,
+        Port::Mqtt => mqtt::serve(secured, host, stop).await,
+        Port::Control => {}
+    }
+}
+
+/// One of the connections that may be open at once.
+struct Place {
+    shared: Arc<Shared>,
+}
+
+impl Place {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let place = Self {
+            shared: Arc::clone(shared),
+        };
+        let before = shared.connections.fetch_add(1, Ordering::Relaxed);
+        (before < shared.max_connections).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

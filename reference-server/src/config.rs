@@ -1,0 +1,197 @@
+//! What `fleetstorm serve --config` reads.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use fleetstorm_protocol::ids::IdScope;
+use rustls::pki_types::ServerName;
+use serde::{Deserialize, Serialize};
+
+use crate::serve::ServeError;
+
+/// A server with one DPS instance and its hubs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Config {
+    /// Host name of the global device endpoint.
+    pub global_endpoint: String,
+    /// Names the instance to devices.
+    pub id_scope: String,
+    /// Address to listen on.
+    pub listen: IpAddr,
+    /// HTTPS port; 0 takes a free one.
+    pub https_port: u16,
+    /// MQTT port; 0 takes a free one.
+    pub mqtt_port: u16,
+    /// Port of the plain HTTP control endpoint (counters, health), always on loopback; 0 takes a free one.
+    pub control_port: u16,
+    /// Linked hubs, by host name; at least one.
+    pub hubs: Vec<String>,
+    /// Median time that an assignment takes, milliseconds.
+    pub processing_p50_ms: u64,
+    /// 99th percentile of the same.
+    pub processing_p99_ms: u64,
+    /// `Retry-After` of an unfinished assignment, seconds.
+    pub retry_after_seconds: u32,
+    /// Seeds the processing times.
+    pub seed: u64,
+    /// Certificate (PEM) of the CA that signs the server's certificate; a throw-away one when absent.
+    pub ca_certificate: Option<PathBuf>,
+    /// Its private key (PEM, PKCS#8).
+    pub ca_key: Option<PathBuf>,
+    /// Threads; one a core when 0.
+    pub threads: usize,
+    /// Most connections at once; more are closed at accept.
+    pub max_connections: usize,
+}
+
+impl Config {
+    /// Reads a TOML file. Keys left out have their default.
+    ///
+    /// # Errors
+    /// It can't be read, or has unknown keys or wrong values: names file, line and key.
+    pub fn from_file(path: &Path) -> Result<Self, ServeError> {
+        let failed = |problem: String| ServeError::File {
+            path: path.to_owned(),
+            problem,
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+        toml::from_str(&text).map_err(|e| failed(format!("is no configuration of a server:\n{e}")))
+    }
+
+    /// Whether a server can be made of it.
+    ///
+    /// # Errors
+    /// The first key that can't be used.
+    pub(crate) fn check(&self) -> Result<(), ServeError> {
+        let wrong = |key, problem: String| Err(ServeError::Config { key, problem });
+        if self.hubs.is_empty() {
+            return wrong("hubs", "is empty: name at least one hub".into());
+        }
+        let is_host = |name: &str| ServerName::try_from(name).is_ok();
+        for (index, hub) in self.hubs.iter().enumerate() {
+            if !is_host(hub) {
+                return wrong("hubs", format!("\"{hub}\" is no host name"));
+            }
+            if self.hubs[..index]
+                .iter()
+                .any(|other| other.eq_ignore_ascii_case(hub))
+            {
+                return wrong("hubs", format!("\"{hub}\" is named twice"));
+            }
+        }
+        if !is_host(&self.global_endpoint) {
+            return wrong(
+                "global-endpoint",
+                format!("\"{}\" is no host name", self.global_endpoint),
+            );
+        }
+        if let Err(problem) = IdScope::parse(&self.id_scope) {
+            return wrong("id-scope", problem.to_string());
+        }
+        if self.max_connections == 0 {
+            return wrong("max-connections", "is 0: nobody could connect".into());
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            global_endpoint: "global.fleetstorm.test".into(),
+            id_scope: "0ne00000001".into(),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            https_port: 0,
+            mqtt_port: 0,
+            control_port: 0,
+            hubs: vec![
+                "hub-1.fleetstorm.test".into(),
+                "hub-2.fleetstorm.test".into(),
+            ],
+            processing_p50_ms: 20,
+            processing_p99_ms: 100,
+            retry_after_seconds: 3,
+            seed: 1,
+            ca_certificate: None,
+            ca_key: None,
+            threads: 0,
+            max_connections: 18_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_serves() {
+        assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn what_can_not_be_served_is_refused_with_its_key() {
+        for (config, words) in [
+            (
+                Config {
+                    hubs: Vec::new(),
+                    ..Config::default()
+                },
+                "hubs: is empty",
+            ),
+            (
+                Config {
+                    hubs: vec!["a b".into()],
+                    ..Config::default()
+                },
+                "no host name",
+            ),
+            (
+                Config {
+                    hubs: vec!["a.test".into(), "A.test".into()],
+                    ..Config::default()
+                },
+                "named twice",
+            ),
+            (
+                Config {
+                    global_endpoint: String::new(),
+                    ..Config::default()
+                },
+                "global-endpoint",
+            ),
+            (
+                Config {
+                    id_scope: "a/b".into(),
+                    ..Config::default()
+                },
+                "id-scope",
+            ),
+            (
+                Config {
+                    max_connections: 0,
+                    ..Config::default()
+                },
+                "max-connections",
+            ),
+        ] {
+            let problem = config.check().expect_err(words).to_string();
+            assert!(problem.contains(words), "{problem}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("server.toml");
+        std::fs::write(&path, "id-scope = \"0ne00000001\"\nhttp-port = 1\n").expect("a file");
+        let problem = Config::from_file(&path)
+            .expect_err("unknown key")
+            .to_string();
+        assert!(
+            problem.contains("line 2") && problem.contains("http-port"),
+            "{problem}"
+        );
+    }
+}

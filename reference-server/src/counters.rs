@@ -1,0 +1,120 @@
+//! The server's own counters, as the control endpoint publishes them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// Counts since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Register requests accepted with 202.
+    pub registrations_accepted: u64,
+    /// Registrations that ended assigned.
+    pub registrations_assigned: u64,
+    /// TPM challenges sent.
+    pub tpm_challenges: u64,
+    /// Device requests answered with an error, by DPS error code.
+    pub refusals: BTreeMap<u32, u64>,
+    /// Assignments by hub host name.
+    pub assignments: BTreeMap<String, u64>,
+    /// Twins read by devices, by hub host name.
+    pub twins_read: BTreeMap<String, u64>,
+    /// Connections refused by a hub.
+    pub hub_refusals: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections closed at accept, because there were too many.
+    pub connections_refused: u64,
+    /// TLS handshakes that failed.
+    pub tls_failures: u64,
+}
+
+/// The counters as they grow; every thread adds.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) registrations_accepted: Count,
+    pub(crate) registrations_assigned: Count,
+    pub(crate) tpm_challenges: Count,
+    pub(crate) hub_refusals: Count,
+    pub(crate) connections: Count,
+    pub(crate) connections_refused: Count,
+    pub(crate) tls_failures: Count,
+    refusals: Mutex<BTreeMap<u32, u64>>,
+    hubs: Vec<HubTally>,
+}
+
+/// One hub's.
+#[derive(Debug, Default)]
+pub(crate) struct HubTally {
+    host_name: String,
+    pub(crate) assignments: Count,
+    pub(crate) twins_read: Count,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    /// One more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Tally {
+    /// All zero.
+    pub(crate) fn new(hubs: &[String]) -> Self {
+        let hub = |host_name: &String| HubTally {
+            host_name: host_name.clone(),
+            ..HubTally::default()
+        };
+        Self {
+            hubs: hubs.iter().map(hub).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts an error answer. The codes are the server's own, so that there are few.
+    pub(crate) fn refused(&self, code: u32) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusals.entry(code).or_default() += 1;
+    }
+
+    /// The hub at `index` of the configuration.
+    pub(crate) fn hub(&self, index: usize) -> Option<&HubTally> {
+        self.hubs.get(index)
+    }
+
+    /// What was counted until now.
+    pub(crate) fn read(&self) -> Counters {
+        let by_hub = |count: fn(&HubTally) -> &Count| {
+            self.hubs
+                .iter()
+                .map(|hub| (hub.host_name.clone(), count(hub).get()))
+                .collect()
+        };
+        Counters {
+            registrations_accepted: self.registrations_accepted.get(),
+            registrations_assigned: self.registrations_assigned.get(),
+            tpm_challenges: self.tpm_challenges.get(),
+            refusals: self
+                .refusals
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+            assignments: by_hub(|hub| &hub.assignments),
+            twins_read: by_hub(|hub| &hub.twins_read),
+            hub_refusals: self.hub_refusals.get(),
+            connections: self.connections.get(),
+            connections_refused: self.connections_refused.get(),
+            tls_failures: self.tls_failures.get(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The hubs that devices are assigned to.
+
+pub mod registry;

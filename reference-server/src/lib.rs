@@ -1,0 +1,26 @@
+//! The Device Provisioning Service and its IoT hubs, as documented, on one machine.
+//!
+//! ```text
+//! accept (a thread a core, SO_REUSEPORT) -> tls (SNI, client certificate asked, not required)
+//!    -> listen::{http, mqtt}  bytes <-> questions, told apart by SNI and content
+//!         -> service          DPS: enrollment list, attestation, operations, allocation
+//!              -> hub::registry   the only way from DPS to a hub
+//!         -> hub              sessions: authentication, twin
+//! ```
+//!
+//! Listeners hold no DPS logic; the service holds no transport, and is told the time.
+
+pub mod config;
+pub mod counters;
+pub mod hub;
+pub mod serve;
+pub mod service;
+
+mod accept;
+mod listen;
+mod shards;
+mod tls;
+
+pub use config::Config;
+pub use counters::Counters;
+pub use serve::{Announcement, Running, ServeError, start};

@@ -1,0 +1,71 @@
+//! Bytes to questions and answers to bytes, one file a protocol. No DPS logic here.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::counters::Tally;
+use crate::hub::registry::HubRegistry;
+use crate::service::Service;
+
+pub(crate) mod control;
+pub(crate) mod http;
+pub(crate) mod mqtt;
+
+mod dps_mqtt;
+mod hub_mqtt;
+
+/// How long a client may take for its first request, once it is connected.
+const FIRST_REQUEST: Duration = Duration::from_secs(30);
+
+/// What every connection can reach.
+pub(crate) struct Host {
+    /// Name of the global endpoint.
+    pub(crate) global_endpoint: String,
+    /// The instance.
+    pub(crate) service: Service,
+    /// Its hubs.
+    pub(crate) hubs: Arc<HubRegistry>,
+    /// What is counted.
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// A client, secured.
+pub(crate) struct Secured {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) client: Rc<Client>,
+}
+
+/// What the handshake told of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// The name it asked for (SNI).
+    pub(crate) server_name: Option<String>,
+    /// Its certificates, leaf first.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+}
+
+impl Client {
+    /// Reads it off a finished handshake.
+    pub(crate) fn of(stream: &TlsStream<TcpStream>) -> Self {
+        let (_, connection) = stream.get_ref();
+        Self {
+            server_name: connection.server_name().map(str::to_owned),
+            certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
+        }
+    }
+}
+
+impl Host {
+    /// The hub that a client asked for by name.
+    pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
+        let asked = client.server_name.as_deref()?;
+        self.hubs
+            .host_names()
+            .find(|host| host.eq_ignore_ascii_case(asked))
+    }
+}

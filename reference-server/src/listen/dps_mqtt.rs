@@ -1,0 +1,55 @@
+//! A device's MQTT session with DPS (DPS documentation, "MQTT protocol support").
+
+use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::mqtt::{
+    DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
+};
+use jiff::Timestamp;
+use rumqttc::mqttbytes::v4::Connect;
+
+use super::mqtt::{Asked, Session, password};
+use super::{Client, Host};
+use crate::service::Question;
+
+/// Serves it to its end. Who may log in is not asked: the proof is looked at with each
+/// request, and refused with 401 there, as the real service does.
+pub(super) async fn serve(
+    mut session: Session,
+    user: &DpsUserName,
+    connect: &Connect,
+    client: &Client,
+    host: &Host,
+) {
+    if !session.accept().await {
+        return;
+    }
+    while let Asked::Published(publish) = session.next(|filter| filter == RESPONSE_FILTER).await {
+        // Any other topic ends the connection.
+        let Ok(request) = DpsRequest::parse(&publish.topic) else {
+            break;
+        };
+        let question = Question {
+            id_scope: &user.id_scope,
+            registration_id: &user.registration_id,
+            operation: match request.operation {
+                DpsOperation::Register => DeviceOperation::Register,
+                DpsOperation::OperationStatus(operation) => {
+                    DeviceOperation::OperationStatus(operation)
+                }
+            },
+            body: &publish.payload,
+            sas: password(connect),
+            certificates: &client.certificates,
+        };
+        let answer = host.service.answer(&question, Timestamp::now());
+        let response = DpsResponse {
+            status: answer.status,
+            rid: request.rid,
+            retry_after: answer.retry_after,
+        };
+        if !session.answer(response.topic(), answer.body).await {
+            return;
+        }
+    }
+    session.close().await;
+}

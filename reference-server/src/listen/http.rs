@@ -1,0 +1,151 @@
+//! The HTTPS device API (DPS REST reference, "Runtime registration").
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathError};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY,
+};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Client, FIRST_REQUEST, Host, Secured};
+use crate::service::{Answer, Question, Refusal};
+
+/// Longest head of a request.
+const MAX_HEAD: usize = 32 * 1024;
+/// How long a body may take.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+/// How long a connection may live: the SDKs open new ones.
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Serves one connection to its end. A client that breaks it off is no error of ours.
+pub(crate) async fn serve(secured: Secured, host: Arc<Host>, stop: impl Future<Output = ()>) {
+    let client = secured.client;
+    let service = service_fn(move |request| {
+        let (client, host) = (Rc::clone(&client), Arc::clone(&host));
+        async move { Ok::<_, Infallible>(respond(request, &client, &host).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(FIRST_REQUEST.max(LONGEST_POLL))
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(secured.stream), service);
+    tokio::select! {
+        _ended = connection => {}
+        () = tokio::time::sleep(LIFETIME) => {}
+        () = stop => {}
+    }
+}
+
+/// Longest silence between two requests: a poll after the longest Retry-After that SDKs obey.
+const LONGEST_POLL: Duration = Duration::from_secs(310);
+
+async fn respond(
+    request: Request<Incoming>,
+    client: &Client,
+    host: &Host,
+) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let answered = async {
+        if host.hub_of(client).is_some() {
+            return Err(Refusal::PathNotFound);
+        }
+        let asked = DeviceRequest::parse(head.method.as_str(), head.uri.path(), head.uri.query())
+            .map_err(refusal)?;
+        if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        let body = read(body).await?;
+        let question = Question {
+            id_scope: &asked.id_scope,
+            registration_id: &asked.registration_id,
+            operation: asked.operation.clone(),
+            body: &body,
+            sas: head
+                .headers
+                .get(AUTHORIZATION)
+                .and_then(|value| value.to_str().ok()),
+            certificates: &client.certificates,
+        };
+        let answer = host.service.answer(&question, Timestamp::now());
+        let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
+            .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
+        Ok((answer, location))
+    };
+    match answered.await {
+        Ok((answer, location)) => response(answer, location),
+        Err(refusal) => response(host.service.refuse(&refusal, Timestamp::now()), None),
+    }
+}
+
+fn refusal(error: PathError) -> Refusal {
+    match error {
+        PathError::NotFound => Refusal::PathNotFound,
+        PathError::MethodNotAllowed => Refusal::MethodNotAllowed,
+        PathError::Malformed(problem) => Refusal::BadRequest(problem.to_string()),
+    }
+}
+
+/// A body without a type is taken at its word when it is read.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|value| {
+        let media_type = value
+            .to_str()
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default();
+        media_type.trim().eq_ignore_ascii_case("application/json")
+    })
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    let reading = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_LIMIT, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Ok(Err(_)) => Err(Refusal::BadRequest("the body was cut short".into())),
+        Err(_) => Err(Refusal::BadRequest(format!(
+            "the body took longer than {} s",
+            BODY_LIMIT.as_secs()
+        ))),
+    }
+}
+
+fn response(answer: Answer, location: Option<String>) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    headers.insert(
+        STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+    );
+    if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+        headers.insert("x-ms-request-id", id);
+    }
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(location) = location.and_then(|location| HeaderValue::try_from(location).ok()) {
+        headers.insert(LOCATION, location);
+    }
+    response
+}

@@ -1,0 +1,301 @@
+//! A running server: enrollments in, ports open, threads up; and down again.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
+
+use fleetstorm_protocol::enrollment::Enrollment;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::accept::{self, Listening, Port, Shared};
+use crate::config::Config;
+use crate::counters::{Counters, Tally};
+use crate::hub::registry::HubRegistry;
+use crate::listen::Host;
+use crate::service::Service;
+use crate::service::enrollment_list::EnrollmentList;
+use crate::tls;
+
+/// Longest line of an enrollment stream.
+const MAX_LINE: u64 = 1 << 20;
+
+/// What a server says of itself once it listens; one JSON line on standard
+/// output of `fleetstorm serve --announce json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// Host name of the global endpoint.
+    pub global_endpoint: String,
+    /// Names the instance.
+    pub id_scope: String,
+    /// Where HTTPS listens.
+    pub https: SocketAddr,
+    /// Where MQTT listens, for DPS and hubs.
+    pub mqtt: SocketAddr,
+    /// Where the control endpoint listens: `GET /counters`, `GET /health`.
+    pub control: SocketAddr,
+    /// Hub host names.
+    pub hubs: Vec<String>,
+    /// PEM of the CA to trust.
+    pub ca_pem: String,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A port is taken, or the address is not this machine's.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration can't be used.
+    #[error("{key}: {problem}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// A file can't be read or written.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// An enrollment can't be used; later lines were not read.
+    #[error("enrollment {line}: {problem}")]
+    Enrollment {
+        /// Line of the stream, from 1.
+        line: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A thread or a signal handler can't be had, or nobody reads the announcement.
+    #[error("the server could not start: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// A server that listens. Dropping it stops it.
+pub struct Running {
+    announcement: Announcement,
+    tally: Arc<Tally>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// What it says of itself.
+    pub fn announcement(&self) -> &Announcement {
+        &self.announcement
+    }
+
+    /// What it has counted until now.
+    pub fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts a server with its enrollments; returns once it listens.
+///
+/// # Errors
+/// See [`ServeError`].
+pub fn start(
+    config: Config,
+    enrollments: impl Iterator<Item = Result<Enrollment, String>>,
+) -> Result<Running, ServeError> {
+    config.check()?;
+    let mut list = EnrollmentList::new(&config.hubs);
+    for (line, enrollment) in (1..).zip(enrollments) {
+        let added = enrollment.and_then(|enrollment| list.add(&enrollment));
+        added.map_err(|problem| ServeError::Enrollment { line, problem })?;
+    }
+    let threads = match config.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    };
+    let https = Listening::on(Port::Https, config.listen, config.https_port, threads)?;
+    let mqtt = Listening::on(Port::Mqtt, config.listen, config.mqtt_port, threads)?;
+    let control = Listening::on(Port::Control, config.listen, config.control_port, threads)?;
+    let tls = tls::prepare(&config)?;
+    let tally = Arc::new(Tally::new(&config.hubs));
+    let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
+    let announcement = Announcement {
+        global_endpoint: config.global_endpoint.clone(),
+        id_scope: config.id_scope.clone(),
+        https: https.address,
+        mqtt: mqtt.address,
+        control: control.address,
+        hubs: config.hubs.clone(),
+        ca_pem: tls.ca_pem,
+    };
+    let shared = Arc::new(Shared {
+        host: Arc::new(Host {
+            service: Service::new(&config, list, Arc::clone(&hubs), Arc::clone(&tally)),
+            global_endpoint: config.global_endpoint,
+            hubs,
+            tally: Arc::clone(&tally),
+        }),
+        tls: tls.config,
+        connections: AtomicUsize::new(0),
+        max_connections: config.max_connections,
+    });
+    let (stop, stopped) = watch::channel(false);
+    let threads = accept::start(&shared, vec![https, mqtt, control], threads, &stopped)?;
+    Ok(Running {
+        announcement,
+        tally,
+        stop,
+        threads,
+    })
+}
+
+/// Where enrollments come from: JSON lines, in the form of the service API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnrollmentSource {
+    /// Standard input, up to an empty line. It stays open as a life line: the server ends when it does.
+    StandardInput,
+    /// A file.
+    File(PathBuf),
+}
+
+/// What [`run`] is told.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The server.
+    pub config: Config,
+    /// Who may register; nobody when absent.
+    pub enrollments: Option<EnrollmentSource>,
+    /// Whether to announce itself as one JSON line, for programs.
+    pub announce_json: bool,
+    /// Where to write the CA's certificate, for clients.
+    pub ca_out: Option<PathBuf>,
+}
+
+/// Serves until it is told to stop: by a signal, or by the end of its life line.
+///
+/// # Errors
+/// See [`ServeError`].
+pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+    let running = match &options.enrollments {
+        None => start(options.config, std::iter::empty())?,
+        Some(EnrollmentSource::StandardInput) => {
+            let lines = Lines {
+                input: io::stdin().lock(),
+                until_empty: true,
+            };
+            start(options.config, lines)?
+        }
+        Some(EnrollmentSource::File(path)) => {
+            let file = File::open(path).map_err(|e| ServeError::File {
+                path: path.clone(),
+                problem: e.to_string(),
+            })?;
+            start(
+                options.config,
+                Lines {
+                    input: BufReader::new(file),
+                    until_empty: false,
+                },
+            )?
+        }
+    };
+    if let Some(path) = &options.ca_out {
+        std::fs::write(path, &running.announcement.ca_pem).map_err(|e| ServeError::File {
+            path: path.clone(),
+            problem: e.to_string(),
+        })?;
+    }
+    announce(running.announcement(), options.announce_json)?;
+    if options.enrollments == Some(EnrollmentSource::StandardInput) {
+        io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminated =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    })?;
+    Ok(())
+}
+
+fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, announcement)?;
+        writeln!(out)?;
+    } else {
+        let Announcement {
+            global_endpoint,
+            id_scope,
+            https,
+            mqtt,
+            control,
+            hubs,
+            ..
+        } = announcement;
+        writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
+        writeln!(out, "  https    {https}")?;
+        writeln!(out, "  mqtt     {mqtt}")?;
+        writeln!(out, "  control  http://{control}/counters")?;
+        writeln!(out, "  hubs     {}", hubs.join(", "))?;
+    }
+    out.flush()
+}
+
+/// Enrollments line by line.
+struct Lines<Input> {
+    input: Input,
+    until_empty: bool,
+}
+
+impl<Input: BufRead> Iterator for Lines<Input> {
+    type Item = Result<Enrollment, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut line = Vec::new();
+            match (&mut self.input)
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut line)
+            {
+                Ok(0) => return None,
+                Ok(_) if line.trim_ascii().is_empty() && self.until_empty => return None,
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => {
+                    let text = String::from_utf8(line).map_err(|_| "is not UTF-8".to_owned());
+                    return Some(
+                        text.and_then(|text| {
+                            Enrollment::from_json(&text).map_err(|e| e.to_string())
+                        }),
+                    );
+                }
+                Err(error) => return Some(Err(error.to_string())),
+            }
+        }
+    }
+}

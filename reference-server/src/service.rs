@@ -1,0 +1,356 @@
+//! DPS itself: a question and a time in, an answer out. No transport, no clock.
+
+use std::sync::Arc;
+
+use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::ids::{OperationId, RegistrationId};
+use fleetstorm_protocol::registration::{
+    DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus,
+};
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::counters::Tally;
+use crate::hub::registry::{Authentication, HubRegistry};
+use crate::shards::Shards;
+use enrollment_list::EnrollmentList;
+use operation::{Processing, Progress, Registration};
+use proof::{Credential, Proven, Standing};
+use tpm_challenge::{Challenges, PresentedTpm, new_key};
+
+pub mod allocation;
+pub mod enrollment_list;
+
+mod chain;
+mod operation;
+mod proof;
+mod refusal;
+mod tpm_challenge;
+
+pub use refusal::Refusal;
+
+/// What a device asks, whatever it speaks.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The instance.
+    pub id_scope: &'a str,
+    /// The device, as it wrote its id.
+    pub registration_id: &'a RegistrationId,
+    /// What it wants.
+    pub operation: DeviceOperation,
+    /// Body of a register; ignored for status look-ups.
+    pub body: &'a [u8],
+    /// SAS token: Authorization header or MQTT password.
+    pub sas: Option<&'a str>,
+    /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
+    pub certificates: &'a [CertificateDer<'static>],
+}
+
+/// What the service answers, whatever carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status: 200, 202, 4xx, 5xx; 401 also opens the TPM challenge.
+    pub status: u16,
+    /// Seconds to wait before the next poll or try.
+    pub retry_after: Option<u32>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// One DPS instance.
+pub struct Service {
+    id_scope: String,
+    retry_after: u32,
+    processing: Processing,
+    enrollments: EnrollmentList,
+    challenges: Challenges,
+    registrations: Shards<Box<str>, Registration>,
+    hub_names: Vec<String>,
+    hubs: Arc<HubRegistry>,
+    tally: Arc<Tally>,
+}
+
+impl Service {
+    /// An instance that lets in whom `enrollments` names.
+    pub(crate) fn new(
+        config: &Config,
+        enrollments: EnrollmentList,
+        hubs: Arc<HubRegistry>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self {
+            id_scope: config.id_scope.clone(),
+            retry_after: config.retry_after_seconds,
+            processing: Processing::new(
+                config.processing_p50_ms,
+                config.processing_p99_ms,
+                config.seed,
+            ),
+            enrollments,
+            challenges: Challenges::new(),
+            registrations: Shards::new(),
+            hub_names: config.hubs.clone(),
+            hubs,
+            tally,
+        }
+    }
+
+    /// Answers a device.
+    pub fn answer(&self, question: &Question<'_>, now: Timestamp) -> Answer {
+        let resource = format!(
+            "{}/registrations/{}",
+            question.id_scope, question.registration_id
+        );
+        let answered = if question.id_scope.eq_ignore_ascii_case(&self.id_scope) {
+            match &question.operation {
+                DeviceOperation::Register => self.register(question, &resource, now),
+                DeviceOperation::OperationStatus(operation) => {
+                    self.operation_status(question, operation, &resource, now)
+                }
+                DeviceOperation::RegistrationStatus => {
+                    self.registration_status(question, &resource, now)
+                }
+            }
+        } else {
+            Err(Refusal::ScopeNotFound)
+        };
+        answered.unwrap_or_else(|refusal| self.refuse(&refusal, now))
+    }
+
+    /// The answer to what never became a question.
+    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> Answer {
+        self.tally.refused(refusal.code());
+        refusal.answer(now)
+    }
+
+    fn register(
+        &self,
+        question: &Question<'_>,
+        resource: &str,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let id = question.registration_id;
+        let registration = DeviceRegistration::from_body(question.body)
+            .map_err(|e| Refusal::BadRequest(e.to_string()))?;
+        if let Some(other) = registration.registration_id.as_deref()
+            && !other.eq_ignore_ascii_case(id.as_str())
+        {
+            return Err(Refusal::BadRequest(format!(
+                "registrationId: \"{other}\" is not \"{id}\""
+            )));
+        }
+        let standing = proof::prove(
+            &self.enrollments,
+            &self.challenges,
+            id,
+            &registration,
+            question,
+            resource,
+            now,
+        )?;
+        match standing {
+            Standing::Challenged(tpm) => {
+                let challenge = self.challenges.issue(&id.canonical(), &tpm, now)?;
+                self.tally.tpm_challenges.add();
+                json(401, None, &challenge)
+            }
+            Standing::Proven(proven) if !proven.settings.enabled => {
+                let state = operation::disabled_state(id.as_str(), now);
+                let operation_id = operation::new_operation_id(id.as_str());
+                let status = RegistrationStatus::Disabled;
+                json(
+                    200,
+                    None,
+                    &RegistrationOperationStatus {
+                        operation_id,
+                        status,
+                        registration_state: Some(state),
+                    },
+                )
+            }
+            Standing::Proven(proven) => self.accept(id, proven, now),
+        }
+    }
+
+    /// Starts an operation; a device that asks again while one is under way gets that.
+    fn accept(
+        &self,
+        id: &RegistrationId,
+        proven: Proven,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let key: Box<str> = id.canonical().into();
+        let mut registrations = self.registrations.of(&key);
+        let under_way = registrations
+            .get_mut(&key)
+            .filter(|known| matches!(known.progress, Progress::Assigning { .. }));
+        let operation_id = if let Some(known) = under_way {
+            known.credential = proven.credential;
+            known.operation_id.to_string()
+        } else {
+            let created = registrations.get(&key).map_or(now, |known| known.created);
+            let mut started =
+                Registration::accepted(id.as_str(), proven, self.processing.of(&key), now);
+            started.created = created;
+            let operation_id = started.operation_id.to_string();
+            registrations.insert(key, started);
+            operation_id
+        };
+        drop(registrations);
+        self.tally.registrations_accepted.add();
+        let status = RegistrationStatus::Assigning;
+        let accepted = RegistrationOperationStatus {
+            operation_id,
+            status,
+            registration_state: None,
+        };
+        json(202, Some(self.retry_after), &accepted)
+    }
+
+    fn operation_status(
+        &self,
+        question: &Question<'_>,
+        operation: &OperationId,
+        resource: &str,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let key = question.registration_id.canonical();
+        let mut registrations = self.registrations.of(key.as_str());
+        let known = registrations
+            .get_mut(key.as_str())
+            .ok_or(Refusal::OperationNotFound)?;
+        if !known.credential.is_shown_by(question, resource, now) {
+            return Err(known.credential.not_shown());
+        }
+        if *known.operation_id != *operation.as_str() {
+            return Err(Refusal::OperationNotFound);
+        }
+        self.complete(known, now)?;
+        let (status, code, retry_after) = match known.progress {
+            Progress::Assigning { .. } => {
+                (RegistrationStatus::Assigning, 202, Some(self.retry_after))
+            }
+            Progress::Assigned { .. } => (RegistrationStatus::Assigned, 200, None),
+        };
+        let registration_state = Some(self.state(known)?);
+        drop(registrations);
+        let answer = RegistrationOperationStatus {
+            operation_id: operation.to_string(),
+            status,
+            registration_state,
+        };
+        json(code, retry_after, &answer)
+    }
+
+    fn registration_status(
+        &self,
+        question: &Question<'_>,
+        resource: &str,
+        now: Timestamp,
+    ) -> Result<Answer, Refusal> {
+        let key = question.registration_id.canonical();
+        let mut registrations = self.registrations.of(key.as_str());
+        let known = registrations
+            .get_mut(key.as_str())
+            .ok_or(Refusal::EnrollmentNotFound)?;
+        if !known.credential.is_shown_by(question, resource, now) {
+            return Err(known.credential.not_shown());
+        }
+        self.complete(known, now)?;
+        let state = self.state(known)?;
+        drop(registrations);
+        json(200, None, &state)
+    }
+
+    /// Assigns a hub once the processing time is over: the identity and its twin stand in the
+    /// hub's registry before any device hears of it.
+    fn complete(&self, registration: &mut Registration, now: Timestamp) -> Result<(), Refusal> {
+        let Progress::Assigning { done } = registration.progress else {
+            return Ok(());
+        };
+        if now < done {
+            return Ok(());
+        }
+        let settings = &registration.settings;
+        let candidates = settings
+            .hubs
+            .iter()
+            .filter_map(|index| Some((*index, self.hub_names.get(*index)?.as_str())));
+        let hub = allocation::hashed(&registration.registration_id, candidates)
+            .ok_or(Refusal::Internal)?;
+        let hub_name = self.hub_names.get(hub).ok_or(Refusal::Internal)?;
+        let (authentication, hub_key) = match &registration.credential {
+            Credential::Certificate(thumbprint) => (
+                Authentication::SelfSigned {
+                    thumbprint: *thumbprint,
+                },
+                None,
+            ),
+            Credential::Tpm { .. } => {
+                let key = new_key();
+                (Authentication::Sas { key: key.into() }, Some(key))
+            }
+        };
+        let entered = self.hubs.create_or_update(
+            hub_name,
+            &registration.device_id,
+            authentication,
+            settings.initial_twin.as_ref(),
+        );
+        entered.map_err(|_| Refusal::Internal)?;
+        registration.progress = Progress::Assigned {
+            hub,
+            at: done,
+            hub_key,
+        };
+        self.tally.registrations_assigned.add();
+        if let Some(tally) = self.tally.hub(hub) {
+            tally.assignments.add();
+        }
+        Ok(())
+    }
+
+    /// registrationState; a TPM's hub key is wrapped anew for each answer, so that none is kept.
+    fn state(&self, registration: &Registration) -> Result<DeviceRegistrationResult, Refusal> {
+        let wrapped_key = match (&registration.credential, registration.progress) {
+            (
+                Credential::Tpm {
+                    endorsement_key,
+                    storage_root_key,
+                    ..
+                },
+                Progress::Assigned {
+                    hub_key: Some(key), ..
+                },
+            ) => {
+                let tpm = PresentedTpm::known(endorsement_key, storage_root_key)?;
+                Some(tpm.wrap(&key)?)
+            }
+            _ => None,
+        };
+        Ok(registration.state(&self.hub_names, wrapped_key))
+    }
+}
+
+impl Credential {
+    fn not_shown(&self) -> Refusal {
+        match self {
+            Self::Certificate(_) => Refusal::InvalidCertificate,
+            Self::Tpm { .. } => Refusal::Unauthorized,
+        }
+    }
+}
+
+fn json(status: u16, retry_after: Option<u32>, body: &impl Serialize) -> Result<Answer, Refusal> {
+    let body = serde_json::to_vec(body).map_err(|_| Refusal::Internal)?;
+    Ok(Answer {
+        status,
+        retry_after,
+        body,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! The enrollment list: who may register, checked when it is entered.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::enrollment::{
+    AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings, IndividualEnrollment,
+    ProvisioningStatus, X509Certificates,
+};
+use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
+use fleetstorm_protocol::registration::TpmAttestation;
+use fleetstorm_protocol::tpm::PublicArea;
+use fleetstorm_protocol::twin::InitialTwin;
+use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
+
+use super::chain::SigningCertificate;
+
+/// Individual enrollments by registration id, and groups in their order.
+#[derive(Debug, Default)]
+pub struct EnrollmentList {
+    hubs: Vec<String>,
+    individuals: HashMap<Box<str>, Individual>,
+    groups: Vec<Arc<Group>>,
+    last_settings: Option<(EnrollmentSettings, Arc<Settings>)>,
+}
+
+/// One device that may register.
+#[derive(Debug)]
+pub struct Individual {
+    /// Its name at the hub, when it is not the registration id.
+    pub device_id: Option<DeviceId>,
+    /// How it proves who it is.
+    pub proof: IndividualProof,
+    /// The rest.
+    pub settings: Arc<Settings>,
+}
+
+/// How one device proves who it is.
+#[derive(Debug)]
+pub enum IndividualProof {
+    /// By the TPM with this endorsement key, a TPM2B_PUBLIC.
+    Tpm {
+        /// Compared byte for byte.
+        endorsement_key: Box<[u8]>,
+    },
+    /// By this very certificate: primary or secondary.
+    Certificate {
+        /// Their thumbprints.
+        thumbprints: Box<[Thumbprint]>,
+    },
+}
+
+/// Devices below a signing certificate.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name.
+    pub id: String,
+    /// Primary and secondary.
+    pub signing_certificates: Vec<SigningCertificate>,
+    /// The rest.
+    pub settings: Arc<Settings>,
+}
+
+/// What individual enrollments and groups have in common.
+#[derive(Debug)]
+pub struct Settings {
+    /// Whether its devices may register.
+    pub enabled: bool,
+    /// Indices of the hubs to choose from; never empty.
+    pub hubs: Box<[usize]>,
+    /// What the twin starts with.
+    pub initial_twin: Option<InitialTwin>,
+}
+
+impl EnrollmentList {
+    /// Empty; enrollments may name `hubs`.
+    pub fn new(hubs: &[String]) -> Self {
+        Self {
+            hubs: hubs.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Enters one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn add(&mut self, enrollment: &Enrollment) -> Result<(), String> {
+        match enrollment {
+            Enrollment::Individual(individual) => self.add_individual(individual),
+            Enrollment::Group(group) => self.add_group(group),
+        }
+    }
+
+    /// The device's own enrollment.
+    pub fn individual(&self, id: &RegistrationId) -> Option<&Individual> {
+        self.individuals.get(id.canonical().as_str())
+    }
+
+    /// Groups in the order they were entered.
+    pub fn groups(&self) -> &[Arc<Group>] {
+        &self.groups
+    }
+
+    fn add_individual(&mut self, individual: &IndividualEnrollment) -> Result<(), String> {
+        let id = RegistrationId::parse(&individual.registration_id).map_err(|e| e.to_string())?;
+        let device_id = individual
+            .device_id
+            .as_deref()
+            .map(DeviceId::parse)
+            .transpose()
+            .map_err(|e| e.to_string())?;
+        let proof = match &individual.attestation {
+            AttestationMechanism::Tpm { tpm } => IndividualProof::Tpm {
+                endorsement_key: endorsement_key(tpm)?.as_tpm2b().into(),
+            },
+            AttestationMechanism::X509 { x509 } => {
+                let certificates = x509.client_certificates.as_ref();
+                let certificates =
+                    certificates.ok_or("attestation.x509.clientCertificates: is missing")?;
+                let thumbprints = each_certificate(certificates)?
+                    .iter()
+                    .map(|der| thumbprint(der))
+                    .collect();
+                IndividualProof::Certificate { thumbprints }
+            }
+        };
+        let settings = self.settings(&individual.settings)?;
+        let entry = Individual {
+            device_id,
+            proof,
+            settings,
+        };
+        match self.individuals.insert(id.canonical().into(), entry) {
+            None => Ok(()),
+            Some(_) => Err(format!("registrationId: \"{id}\" was enrolled before")),
+        }
+    }
+
+    fn add_group(&mut self, group: &EnrollmentGroup) -> Result<(), String> {
+        let id = group.enrollment_group_id.clone();
+        if self
+            .groups
+            .iter()
+            .any(|known| known.id.eq_ignore_ascii_case(&id))
+        {
+            return Err(format!("enrollmentGroupId: \"{id}\" was entered before"));
+        }
+        let AttestationMechanism::X509 { x509 } = &group.attestation else {
+            return Err(
+                "attestation.type: a group can't be attested by TPM: enroll each TPM by itself"
+                    .into(),
+            );
+        };
+        let certificates = x509.signing_certificates.as_ref();
+        let certificates =
+            certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
+        let signing_certificates = each_certificate(certificates)?
+            .into_iter()
+            .map(SigningCertificate::new)
+            .collect::<Result<_, _>>()
+            .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))?;
+        let settings = self.settings(&group.settings)?;
+        self.groups.push(Arc::new(Group {
+            id,
+            signing_certificates,
+            settings,
+        }));
+        Ok(())
+    }
+
+    /// Neighbours in a list mostly share their settings: kept once.
+    fn settings(&mut self, settings: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
+        if let Some((known, shared)) = &self.last_settings
+            && known == settings
+        {
+            return Ok(Arc::clone(shared));
+        }
+        let shared = Arc::new(self.check(settings)?);
+        self.last_settings = Some((settings.clone(), Arc::clone(&shared)));
+        Ok(shared)
+    }
+
+    fn check(&self, settings: &EnrollmentSettings) -> Result<Settings, String> {
+        if let Some(policy) = settings.allocation_policy.as_deref()
+            && policy != "hashed"
+        {
+            return Err(format!(
+                "allocationPolicy: \"{policy}\" is not served here: use \"hashed\""
+            ));
+        }
+        let index_of = |host: &String| {
+            let index = self
+                .hubs
+                .iter()
+                .position(|hub| hub.eq_ignore_ascii_case(host));
+            index.ok_or_else(|| {
+                format!(
+                    "iotHubs: \"{host}\" is not linked; linked are {}",
+                    self.hubs.join(", ")
+                )
+            })
+        };
+        let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
+            [] => (0..self.hubs.len()).collect(),
+            named => named.iter().map(index_of).collect::<Result<_, _>>()?,
+        };
+        Ok(Settings {
+            enabled: settings.provisioning_status == ProvisioningStatus::Enabled,
+            hubs,
+            initial_twin: settings.initial_twin.clone(),
+        })
+    }
+}
+
+fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
+    let field = "attestation.tpm.endorsementKey";
+    let bytes = STANDARD
+        .decode(&tpm.endorsement_key)
+        .map_err(|e| format!("{field}: is not base64: {e}"))?;
+    PublicArea::parse(&bytes).map_err(|e| format!("{field}: {e}"))
+}
+
+/// Primary and secondary, in DER; at least one.
+fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, String> {
+    let given = [
+        ("primary", &certificates.primary),
+        ("secondary", &certificates.secondary),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(name, certificate)| Some((name, certificate.as_ref()?)));
+    let ders: Vec<_> = given
+        .map(|(name, with_info)| {
+            certificate_from_text(&with_info.certificate).map_err(|e| format!("{name}: {e}"))
+        })
+        .collect::<Result<_, _>>()?;
+    if ders.is_empty() {
+        Err("attestation.x509: has no certificate".into())
+    } else {
+        Ok(ders)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(line: &str) -> Result<(), String> {
+        let enrollment = Enrollment::from_json(line).map_err(|e| e.to_string())?;
+        EnrollmentList::new(&["hub-1.test".into()]).add(&enrollment)
+    }
+
+    #[test]
+    fn what_can_not_serve_is_refused_with_its_field() {
+        let certificate =
+            rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
+        let pem = serde_json::to_string(&certificate.cert.pem()).expect("JSON");
+        let x509 = format!(
+            r#""attestation":{{"type":"x509","x509":{{"clientCertificates":{{"primary":{{"certificate":{pem}}}}}}}}}"#
+        );
+        assert_eq!(add(&format!(r#"{{"registrationId":"a",{x509}}}"#)), Ok(()));
+        for (line, words) in [
+            (format!(r#"{{"registrationId":"a b",{x509}}}"#), "registration id"),
+            (format!(r#"{{"registrationId":"a","iotHubs":["hub-9.test"],{x509}}}"#), "iotHubs: \"hub-9.test\" is not linked"),
+            (format!(r#"{{"registrationId":"a","allocationPolicy":"custom",{x509}}}"#), "allocationPolicy"),
+            (format!(r#"{{"enrollmentGroupId":"g",{x509}}}"#), "signingCertificates: is missing"),
+            (r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "endorsementKey"),
+            (r#"{"enrollmentGroupId":"g","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "by TPM"),
+            (r#"{"registrationId":"a","attestation":{"type":"x509","x509":{"clientCertificates":{}}}}"#.into(), "no certificate"),
+        ] {
+            let problem = add(&line).expect_err(&line);
+            assert!(problem.contains(words), "{line}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_second_enrollment_of_the_same_device_is_refused() {
+        let certificate =
+            rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
+        let pem = serde_json::to_string(&certificate.cert.pem()).expect("JSON");
+        let line = |id: &str| {
+            let text = format!(
+                r#"{{"registrationId":"{id}","attestation":{{"type":"x509","x509":{{"clientCertificates":{{"primary":{{"certificate":{pem}}}}}}}}}}}"#
+            );
+            Enrollment::from_json(&text).expect("an enrollment")
+        };
+        let mut list = EnrollmentList::new(&["hub-1.test".into()]);
+        assert_eq!(list.add(&line("pump")), Ok(()));
+        assert!(
+            list.add(&line("PUMP"))
+                .is_err_and(|problem| problem.contains("enrolled before"))
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Registrations and the operations that make them: accepted at once, assigned after a
+//! processing time, told to whoever asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::registration::{
+    DeviceRegistrationResult, GroupRegistrationResult, RegistrationStatus, TpmRegistrationResult,
+};
+use fleetstorm_protocol::timestamp;
+use jiff::Timestamp;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, LogNormal};
+use uuid::Uuid;
+
+use super::enrollment_list::Settings;
+use super::proof::{Credential, Proven};
+use super::tpm_challenge::HmacKey;
+
+/// The 99th percentile of the standard normal distribution.
+const Z99: f64 = 2.326_347_9;
+
+/// One device's registration.
+#[derive(Debug)]
+pub struct Registration {
+    /// As the device wrote it first.
+    pub registration_id: Box<str>,
+    /// The operation that makes it, or made it.
+    pub operation_id: Box<str>,
+    /// What the device has proven itself by.
+    pub credential: Credential,
+    /// The group that let it in.
+    pub group: Option<Box<str>>,
+    /// Its name at the hub.
+    pub device_id: DeviceId,
+    /// What its enrollment says.
+    pub settings: Arc<Settings>,
+    /// When it first registered.
+    pub created: Timestamp,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a registration is.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress {
+    /// The service is at work until then.
+    Assigning {
+        /// When it will be done.
+        done: Timestamp,
+    },
+    /// A hub holds the device.
+    Assigned {
+        /// Index of the hub.
+        hub: usize,
+        /// When it was done.
+        at: Timestamp,
+        /// TPM: the key that the hub knows the device by.
+        hub_key: Option<HmacKey>,
+    },
+}
+
+impl Registration {
+    /// Accepted now.
+    pub fn accepted(id: &str, proven: Proven, processing: Duration, now: Timestamp) -> Self {
+        Self {
+            registration_id: id.into(),
+            operation_id: new_operation_id(id).into(),
+            credential: proven.credential,
+            group: proven.group.map(Into::into),
+            device_id: proven.device_id,
+            settings: proven.settings,
+            created: now,
+            progress: Progress::Assigning {
+                done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
+            },
+        }
+    }
+
+    /// registrationState, as far as it goes. `hubs` are the linked hubs' names; `wrapped_key` is
+    /// the hub key in a TPM's envelope.
+    pub fn state(&self, hubs: &[String], wrapped_key: Option<String>) -> DeviceRegistrationResult {
+        let (status, hub, changed) = match self.progress {
+            Progress::Assigning { .. } => (RegistrationStatus::Assigning, None, self.created),
+            Progress::Assigned { hub, at, .. } => {
+                (RegistrationStatus::Assigned, hubs.get(hub).cloned(), at)
+            }
+        };
+        DeviceRegistrationResult {
+            device_id: hub.is_some().then(|| self.device_id.to_string()),
+            substatus: hub.is_some().then(|| "initialAssignment".into()),
+            assigned_hub: hub,
+            status: Some(status),
+            tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),
+            x509: matches!(self.credential, Credential::Certificate(_)).then(|| {
+                GroupRegistrationResult {
+                    enrollment_group_id: self.group.as_deref().map(Into::into),
+                }
+            }),
+            registration_id: self.registration_id.to_string(),
+            created_date_time_utc: Some(timestamp::format(self.created)),
+            last_updated_date_time_utc: Some(timestamp::format(changed)),
+            etag: Some(etag(&self.operation_id, changed)),
+            ..DeviceRegistrationResult::default()
+        }
+    }
+}
+
+/// What a device hears whose enrollment is disabled.
+pub fn disabled_state(id: &str, now: Timestamp) -> DeviceRegistrationResult {
+    DeviceRegistrationResult {
+        registration_id: id.into(),
+        status: Some(RegistrationStatus::Disabled),
+        created_date_time_utc: Some(timestamp::format(now)),
+        last_updated_date_time_utc: Some(timestamp::format(now)),
+        ..DeviceRegistrationResult::default()
+    }
+}
+
+/// `<digit>.<16 hex>.<guid>`, as the real ones look; the hex stands for the device.
+pub fn new_operation_id(registration_id: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, registration_id.as_bytes());
+    let hex: String = digest
+        .as_ref()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("5.{hex}.{}", Uuid::new_v4())
+}
+
+/// Base64 of a quoted etag that changes with the registration.
+fn etag(operation_id: &str, changed: Timestamp) -> String {
+    use base64::Engine;
+    let tag = format!(
+        "\"{:016x}-{:08x}\"",
+        changed.as_microsecond(),
+        operation_id.len()
+    );
+    base64::engine::general_purpose::STANDARD.encode(tag)
+}
+
+/// How long assignments take: log-normal, the same for the same device and seed.
+#[derive(Debug, Clone, Copy)]
+pub struct Processing {
+    seed: u64,
+    seconds: Option<LogNormal<f64>>,
+}
+
+impl Processing {
+    /// With this median and 99th percentile, in milliseconds; no time at all where the median is 0.
+    pub fn new(p50_ms: u64, p99_ms: u64, seed: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait")]
+        let (p50, p99) = (p50_ms as f64 / 1e3, p99_ms.max(p50_ms) as f64 / 1e3);
+        let seconds = (p50 > 0.0)
+            .then(|| LogNormal::new(p50.ln(), (p99 / p50).ln() / Z99).ok())
+            .flatten();
+        Self { seed, seconds }
+    }
+
+    /// For one device.
+    pub fn of(&self, registration_id: &str) -> Duration {
+        let Some(seconds) = self.seconds else {
+            return Duration::ZERO;
+        };
+        let mut hash = digest::Context::new(&digest::SHA256);
+        hash.update(&self.seed.to_be_bytes());
+        hash.update(registration_id.as_bytes());
+        let seed = hash
+            .finish()
+            .as_ref()
+            .try_into()
+            .expect("SHA-256 has 32 bytes");
+        let sampled = seconds.sample(&mut ChaCha8Rng::from_seed(seed));
+        Duration::try_from_secs_f64(sampled).unwrap_or(Duration::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processing_times_have_the_percentiles_that_were_asked_for() {
+        let processing = Processing::new(40, 400, 7);
+        let mut times: Vec<_> = (0..20_000)
+            .map(|device| processing.of(&format!("device-{device}")))
+            .collect();
+        times.sort_unstable();
+        let p50 = times[10_000].as_millis();
+        let p99 = times[19_800].as_millis();
+        assert!((38..=42).contains(&p50), "{p50}");
+        assert!((360..=440).contains(&p99), "{p99}");
+        assert_eq!(
+            processing.of("device-1"),
+            Processing::new(40, 400, 7).of("device-1")
+        );
+        assert_ne!(
+            processing.of("device-1"),
+            Processing::new(40, 400, 8).of("device-1")
+        );
+        assert_eq!(Processing::new(0, 0, 7).of("device-1"), Duration::ZERO);
+    }
+
+    #[test]
+    fn operation_ids_look_like_the_real_ones() {
+        let id = new_operation_id("device");
+        let parts: Vec<_> = id.split('.').collect();
+        assert_eq!(
+            parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
+            [1, 16, 36]
+        );
+        assert_ne!(id, new_operation_id("device"));
+    }
+}

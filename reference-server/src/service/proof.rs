@@ -1,0 +1,183 @@
+//! Whether a device is who it says it is.
+
+use std::sync::Arc;
+
+use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
+use fleetstorm_protocol::registration::DeviceRegistration;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+
+use super::enrollment_list::{EnrollmentList, Group, Individual, IndividualProof, Settings};
+use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
+use super::{Question, Refusal};
+
+/// A device that has proven itself, or is asked to.
+pub enum Standing {
+    /// By certificate or by solving the challenge.
+    Proven(Proven),
+    /// Its TPM has to solve a challenge first.
+    Challenged(Box<PresentedTpm>),
+}
+
+/// What follows from a proof.
+pub struct Proven {
+    /// What it was proven by, so that later questions are compared and not proven anew.
+    pub credential: Credential,
+    /// The group that let it in.
+    pub group: Option<String>,
+    /// Its name at the hub.
+    pub device_id: DeviceId,
+    /// What its enrollment says.
+    pub settings: Arc<Settings>,
+}
+
+/// What a device has proven itself by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// This certificate; that it holds the key is proven by each TLS handshake.
+    Certificate(Thumbprint),
+    /// A key that only its TPM could unwrap.
+    Tpm {
+        /// The nonce key.
+        key: HmacKey,
+        /// Endorsement key, a TPM2B_PUBLIC.
+        endorsement_key: Box<[u8]>,
+        /// Storage root key, a TPM2B_PUBLIC.
+        storage_root_key: Box<[u8]>,
+    },
+}
+
+impl Credential {
+    /// Whether a later question comes from the same device.
+    pub fn is_shown_by(&self, question: &Question<'_>, resource: &str, now: Timestamp) -> bool {
+        match self {
+            Self::Certificate(known) => question
+                .certificates
+                .first()
+                .is_some_and(|leaf| thumbprint(leaf) == *known),
+            Self::Tpm { key, .. } => question
+                .sas
+                .and_then(|token| SasToken::parse(token).ok())
+                .is_some_and(|token| token.verify(resource, key, now.as_second()).is_ok()),
+        }
+    }
+}
+
+/// Looks for the enrollment that lets the device in: its own first, then the groups.
+///
+/// # Errors
+/// There is none, or the proof does not hold.
+pub fn prove(
+    list: &EnrollmentList,
+    challenges: &Challenges,
+    id: &RegistrationId,
+    registration: &DeviceRegistration,
+    question: &Question<'_>,
+    resource: &str,
+    now: Timestamp,
+) -> Result<Standing, Refusal> {
+    match list.individual(id) {
+        Some(individual) => match &individual.proof {
+            IndividualProof::Certificate { thumbprints } => {
+                let thumbprint =
+                    individual_certificate(question.certificates, thumbprints, id, now)?;
+                Ok(Standing::Proven(
+                    individual.proven(id, Credential::Certificate(thumbprint))?,
+                ))
+            }
+            IndividualProof::Tpm { endorsement_key } => {
+                let tpm = PresentedTpm::of(registration.tpm.as_ref(), endorsement_key)?;
+                let Some(token) = question.sas else {
+                    return Ok(Standing::Challenged(Box::new(tpm)));
+                };
+                let token = SasToken::parse(token).map_err(|_| Refusal::Unauthorized)?;
+                let key = challenges
+                    .solved(&id.canonical(), &token, resource, now)
+                    .ok_or(Refusal::Unauthorized)?;
+                let credential = Credential::Tpm {
+                    key,
+                    endorsement_key: endorsement_key.clone(),
+                    storage_root_key: tpm.storage_root_key().into(),
+                };
+                Ok(Standing::Proven(individual.proven(id, credential)?))
+            }
+        },
+        None if registration.tpm.is_some() => Err(Refusal::EnrollmentNotFound),
+        None => by_group(list.groups(), id, question.certificates, now).map(Standing::Proven),
+    }
+}
+
+impl Individual {
+    fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
+        let device_id = self
+            .device_id
+            .clone()
+            .map_or_else(|| device_id_of(id), Ok)?;
+        Ok(Proven {
+            credential,
+            group: None,
+            device_id,
+            settings: Arc::clone(&self.settings),
+        })
+    }
+}
+
+/// The presented leaf is an enrolled one, in the device's name, and valid.
+fn individual_certificate(
+    chain: &[CertificateDer<'static>],
+    enrolled: &[Thumbprint],
+    id: &RegistrationId,
+    now: Timestamp,
+) -> Result<Thumbprint, Refusal> {
+    let leaf = chain.first().ok_or(Refusal::Unauthorized)?;
+    let presented = thumbprint(leaf);
+    if enrolled.contains(&presented) && is_named(leaf, id) && is_valid(leaf, now) {
+        Ok(presented)
+    } else {
+        Err(Refusal::InvalidCertificate)
+    }
+}
+
+/// The first group whose signing certificate the presented chain leads to.
+fn by_group(
+    groups: &[Arc<Group>],
+    id: &RegistrationId,
+    chain: &[CertificateDer<'static>],
+    now: Timestamp,
+) -> Result<Proven, Refusal> {
+    let leaf = chain.first().ok_or(Refusal::Unauthorized)?;
+    if !is_named(leaf, id) || !is_valid(leaf, now) {
+        return Err(Refusal::InvalidCertificate);
+    }
+    let signed = |group: &&Arc<Group>| {
+        group
+            .signing_certificates
+            .iter()
+            .any(|signer| signer.signed(chain, now))
+    };
+    let group = groups
+        .iter()
+        .find(signed)
+        .ok_or(Refusal::InvalidCertificate)?;
+    Ok(Proven {
+        credential: Credential::Certificate(thumbprint(leaf)),
+        group: Some(group.id.clone()),
+        device_id: device_id_of(id)?,
+        settings: Arc::clone(&group.settings),
+    })
+}
+
+/// A certificate's common name is the registration id of its device, whatever the case.
+fn is_named(leaf: &CertificateDer<'_>, id: &RegistrationId) -> bool {
+    common_name(leaf).is_ok_and(|name| name.eq_ignore_ascii_case(id.as_str()))
+}
+
+fn is_valid(leaf: &CertificateDer<'_>, now: Timestamp) -> bool {
+    validity(leaf).is_ok_and(|(from, to)| (from..=to).contains(&now.as_second()))
+}
+
+fn device_id_of(id: &RegistrationId) -> Result<DeviceId, Refusal> {
+    DeviceId::parse(id.as_str()).map_err(|e| Refusal::BadRequest(e.to_string()))
+}

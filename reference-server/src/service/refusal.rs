@@ -1,0 +1,80 @@
+//! Why the service says no, and the body that says it (DPS documentation, "Error codes").
+
+use fleetstorm_protocol::service_error::{ServiceError, code};
+use fleetstorm_protocol::timestamp;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Answer;
+
+/// A question that is not answered with what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Malformed body, path or query.
+    #[error("{0}")]
+    BadRequest(String),
+    /// No proof, a wrong signature, an expired token.
+    #[error("Unauthorized")]
+    Unauthorized,
+    /// Certificate unknown, expired, in another name or not chaining to an enrollment.
+    #[error("Invalid certificate")]
+    InvalidCertificate,
+    /// No such instance.
+    #[error("ID scope not found")]
+    ScopeNotFound,
+    /// No such enrollment.
+    #[error("Enrollment not found")]
+    EnrollmentNotFound,
+    /// No such operation, or another device's.
+    #[error("Operation not found")]
+    OperationNotFound,
+    /// No such path.
+    #[error("Resource not found")]
+    PathNotFound,
+    /// The path exists, not with this method.
+    #[error("Method not allowed")]
+    MethodNotAllowed,
+    /// More than 96 KB.
+    #[error("Request body too large")]
+    TooLarge,
+    /// Not JSON, by its own word.
+    #[error("Unsupported media type")]
+    UnsupportedMediaType,
+    /// A defect of the server.
+    #[error("Internal server error")]
+    Internal,
+}
+
+impl Refusal {
+    /// DPS error code.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::BadRequest(_) => code::BAD_REQUEST,
+            Self::Unauthorized => code::UNAUTHORIZED,
+            Self::InvalidCertificate => code::INVALID_CERTIFICATE,
+            Self::ScopeNotFound | Self::PathNotFound => code::SCOPE_NOT_FOUND,
+            Self::EnrollmentNotFound => code::ENROLLMENT_NOT_FOUND,
+            Self::OperationNotFound => code::OPERATION_NOT_FOUND,
+            Self::MethodNotAllowed => code::METHOD_NOT_ALLOWED,
+            Self::TooLarge => code::TOO_LARGE,
+            Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal => code::INTERNAL,
+        }
+    }
+
+    /// The answer that says it.
+    pub fn answer(&self, now: Timestamp) -> Answer {
+        let error = ServiceError {
+            error_code: self.code(),
+            tracking_id: Uuid::new_v4().to_string(),
+            message: self.to_string(),
+            info: std::collections::BTreeMap::new(),
+            timestamp_utc: timestamp::format(now),
+        };
+        Answer {
+            status: error.http_status(),
+            retry_after: None,
+            body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
+        }
+    }
+}

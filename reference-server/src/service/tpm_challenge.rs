@@ -1,0 +1,158 @@
+//! The TPM nonce challenge: a key that only the enrolled TPM can unwrap
+//! (DPS documentation, "TPM attestation").
+
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::registration::{TpmAttestation, TpmChallenge};
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::tpm::{ActivationSecrets, PublicArea, make_activation_blob};
+use jiff::Timestamp;
+
+use super::Refusal;
+use crate::shards::Shards;
+
+/// How long a nonce key can be used.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// An HMAC-SHA256 key.
+pub type HmacKey = [u8; 32];
+
+/// The TPM as its device presents it.
+pub struct PresentedTpm {
+    endorsement_key: PublicArea,
+    storage_root_key: PublicArea,
+}
+
+/// The nonce keys that are out: for each enrolled device the last two, so that a repeated
+/// request does not spoil an answer under way.
+pub struct Challenges {
+    issued: Shards<Box<str>, [Option<Issued>; 2]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Issued {
+    key: HmacKey,
+    at: Timestamp,
+}
+
+impl PresentedTpm {
+    /// Reads both keys; the endorsement key must be the enrolled one, byte for byte.
+    ///
+    /// # Errors
+    /// A key is missing, malformed or not the enrolled one.
+    pub fn of(presented: Option<&TpmAttestation>, enrolled: &[u8]) -> Result<Self, Refusal> {
+        let missing = |field: &str| Refusal::BadRequest(format!("{field}: is missing"));
+        let presented = presented.ok_or_else(|| missing("tpm"))?;
+        let storage_root_key = presented
+            .storage_root_key
+            .as_deref()
+            .ok_or_else(|| missing("tpm.storageRootKey"))?;
+        let endorsement_key = public_area("tpm.endorsementKey", &presented.endorsement_key)?;
+        if endorsement_key.as_tpm2b() != enrolled {
+            return Err(Refusal::Unauthorized);
+        }
+        Ok(Self {
+            endorsement_key,
+            storage_root_key: public_area("tpm.storageRootKey", storage_root_key)?,
+        })
+    }
+
+    /// A TPM that was presented before, by its keys' TPM2B_PUBLICs.
+    ///
+    /// # Errors
+    /// Never for keys that were read once.
+    pub fn known(endorsement_key: &[u8], storage_root_key: &[u8]) -> Result<Self, Refusal> {
+        let parse = |tpm2b| PublicArea::parse(tpm2b).map_err(|_| Refusal::Internal);
+        Ok(Self {
+            endorsement_key: parse(endorsement_key)?,
+            storage_root_key: parse(storage_root_key)?,
+        })
+    }
+
+    /// Storage root key, a TPM2B_PUBLIC.
+    pub fn storage_root_key(&self) -> &[u8] {
+        self.storage_root_key.as_tpm2b()
+    }
+
+    /// Wraps `key` so that only this TPM can load it; base64.
+    ///
+    /// # Errors
+    /// A modulus that is no RSA key.
+    pub fn wrap(&self, key: &HmacKey) -> Result<String, Refusal> {
+        let mut secrets = ActivationSecrets::generate(fill);
+        secrets.identity_key = *key;
+        let blob =
+            make_activation_blob(&self.endorsement_key, &self.storage_root_key, &secrets, b"");
+        blob.map(|blob| STANDARD.encode(blob))
+            .map_err(|e| Refusal::BadRequest(format!("tpm: {e}")))
+    }
+}
+
+impl Challenges {
+    /// None out.
+    pub fn new() -> Self {
+        Self {
+            issued: Shards::new(),
+        }
+    }
+
+    /// Issues a nonce key for `id`, wrapped for its TPM.
+    ///
+    /// # Errors
+    /// The TPM's keys can't wrap it.
+    pub fn issue(
+        &self,
+        id: &str,
+        tpm: &PresentedTpm,
+        now: Timestamp,
+    ) -> Result<TpmChallenge, Refusal> {
+        let key = new_key();
+        let authentication_key = tpm.wrap(&key)?;
+        let mut issued = self.issued.of(id);
+        let keys = issued.entry(id.into()).or_default();
+        *keys = [Some(Issued { key, at: now }), keys[0]];
+        Ok(TpmChallenge {
+            authentication_key,
+            key_name: "registration".into(),
+            message: "Authorization required".into(),
+        })
+    }
+
+    /// The nonce key that signed `token` for `resource`, if it is one of `id`'s and still good.
+    pub fn solved(
+        &self,
+        id: &str,
+        token: &SasToken,
+        resource: &str,
+        now: Timestamp,
+    ) -> Option<HmacKey> {
+        let issued = self.issued.of(id);
+        let keys = issued.get(id)?.iter().flatten();
+        let oldest = now - LIFETIME;
+        let mut fresh = keys.filter(|issued| issued.at >= oldest);
+        fresh
+            .find(|issued| token.verify(resource, &issued.key, now.as_second()).is_ok())
+            .map(|issued| issued.key)
+    }
+}
+
+/// A key from the system's source of randomness.
+pub fn new_key() -> HmacKey {
+    let mut key = HmacKey::default();
+    fill(&mut key);
+    key
+}
+
+fn fill(bytes: &mut [u8]) {
+    rand::fill(bytes).expect("the system has randomness");
+}
+
+fn public_area(field: &str, text: &str) -> Result<PublicArea, Refusal> {
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|e| Refusal::BadRequest(format!("{field}: is not base64: {e}")))?;
+    PublicArea::parse(&bytes).map_err(|e| Refusal::BadRequest(format!("{field}: {e}")))
+}

@@ -1,0 +1,244 @@
+//! TLS of the server: one certificate for the global endpoint and every hub, client
+//! certificates requested and never required.
+//!
+//! Whether a client's chain is good is for the service to say: against the enrollment,
+//! in the service's own words. Here any chain is taken, and the handshake proves that the
+//! client holds the leaf's key.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::{CipherSuite, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use crate::config::Config;
+use crate::serve::ServeError;
+
+/// How long throw-away certificates hold.
+const VALID_DAYS: i64 = 365;
+
+/// What listeners and clients need.
+pub(crate) struct Tls {
+    /// For listeners.
+    pub(crate) config: Arc<ServerConfig>,
+    /// PEM of the CA, for clients.
+    pub(crate) ca_pem: String,
+}
+
+/// Makes the server's certificate under the configured or a throw-away CA.
+///
+/// # Errors
+/// The CA's files can't be used.
+pub(crate) fn prepare(config: &Config) -> Result<Tls, ServeError> {
+    let authority = Authority::of(config)?;
+    let bad =
+        |problem: rcgen::Error| config_error("ca-certificate", format!("can't sign: {problem}"));
+    let key = KeyPair::generate().map_err(bad)?;
+    let leaf = server_params(config)
+        .map_err(bad)?
+        .signed_by(&key, &authority.issuer)
+        .map_err(bad)?;
+    let chain = vec![leaf.der().clone(), authority.der];
+    let tls = server_config(chain, PrivatePkcs8KeyDer::from(key.serialize_der()))
+        .map_err(|problem| config_error("ca-certificate", problem.to_string()))?;
+    Ok(Tls {
+        config: Arc::new(tls),
+        ca_pem: authority.pem,
+    })
+}
+
+struct Authority {
+    pem: String,
+    der: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn of(config: &Config) -> Result<Self, ServeError> {
+        match (&config.ca_certificate, &config.ca_key) {
+            (Some(certificate), Some(key)) => Self::from_files(certificate, key),
+            (None, None) => Self::throw_away()
+                .map_err(|problem| config_error("ca-certificate", problem.to_string())),
+            (Some(_), None) => Err(config_error(
+                "ca-key",
+                "is missing beside ca-certificate".into(),
+            )),
+            (None, Some(_)) => Err(config_error(
+                "ca-certificate",
+                "is missing beside ca-key".into(),
+            )),
+        }
+    }
+
+    fn from_files(certificate: &Path, key: &Path) -> Result<Self, ServeError> {
+        let read = |name, path: &Path| {
+            std::fs::read_to_string(path)
+                .map_err(|e| config_error(name, format!("{}: {e}", path.display())))
+        };
+        let pem = read("ca-certificate", certificate)?;
+        let key_pem = read("ca-key", key)?;
+        let unusable = |name, path: &Path, problem: String| {
+            config_error(name, format!("{}: {problem}", path.display()))
+        };
+        let key =
+            KeyPair::from_pem(&key_pem).map_err(|e| unusable("ca-key", key, e.to_string()))?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key)
+            .map_err(|e| unusable("ca-certificate", certificate, e.to_string()))?;
+        let der = fleetstorm_protocol::x509::certificate_from_text(&pem)
+            .map_err(|e| unusable("ca-certificate", certificate, e.to_string()))?;
+        Ok(Self {
+            pem,
+            der: der.into(),
+            issuer,
+        })
+    }
+
+    fn throw_away() -> Result<Self, rcgen::Error> {
+        let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "fleetstorm throw-away CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        set_validity(&mut params);
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        Ok(Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        })
+    }
+}
+
+fn server_params(config: &Config) -> Result<CertificateParams, rcgen::Error> {
+    let names = config.hubs.iter().chain([&config.global_endpoint]).cloned();
+    let loopback = ["localhost".to_owned(), "127.0.0.1".into(), "::1".into()];
+    let address = Some(config.listen)
+        .filter(|address| !address.is_unspecified())
+        .map(|address: IpAddr| address.to_string());
+    let mut all: Vec<String> = names.chain(loopback).chain(address).collect();
+    all.sort_unstable();
+    all.dedup();
+    let mut params = CertificateParams::new(all)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, config.global_endpoint.as_str());
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    set_validity(&mut params);
+    Ok(params)
+}
+
+/// From yesterday, for clocks that lag.
+fn set_validity(params: &mut CertificateParams) {
+    let now = std::time::SystemTime::now();
+    let day = std::time::Duration::from_secs(86_400);
+    params.not_before = (now - day).into();
+    params.not_after = (now + day * u32::try_from(VALID_DAYS).unwrap_or(1)).into();
+}
+
+fn server_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivatePkcs8KeyDer<'static>,
+) -> Result<ServerConfig, Error> {
+    let provider = Arc::new(provider());
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(Arc::new(AnyChain { provider }))
+        .with_single_cert(chain, key.into())?;
+    // Devices come once: resumption would be work for nothing, and hide the handshake that is to be measured.
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
+/// aws-lc-rs with AES-128-GCM first: its SHA-256 runs on SHA-NI, SHA-384 does not.
+fn provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    let first = [
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ];
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| !first.contains(&suite.suite()));
+    provider.kx_groups = vec![
+        aws_lc_rs::kx_group::X25519,
+        aws_lc_rs::kx_group::SECP256R1,
+        aws_lc_rs::kx_group::SECP384R1,
+    ];
+    provider
+}
+
+/// Takes any client chain, or none; checks that the client holds the leaf's key.
+#[derive(Debug)]
+struct AnyChain {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for AnyChain {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+fn config_error(key: &'static str, problem: String) -> ServeError {
+    ServeError::Config { key, problem }
+}

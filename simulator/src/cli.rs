@@ -1,0 +1,354 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use fleetstorm_scenarios::Target;
+
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetstorm run scenarios/smoke.toml
+  fleetstorm run scenarios/ramp.toml --devices 20000 --out ./reports/ramp
+  fleetstorm run scenarios/smoke.toml --endpoint global.azure-devices-provisioning.net \\
+      --id-scope 0ne00111111 --yes-load-test global.azure-devices-provisioning.net
+  fleetstorm serve --https-port 8443 --mqtt-port 8883 --enrollments list.jsonl --ca-out ca.pem
+
+Exit codes:
+  0 pass   2 usage or scenario   3 target unreachable or server did not start
+  4 nothing provisioned   98 invalid run   99 thresholds crossed   130 interrupted   1 a bug";
+
+/// Load tester and device-fleet simulator for the Azure IoT Hub Device Provisioning Service.
+#[derive(Debug, Parser)]
+#[command(name = "fleetstorm", version, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Drive a scenario's fleet through provisioning, and judge the result
+    Run(Box<RunArgs>),
+    /// Run the reference server: DPS and its hubs
+    Serve(ServeArgs),
+    /// Check scenario files and say what they would do
+    Validate(ValidateArgs),
+    /// Show the result in a report folder again
+    Report(ReportArgs),
+    /// Write a scenario's enrollment list as JSON lines
+    Enrollments(EnrollmentsArgs),
+    /// Measure what a device costs, beside the bare ceiling
+    Bench(BenchArgs),
+    /// Write completions for a shell
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// The other end of the bench's bare exchange
+    #[command(hide = true)]
+    BareResponder,
+}
+
+/// `fleetstorm run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Ctrl-C once stops gently and writes the report; twice leaves.")]
+pub struct RunArgs {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// Devices in all, shared out among the cohorts as in the scenario
+    #[arg(long, value_name = "N")]
+    pub devices: Option<u64>,
+    /// What identities and schedule derive from
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Release devices for this long and no longer, like 90s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Devices a second, instead of the scenario's arrivals
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub rate: Option<f64>,
+    /// Folder for the report [default: ./fleetstorm-out/<scenario>-<time>]
+    #[arg(long, value_name = "FOLDER")]
+    pub out: Option<PathBuf>,
+    /// The terminal UI
+    #[arg(long, value_enum, default_value_t = TuiMode::Auto, value_name = "WHEN")]
+    pub tui: TuiMode,
+    /// Keep every device's record in the report folder
+    #[arg(long)]
+    pub journal: bool,
+    /// Your word that you may load this host, where it is not this machine
+    #[arg(long, value_name = "HOST")]
+    pub yes_load_test: Option<String>,
+    /// Another endpoint than the scenario's.
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// When to show the terminal UI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TuiMode {
+    /// On a terminal
+    Auto,
+    /// In any case
+    Always,
+    /// A plain line a second
+    Never,
+}
+
+/// Flags that name another endpoint.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Target (default: the scenario's, or the bundled server)")]
+pub struct TargetArgs {
+    /// Host name of the DPS global endpoint
+    #[arg(long, value_name = "HOST")]
+    pub endpoint: Option<String>,
+    /// The instance
+    #[arg(long, value_name = "SCOPE")]
+    pub id_scope: Option<String>,
+    /// Trust the CAs in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Connect to this address, whatever names resolve to
+    #[arg(long, value_name = "ADDRESS")]
+    pub connect_to: Option<IpAddr>,
+    /// Port of HTTPS [default: 443]
+    #[arg(long, value_name = "PORT")]
+    pub https_port: Option<u16>,
+    /// Port of MQTT [default: 8883]
+    #[arg(long, value_name = "PORT")]
+    pub mqtt_port: Option<u16>,
+}
+
+/// `fleetstorm serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Configuration (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Enrollment list, JSON lines as the service API takes them; - reads standard input up to an
+    /// empty line, and serves until it ends
+    #[arg(long, value_name = "FILE")]
+    pub enrollments: Option<PathBuf>,
+    /// How to say that it listens
+    #[arg(long, value_enum, default_value_t = Announce::Text, value_name = "FORM")]
+    pub announce: Announce,
+    /// Write the CA's certificate here, for clients to trust
+    #[arg(long, value_name = "FILE")]
+    pub ca_out: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<IpAddr>,
+    /// HTTPS port; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub https_port: Option<u16>,
+    /// MQTT port; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub mqtt_port: Option<u16>,
+}
+
+/// How a server says that it listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Announce {
+    /// For people
+    Text,
+    /// One line of JSON
+    Json,
+}
+
+/// `fleetstorm validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Scenario files
+    #[arg(required = true)]
+    pub scenarios: Vec<PathBuf>,
+}
+
+/// `fleetstorm report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A folder that a run has written
+    pub folder: PathBuf,
+}
+
+/// `fleetstorm enrollments`.
+#[derive(Debug, Args)]
+pub struct EnrollmentsArgs {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// Devices in all
+    #[arg(long, value_name = "N")]
+    pub devices: Option<u64>,
+    /// What identities derive from
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// File to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `fleetstorm bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Devices for each measurement
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..))]
+    pub devices: u32,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl TargetArgs {
+    /// The scenario's target with these flags over it.
+    ///
+    /// # Errors
+    /// Flags that say something of a target that nobody names.
+    pub fn over(&self, of_scenario: Option<Target>) -> Result<Option<Target>, Failure> {
+        let target = match (&self.endpoint, of_scenario) {
+            (Some(endpoint), known) => {
+                let id_scope = self
+                    .id_scope
+                    .clone()
+                    .or_else(|| Some(known.as_ref()?.id_scope.clone()));
+                let id_scope = id_scope.ok_or_else(|| {
+                    Failure::usage("--endpoint needs to know the instance")
+                        .hint("add --id-scope SCOPE")
+                })?;
+                // Whom to trust and where to connect belong to the host they were written for.
+                Target {
+                    endpoint: endpoint.clone(),
+                    id_scope,
+                    ca: None,
+                    connect_to: None,
+                    https_port: 443,
+                    mqtt_port: 8883,
+                }
+            }
+            (None, Some(known)) => known,
+            (None, None) => return self.without_endpoint().map(|()| None),
+        };
+        Ok(Some(Target {
+            id_scope: self.id_scope.clone().unwrap_or(target.id_scope),
+            ca: self.ca.clone().or(target.ca),
+            connect_to: self.connect_to.or(target.connect_to),
+            https_port: self.https_port.unwrap_or(target.https_port),
+            mqtt_port: self.mqtt_port.unwrap_or(target.mqtt_port),
+            endpoint: target.endpoint,
+        }))
+    }
+
+    fn without_endpoint(&self) -> Result<(), Failure> {
+        let given = [
+            ("--id-scope", self.id_scope.is_some()),
+            ("--ca", self.ca.is_some()),
+            ("--connect-to", self.connect_to.is_some()),
+            ("--https-port", self.https_port.is_some()),
+            ("--mqtt-port", self.mqtt_port.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(Failure::usage(format!(
+                "{flag} says something of a target, and none is named"
+            ))
+            .hint("add --endpoint HOST, or leave it out to use the bundled server")),
+        }
+    }
+}
+
+/// Like `90s`, `5m`, `1h30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text
+        .parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
+    parsed
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "write a time like 90s, 5m or 1h30m".into())
+}
+
+/// Like `200` or `200/s`.
+fn rate(text: &str) -> Result<f64, String> {
+    let parsed = text.strip_suffix("/s").unwrap_or(text).parse::<f64>().ok();
+    parsed
+        .filter(|rate| rate.is_finite() && *rate > 0.0)
+        .ok_or_else(|| "write devices a second, like 200".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_rates_read_as_people_write_them() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("90").is_err() && duration("-5s").is_err() && duration("0s").is_err());
+        assert_eq!(rate("200/s"), Ok(200.0));
+        assert!(rate("0").is_err() && rate("NaN").is_err() && rate("fast").is_err());
+    }
+
+    #[test]
+    fn flags_go_over_the_scenarios_target() {
+        let of_scenario = || {
+            Some(Target {
+                endpoint: "a.test".into(),
+                id_scope: "0ne00000001".into(),
+                ca: Some("a.pem".into()),
+                connect_to: None,
+                https_port: 8443,
+                mqtt_port: 8883,
+            })
+        };
+        let flags = TargetArgs {
+            https_port: Some(9443),
+            ..TargetArgs::default()
+        };
+        let over = flags
+            .over(of_scenario())
+            .expect("a target")
+            .expect("a target");
+        assert_eq!((over.endpoint.as_str(), over.https_port), ("a.test", 9443));
+        let flags = TargetArgs {
+            endpoint: Some("b.test".into()),
+            ..TargetArgs::default()
+        };
+        let over = flags
+            .over(of_scenario())
+            .expect("a target")
+            .expect("a target");
+        assert_eq!(
+            (over.https_port, over.ca, over.id_scope.as_str()),
+            (443, None, "0ne00000001")
+        );
+        assert!(
+            flags
+                .over(None)
+                .is_err_and(|failure| failure.to_string().contains("--id-scope"))
+        );
+        assert!(
+            TargetArgs::default()
+                .over(None)
+                .is_ok_and(|target| target.is_none())
+        );
+        let flags = TargetArgs {
+            ca: Some("a.pem".into()),
+            ..TargetArgs::default()
+        };
+        assert!(
+            flags
+                .over(None)
+                .is_err_and(|failure| failure.to_string().contains("--endpoint"))
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! One function a verb.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+use clap::CommandFactory;
+use fleetstorm_reports::render;
+use fleetstorm_reports::verdict::exit_code;
+use fleetstorm_scenarios::{self as scenarios, Overrides, Plan};
+
+use crate::bench;
+use crate::bundled;
+use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
+use crate::failure::Failure;
+use crate::preflight::Needs;
+use crate::report_folder;
+use crate::run;
+
+/// Does what the command line says; returns the exit code.
+///
+/// # Errors
+/// Why it can't.
+pub fn execute(cli: Cli) -> Result<u8, Failure> {
+    match cli.verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Serve(args) => bundled::serve(&args).map(|()| exit_code::PASS),
+        Verb::Validate(args) => validate(&args),
+        Verb::Report(args) => report(&args),
+        Verb::Enrollments(args) => enrollments(&args),
+        Verb::Bench(args) => bench::bench(&args).map(|()| exit_code::PASS),
+        Verb::BareResponder => bench::bare::respond().map(|()| exit_code::PASS),
+        Verb::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "fleetstorm", &mut io::stdout());
+            Ok(exit_code::PASS)
+        }
+    }
+}
+
+/// Reads every file, says what each one would do; all mistakes of all files.
+fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
+    let mut mistakes = Vec::new();
+    for path in &args.scenarios {
+        match scenarios::load(path) {
+            Err(error) => mistakes.push(error.to_string()),
+            Ok(scenario) => {
+                let plan = Plan::new(scenario, &Overrides::default()).map_err(Failure::usage)?;
+                println!("{}: {}", path.display(), outline(&plan));
+            }
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(exit_code::PASS);
+    }
+    Err(Failure::usage(mistakes.join("\n\n")))
+}
+
+/// The plan in one line.
+fn outline(plan: &Plan) -> String {
+    let scenario = plan.scenario();
+    format!(
+        "{} devices in {} cohorts, the last one released after {:.1} s, at most {} under way at once",
+        plan.devices(),
+        scenario.cohorts.len(),
+        plan.last_release().as_secs_f64(),
+        Needs::of(plan, scenario.target.is_none()).in_flight,
+    )
+}
+
+/// Shows a report folder's result again, and makes its files anew from the journal, if it has one.
+fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    let summary = report_folder::read(&args.folder)?;
+    let style = render::text::Style::for_terminal(io::stdout().is_terminal());
+    render::text::render(&summary, style, &mut io::stdout())
+        .map_err(|e| Failure::usage(format!("the summary could not be printed: {e}")))?;
+    Ok(summary.exit_code)
+}
+
+/// Writes the enrollment list of a scenario as JSON lines, to load it into a real service.
+fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
+    let scenario = scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    let overrides = Overrides {
+        devices: args.devices,
+        seed: args.seed,
+        ..Overrides::default()
+    };
+    let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
+    let fleet = run::prepare_fleet(&plan)?;
+    let place = args
+        .out
+        .as_ref()
+        .map_or("standard output".into(), |path| path.display().to_string());
+    let failed = |error: io::Error| Failure::usage(format!("{place}: {error}"));
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.out {
+        Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
+        None => Box::new(io::stdout()),
+    });
+    for enrollment in fleet.enrollments() {
+        serde_json::to_writer(&mut out, &enrollment).map_err(|e| failed(e.into()))?;
+        out.write_all(b"\n").map_err(failed)?;
+    }
+    out.flush().map_err(failed)?;
+    Ok(exit_code::PASS)
+}

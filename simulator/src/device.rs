@@ -1,0 +1,75 @@
+//! One device: from its release to its record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetstorm_protocol::ids::IdScope;
+use fleetstorm_reports::{Outcome, Record};
+use fleetstorm_scenarios::Release;
+use serde_json::{Map, Value};
+
+use self::drive::Drive;
+use self::trip::Trip;
+use crate::fleet::Fleet;
+use crate::link::dial::Dialer;
+use crate::stopwatch::RunClock;
+
+pub mod drive;
+pub mod flow;
+pub mod trip;
+
+/// How far a device goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Until a hub is assigned; for measuring that half alone.
+    Registered,
+    /// Until the twin is read.
+    Provisioned,
+}
+
+/// What all devices of a run share.
+pub struct Conditions {
+    /// How far devices go.
+    pub goal: Goal,
+    /// The run's time line.
+    pub clock: RunClock,
+    /// Who they are.
+    pub fleet: Arc<Fleet>,
+    /// How they connect.
+    pub dialer: Dialer,
+    /// The instance.
+    pub id_scope: IdScope,
+    /// Host name of the global endpoint.
+    pub endpoint: String,
+    /// Port of HTTPS.
+    pub https_port: u16,
+    /// Port of MQTT, at the endpoint and at hubs.
+    pub mqtt_port: u16,
+    /// Longest time from actual start to twin read.
+    pub device_timeout: Duration,
+    /// Desired properties that each cohort's twins must hold.
+    pub desired: Vec<Map<String, Value>>,
+    /// Hub host name to index in the run's dimensions.
+    pub hubs: HashMap<String, u16>,
+    /// Attestation of each cohort, as index in the run's dimensions.
+    pub attestations: Vec<u8>,
+}
+
+/// Runs one device through the whole flow.
+pub async fn provision(release: Release, conditions: &Conditions) -> Record {
+    // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
+    let identity = conditions.fleet.identity(release.cohort, release.device);
+    let attestation = conditions
+        .attestations
+        .get(usize::from(release.cohort))
+        .copied()
+        .unwrap_or(0);
+    let mut trip = Trip::start(conditions.clock, release, attestation);
+    let drive = Drive::new(conditions, &identity, release);
+    let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
+    let outcome = ended.unwrap_or(Outcome::TimedOut {
+        phase: trip.phase(),
+    });
+    trip.end(outcome)
+}

@@ -1,0 +1,293 @@
+//! Runs a flow against links, and stamps where the time goes.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::hub;
+use fleetstorm_protocol::ids::IdScope;
+use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::tpm::IdentityKey;
+use fleetstorm_protocol::twin::DeviceTwin;
+use fleetstorm_reports::{Fault, Outcome, Phase};
+use fleetstorm_scenarios::Release;
+use rustls::sign::CertifiedKey;
+
+use super::flow::{Action, Assignment, Flow};
+use super::trip::Trip;
+use super::{Conditions, Goal};
+use crate::fleet::{Credential, Identity};
+use crate::link::dial::Secured;
+use crate::link::http::HttpLink;
+use crate::link::hub::HubLink;
+use crate::link::mqtt::MqttLink;
+use crate::link::{Ask, Caller, DpsLink, LinkError};
+use crate::stopwatch::unix_now;
+
+/// Life of a SAS token, seconds: the SDKs' default.
+const SAS_LIFE: i64 = 3600;
+
+/// One device on its way.
+pub struct Drive<'run> {
+    conditions: &'run Conditions,
+    identity: &'run Identity,
+    release: Release,
+}
+
+impl<'run> Drive<'run> {
+    /// A device that is about to start.
+    pub fn new(conditions: &'run Conditions, identity: &'run Identity, release: Release) -> Self {
+        Self {
+            conditions,
+            identity,
+            release,
+        }
+    }
+
+    /// From the first connection to the twin.
+    pub async fn run(&self, trip: &mut Trip) -> Outcome {
+        let assignment = match self.register(trip).await {
+            Ok(assignment) => assignment,
+            Err(outcome) => return outcome,
+        };
+        trip.registered(self.conditions.hubs.get(&assignment.hub).copied());
+        if self.conditions.goal == Goal::Registered {
+            return Outcome::Registered;
+        }
+        match self.read_twin(&assignment, trip).await {
+            Ok(twin) if self.is_as_asked(&twin) => Outcome::Provisioned,
+            Ok(_) => Outcome::TwinMismatch,
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn register(&self, trip: &mut Trip) -> Result<Assignment, Outcome> {
+        let caller = Caller {
+            id_scope: &self.conditions.id_scope,
+            registration_id: &self.identity.registration_id,
+        };
+        let body = self.registration_body()?;
+        let mut link = self.open(caller, trip).await?;
+        let mut flow = Flow::new(matches!(self.identity.credential, Credential::Tpm(_)));
+        let mut sas = None;
+        let mut action = Action::Register;
+        loop {
+            action = match action {
+                Action::Register => {
+                    trip.enter(flow.phase());
+                    let asked = link.ask(caller, Ask::Register(&body), sas.as_deref()).await;
+                    flow.answered(&asked.map_err(|error| ended(error, trip.phase()))?)
+                }
+                Action::Prove(blob) => {
+                    let key = self.activate(&blob, trip.phase())?;
+                    sas = Some(sas_token(
+                        &dps_resource(&self.conditions.id_scope, self.identity),
+                        Some("registration"),
+                        &key,
+                    ));
+                    Action::Register
+                }
+                Action::Wait(wait) => {
+                    if flow.is_accepted() {
+                        trip.enter(Phase::Assign);
+                    }
+                    tokio::time::sleep(wait).await;
+                    flow.after_wait()
+                }
+                Action::Poll(operation) => {
+                    trip.polled();
+                    if link.is_closed() {
+                        link = self.reopen(caller, Phase::Assign).await?;
+                    }
+                    let asked = link
+                        .ask(caller, Ask::OperationStatus(&operation), sas.as_deref())
+                        .await;
+                    flow.answered(&asked.map_err(|error| ended(error, trip.phase()))?)
+                }
+                Action::Connect(assignment) => {
+                    link.close().await;
+                    return Ok(assignment);
+                }
+                Action::End(outcome) => {
+                    link.close().await;
+                    return Err(outcome);
+                }
+            };
+        }
+    }
+
+    async fn open(&self, caller: Caller<'_>, trip: &mut Trip) -> Result<DpsLink, Outcome> {
+        let (host, port) = (&self.conditions.endpoint, self.dps_port());
+        let dialer = &self.conditions.dialer;
+        trip.enter(Phase::Resolve);
+        let address = dialer
+            .resolve(host, port)
+            .await
+            .map_err(|fault| broken(trip, fault))?;
+        trip.enter(Phase::Connect);
+        let stream = dialer
+            .connect(address)
+            .await
+            .map_err(|fault| broken(trip, fault))?;
+        trip.enter(Phase::Tls);
+        let stream = dialer
+            .secure(host, stream, self.certificate())
+            .await
+            .map_err(|fault| broken(trip, fault))?;
+        trip.enter(Phase::Open);
+        let link = self.speak(caller, stream).await;
+        link.map_err(|error| ended(error, trip.phase()))
+    }
+
+    /// A second connection, because the server closed the first between polls.
+    async fn reopen(&self, caller: Caller<'_>, phase: Phase) -> Result<DpsLink, Outcome> {
+        let dialling = self.conditions.dialer.dial(
+            &self.conditions.endpoint,
+            self.dps_port(),
+            self.certificate(),
+        );
+        let stream = dialling.await.map_err(|broken| Outcome::Broken {
+            phase,
+            fault: broken.fault,
+        })?;
+        self.speak(caller, stream)
+            .await
+            .map_err(|error| ended(error, phase))
+    }
+
+    async fn speak(&self, caller: Caller<'_>, stream: Secured) -> Result<DpsLink, LinkError> {
+        Ok(match self.release.transport {
+            TransportKind::Https => {
+                DpsLink::Http(HttpLink::open(stream, &self.conditions.endpoint).await?)
+            }
+            TransportKind::Mqtt => {
+                DpsLink::Mqtt(Box::new(MqttLink::open_dps(stream, caller).await?))
+            }
+        })
+    }
+
+    async fn read_twin(
+        &self,
+        assignment: &Assignment,
+        trip: &mut Trip,
+    ) -> Result<DeviceTwin, Outcome> {
+        // The hub key comes out of the TPM before the device turns to its hub.
+        let key = assignment
+            .hub_key
+            .as_deref()
+            .map(|blob| self.activate(blob, Phase::HubConnect))
+            .transpose()?;
+        trip.enter(Phase::HubConnect);
+        let sas = key.map(|key| {
+            sas_token(
+                &hub::sas_resource(&assignment.hub, &assignment.device_id),
+                None,
+                &key,
+            )
+        });
+        let dialling = self.conditions.dialer.dial(
+            &assignment.hub,
+            self.conditions.mqtt_port,
+            self.certificate(),
+        );
+        let stream = dialling.await.map_err(|inner| broken(trip, inner.fault))?;
+        let opening = HubLink::open(stream, &assignment.hub, &assignment.device_id, sas);
+        let mut hub = opening.await.map_err(|error| ended(error, trip.phase()))?;
+        trip.enter(Phase::Twin);
+        let twin = hub
+            .read_twin()
+            .await
+            .map_err(|error| ended(error, trip.phase()));
+        trip.leave();
+        hub.close().await;
+        twin
+    }
+
+    fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
+        let asked = self
+            .conditions
+            .desired
+            .get(usize::from(self.release.cohort));
+        asked.is_none_or(|asked| {
+            asked
+                .iter()
+                .all(|(key, value)| twin.desired.get(key) == Some(value))
+        })
+    }
+
+    fn registration_body(&self) -> Result<Vec<u8>, Outcome> {
+        let tpm = match &self.identity.credential {
+            Credential::X509(_) => None,
+            Credential::Tpm(tpm) => Some(TpmAttestation {
+                endorsement_key: STANDARD.encode(tpm.endorsement_public().as_tpm2b()),
+                storage_root_key: Some(STANDARD.encode(tpm.storage_root_public().as_tpm2b())),
+            }),
+        };
+        let registration_id = Some(self.identity.registration_id.to_string());
+        let registration = DeviceRegistration {
+            registration_id,
+            tpm,
+            payload: None,
+        };
+        serde_json::to_vec(&registration).map_err(|_| Outcome::Broken {
+            phase: Phase::Register,
+            fault: Fault::Protocol,
+        })
+    }
+
+    fn activate(&self, blob: &str, phase: Phase) -> Result<IdentityKey, Outcome> {
+        let failed = Outcome::Broken {
+            phase,
+            fault: Fault::Activation,
+        };
+        let Credential::Tpm(tpm) = &self.identity.credential else {
+            return Err(failed);
+        };
+        let blob = STANDARD.decode(blob).map_err(|_| failed)?;
+        tpm.activate(&blob).map_err(|_| failed)
+    }
+
+    fn certificate(&self) -> Option<&'run Arc<CertifiedKey>> {
+        match &self.identity.credential {
+            Credential::X509(key) => Some(key),
+            Credential::Tpm(_) => None,
+        }
+    }
+
+    fn dps_port(&self) -> u16 {
+        match self.release.transport {
+            TransportKind::Https => self.conditions.https_port,
+            TransportKind::Mqtt => self.conditions.mqtt_port,
+        }
+    }
+}
+
+fn dps_resource(scope: &IdScope, identity: &Identity) -> String {
+    format!("{scope}/registrations/{}", identity.registration_id)
+}
+
+fn sas_token(resource: &str, key_name: Option<&str>, key: &IdentityKey) -> String {
+    SasToken::format(resource, unix_now() + SAS_LIFE, key_name, |data| {
+        key.sign(data)
+    })
+}
+
+fn broken(trip: &Trip, fault: Fault) -> Outcome {
+    Outcome::Broken {
+        phase: trip.phase(),
+        fault,
+    }
+}
+
+fn ended(error: LinkError, phase: Phase) -> Outcome {
+    match error {
+        LinkError::Broken(fault) => Outcome::Broken { phase, fault },
+        LinkError::Refused { status } => Outcome::Refused {
+            phase,
+            status,
+            code: 0,
+        },
+    }
+}

@@ -1,0 +1,189 @@
+//! What a device does next: a pure machine, answers in, actions out. It never awaits and reads no clock.
+//!
+//! ```text
+//! register -> 401 challenge -> activate -> register with proof --+     (TPM only)
+//!    |                                                            |
+//!    +-> 202 <----------------------------------------------------+
+//!         |  wait Retry-After
+//!         +-> poll -> 202 -> wait ... -> 200 assigned -> (TPM: activate the hub key) -> hub
+//!                                     -> 200 failed, disabled; 4xx -> end
+//! 429 and 5xx anywhere: wait Retry-After, ask again.
+//! ```
+
+use std::time::Duration;
+
+use fleetstorm_protocol::ids::{DeviceId, OperationId};
+use fleetstorm_protocol::registration::{
+    DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus, TpmChallenge,
+};
+use fleetstorm_protocol::service_error::ServiceError;
+use fleetstorm_reports::{Fault, Outcome, Phase};
+
+use crate::link::Reply;
+
+/// Wait where the service does not name one: the SDKs' default.
+const DEFAULT_WAIT: Duration = Duration::from_secs(2);
+/// Longest wait that is obeyed: the C SDK's limit.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// One registration.
+#[derive(Debug)]
+pub struct Flow {
+    has_tpm: bool,
+    state: State,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// Register was asked; a TPM has not proven itself yet.
+    Registering,
+    /// Register was asked with the TPM's proof.
+    Proving,
+    /// 202 was given, or a status was asked.
+    Assigning(OperationId),
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Ask for registration.
+    Register,
+    /// Activate the TPM's identity key from this base64, then ask for registration with its proof.
+    Prove(String),
+    /// Wait, then do what [`Flow::after_wait`] says.
+    Wait(Duration),
+    /// Ask how the operation stands.
+    Poll(OperationId),
+    /// Connect to the hub.
+    Connect(Assignment),
+    /// Over.
+    End(Outcome),
+}
+
+/// Where the device belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// Host name of its hub.
+    pub hub: String,
+    /// Its name there.
+    pub device_id: DeviceId,
+    /// TPM: base64 of the blob that wraps its hub key.
+    pub hub_key: Option<String>,
+}
+
+impl Flow {
+    /// Starts: the first action is [`Action::Register`].
+    pub fn new(has_tpm: bool) -> Self {
+        Self {
+            has_tpm,
+            state: State::Registering,
+        }
+    }
+
+    /// In which phase an answer is awaited now.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Registering if self.has_tpm => Phase::Attest,
+            State::Registering | State::Proving => Phase::Register,
+            State::Assigning(_) => Phase::Assign,
+        }
+    }
+
+    /// Whether register was accepted.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Assigning(_))
+    }
+
+    /// Takes an answer.
+    pub fn answered(&mut self, reply: &Reply) -> Action {
+        match reply.status {
+            200 | 202 => self.accepted(reply),
+            401 if self.has_tpm && self.state == State::Registering => self.challenged(reply),
+            429 | 500.. => Action::Wait(wait(reply)),
+            status => Action::End(refused(self.phase(), status, &reply.body)),
+        }
+    }
+
+    /// The wait is over.
+    pub fn after_wait(&self) -> Action {
+        match &self.state {
+            State::Registering | State::Proving => Action::Register,
+            State::Assigning(operation) => Action::Poll(operation.clone()),
+        }
+    }
+
+    fn challenged(&mut self, reply: &Reply) -> Action {
+        match serde_json::from_slice::<TpmChallenge>(&reply.body) {
+            Ok(challenge) => {
+                self.state = State::Proving;
+                Action::Prove(challenge.authentication_key)
+            }
+            Err(_) => Action::End(refused(Phase::Attest, reply.status, &reply.body)),
+        }
+    }
+
+    fn accepted(&mut self, reply: &Reply) -> Action {
+        let broken = |phase| {
+            Action::End(Outcome::Broken {
+                phase,
+                fault: Fault::Protocol,
+            })
+        };
+        let Ok(answer) = serde_json::from_slice::<RegistrationOperationStatus>(&reply.body) else {
+            return broken(self.phase());
+        };
+        match answer.status {
+            // The SDKs that know `unassigned` keep polling.
+            RegistrationStatus::Assigning | RegistrationStatus::Unassigned => {
+                let Ok(operation) = OperationId::parse(&answer.operation_id) else {
+                    return broken(self.phase());
+                };
+                self.state = State::Assigning(operation);
+                Action::Wait(wait(reply))
+            }
+            RegistrationStatus::Assigned => {
+                match self.assignment(answer.registration_state.unwrap_or_default()) {
+                    Some(assignment) => Action::Connect(assignment),
+                    None => broken(Phase::Assign),
+                }
+            }
+            RegistrationStatus::Failed => {
+                let code = answer
+                    .registration_state
+                    .and_then(|state| state.error_code)
+                    .unwrap_or(0);
+                Action::End(Outcome::AssignmentFailed { code })
+            }
+            RegistrationStatus::Disabled => Action::End(Outcome::Disabled),
+            RegistrationStatus::Other(_) => broken(self.phase()),
+        }
+    }
+
+    fn assignment(&self, state: DeviceRegistrationResult) -> Option<Assignment> {
+        let hub_key = state.tpm.map(|tpm| tpm.authentication_key);
+        if self.has_tpm && hub_key.is_none() {
+            return None;
+        }
+        Some(Assignment {
+            hub: state.assigned_hub.filter(|hub| !hub.is_empty())?,
+            device_id: DeviceId::parse(state.device_id.as_deref()?).ok()?,
+            hub_key,
+        })
+    }
+}
+
+fn wait(reply: &Reply) -> Duration {
+    reply
+        .retry_after
+        .map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.into()))
+        .min(LONGEST_WAIT)
+}
+
+fn refused(phase: Phase, status: u16, body: &[u8]) -> Outcome {
+    let code = ServiceError::from_body(body).map_or(0, |error| error.error_code);
+    Outcome::Refused {
+        phase,
+        status,
+        code,
+    }
+}

@@ -1,0 +1,102 @@
+//! The times of one device: stamped as it goes, a record at the end.
+
+use fleetstorm_reports::record::NOT_REACHED;
+use fleetstorm_reports::{Outcome, Phase, Record};
+use fleetstorm_scenarios::Release;
+
+use crate::stopwatch::RunClock;
+
+/// One device's times.
+#[derive(Debug)]
+pub struct Trip {
+    clock: RunClock,
+    record: Record,
+    phase: Phase,
+    /// When the running phase began; `None` between phases.
+    entered_us: Option<u64>,
+}
+
+impl Trip {
+    /// The device starts now.
+    pub fn start(clock: RunClock, release: Release, attestation: u8) -> Self {
+        let start_us = clock.now_us();
+        let intended_start_us =
+            u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
+        let mut phases_us = [NOT_REACHED; Phase::ALL.len()];
+        phases_us[Phase::Queue as usize] = clamp(start_us.saturating_sub(intended_start_us));
+        let record = Record {
+            intended_start_us,
+            // A release is never early: the clock may have been read a moment before.
+            start_us: start_us.max(intended_start_us),
+            registered_us: None,
+            end_us: start_us,
+            phases_us,
+            device: release.device,
+            cohort: release.cohort,
+            transport: release.transport as u8,
+            attestation,
+            polls: 0,
+            hub: None,
+            outcome: Outcome::Cancelled,
+        };
+        Self {
+            clock,
+            record,
+            phase: Phase::Queue,
+            entered_us: None,
+        }
+    }
+
+    /// The running phase, or the last one.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Ends the running phase and begins `phase`; goes on with it if it is the running one.
+    pub fn enter(&mut self, phase: Phase) {
+        if self.phase == phase && self.entered_us.is_some() {
+            return;
+        }
+        let now_us = self.end_phase();
+        self.phase = phase;
+        self.entered_us = Some(now_us);
+    }
+
+    /// Ends the running phase.
+    pub fn leave(&mut self) {
+        self.end_phase();
+        self.entered_us = None;
+    }
+
+    /// A hub was assigned: registration is over.
+    pub fn registered(&mut self, hub: Option<u16>) {
+        self.leave();
+        self.record.registered_us = Some(self.clock.now_us());
+        self.record.hub = hub;
+    }
+
+    /// Asked once more how it stands.
+    pub fn polled(&mut self) {
+        self.record.polls = self.record.polls.saturating_add(1);
+    }
+
+    /// The device ended. A phase that was not completed does not count.
+    pub fn end(mut self, outcome: Outcome) -> Record {
+        self.record.end_us = self.clock.now_us();
+        self.record.outcome = outcome;
+        self.record
+    }
+
+    fn end_phase(&mut self) -> u64 {
+        let now_us = self.clock.now_us();
+        if let Some(entered_us) = self.entered_us {
+            self.record.phases_us[self.phase as usize] = clamp(now_us.saturating_sub(entered_us));
+        }
+        now_us
+    }
+}
+
+/// Microseconds in 32 bits: more than an hour in one phase is shown as that hour.
+fn clamp(us: u64) -> u32 {
+    u32::try_from(us).unwrap_or(u32::MAX).min(NOT_REACHED - 1)
+}

@@ -1,0 +1,108 @@
+//! Connections: dialled, secured and timed by us, framed by libraries.
+//!
+//! A link asks and returns; it never records, retries or decides.
+
+use bytes::Bytes;
+use fleetstorm_protocol::ids::{IdScope, OperationId, RegistrationId};
+use fleetstorm_reports::Fault;
+
+pub mod dial;
+pub mod http;
+pub mod hub;
+pub mod mqtt;
+
+mod trust;
+
+/// Longest answer that a device takes, bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+/// What devices say they are.
+const CLIENT_VERSION: &str = concat!("fleetstorm/", env!("CARGO_PKG_VERSION"));
+
+/// A device towards one DPS instance.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The instance.
+    pub id_scope: &'a IdScope,
+    /// The device.
+    pub registration_id: &'a RegistrationId,
+}
+
+/// What a device asks of DPS.
+#[derive(Debug, Clone, Copy)]
+pub enum Ask<'a> {
+    /// To be registered: the JSON body.
+    Register(&'a [u8]),
+    /// How a registration stands.
+    OperationStatus(&'a OperationId),
+}
+
+/// What DPS answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status, also over MQTT.
+    pub status: u16,
+    /// Seconds to wait.
+    pub retry_after: Option<u32>,
+    /// JSON.
+    pub body: Bytes,
+}
+
+/// Why a link did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkError {
+    /// It broke.
+    Broken(Fault),
+    /// The peer refused the connection; in terms of HTTP.
+    Refused {
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+impl From<Fault> for LinkError {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+/// An open link to DPS, whatever it speaks.
+pub enum DpsLink {
+    /// HTTPS.
+    Http(http::HttpLink),
+    /// MQTT.
+    Mqtt(Box<mqtt::MqttLink>),
+}
+
+impl DpsLink {
+    /// Asks, and waits for the answer. `sas` proves a device that has no certificate.
+    ///
+    /// # Errors
+    /// The link broke.
+    pub async fn ask(
+        &mut self,
+        caller: Caller<'_>,
+        ask: Ask<'_>,
+        sas: Option<&str>,
+    ) -> Result<Reply, LinkError> {
+        match self {
+            Self::Http(link) => link.ask(caller, ask, sas).await,
+            Self::Mqtt(link) => link.ask_dps(ask).await,
+        }
+    }
+
+    /// Whether the peer has closed it since the last answer.
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Http(link) => link.is_closed(),
+            Self::Mqtt(_) => false,
+        }
+    }
+
+    /// Says good-bye.
+    pub async fn close(self) {
+        match self {
+            Self::Http(link) => link.close().await,
+            Self::Mqtt(link) => link.close().await,
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! MQTT 3.1.1: to DPS, and, by [`super::hub`], to hubs.
+
+use bytes::Bytes;
+use fleetstorm_protocol::mqtt::{
+    DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
+};
+use fleetstorm_reports::Fault;
+use futures_util::{SinkExt, StreamExt};
+use rumqttc::mqttbytes::v4::{
+    Codec, Connect, ConnectReturnCode, Login, Packet, PubAck, Publish, Subscribe,
+    SubscribeReasonCode,
+};
+use rumqttc::mqttbytes::{self, QoS};
+use tokio_util::codec::Framed;
+
+use super::dial::{Secured, fault_of};
+use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
+
+/// First size of the read buffer: an answer fits.
+const BUFFER: usize = 2048;
+/// Seconds; as the Node SDK.
+const KEEP_ALIVE: u16 = 180;
+
+/// An MQTT session with one subscription, over which questions are asked one after another.
+pub struct MqttLink {
+    packets: Framed<Secured, Codec>,
+    asked: u16,
+}
+
+/// How to log in.
+#[derive(Debug)]
+pub struct LogIn {
+    /// Registration id at DPS, device id at a hub.
+    pub client_id: String,
+    /// In the form of DPS or hub.
+    pub user_name: String,
+    /// SAS token; empty when the certificate is the proof.
+    pub password: String,
+}
+
+impl MqttLink {
+    /// Opens a session with DPS.
+    ///
+    /// # Errors
+    /// The connection broke, or DPS refused it.
+    pub async fn open_dps(stream: Secured, caller: Caller<'_>) -> Result<Self, LinkError> {
+        let log_in = LogIn {
+            client_id: caller.registration_id.to_string(),
+            user_name: DpsUserName::format(caller.id_scope, caller.registration_id, CLIENT_VERSION),
+            password: String::new(),
+        };
+        let mut link = Self::connect(stream, log_in).await?;
+        link.subscribe(RESPONSE_FILTER).await?;
+        Ok(link)
+    }
+
+    /// CONNECT, CONNACK.
+    ///
+    /// # Errors
+    /// The connection broke, or the server refused it.
+    pub async fn connect(stream: Secured, log_in: LogIn) -> Result<Self, LinkError> {
+        let codec = Codec {
+            max_incoming_size: MAX_ANSWER,
+            max_outgoing_size: MAX_ANSWER,
+        };
+        let mut link = Self {
+            packets: Framed::with_capacity(stream, codec, BUFFER),
+            asked: 0,
+        };
+        let mut connect = Connect::new(log_in.client_id);
+        connect.keep_alive = KEEP_ALIVE;
+        connect.login = Some(Login::new(log_in.user_name, log_in.password));
+        link.send(Packet::Connect(connect)).await?;
+        match link.receive().await? {
+            Packet::ConnAck(answer) => match answer.code {
+                ConnectReturnCode::Success => Ok(link),
+                code => Err(LinkError::Refused {
+                    status: status_of(code),
+                }),
+            },
+            _ => Err(Fault::Protocol.into()),
+        }
+    }
+
+    /// SUBSCRIBE, SUBACK.
+    ///
+    /// # Errors
+    /// The connection broke, or the filter was refused.
+    pub async fn subscribe(&mut self, filter: &str) -> Result<(), LinkError> {
+        let mut subscribe = Subscribe::new(filter, QoS::AtLeastOnce);
+        subscribe.pkid = self.next_packet_id();
+        let id = subscribe.pkid;
+        self.send(Packet::Subscribe(subscribe)).await?;
+        match self.receive().await? {
+            Packet::SubAck(answer) if answer.pkid == id => match answer.return_codes.as_slice() {
+                [SubscribeReasonCode::Success(_)] => Ok(()),
+                _ => Err(LinkError::Refused { status: 403 }),
+            },
+            _ => Err(Fault::Protocol.into()),
+        }
+    }
+
+    /// Publishes to `topic` and waits for the message that `is_answer` knows. The
+    /// acknowledgement of the question may come before or behind it.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn exchange<Answer>(
+        &mut self,
+        topic: String,
+        payload: &[u8],
+        is_answer: impl Fn(&str) -> Option<Answer>,
+    ) -> Result<(Answer, Bytes), LinkError> {
+        let mut question = Publish::new(topic, QoS::AtLeastOnce, payload);
+        question.pkid = self.next_packet_id();
+        self.send(Packet::Publish(question)).await?;
+        loop {
+            match self.receive().await? {
+                Packet::Publish(message) => {
+                    if message.qos == QoS::AtLeastOnce {
+                        self.packets
+                            .feed(Packet::PubAck(PubAck::new(message.pkid)))
+                            .await
+                            .map_err(|e| fault(&e))?;
+                    }
+                    if let Some(answer) = is_answer(&message.topic) {
+                        return Ok((answer, message.payload));
+                    }
+                }
+                Packet::PubAck(_) | Packet::PingResp => {}
+                _ => return Err(Fault::Protocol.into()),
+            }
+        }
+    }
+
+    /// Asks DPS.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn ask_dps(&mut self, ask: Ask<'_>) -> Result<Reply, LinkError> {
+        let (operation, payload) = match ask {
+            Ask::Register(body) => (DpsOperation::Register, body),
+            // The SDKs send a space where there is nothing to say.
+            Ask::OperationStatus(id) => {
+                (DpsOperation::OperationStatus(id.clone()), b" ".as_slice())
+            }
+        };
+        let request = DpsRequest {
+            rid: self.next_request_id(),
+            operation,
+        };
+        let is_answer = |topic: &str| {
+            DpsResponse::parse(topic)
+                .ok()
+                .filter(|answer| answer.rid == request.rid)
+        };
+        let (answer, body) = self.exchange(request.topic(), payload, is_answer).await?;
+        Ok(Reply {
+            status: answer.status,
+            retry_after: answer.retry_after,
+            body,
+        })
+    }
+
+    /// A `$rid` that this session has not used.
+    pub fn next_request_id(&self) -> String {
+        (u32::from(self.asked) + 1).to_string()
+    }
+
+    /// DISCONNECT, then closes the connection.
+    pub async fn close(mut self) {
+        // A peer that is gone already makes no difference.
+        let _ = self.send(Packet::Disconnect).await;
+        let _ = self.packets.close().await;
+    }
+
+    fn next_packet_id(&mut self) -> u16 {
+        self.asked = self.asked.checked_add(1).unwrap_or(1);
+        self.asked
+    }
+
+    async fn send(&mut self, packet: Packet) -> Result<(), LinkError> {
+        self.packets
+            .send(packet)
+            .await
+            .map_err(|error| fault(&error).into())
+    }
+
+    async fn receive(&mut self) -> Result<Packet, LinkError> {
+        match self.packets.next().await {
+            Some(Ok(packet)) => Ok(packet),
+            Some(Err(error)) => Err(fault(&error).into()),
+            None => Err(Fault::ConnectionLost.into()),
+        }
+    }
+}
+
+/// A CONNACK's return code in terms of HTTP.
+fn status_of(code: ConnectReturnCode) -> u16 {
+    match code {
+        ConnectReturnCode::Success => 200,
+        ConnectReturnCode::RefusedProtocolVersion | ConnectReturnCode::BadClientId => 400,
+        ConnectReturnCode::ServiceUnavailable => 503,
+        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => 401,
+    }
+}
+
+fn fault(error: &mqttbytes::Error) -> Fault {
+    match error {
+        mqttbytes::Error::Io(error) => fault_of(error),
+        _ => Fault::Protocol,
+    }
+}

@@ -1,0 +1,251 @@
+//! Folds records while the run goes on, and makes the picture that people see.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant, SystemTime};
+
+use fleetstorm_reports::aggregator::{Ending, Live};
+use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use fleetstorm_reports::summary::{ProcessResources, Resources};
+use fleetstorm_reports::{Aggregator, Metric, Phase, Record, Summary};
+use fleetstorm_scenarios::Plan;
+use tokio::sync::watch;
+
+use crate::bundled::BundledServer;
+use crate::failure::Failure;
+use crate::machine::{self, ProcessMeter};
+use crate::progress::Command;
+use crate::reconciliation::Reconciliation;
+use crate::report_folder;
+use crate::scheduler::Gauges;
+use crate::stopwatch::RunClock;
+
+/// Between two snapshots.
+const TICK: Duration = Duration::from_millis(250);
+/// Releases later than this are the generator's fault.
+const LATE_US: u64 = 100_000;
+/// Share of the response time, in percent, that lateness may have before the figures prove nothing.
+const LATE_SHARE: u64 = 20;
+/// Wall clock and monotonic clock may drift apart by this much.
+const CLOCK_JUMP: Duration = Duration::from_secs(2);
+/// Cores in use, of those there are, beyond which measuring disturbs what is measured.
+const SATURATED: f64 = 0.95;
+
+/// Everything that the fold needs.
+pub struct Observer {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The time line.
+    pub clock: RunClock,
+    /// The fold.
+    pub aggregator: Aggregator,
+    /// What no record tells.
+    pub gauges: Arc<Gauges>,
+    /// Both ends' counts.
+    pub reconciliation: Reconciliation,
+    /// The bundled server, when there is one.
+    pub server: Option<BundledServer>,
+    /// To stop the run when the journal can't be written.
+    pub commands: watch::Sender<Option<Command>>,
+}
+
+impl Observer {
+    /// Folds until the last recorder is gone, then reads the server's counters and sums up.
+    ///
+    /// # Errors
+    /// The journal could not be written.
+    pub fn watch(
+        mut self,
+        records: &Receiver<Record>,
+        snapshots: SyncSender<Snapshot>,
+    ) -> Result<Summary, Failure> {
+        let mut meters = Meters::new(self.server.as_ref());
+        let started = (Instant::now(), SystemTime::now());
+        let mut next_tick = Instant::now();
+        let mut last_end_us = 0;
+        let mut server_death = None;
+        let mut journal_failure = None;
+        loop {
+            let wait = next_tick.saturating_duration_since(Instant::now());
+            match records.recv_timeout(wait) {
+                Ok(record) => {
+                    last_end_us = last_end_us.max(record.end_us);
+                    self.reconciliation.count(&record);
+                    if let Err(error) = self.aggregator.add(&record) {
+                        self.give_up(error, &mut journal_failure);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if Instant::now() >= next_tick {
+                next_tick += TICK;
+                if server_death.is_none() {
+                    server_death = self.server.as_mut().and_then(BundledServer::has_died);
+                }
+                let mut live = self.live(&mut meters);
+                if let Some(status) = server_death {
+                    live.warnings
+                        .push(format!("the bundled server ended ({status})"));
+                }
+                // A viewer that is behind misses a picture, no more.
+                match self.aggregator.snapshot(&live) {
+                    Ok(snapshot) => drop(snapshots.try_send(snapshot)),
+                    Err(error) => self.give_up(error, &mut journal_failure),
+                }
+            }
+        }
+        if let Some(error) = journal_failure {
+            return Err(report_folder::journal_failure(error));
+        }
+
+        let mut live = self.live(&mut meters);
+        live.stage = Stage::Finished;
+        let last = self
+            .aggregator
+            .snapshot(&live)
+            .map_err(report_folder::journal_failure)?;
+        let mut invalid_reasons = doubts(&last);
+        if let Some(status) = server_death {
+            invalid_reasons.push(format!(
+                "the bundled server ended during the run ({status}); see server.log"
+            ));
+        }
+        if let Some(reason) = clock_jump(started) {
+            invalid_reasons.push(reason);
+        }
+        let _ = snapshots.send(last);
+        let interrupted = self.commands.borrow().is_some();
+        let server_counters = match &self.server {
+            Some(server) if !interrupted && server_death.is_none() => {
+                Some(self.reconciliation.compare(&server.counters()?))
+            }
+            _ => None,
+        };
+        let ending = Ending {
+            elapsed_us: last_end_us,
+            released: live.released,
+            dropped: live.dropped,
+            invalid_reasons,
+            interrupted,
+            server_counters,
+            resources: meters.resources(),
+        };
+        self.aggregator
+            .finish(ending)
+            .map_err(report_folder::journal_failure)
+    }
+
+    /// Stops the run at the first record that the journal could not take.
+    fn give_up(&self, error: io::Error, first: &mut Option<io::Error>) {
+        if first.is_none() {
+            *first = Some(error);
+            self.commands.send_replace(Some(Command::Stop));
+        }
+    }
+
+    fn live(&self, meters: &mut Meters) -> Live {
+        let elapsed_us = self.clock.now_us();
+        let released = self.gauges.released.load(Ordering::Relaxed);
+        let dropped = self.gauges.dropped.load(Ordering::Relaxed);
+        let stage = match *self.commands.borrow() {
+            Some(_) => Stage::Stopping,
+            None if elapsed_us == 0 => Stage::Preparing,
+            None if released + dropped < self.plan.devices() => Stage::Running,
+            None => Stage::Draining,
+        };
+        let (simulator, server) = meters.read();
+        let cores = machine::cores();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of cores")]
+        let in_use = (simulator.cores + server.map_or(0.0, |server| server.cores)) / cores as f64;
+        let warnings = if in_use > SATURATED {
+            vec![format!(
+                "all {cores} cores are busy: times include waiting for a core"
+            )]
+        } else {
+            Vec::new()
+        };
+        Live {
+            elapsed_us,
+            stage,
+            due: self.plan.due(Duration::from_micros(elapsed_us)),
+            released,
+            dropped,
+            simulator,
+            server,
+            warnings,
+        }
+    }
+}
+
+/// Why the figures would prove nothing about the service.
+fn doubts(last: &Snapshot) -> Vec<String> {
+    let p99_of = |metric| {
+        let view = last.metrics.iter().find(|view| view.metric == metric);
+        view.map(|view| view.percentiles.p99_us)
+    };
+    let queue = p99_of(Metric::Phase(Phase::Queue)).unwrap_or(0);
+    let response = p99_of(Metric::ProvisioningResponse)
+        .or_else(|| p99_of(Metric::RegistrationResponse))
+        .unwrap_or(0);
+    if queue <= LATE_US || queue * 100 <= response * LATE_SHARE {
+        return Vec::new();
+    }
+    vec![format!(
+        "the generator was the bottleneck: devices started {} ms late at the 99th percentile, {} % of their response time; lower the rate or use more cores",
+        queue / 1000,
+        (queue * 100).checked_div(response).unwrap_or(100),
+    )]
+}
+
+fn clock_jump(started: (Instant, SystemTime)) -> Option<String> {
+    let monotonic = started.0.elapsed();
+    let wall = started.1.elapsed().unwrap_or_default();
+    let apart = monotonic.abs_diff(wall);
+    (apart > CLOCK_JUMP).then(|| {
+        format!(
+            "the wall clock jumped by {} s during the run",
+            apart.as_secs()
+        )
+    })
+}
+
+struct Meters {
+    simulator: ProcessMeter,
+    server: Option<ProcessMeter>,
+}
+
+impl Meters {
+    fn new(server: Option<&BundledServer>) -> Self {
+        Self {
+            simulator: ProcessMeter::own(),
+            server: server.map(|server| ProcessMeter::of(server.pid())),
+        }
+    }
+
+    fn read(
+        &mut self,
+    ) -> (
+        fleetstorm_reports::snapshot::ProcessUsage,
+        Option<fleetstorm_reports::snapshot::ProcessUsage>,
+    ) {
+        (
+            self.simulator.read(),
+            self.server.as_mut().map(ProcessMeter::read),
+        )
+    }
+
+    fn resources(&mut self) -> Resources {
+        let (simulator, server) = self.read();
+        let of = |usage: fleetstorm_reports::snapshot::ProcessUsage| ProcessResources {
+            cpu_seconds: usage.cpu_seconds,
+            peak_rss_bytes: usage.peak_rss_bytes,
+        };
+        Resources {
+            simulator: of(simulator),
+            server: server.map(of),
+        }
+    }
+}

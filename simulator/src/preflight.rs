@@ -1,0 +1,197 @@
+//! What the plan needs against what this machine has, before anything starts.
+
+use std::time::Duration;
+
+use fleetstorm_scenarios::{Arrival, Plan};
+
+use crate::failure::Failure;
+use crate::machine;
+
+/// Files that a process needs beside its connections.
+const OTHER_FILES: u64 = 200;
+/// Memory of one device under way: TLS client, task, socket buffers (measured, rounded up).
+const BYTES_PER_DEVICE: u64 = 48 * 1024;
+/// Memory of a process without devices: histograms, code, trust anchors.
+const BASE_BYTES: u64 = 128 << 20;
+/// How long a closed connection keeps its port where the peer is another machine (Linux TIME_WAIT).
+const TIME_WAIT: Duration = Duration::from_secs(60);
+
+/// What a plan needs at its peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Devices under way at once, at most.
+    pub in_flight: u64,
+    /// Open files of the simulator.
+    pub files: u64,
+    /// Bytes, simulator and bundled server together.
+    pub memory: u64,
+    /// Local ports towards one address.
+    pub ports: u64,
+}
+
+/// What this machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Has {
+    /// Open files that this process may have.
+    pub files: u64,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Local ports towards one address.
+    pub ports: u64,
+}
+
+impl Has {
+    /// Looks; raises the limit of open files as far as it goes.
+    pub fn look() -> Self {
+        Self {
+            files: machine::raise_file_limit(),
+            memory: machine::available_memory(),
+            ports: machine::ephemeral_ports(),
+        }
+    }
+}
+
+impl Needs {
+    /// What `plan` needs. On loopback each connection can have a source address of its own, so
+    /// ports do not run out.
+    pub fn of(plan: &Plan, loopback: bool) -> Self {
+        let in_flight = peak_in_flight(plan);
+        let processes = if loopback { 2 } else { 1 };
+        let ports = if loopback {
+            0
+        } else {
+            in_flight + lingering(plan)
+        };
+        Self {
+            in_flight,
+            files: in_flight + OTHER_FILES,
+            memory: processes * (BASE_BYTES + in_flight * BYTES_PER_DEVICE),
+            ports,
+        }
+    }
+
+    /// Compares.
+    ///
+    /// # Errors
+    /// Everything that is short, and what to change, in one failure: exit 2.
+    pub fn check(&self, has: &Has) -> Result<(), Failure> {
+        let mut short = Vec::new();
+        if self.files > has.files {
+            short.push(format!(
+                "{} devices under way at once need {} open files, this process may have {}: set max-in-flight = {} or raise the limit (ulimit -n {})",
+                self.in_flight, self.files, has.files, has.files.saturating_sub(OTHER_FILES), self.files,
+            ));
+        }
+        if let Some(memory) = has.memory
+            && self.memory > memory
+        {
+            let room = memory.saturating_sub(2 * BASE_BYTES) / (2 * BYTES_PER_DEVICE);
+            short.push(format!(
+                "{} devices under way at once need about {} MiB, {} MiB are free: set max-in-flight = {room} or free memory",
+                self.in_flight, self.memory >> 20, memory >> 20,
+            ));
+        }
+        if self.ports > has.ports {
+            short.push(format!(
+                "the plan needs {} local ports towards the endpoint, the kernel deals out {}: lower the rate or max-in-flight, or widen net.ipv4.ip_local_port_range",
+                self.ports, has.ports,
+            ));
+        }
+        if short.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!(
+            "this machine is too small for the plan:\n  - {}",
+            short.join("\n  - ")
+        )))
+    }
+}
+
+/// At most `max-in-flight`, at most the devices that come within one device's longest life.
+fn peak_in_flight(plan: &Plan) -> u64 {
+    let scenario = plan.scenario();
+    let within_timeout = peak_rate(plan).map_or(plan.devices(), |rate| {
+        ceil(rate * scenario.device_timeout.as_secs_f64())
+    });
+    plan.devices()
+        .min(u64::from(scenario.max_in_flight))
+        .min(within_timeout.max(1))
+}
+
+/// Connections closed and still holding a port: two a device.
+fn lingering(plan: &Plan) -> u64 {
+    let within =
+        peak_rate(plan).map_or(plan.devices(), |rate| ceil(rate * TIME_WAIT.as_secs_f64()));
+    within.min(plan.devices())
+}
+
+/// The highest release rate, devices a second; `None` when all come at once.
+fn peak_rate(plan: &Plan) -> Option<f64> {
+    plan.scenario()
+        .cohorts
+        .iter()
+        .map(|cohort| match &cohort.arrival {
+            Arrival::ConstantRate { rate } => Some(*rate),
+            Arrival::RampingRate { start_rate, stages } => Some(
+                stages
+                    .iter()
+                    .map(|stage| stage.to_rate)
+                    .fold(*start_rate, f64::max),
+            ),
+            Arrival::AllAtOnce => None,
+        })
+        .sum()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and rates are positive"
+)]
+fn ceil(devices: f64) -> u64 {
+    devices.ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOMY: Has = Has {
+        files: 20_000,
+        memory: Some(8 << 30),
+        ports: 28_000,
+    };
+
+    fn needs(in_flight: u64, ports: u64) -> Needs {
+        Needs {
+            in_flight,
+            files: in_flight + OTHER_FILES,
+            memory: in_flight * BYTES_PER_DEVICE,
+            ports,
+        }
+    }
+
+    #[test]
+    fn a_plan_that_fits_passes() {
+        assert_eq!(needs(10_000, 20_000).check(&ROOMY), Ok(()));
+    }
+
+    #[test]
+    fn everything_short_is_said_at_once_with_what_to_change() {
+        let has = Has {
+            files: 1_024,
+            memory: Some(100 << 20),
+            ports: 1_000,
+        };
+        let failure = needs(10_000, 20_000).check(&has).expect_err("too small");
+        assert_eq!(failure.exit_code, 2);
+        for words in [
+            "max-in-flight = 824",
+            "ulimit -n 10200",
+            "MiB are free",
+            "ip_local_port_range",
+        ] {
+            assert!(failure.message.contains(words), "{words}: {failure}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! `fleetstorm run`: the whole data flow on one page.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_reports::aggregator::RunInfo;
+use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
+use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, Scenario};
+use tokio::sync::watch;
+
+use crate::bundled::{self, BundledServer};
+use crate::cli::{RunArgs, TuiMode};
+use crate::device::{Conditions, Goal};
+use crate::failure::Failure;
+use crate::fleet::Fleet;
+use crate::interrupt;
+use crate::link::dial::Dialer;
+use crate::machine;
+use crate::observer::Observer;
+use crate::preflight::{Has, Needs};
+use crate::progress::{self, Command};
+use crate::reconciliation::Reconciliation;
+use crate::report_folder::{self, ReportFolder};
+use crate::scheduler::{Gauges, Share};
+use crate::stopwatch::RunClock;
+use crate::target::{self, Target};
+use crate::tui;
+
+/// Records that may wait for the fold.
+const RECORD_QUEUE: usize = 1 << 16;
+/// From the last preparation to the first release.
+const HEAD_START: Duration = Duration::from_millis(50);
+
+/// Runs a scenario; returns the exit code of its verdict.
+///
+/// # Errors
+/// The run could not start, or its report could not be written.
+pub fn run(args: &RunArgs) -> Result<u8, Failure> {
+    let plan = Arc::new(plan_of(args)?);
+    let scenario = plan.scenario();
+    if let Some(target) = &scenario.target {
+        target::consent(target, args.yes_load_test.as_deref())?;
+    }
+    let folder = ReportFolder::create(&out_folder(args, scenario))?;
+    Needs::of(&plan, scenario.target.is_none()).check(&Has::look())?;
+    let fleet = prepare_fleet(&plan)?;
+
+    let server = match &scenario.target {
+        Some(_) => None,
+        None => Some(bundled::launch(
+            &scenario.server,
+            scenario.seed,
+            fleet.enrollments(),
+            &folder.path().join("server.log"),
+        )?),
+    };
+    let target = match (&server, &scenario.target) {
+        (Some(server), _) => server.target(),
+        (None, Some(target)) => Target::of_scenario(target)?,
+        (None, None) => return Err(Failure::bug("a run without a target")),
+    };
+    target.probe(&plan)?;
+
+    let summary = drive(&plan, Arc::new(fleet), &target, server, args, &folder)?;
+    folder.write(&summary)?;
+    let style = render::text::Style::for_terminal(io::stdout().is_terminal());
+    render::text::render(&summary, style, &mut io::stdout())
+        .map_err(|e| Failure::usage(format!("the summary could not be printed: {e}")))?;
+    println!("report: {}", folder.path().join("report.html").display());
+    Ok(summary.exit_code)
+}
+
+/// Reads the scenario and applies the command line.
+fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
+    let mut scenario =
+        scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    scenario.target = args.target.over(scenario.target)?;
+    let overrides = Overrides {
+        devices: args.devices,
+        seed: args.seed,
+        duration: args.duration,
+        rate: args.rate,
+    };
+    Plan::new(scenario, &overrides).map_err(Failure::usage)
+}
+
+fn out_folder(args: &RunArgs, scenario: &Scenario) -> PathBuf {
+    args.out
+        .clone()
+        .unwrap_or_else(|| report_folder::default_path(&scenario.name, &jiff::ZonedDateTime::now()))
+}
+
+/// Derives the fleet; finding primes takes a moment the first time, so it is said.
+pub(crate) fn prepare_fleet(plan: &Plan) -> Result<Fleet, Failure> {
+    let said = std::sync::Once::new();
+    Fleet::prepare(plan, cache_folder().as_deref(), &|_, needed| {
+        said.call_once(|| {
+            eprintln!("finding {needed} primes for the TPMs' keys (once for this seed)")
+        });
+    })
+}
+
+/// `$XDG_CACHE_HOME/fleetstorm`, by default `~/.cache/fleetstorm`.
+fn cache_folder() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    base.or_else(home).map(|base| base.join("fleetstorm"))
+}
+
+/// Releases the fleet and watches it to its end.
+fn drive(
+    plan: &Arc<Plan>,
+    fleet: Arc<Fleet>,
+    target: &Target,
+    server: Option<BundledServer>,
+    args: &RunArgs,
+    folder: &ReportFolder,
+) -> Result<Summary, Failure> {
+    let dimensions = dimensions(plan.scenario(), target);
+    let hubs = dimensions.hubs.clone();
+    let journal = args.journal.then(|| folder.journal()).transpose()?;
+    let thresholds = plan
+        .scenario()
+        .thresholds
+        .iter()
+        .map(|t| t.threshold.clone())
+        .collect();
+    let aggregator = Aggregator::new(run_info(plan, target, dimensions), thresholds, journal)
+        .map_err(report_folder::journal_failure)?;
+
+    let (recorder, records) = recorder(RECORD_QUEUE);
+    let (commands, asked) = watch::channel(None);
+    let gauges = Arc::new(Gauges::default());
+    let clock = RunClock::starting_at(Instant::now() + HEAD_START);
+    let observer = Observer {
+        plan: Arc::clone(plan),
+        clock,
+        aggregator,
+        gauges: Arc::clone(&gauges),
+        reconciliation: Reconciliation::new(hubs),
+        server,
+        commands: commands.clone(),
+    };
+    interrupt::listen(commands.clone())
+        .map_err(|e| Failure::bug(format!("signals can't be heard: {e}")))?;
+
+    let shards = machine::cores();
+    std::thread::scope(|scope| {
+        let mut cores = Vec::with_capacity(shards);
+        for shard in 0..shards {
+            let share = Share {
+                plan: Arc::clone(plan),
+                shard,
+                shards,
+                conditions: conditions(plan, &fleet, target, clock)?,
+                recorder: recorder.clone(),
+                gauges: Arc::clone(&gauges),
+                commands: asked.clone(),
+            };
+            cores.push(scope.spawn(move || share.run()));
+        }
+        drop(recorder);
+        let (sender, snapshots) = sync_channel(2);
+        let watching = scope.spawn(move || observer.watch(&records, sender));
+        show(args.tui, &snapshots, &commands);
+        for core in cores {
+            core.join()
+                .map_err(|_| Failure::bug("a core's thread panicked"))?
+                .map_err(|e| Failure::bug(format!("a core could not start: {e}")))?;
+        }
+        watching
+            .join()
+            .map_err(|_| Failure::bug("the observer panicked"))?
+    })
+}
+
+/// Shows the run until it is over: as a terminal UI, or as a line a second.
+fn show(mode: TuiMode, snapshots: &Receiver<Snapshot>, commands: &watch::Sender<Option<Command>>) {
+    let wanted = match mode {
+        TuiMode::Always => true,
+        TuiMode::Never => false,
+        TuiMode::Auto => io::stdout().is_terminal() && io::stdin().is_terminal(),
+    };
+    let ask = |command| interrupt::ask(commands, command);
+    let shown = if wanted {
+        tui::show(snapshots, &ask)
+    } else {
+        progress::show(snapshots, &mut io::stderr())
+    };
+    if let Err(error) = shown {
+        eprintln!("the run goes on unseen: {error}");
+    }
+    // A viewer that gave up must not hold the run up.
+    snapshots.iter().for_each(drop);
+}
+
+/// What the devices of one core share.
+pub(crate) fn conditions(
+    plan: &Plan,
+    fleet: &Arc<Fleet>,
+    target: &Target,
+    clock: RunClock,
+) -> Result<Conditions, Failure> {
+    let scenario = plan.scenario();
+    Ok(Conditions {
+        clock,
+        goal: Goal::Provisioned,
+        fleet: Arc::clone(fleet),
+        dialer: Dialer::new(&target.dial)?,
+        id_scope: target.id_scope.clone(),
+        endpoint: target.endpoint.clone(),
+        https_port: target.https_port,
+        mqtt_port: target.mqtt_port,
+        device_timeout: scenario.device_timeout,
+        desired: scenario
+            .cohorts
+            .iter()
+            .map(|cohort| cohort.desired.clone().into_iter().collect())
+            .collect(),
+        hubs: (0..)
+            .zip(&target.hubs)
+            .map(|(index, hub)| (hub.clone(), index))
+            .collect::<HashMap<_, u16>>(),
+        attestations: scenario
+            .cohorts
+            .iter()
+            .map(|cohort| cohort.attestation as u8)
+            .collect(),
+    })
+}
+
+fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {
+    Dimensions {
+        cohorts: scenario
+            .cohorts
+            .iter()
+            .map(|cohort| cohort.name.clone())
+            .collect(),
+        transports: TransportKind::ALL.iter().map(ToString::to_string).collect(),
+        attestations: AttestationKind::ALL
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        hubs: target.hubs.clone(),
+    }
+}
+
+fn run_info(plan: &Plan, target: &Target, dimensions: Dimensions) -> RunInfo {
+    let scenario = plan.scenario();
+    RunInfo {
+        scenario: scenario.name.clone(),
+        target: target.label.clone(),
+        seed: scenario.seed,
+        fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
+        started_at: jiff::Timestamp::now().to_string(),
+        planned: plan.devices(),
+        schedule_us: u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX),
+        dimensions,
+        thresholds: scenario
+            .thresholds
+            .iter()
+            .map(|t| (t.subject.clone(), t.condition.clone()))
+            .collect(),
+    }
+}

@@ -1,0 +1,34 @@
+//! The only clock of the hot path: monotonic, microseconds since the run started.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The run's time line. Copies agree with each other.
+#[derive(Debug, Clone, Copy)]
+pub struct RunClock {
+    start: Instant,
+}
+
+impl RunClock {
+    /// A run that starts at `start`, which may lie ahead.
+    pub fn starting_at(start: Instant) -> Self {
+        Self { start }
+    }
+
+    /// Now.
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// The moment that lies `offset` after the start.
+    pub fn at(&self, offset: Duration) -> Instant {
+        self.start + offset
+    }
+}
+
+/// Unix seconds by the wall clock, for the expiry of tokens.
+pub fn unix_now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,199 @@
+//! Where a run goes to: the bundled server or another endpoint, told apart by nothing but the address.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::ids::IdScope;
+use fleetstorm_reports::Fault;
+use fleetstorm_scenarios::{self as scenarios, Plan};
+
+use crate::failure::Failure;
+use crate::link::dial::{DialOptions, Dialer};
+
+/// Longest wait for a first connection.
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+
+/// A DPS instance as devices see it.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// For people.
+    pub label: String,
+    /// Host name of the global endpoint.
+    pub endpoint: String,
+    /// The instance.
+    pub id_scope: IdScope,
+    /// Port of HTTPS.
+    pub https_port: u16,
+    /// Port of MQTT, at the endpoint and at hubs.
+    pub mqtt_port: u16,
+    /// Whom to trust, where to connect.
+    pub dial: DialOptions,
+    /// Hubs, where they are known beforehand.
+    pub hubs: Vec<String>,
+}
+
+impl Target {
+    /// The endpoint that a scenario or the command line names.
+    ///
+    /// # Errors
+    /// Its id scope or its CA file can't be used.
+    pub fn of_scenario(target: &scenarios::Target) -> Result<Self, Failure> {
+        let id_scope = IdScope::parse(&target.id_scope).map_err(|e| {
+            Failure::usage(e.to_string()).hint(
+                "the id scope stands on the overview page of the DPS instance, like 0ne00111111",
+            )
+        })?;
+        let trust_pem = target.ca.as_deref().map(Dialer::read_trust).transpose()?;
+        Ok(Self {
+            label: target.endpoint.clone(),
+            endpoint: target.endpoint.clone(),
+            id_scope,
+            https_port: target.https_port,
+            mqtt_port: target.mqtt_port,
+            dial: DialOptions {
+                trust_pem,
+                connect_to: target.connect_to,
+            },
+            hubs: Vec::new(),
+        })
+    }
+
+    /// One connection to each port that the plan's devices use, before any load: a wrong
+    /// name, port or trust anchor is told once, and not by every device.
+    ///
+    /// # Errors
+    /// What stands in the way: exit 3.
+    pub fn probe(&self, plan: &Plan) -> Result<(), Failure> {
+        let mut ports: Vec<u16> = (plan.scenario().cohorts.iter())
+            .flat_map(|cohort| &cohort.transports)
+            .map(|(transport, _)| match transport {
+                TransportKind::Https => self.https_port,
+                TransportKind::Mqtt => self.mqtt_port,
+            })
+            .collect();
+        ports.sort_unstable();
+        ports.dedup();
+        let dialer = Dialer::new(&self.dial)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Failure::bug(format!("the probe could not start: {e}")))?;
+        for port in ports {
+            let dialled = runtime.block_on(async {
+                let dial = dialer.dial(&self.endpoint, port, None);
+                tokio::time::timeout(PROBE_LIMIT, dial).await
+            });
+            match dialled {
+                Ok(Ok(_)) => {}
+                Ok(Err(broken)) => return Err(self.unreachable(port, broken.fault)),
+                Err(_) => {
+                    let limit = PROBE_LIMIT.as_secs();
+                    return Err(Failure::unreachable(format!(
+                        "{}:{port} did not answer within {limit} s",
+                        self.endpoint
+                    ))
+                    .hint("check the host, the port and the firewall"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, port: u16, fault: Fault) -> Failure {
+        let hint = match fault {
+            Fault::UntrustedServer => {
+                "name the CA that signed the server's certificate with --ca FILE"
+            }
+            Fault::Unresolvable => "check the host name, or give its address with --connect-to",
+            Fault::ConnectionRefused => "check the port: nobody listens there",
+            _ => "check that host and port are those of a DPS endpoint",
+        };
+        Failure::unreachable(format!("{}:{port}: {}", self.endpoint, fault.name())).hint(hint)
+    }
+}
+
+/// Refuses to load anything but this machine without the user's word for that very host.
+///
+/// # Errors
+/// The word is missing, or names another host: exit 2.
+pub fn consent(target: &scenarios::Target, yes_load_test: Option<&str>) -> Result<(), Failure> {
+    let host = target.endpoint.as_str();
+    if yes_load_test == Some(host) || is_loopback(target) {
+        return Ok(());
+    }
+    let message = match yes_load_test {
+        Some(other) => format!("--yes-load-test names {other}, but the target is {host}"),
+        None => format!(
+            "{host} is not this machine, and a load test of a service that is not yours does harm"
+        ),
+    };
+    Err(Failure::usage(message).hint(format!(
+        "if you may load {host}, and know its quotas, add --yes-load-test {host}"
+    )))
+}
+
+/// Whether every address of the target is on this machine.
+fn is_loopback(target: &scenarios::Target) -> bool {
+    if let Some(address) = target.connect_to {
+        return address.is_loopback();
+    }
+    if let Ok(address) = target.endpoint.parse::<IpAddr>() {
+        return address.is_loopback();
+    }
+    (target.endpoint.as_str(), target.https_port)
+        .to_socket_addrs()
+        .is_ok_and(|mut found| {
+            let first = found.next();
+            first.is_some_and(|a| a.ip().is_loopback()) && found.all(|a| a.ip().is_loopback())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(endpoint: &str, connect_to: Option<&str>) -> scenarios::Target {
+        scenarios::Target {
+            endpoint: endpoint.into(),
+            id_scope: "0ne00000001".into(),
+            ca: None,
+            connect_to: connect_to.map(|a| a.parse().expect("an address")),
+            https_port: 443,
+            mqtt_port: 8883,
+        }
+    }
+
+    #[test]
+    fn only_this_machine_goes_without_a_word() {
+        for (endpoint, connect_to, word, allowed) in [
+            ("localhost", None, None, true),
+            ("127.0.0.1", None, None, true),
+            ("127.8.9.10", None, None, true),
+            ("global.example.test", Some("127.0.0.1"), None, true),
+            ("global.example.test", Some("192.0.2.1"), None, false),
+            ("192.0.2.1", None, None, false),
+            ("192.0.2.1", None, Some("192.0.2.1"), true),
+            ("192.0.2.1", None, Some("192.0.2.2"), false),
+            ("no-such-host.invalid", None, None, false),
+            ("localhost", Some("192.0.2.1"), None, false),
+        ] {
+            let verdict = consent(&target(endpoint, connect_to), word);
+            assert_eq!(
+                verdict.is_ok(),
+                allowed,
+                "{endpoint} {connect_to:?} {word:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refusal_is_a_usage_error_that_says_what_to_add() {
+        let refusal = consent(&target("192.0.2.1", None), None).expect_err("not this machine");
+        assert_eq!(refusal.exit_code, 2);
+        assert!(
+            refusal.to_string().contains("--yes-load-test 192.0.2.1"),
+            "{refusal}"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! The real binary, with its own scratch folder.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder for one test.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+/// What a run left behind.
+pub struct Run {
+    pub exit_code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a scratch folder"),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a scratch file");
+        path
+    }
+
+    /// `fleetstorm run` of a scenario's text into `out`, without a terminal.
+    pub fn run(&self, scenario: &str, more: &[&str]) -> Run {
+        let file = self.write("scenario.toml", scenario);
+        let out = self.path("out");
+        let mut args = vec!["run", path(&file), "--tui", "never"];
+        if !more.contains(&"--out") {
+            args.extend(["--out", path(&out)]);
+        }
+        args.extend(more);
+        fleetstorm(&args)
+    }
+
+    /// The summary of the last run.
+    pub fn summary(&self) -> Value {
+        let text =
+            std::fs::read_to_string(self.path("out").join("summary.json")).expect("summary.json");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// The command, with a prime cache that tests share.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetstorm"));
+    command
+        .args(args)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("NO_COLOR", "1");
+    command
+}
+
+pub fn fleetstorm(args: &[&str]) -> Run {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary");
+    Run {
+        exit_code: status.code().expect("an exit code"),
+        stdout: String::from_utf8(stdout).expect("UTF-8"),
+        stderr: String::from_utf8(stderr).expect("UTF-8"),
+    }
+}
+
+/// `fleetstorm serve` on free ports, as a server that somebody else started.
+pub struct Served {
+    child: Child,
+    pub announcement: Value,
+}
+
+impl Served {
+    pub fn with_enrollments(enrollments: &Path) -> Self {
+        let mut child = command(&[
+            "serve",
+            "--announce",
+            "json",
+            "--enrollments",
+            path(enrollments),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        Self {
+            child,
+            announcement: serde_json::from_str(&line).expect("an announcement"),
+        }
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.announcement[key].as_str().expect("text")
+    }
+
+    pub fn port(&self, key: &str) -> &str {
+        self.text(key).rsplit(':').next().expect("a port")
+    }
+
+    /// The flags that send a run here.
+    pub fn flags<'a>(&'a self, ca: &'a Path) -> Vec<&'a str> {
+        vec![
+            "--endpoint",
+            self.text("global_endpoint"),
+            "--id-scope",
+            self.text("id_scope"),
+            "--connect-to",
+            "127.0.0.1",
+            "--https-port",
+            self.port("https"),
+            "--mqtt-port",
+            self.port("mqtt"),
+            "--ca",
+            path(ca),
+        ]
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,238 @@
+//! Whatever goes wrong: a clear message and its exit code.
+
+use std::net::TcpListener;
+
+use crate::binary::{Run, Scratch, Served, fleetstorm, path};
+
+fn scenario(cohort: &str, thresholds: &str) -> String {
+    format!(
+        r#"
+name = "failing"
+seed = 3
+device-timeout = "20s"
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[arrival]
+kind = "constant-rate"
+rate = "50/s"
+
+[[cohort]]
+name = "bad"
+devices = 5
+{cohort}
+
+[thresholds]
+{thresholds}
+"#
+    )
+}
+
+/// All devices of a flawed cohort end in `outcome`, so that nothing is provisioned: exit 4.
+fn ends_all_in(cohort: &str, outcome: &str) {
+    let scratch = Scratch::new();
+    let run = scratch.run(&scenario(cohort, ""), &[]);
+    assert_eq!(run.exit_code, 4, "{cohort}\n{}\n{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains(outcome),
+        "{outcome} is not in\n{}",
+        run.stdout
+    );
+    let summary = scratch.summary();
+    assert_eq!(summary["outcomes"][0]["outcome"], outcome, "{cohort}");
+    assert_eq!(summary["outcomes"][0]["count"], 5);
+}
+
+fn refused(run: &Run, exit_code: i32, words: &[&str]) {
+    assert_eq!(run.exit_code, exit_code, "{}\n{}", run.stdout, run.stderr);
+    for word in words {
+        assert!(
+            run.stderr.contains(word),
+            "{word:?} is not in\n{}",
+            run.stderr
+        );
+    }
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+}
+
+#[test]
+fn an_expired_leaf_is_refused() {
+    for transport in ["https", "mqtt"] {
+        let cohort = format!(
+            "attestation = \"x509-group\"\ntransport = \"{transport}\"\nflaw = \"expired-certificate\""
+        );
+        ends_all_in(&cohort, "refused at register: 401 (401002)");
+    }
+}
+
+#[test]
+fn a_wrong_root_is_refused() {
+    ends_all_in(
+        "attestation = \"x509-group\"\ntransport = \"https\"\nflaw = \"wrong-root\"",
+        "refused at register: 401 (401002)",
+    );
+}
+
+#[test]
+fn a_missing_intermediate_is_refused() {
+    ends_all_in(
+        "attestation = \"x509-group\"\ntransport = \"mqtt\"\nflaw = \"missing-intermediate\"",
+        "refused at register: 401 (401002)",
+    );
+}
+
+#[test]
+fn a_wrong_tpm_key_can_not_activate() {
+    ends_all_in(
+        "attestation = \"tpm\"\ntransport = \"https\"\nflaw = \"wrong-tpm-key\"",
+        "TPM activation failed at attest",
+    );
+}
+
+#[test]
+fn an_unenrolled_tpm_is_unknown() {
+    ends_all_in(
+        "attestation = \"tpm\"\ntransport = \"https\"\nflaw = \"unenrolled\"",
+        "refused at register: 404 (404201)",
+    );
+}
+
+#[test]
+fn a_disabled_group_lets_nobody_in() {
+    for transport in ["https", "mqtt"] {
+        let cohort =
+            format!("attestation = \"x509-group\"\ntransport = \"{transport}\"\nenabled = false");
+        ends_all_in(&cohort, "enrollment disabled");
+    }
+}
+
+#[test]
+fn a_crossed_threshold_exits_99_and_says_what_was_measured() {
+    let scratch = Scratch::new();
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let run = scratch.run(
+        &scenario(good, "\"registration.response.p99\" = \"< 1ms\""),
+        &[],
+    );
+    assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+    assert!(
+        run.stdout.contains("registration.response.p99 < 1ms"),
+        "{}",
+        run.stdout
+    );
+    let summary = scratch.summary();
+    assert_eq!(summary["verdict"], "fail");
+    assert_eq!(summary["thresholds"][0]["passed"], false);
+}
+
+#[test]
+fn three_mistakes_are_reported_at_once_with_line_and_key() {
+    let scratch = Scratch::new();
+    let text = "name = \"three\"\nsead = 1\n\n[arrival]\nkind = \"constant-rate\"\nrate = \"-5/s\"\n\n[[cohort]]\nname = \"a\"\ndevices = 5\nattestation = \"tpm\"\ntransport = \"mqtt\"\n";
+    let file = scratch.write("three.toml", text);
+    for run in [
+        fleetstorm(&["validate", path(&file)]),
+        scratch.run(text, &[]),
+    ] {
+        refused(
+            &run,
+            2,
+            &[
+                ":2:",
+                "sead",
+                "\"seed\"",
+                ":6:",
+                "arrival.rate",
+                ":12:",
+                "cohort[0].transport",
+            ],
+        );
+    }
+    assert!(!scratch.path("out").exists(), "nothing was started");
+}
+
+#[test]
+fn an_unreachable_endpoint_exits_3() {
+    let scratch = Scratch::new();
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its number").port().to_string();
+    drop(free);
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let run = scratch.run(
+        &scenario(good, ""),
+        &[
+            "--endpoint",
+            "localhost",
+            "--id-scope",
+            "0ne00000001",
+            "--https-port",
+            &port,
+        ],
+    );
+    refused(&run, 3, &["localhost", &port, "refused"]);
+}
+
+#[test]
+fn a_host_that_is_not_this_machine_needs_the_users_word() {
+    let scratch = Scratch::new();
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let flags = ["--endpoint", "192.0.2.1", "--id-scope", "0ne00000001"];
+    refused(
+        &scratch.run(&scenario(good, ""), &flags),
+        2,
+        &["--yes-load-test 192.0.2.1"],
+    );
+}
+
+#[test]
+fn a_wrong_trust_anchor_exits_3() {
+    let scratch = Scratch::new();
+    let served = Served::with_enrollments(&scratch.write("none.jsonl", ""));
+    let stranger = rcgen::generate_simple_self_signed(vec!["stranger.test".to_owned()])
+        .expect("a certificate");
+    let ca = scratch.write("stranger.pem", &stranger.cert.pem());
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let run = scratch.run(&scenario(good, ""), &served.flags(&ca));
+    refused(&run, 3, &["not trusted", "--ca"]);
+}
+
+#[test]
+fn an_unwritable_out_is_found_before_anything_starts() {
+    let scratch = Scratch::new();
+    let file = scratch.write("a-file", "in the way");
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let below = file.join("out");
+    for out in [path(&file), path(&below), "/proc/fleetstorm"] {
+        refused(
+            &scratch.run(&scenario(good, ""), &["--out", out]),
+            2,
+            &[out, "--out"],
+        );
+    }
+}
+
+#[test]
+fn a_port_in_use_exits_3_and_names_the_port() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its number").port().to_string();
+    for flag in ["--https-port", "--mqtt-port"] {
+        refused(
+            &fleetstorm(&["serve", flag, &port]),
+            3,
+            &[&port, "in use", flag],
+        );
+    }
+}
+
+#[test]
+fn a_broken_enrollment_names_its_line() {
+    let scratch = Scratch::new();
+    let list = scratch.write("list.jsonl", "{\"registrationId\": \"a\"}\n");
+    refused(
+        &fleetstorm(&["serve", "--enrollments", path(&list)]),
+        2,
+        &["enrollment 1", "attestation"],
+    );
+}

@@ -1,0 +1,5 @@
+//! The real binary, end to end, over real connections.
+
+mod binary;
+mod failures;
+mod runs;

@@ -1,0 +1,202 @@
+//! Runs that end as a user hopes.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::binary::{Scratch, Served, command, fleetstorm, path};
+
+/// Every attestation and transport, few devices, at once.
+const SMALL: &str = r#"
+name = "small"
+seed = 11
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "0s"
+
+[arrival]
+kind = "constant-rate"
+rate = "100/s"
+
+[[cohort]]
+name = "gateways"
+devices = 30
+attestation = "x509-group"
+transport = { https = 50, mqtt = 50 }
+desired = { interval = 30, firmware = { version = "1.2" } }
+
+[[cohort]]
+name = "sensors"
+devices = 20
+attestation = "x509-individual"
+transport = { https = 50, mqtt = 50 }
+
+[[cohort]]
+name = "controllers"
+devices = 10
+attestation = "tpm"
+transport = "https"
+desired = { mode = "auto" }
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"#;
+
+fn count(summary: &Value, key: &str) -> u64 {
+    summary["devices"][key].as_u64().expect("a count")
+}
+
+#[test]
+fn every_attestation_and_transport_provisions() {
+    let scratch = Scratch::new();
+    let run = scratch.run(SMALL, &["--journal"]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    for key in ["planned", "released", "registered", "provisioned"] {
+        assert_eq!(count(&summary, key), 60, "{key}");
+    }
+    assert_eq!(count(&summary, "failed"), 0);
+    assert_eq!(summary["verdict"], "pass");
+    assert_eq!(summary["server_counters"]["agree"], true);
+    let cuts = summary["cuts"].as_array().expect("cuts");
+    for name in [
+        "gateways",
+        "sensors",
+        "controllers",
+        "https",
+        "mqtt",
+        "x509-group",
+        "x509-individual",
+        "tpm",
+    ] {
+        let cut = cuts.iter().find(|cut| cut["name"] == name);
+        assert!(
+            cut.is_some_and(|cut| cut["provisioned"].as_u64() > Some(0)),
+            "{name}"
+        );
+    }
+    for phase in [
+        "queue",
+        "resolve",
+        "connect",
+        "tls",
+        "open",
+        "attest",
+        "register",
+        "assign",
+        "hub-connect",
+        "twin",
+    ] {
+        assert!(
+            summary["phases"][phase]["count"].as_u64() > Some(0),
+            "{phase}"
+        );
+    }
+    for (latency, kind) in [("registration", "response"), ("provisioning", "service")] {
+        assert_eq!(summary[latency][kind]["count"], 60, "{latency} {kind}");
+    }
+    let response = summary["provisioning"]["response"]["p50_us"].as_u64();
+    assert!(response >= summary["registration"]["service"]["p50_us"].as_u64());
+    let html = std::fs::read_to_string(scratch.path("out/report.html")).expect("report.html");
+    assert!(html.contains("<svg") && !html.contains("http://cdn") && !html.contains("<script src"));
+}
+
+#[test]
+fn a_report_is_made_again_from_its_folder() {
+    let scratch = Scratch::new();
+    let run = scratch.run(SMALL, &["--devices", "20", "--journal"]);
+    assert_eq!(run.exit_code, 0, "{}", run.stderr);
+    let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+    assert_eq!(again.exit_code, 0, "{}", again.stderr);
+    assert!(
+        run.stdout.starts_with(&again.stdout),
+        "{}\n---\n{}",
+        run.stdout,
+        again.stdout
+    );
+}
+
+#[test]
+fn another_endpoint_is_driven_like_the_bundled_one() {
+    let scratch = Scratch::new();
+    let scenario = scratch.write("elsewhere.toml", SMALL);
+    let list = scratch.path("enrollments.jsonl");
+    let exported = fleetstorm(&["enrollments", path(&scenario), "--out", path(&list)]);
+    assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+    let served = Served::with_enrollments(&list);
+    let ca = scratch.write("ca.pem", served.text("ca_pem"));
+    let run = scratch.run(SMALL, &served.flags(&ca));
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    assert_eq!(count(&summary, "provisioned"), 60);
+    assert!(
+        summary["resources"]["server"].is_null(),
+        "somebody else's server is not measured"
+    );
+}
+
+#[test]
+fn an_interrupted_run_writes_its_report_and_exits_130() {
+    let scratch = Scratch::new();
+    let scenario = scratch.write("long.toml", &SMALL.replace("100/s", "5/s"));
+    let mut child = command(&[
+        "run",
+        path(&scenario),
+        "--tui",
+        "never",
+        "--out",
+        path(&scratch.path("out")),
+    ])
+    .stdout(Stdio::null())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("the binary");
+    let mut progress = BufReader::new(child.stderr.take().expect("progress"));
+    let mut line = String::new();
+    while !line.contains("released") {
+        line.clear();
+        assert_ne!(
+            progress.read_line(&mut line).expect("a line"),
+            0,
+            "it ended by itself"
+        );
+    }
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupted.expect("kill").success());
+    std::io::copy(&mut progress, &mut std::io::sink()).expect("the rest");
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    let summary = scratch.summary();
+    assert_eq!(summary["verdict"], "invalid");
+    assert!(count(&summary, "released") < 60);
+    assert_eq!(
+        count(&summary, "released"),
+        count(&summary, "provisioned") + count(&summary, "failed")
+    );
+}
+
+#[test]
+fn same_seed_same_fleet_and_another_seed_another() {
+    let scratch = Scratch::new();
+    let scenario = scratch.write("scenario.toml", SMALL);
+    let list = |seed: &str, name: &str| {
+        let out = scratch.path(name);
+        let run = fleetstorm(&[
+            "enrollments",
+            path(&scenario),
+            "--seed",
+            seed,
+            "--out",
+            path(&out),
+        ]);
+        assert_eq!(run.exit_code, 0, "{}", run.stderr);
+        std::fs::read_to_string(out).expect("the list")
+    };
+    let first = list("5", "a");
+    assert_eq!(first, list("5", "b"));
+    assert_ne!(first, list("6", "c"));
+    assert_eq!(first.lines().count(), 31, "one group, 20 sensors, 10 TPMs");
+}
