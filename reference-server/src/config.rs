@@ -27,10 +27,10 @@ pub struct Config {
     pub control_port: u16,
     /// Linked hubs, by host name; at least one.
     pub hubs: Vec<String>,
-    /// Median time that an assignment takes, milliseconds.
-    pub processing_p50_ms: u64,
+    /// Median time that an assignment takes, microseconds.
+    pub processing_p50_us: u64,
     /// 99th percentile of the same.
-    pub processing_p99_ms: u64,
+    pub processing_p99_us: u64,
     /// `Retry-After` of an unfinished assignment, seconds.
     pub retry_after_seconds: u32,
     /// Seeds the processing times.
@@ -109,8 +109,8 @@ impl Default for Config {
                 "hub-1.fleetstorm.test".into(),
                 "hub-2.fleetstorm.test".into(),
             ],
-            processing_p50_ms: 20,
-            processing_p99_ms: 100,
+            processing_p50_us: 20_000,
+            processing_p99_us: 100_000,
             retry_after_seconds: 3,
             seed: 1,
             ca_certificate: None,

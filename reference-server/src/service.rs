@@ -84,8 +84,8 @@ impl Service {
             id_scope: config.id_scope.clone(),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
-                config.processing_p50_ms,
-                config.processing_p99_ms,
+                config.processing_p50_us,
+                config.processing_p99_us,
                 config.seed,
             ),
             enrollments,

@@ -215,15 +215,15 @@ impl Drop for BundledServer {
 }
 
 fn config_of(settings: &ServerSettings, seed: u64) -> Config {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Config {
         hubs: settings
             .hubs
             .iter()
             .map(|hub| fleet::hub_host(&hub.name))
             .collect(),
-        processing_p50_ms: millis(settings.processing.p50),
-        processing_p99_ms: millis(settings.processing.p99),
+        processing_p50_us: micros(settings.processing.p50),
+        processing_p99_us: micros(settings.processing.p99),
         retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
         seed,
         ..Config::default()

@@ -197,7 +197,7 @@ pub struct EnrollmentsArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Devices for each measurement
-    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..))]
+    #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     pub devices: u32,
     /// One JSON object instead of a table
     #[arg(long)]

@@ -151,10 +151,10 @@ pub struct Processing {
 }
 
 impl Processing {
-    /// With this median and 99th percentile, in milliseconds; no time at all where the median is 0.
-    pub fn new(p50_ms: u64, p99_ms: u64, seed: u64) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a wait")]
-        let (p50, p99) = (p50_ms as f64 / 1e3, p99_ms.max(p50_ms) as f64 / 1e3);
+    /// With this median and 99th percentile, in microseconds; no time at all where the median is 0.
+    pub fn new(p50_us: u64, p99_us: u64, seed: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a wait")]
+        let (p50, p99) = (p50_us as f64 / 1e6, p99_us.max(p50_us) as f64 / 1e6);
         let seconds = (p50 > 0.0)
             .then(|| LogNormal::new(p50.ln(), (p99 / p50).ln() / Z99).ok())
             .flatten();
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn processing_times_have_the_percentiles_that_were_asked_for() {
-        let processing = Processing::new(40, 400, 7);
+        let processing = Processing::new(40_000, 400_000, 7);
         let mut times: Vec<_> = (0..20_000)
             .map(|device| processing.of(&format!("device-{device}")))
             .collect();
@@ -196,11 +196,11 @@ mod tests {
         assert!((360..=440).contains(&p99), "{p99}");
         assert_eq!(
             processing.of("device-1"),
-            Processing::new(40, 400, 7).of("device-1")
+            Processing::new(40_000, 400_000, 7).of("device-1")
         );
         assert_ne!(
             processing.of("device-1"),
-            Processing::new(40, 400, 8).of("device-1")
+            Processing::new(40_000, 400_000, 8).of("device-1")
         );
         assert_eq!(Processing::new(0, 0, 7).of("device-1"), Duration::ZERO);
     }

@@ -95,7 +95,7 @@ fn a_wrong_tpm_key_can_not_activate() {
 fn an_unenrolled_tpm_is_unknown() {
     ends_all_in(
         "attestation = \"tpm\"\ntransport = \"https\"\nflaw = \"unenrolled\"",
-        "refused at register: 404 (404201)",
+        "refused at attest: 404 (404201)",
     );
 }
 
