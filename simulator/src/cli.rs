@@ -40,7 +40,7 @@ pub enum Verb {
     Serve(ServeArgs),
     /// Check scenario files and say what they would do
     Validate(ValidateArgs),
-    /// Show the result in a report folder again
+    /// Show the result in a report folder again, and make its files anew
     Report(ReportArgs),
     /// Write a scenario's enrollment list as JSON lines
     Enrollments(EnrollmentsArgs),

@@ -12,7 +12,7 @@ use crate::bundled;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
 use crate::failure::Failure;
 use crate::preflight::Needs;
-use crate::report_folder;
+use crate::report_folder::{self, ReportFolder};
 use crate::run;
 
 /// Does what the command line says; returns the exit code.
@@ -68,6 +68,7 @@ fn outline(plan: &Plan) -> String {
 /// Shows a report folder's result again, and makes its files anew from the journal, if it has one.
 fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let summary = report_folder::read(&args.folder)?;
+    ReportFolder::existing(&args.folder).write(&summary)?;
     let style = render::text::Style::for_terminal(io::stdout().is_terminal());
     render::text::render(&summary, style, &mut io::stdout())
         .map_err(|e| Failure::usage(format!("the summary could not be printed: {e}")))?;

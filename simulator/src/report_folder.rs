@@ -94,6 +94,13 @@ impl ReportFolder {
         Ok(folder)
     }
 
+    /// A folder that a run has written.
+    pub fn existing(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,0 +1,266 @@
+//! Plots as inline SVG: a frame with two scales, and lines or bars in it.
+//!
+//! Colours come from the page's style sheet by class, so that light and dark both work;
+//! every mark has a `<title>` to hover over.
+
+use std::fmt::Write;
+
+use crate::summary::HistogramBucket;
+use crate::units;
+
+const WIDTH: f64 = 720.0;
+const HEIGHT: f64 = 240.0;
+const LEFT: f64 = 64.0;
+const RIGHT: f64 = 12.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 28.0;
+
+/// How values become positions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Scale {
+    /// From zero.
+    Linear {
+        /// Greatest value shown.
+        max: f64,
+    },
+    /// By powers of ten.
+    Log {
+        /// Least value shown, above zero.
+        min: f64,
+        /// Greatest value shown.
+        max: f64,
+    },
+}
+
+/// A line.
+pub(super) struct Line<'a> {
+    /// For the legend and the style sheet.
+    pub(super) name: &'a str,
+    /// (x, y), by ascending x.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+impl Scale {
+    /// From zero to a round number at or above `greatest`.
+    pub(super) fn linear(greatest: f64) -> Self {
+        let greatest = greatest.max(1.0);
+        let step = nice_step(greatest / 4.0);
+        Self::Linear {
+            max: (greatest / step).ceil() * step,
+        }
+    }
+
+    /// Whole powers of ten around all of `values`.
+    pub(super) fn log(values: impl Iterator<Item = f64>) -> Self {
+        let positive = values.filter(|value| *value > 0.0);
+        let (least, greatest) = positive.fold((f64::MAX, 0.0_f64), |(least, greatest), value| {
+            (least.min(value), greatest.max(value))
+        });
+        if greatest == 0.0 {
+            return Self::Log {
+                min: 1.0,
+                max: 10.0,
+            };
+        }
+        let min = 10_f64.powf(least.log10().floor());
+        let max = 10_f64.powf(greatest.log10().ceil());
+        Self::Log {
+            min,
+            max: if max > min { max } else { min * 10.0 },
+        }
+    }
+
+    /// 0 at the least, 1 at the greatest.
+    fn share(self, value: f64) -> f64 {
+        let share = match self {
+            Self::Linear { max } => value / max,
+            Self::Log { min, max } => (value.max(min) / min).log10() / (max / min).log10(),
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    fn ticks(self) -> Vec<f64> {
+        match self {
+            Self::Linear { max } => {
+                let step = nice_step(max / 4.0);
+                std::iter::successors(Some(0.0), |tick| Some(tick + step))
+                    .take_while(|tick| *tick <= max * 1.001)
+                    .collect()
+            }
+            Self::Log { min, max } => std::iter::successors(Some(min), |tick| Some(tick * 10.0))
+                .take_while(|tick| *tick <= max * 1.001)
+                .collect(),
+        }
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, at or above `rough`.
+fn nice_step(rough: f64) -> f64 {
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|digit| digit * power)
+        .find(|step| *step >= rough * 0.999);
+    step.unwrap_or(10.0 * power)
+}
+
+fn x_at(share: f64) -> f64 {
+    LEFT + share * (WIDTH - LEFT - RIGHT)
+}
+
+fn y_at(share: f64) -> f64 {
+    HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+}
+
+/// Lines over a common pair of scales; `x_name` and `y_name` write a tick.
+pub(super) fn lines(
+    title: &str,
+    (x, x_name): (Scale, &dyn Fn(f64) -> String),
+    (y, y_name): (Scale, &dyn Fn(f64) -> String),
+    lines: &[Line<'_>],
+) -> String {
+    let mut svg = open(title, (x, x_name), (y, y_name));
+    for line in lines {
+        let points: Vec<String> = line
+            .points
+            .iter()
+            .map(|(at, value)| format!("{:.1},{:.1}", x_at(x.share(*at)), y_at(y.share(*value))))
+            .collect();
+        write(
+            &mut svg,
+            format_args!(
+                r#"<polyline class="line {}" points="{}"/>"#,
+                line.name,
+                points.join(" ")
+            ),
+        );
+        for (at, value) in line.points.iter().filter(|_| line.points.len() <= 600) {
+            let (left, top) = (x_at(x.share(*at)), y_at(y.share(*value)));
+            write(
+                &mut svg,
+                format_args!(
+                    r#"<circle class="spot {}" cx="{left:.1}" cy="{top:.1}" r="4"><title>{}: {} at {}</title></circle>"#,
+                    line.name,
+                    line.name,
+                    y_name(*value),
+                    x_name(*at)
+                ),
+            );
+        }
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// A histogram over a logarithmic scale of time.
+pub(super) fn histogram(title: &str, buckets: &[HistogramBucket]) -> String {
+    let time = |us: f64| units::duration(whole(us));
+    let bounds = buckets
+        .iter()
+        .flat_map(|bucket| [number(bucket.from_us), number(bucket.to_us)]);
+    let x = Scale::log(bounds);
+    let greatest = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
+    let y = Scale::linear(number(greatest));
+    let mut svg = open(title, (x, &time), (y, &|count| units::count(whole(count))));
+    for bucket in buckets.iter().filter(|bucket| bucket.count > 0) {
+        let (from, to) = (
+            x_at(x.share(number(bucket.from_us))),
+            x_at(x.share(number(bucket.to_us))),
+        );
+        let top = y_at(y.share(number(bucket.count)));
+        write(
+            &mut svg,
+            format_args!(
+                r#"<rect class="bar" x="{from:.1}" y="{top:.1}" width="{:.1}" height="{:.1}"><title>{} to {}: {}</title></rect>"#,
+                (to - from - 1.0).max(1.0),
+                y_at(0.0) - top,
+                units::duration(bucket.from_us),
+                units::duration(bucket.to_us),
+                units::count(bucket.count)
+            ),
+        );
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+/// The frame: title for screen readers, grid, ticks.
+fn open(
+    title: &str,
+    (x, x_name): (Scale, &dyn Fn(f64) -> String),
+    (y, y_name): (Scale, &dyn Fn(f64) -> String),
+) -> String {
+    let mut svg = format!(
+        r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" xmlns="http://www.w3.org/2000/svg">"#
+    );
+    for tick in y.ticks() {
+        let top = y_at(y.share(tick));
+        write(
+            &mut svg,
+            format_args!(
+                r#"<line class="grid" x1="{LEFT}" x2="{}" y1="{top:.1}" y2="{top:.1}"/>"#,
+                WIDTH - RIGHT
+            ),
+        );
+        write(
+            &mut svg,
+            format_args!(
+                r#"<text class="tick" x="{}" y="{:.1}" text-anchor="end">{}</text>"#,
+                LEFT - 6.0,
+                top + 4.0,
+                y_name(tick)
+            ),
+        );
+    }
+    for tick in x.ticks() {
+        let left = x_at(x.share(tick));
+        write(
+            &mut svg,
+            format_args!(
+                r#"<text class="tick" x="{left:.1}" y="{}" text-anchor="middle">{}</text>"#,
+                HEIGHT - 8.0,
+                x_name(tick)
+            ),
+        );
+    }
+    svg
+}
+
+fn write(svg: &mut String, text: std::fmt::Arguments<'_>) {
+    svg.write_fmt(text).expect("a string takes any text");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "pixels")]
+pub(super) fn number(value: u64) -> f64 {
+    value as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ticks are not negative"
+)]
+pub(super) fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_end_at_round_numbers() {
+        assert_eq!(Scale::linear(193.0), Scale::Linear { max: 200.0 });
+        assert_eq!(
+            Scale::linear(193.0).ticks(),
+            [0.0, 50.0, 100.0, 150.0, 200.0]
+        );
+        assert_eq!(Scale::linear(0.0).ticks().len(), 3);
+        let log = Scale::log([250.0, 4_200.0, 0.0].into_iter());
+        assert_eq!(log.ticks(), [100.0, 1_000.0, 10_000.0]);
+        assert_eq!(Scale::log(std::iter::empty()).ticks(), [1.0, 10.0]);
+        assert_eq!(log.share(100.0), 0.0);
+        assert_eq!(log.share(1_000.0), 0.5);
+        assert_eq!(log.share(1e9), 1.0);
+    }
+}
