@@ -100,11 +100,14 @@ pub struct Aggregator {
     live: LiveSeconds,
 }
 
+/// Which of a dimension's values a record has.
+type Selector = fn(&Record) -> usize;
+
 /// One cut's fold and what selects its records.
 struct CutFold {
     dimension: &'static str,
     name: String,
-    selects: fn(&Record) -> usize,
+    selects: Selector,
     index: usize,
     fold: Fold,
 }
@@ -349,7 +352,7 @@ impl Aggregator {
 
 /// An empty fold for every cohort, transport and attestation.
 fn cuts(dimensions: &Dimensions) -> Vec<CutFold> {
-    let selectors: [(&'static str, &[String], fn(&Record) -> usize); 3] = [
+    let selectors: [(&'static str, &[String], Selector); 3] = [
         ("cohort", &dimensions.cohorts, |record| {
             usize::from(record.cohort)
         }),

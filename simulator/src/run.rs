@@ -100,7 +100,7 @@ pub(crate) fn prepare_fleet(plan: &Plan) -> Result<Fleet, Failure> {
     let said = std::sync::Once::new();
     Fleet::prepare(plan, cache_folder().as_deref(), &|_, needed| {
         said.call_once(|| {
-            eprintln!("finding {needed} primes for the TPMs' keys (once for this seed)")
+            eprintln!("finding {needed} primes for the TPMs' keys (once for this seed)");
         });
     })
 }

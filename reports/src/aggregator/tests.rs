@@ -158,7 +158,7 @@ fn verdicts_in_order_of_weight() {
         ending.server_counters = Some(ServerCounters {
             rows: Vec::new(),
             agree: false,
-        })
+        });
     };
     let interrupt = |ending: &mut Ending| ending.interrupted = true;
     assert_eq!(verdict(&|_| {}, true), (Verdict::Pass, 0));

@@ -250,11 +250,10 @@ pub fn fault_of(error: &io::Error) -> Fault {
             _ => Fault::Tls,
         };
     }
-    match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::ENOMEM) => {
-            return Fault::LocalResources;
-        }
-        _ => {}
+    if let Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::ENOMEM) =
+        error.raw_os_error()
+    {
+        return Fault::LocalResources;
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Fault::ConnectionRefused,

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use crate::summary::HistogramBucket;
 use crate::units;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 240.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 200.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 12.0;
@@ -213,11 +213,18 @@ fn open(
         );
     }
     for tick in x.ticks() {
-        let left = x_at(x.share(tick));
+        let share = x.share(tick);
+        // The first and the last stay inside the frame.
+        let anchor = match share {
+            0.0 => "start",
+            0.97.. => "end",
+            _ => "middle",
+        };
         write(
             &mut svg,
             format_args!(
-                r#"<text class="tick" x="{left:.1}" y="{}" text-anchor="middle">{}</text>"#,
+                r#"<text class="tick" x="{:.1}" y="{}" text-anchor="{anchor}">{}</text>"#,
+                x_at(share),
                 HEIGHT - 8.0,
                 x_name(tick)
             ),

@@ -1,0 +1,115 @@
+//! A picture of a run under way, for the screens' tests.
+
+use fleetstorm_reports::snapshot::{
+    CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
+};
+use fleetstorm_reports::summary::{HistogramBucket, OutcomeCount, Percentiles};
+use fleetstorm_reports::{Metric, Phase};
+
+/// Twelve seconds into a run, three devices refused.
+pub(super) fn snapshot() -> Snapshot {
+    let outcome = |outcome: &str, provisioned, count| OutcomeCount {
+        outcome: outcome.into(),
+        provisioned,
+        count,
+    };
+    let cut = |dimension, name: &str, provisioned, failed, p50_us| CutView {
+        dimension,
+        name: name.into(),
+        provisioned,
+        failed,
+        response: percentiles(p50_us, provisioned),
+    };
+    Snapshot {
+        scenario: "smoke".into(),
+        target: "global.fleetstorm.test (bundled server)".into(),
+        elapsed_us: 12_300_000,
+        schedule_us: 15_000_000,
+        stage: Stage::Running,
+        progress: Progress {
+            planned: 1_000,
+            released: 870,
+            dropped: 0,
+            in_flight: 197,
+            registered: 681,
+            provisioned: 670,
+            failed: 3,
+        },
+        target_rate: 100.0,
+        achieved_rate: 99.0,
+        provisioned_rate: 96.0,
+        metrics: (0..)
+            .zip(Metric::all())
+            .map(|(step, metric)| view(metric, step))
+            .collect(),
+        outcomes: vec![
+            outcome("provisioned", true, 670),
+            outcome("refused at register: 401 (401002)", false, 2),
+            outcome("timed out at twin", false, 1),
+        ],
+        cuts: vec![
+            cut("cohort", "gateways", 400, 0, 1_010_000),
+            cut("cohort", "controllers", 270, 3, 1_020_000),
+            cut("transport", "https", 500, 3, 1_010_000),
+            cut("transport", "mqtt", 170, 0, 1_010_000),
+            cut("attestation", "x509-group", 400, 0, 1_010_000),
+            cut("attestation", "tpm", 270, 3, 1_020_000),
+        ],
+        seconds: (0..12).map(second).collect(),
+        simulator: ProcessUsage {
+            cores: 0.42,
+            rss_bytes: 31 << 20,
+            ..ProcessUsage::default()
+        },
+        server: Some(ProcessUsage {
+            cores: 0.31,
+            rss_bytes: 19 << 20,
+            ..ProcessUsage::default()
+        }),
+        warnings: Vec::new(),
+    }
+}
+
+fn second(at: u32) -> SecondView {
+    let released = u64::from(at * 9);
+    SecondView {
+        target: f64::from(at * 9),
+        released,
+        provisioned: released.saturating_sub(9),
+        failed: 0,
+    }
+}
+
+fn percentiles(p50_us: u64, count: u64) -> Percentiles {
+    Percentiles {
+        count,
+        min_us: p50_us / 2,
+        mean_us: p50_us,
+        p50_us,
+        p90_us: p50_us * 2,
+        p99_us: p50_us * 4,
+        p999_us: p50_us * 6,
+        max_us: p50_us * 8,
+    }
+}
+
+/// A bell over three octaves on each side of the median; resolve has no samples.
+fn view(metric: Metric, step: u64) -> MetricView {
+    let p50_us = 300 + step * 120;
+    let edge = |at: u32| (p50_us >> 3) * (1 << (at / 4)) * u64::from(4 + at % 4) / 4;
+    let bar = |at: u32| HistogramBucket {
+        from_us: edge(at),
+        to_us: edge(at + 1),
+        count: u64::from(at.min(24 - at)).pow(2),
+    };
+    let buckets = if metric == Metric::Phase(Phase::Resolve) {
+        Vec::new()
+    } else {
+        (0..24).map(bar).collect()
+    };
+    MetricView {
+        metric,
+        percentiles: percentiles(p50_us, 670),
+        buckets,
+    }
+}

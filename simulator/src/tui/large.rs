@@ -1,0 +1,127 @@
+//! The overview where there is room: frames, and the course of the rate.
+
+use fleetstorm_reports::Metric;
+use fleetstorm_reports::snapshot::{SecondView, Snapshot};
+use fleetstorm_reports::units;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, BorderType, Chart, Dataset, GraphType, Paragraph};
+
+use super::histogram::Histogram;
+use super::panels;
+use super::state::State;
+use super::theme::Theme;
+
+/// Draws it.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
+    let snapshot = state.snapshot();
+    let table = u16::try_from(Metric::COUNT + 3).unwrap_or(u16::MAX);
+    let [top, middle, bottom] = Layout::vertical([
+        Constraint::Length(6),
+        Constraint::Length(table),
+        Constraint::Fill(1),
+    ])
+    .areas(area);
+
+    let inside = framed(frame, top, "progress", theme);
+    let lines = vec![
+        panels::progress(snapshot, inside.width, theme),
+        panels::counts(snapshot, theme),
+        panels::rates(snapshot, theme),
+        panels::resources(snapshot, theme),
+    ];
+    frame.render_widget(Paragraph::new(lines), inside);
+
+    let split = [Constraint::Length(82), Constraint::Fill(1)];
+    let [left, right] = Layout::horizontal(split).areas(middle);
+    let inside = framed(frame, left, "latencies", theme);
+    panels::latencies(frame, inside, state, theme);
+    let inside = framed(frame, right, "devices a second", theme);
+    rates(frame, inside, snapshot, theme);
+
+    let [left, right] = Layout::horizontal(split).areas(bottom);
+    let metric = state.metric();
+    let inside = framed(frame, left, &metric.name().replace('.', " "), theme);
+    frame.render_widget(
+        Histogram {
+            view: panels::view_of(snapshot, metric),
+            theme,
+        },
+        inside,
+    );
+    let inside = framed(frame, right, "outcomes", theme);
+    panels::outcomes(frame, inside, snapshot, theme);
+}
+
+/// Draws a frame; what is inside is returned.
+fn framed(frame: &mut Frame<'_>, area: Rect, name: &str, theme: Theme) -> Rect {
+    let block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(theme.dim())
+        .title(Span::styled(format!(" {name} "), theme.title()));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    inside
+}
+
+/// Asked for against released against provisioned, as many seconds as there are columns.
+fn rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
+    let [chart, legend] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
+    let columns = usize::from(area.width).max(20);
+    let seconds = &snapshot.seconds[snapshot.seconds.len().saturating_sub(columns)..];
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "devices in a second, seconds on a screen"
+    )]
+    let series = |value: fn(&SecondView) -> f64| -> Vec<(f64, f64)> {
+        seconds
+            .iter()
+            .enumerate()
+            .map(|(at, second)| (at as f64, value(second)))
+            .collect()
+    };
+    #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
+    let drawn = [
+        (series(|second| second.target), theme.dim()),
+        (series(|second| second.released as f64), theme.accent()),
+        (series(|second| second.provisioned as f64), theme.good()),
+    ];
+    let greatest = drawn
+        .iter()
+        .flat_map(|(points, _)| points)
+        .map(|(_, value)| *value)
+        .fold(1.0, f64::max);
+    let sets = drawn
+        .iter()
+        .map(|(points, style): &(Vec<(f64, f64)>, Style)| {
+            Dataset::default()
+                .data(points)
+                .style(*style)
+                .marker(Marker::Braille)
+                .graph_type(GraphType::Line)
+        });
+    #[expect(clippy::cast_precision_loss, reason = "seconds on a screen")]
+    let end = seconds.len().saturating_sub(1).max(1) as f64;
+    let x = Axis::default().bounds([0.0, end]).style(theme.dim());
+    let y = Axis::default()
+        .bounds([0.0, greatest * 1.05])
+        .labels(["0".to_owned(), units::rate(greatest)])
+        .style(theme.dim());
+    frame.render_widget(
+        Chart::new(sets.collect())
+            .x_axis(x)
+            .y_axis(y)
+            .legend_position(None),
+        chart,
+    );
+    let names = Line::from(vec![
+        Span::styled(" ─ asked for", theme.dim()),
+        Span::styled("  ─ released", theme.accent()),
+        Span::styled("  ─ provisioned", theme.good()),
+    ]);
+    frame.render_widget(names, legend);
+}

@@ -1,0 +1,109 @@
+//! The whole screen: header, one view, footer.
+
+use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::state::{State, View};
+use super::theme::Theme;
+use super::{cuts, help, large, overview};
+
+/// Least size that shows anything of use.
+const LEAST: (u16, u16) = (72, 20);
+/// From here on there is room for frames and the rate's course.
+const LARGE: (u16, u16) = (110, 34);
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
+    let area = frame.area();
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let text = format!(
+            "this terminal has {}x{}, {}x{} is needed",
+            area.width, area.height, LEAST.0, LEAST.1
+        );
+        return frame.render_widget(Paragraph::new(text), area);
+    }
+    let [top, middle, bottom] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    header(frame, top, state, theme);
+    match state.view {
+        View::Overview if area.width >= LARGE.0 && area.height >= LARGE.1 => {
+            large::draw(frame, middle, state, theme);
+        }
+        View::Overview => overview::draw(frame, middle, state, theme),
+        View::Cuts => cuts::draw(frame, middle, state.snapshot(), theme),
+        View::Help => help::draw(frame, middle, theme),
+    }
+    footer(frame, bottom, state, theme);
+}
+
+fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
+    let snapshot = state.snapshot();
+    let (stage, style) = match snapshot.stage {
+        Stage::Preparing => ("preparing", theme.dim()),
+        Stage::Running => ("running", theme.good()),
+        Stage::Draining => ("draining", theme.good()),
+        Stage::Stopping => ("stopping", theme.warning()),
+        Stage::Finished => ("finished", theme.good()),
+    };
+    let mut left = vec![
+        Span::styled(" fleetstorm ", theme.accent()),
+        Span::styled(snapshot.scenario.clone(), theme.title()),
+        Span::raw("  "),
+        Span::styled(stage, style),
+        Span::raw(format!(" {}", clock(snapshot))),
+    ];
+    if state.frozen {
+        left.push(Span::styled("  FROZEN", theme.warning()));
+    }
+    frame.render_widget(Line::from(left), area);
+    let target = Paragraph::new(Span::styled(format!("{} ", snapshot.target), theme.dim()))
+        .alignment(Alignment::Right);
+    let [_, right] = Layout::horizontal([Constraint::Length(46), Constraint::Fill(1)]).areas(area);
+    frame.render_widget(target, right);
+}
+
+/// `0:08 of 0:10`, while the schedule runs.
+fn clock(snapshot: &Snapshot) -> String {
+    let time = |us: u64| format!("{}:{:02}", us / 60_000_000, us / 1_000_000 % 60);
+    if snapshot.stage == Stage::Running {
+        format!(
+            "{} of {}",
+            time(snapshot.elapsed_us),
+            time(snapshot.schedule_us)
+        )
+    } else {
+        time(snapshot.elapsed_us)
+    }
+}
+
+fn footer(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
+    let snapshot = state.snapshot();
+    if let Some(warning) = snapshot.warnings.first() {
+        return frame.render_widget(Line::styled(format!(" ! {warning}"), theme.warning()), area);
+    }
+    let stop = if snapshot.stage == Stage::Stopping {
+        "leave now"
+    } else {
+        "stop"
+    };
+    let keys = [
+        ("↑↓", "select"),
+        ("tab", "cuts"),
+        ("space", "freeze"),
+        ("s", stop),
+        ("?", "help"),
+    ];
+    let mut spans = vec![Span::raw(" ")];
+    for (key, meaning) in keys {
+        spans.push(Span::styled(key, theme.accent()));
+        spans.push(Span::styled(format!(" {meaning}   "), theme.dim()));
+    }
+    frame.render_widget(Line::from(spans), area);
+}

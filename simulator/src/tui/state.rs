@@ -1,0 +1,138 @@
+//! What the viewer chose: view, row, whether the picture stands still.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use fleetstorm_reports::{Metric, Snapshot};
+
+use crate::progress::Command;
+
+/// One screen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum View {
+    /// Progress, phases, one histogram, outcomes.
+    #[default]
+    Overview,
+    /// Cohorts, transports, attestations.
+    Cuts,
+    /// The keys.
+    Help,
+}
+
+/// Everything that is drawn from.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) view: View,
+    /// Position in [`Metric::all`].
+    pub(super) selected: usize,
+    pub(super) frozen: bool,
+    latest: Snapshot,
+    shown: Snapshot,
+}
+
+impl State {
+    /// Takes a new picture.
+    pub(super) fn update(&mut self, snapshot: Snapshot) {
+        if !self.frozen {
+            self.shown = snapshot.clone();
+        }
+        self.latest = snapshot;
+    }
+
+    /// The picture that is shown.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.shown
+    }
+
+    /// The metric whose histogram is shown.
+    pub(super) fn metric(&self) -> Metric {
+        Metric::all()
+            .nth(self.selected)
+            .unwrap_or(Metric::ProvisioningResponse)
+    }
+
+    /// Takes a key; says what to ask of the run, if anything.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Option<Command> {
+        // Raw mode makes Ctrl-C a key like others.
+        if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
+            return Some(Command::Stop);
+        }
+        match key.code {
+            KeyCode::Char('q' | 's') => return Some(Command::Stop),
+            KeyCode::Up | KeyCode::Char('k') => {
+                self.selected = self.selected.checked_sub(1).unwrap_or(Metric::COUNT - 1);
+            }
+            KeyCode::Down | KeyCode::Char('j') => {
+                self.selected = (self.selected + 1) % Metric::COUNT;
+            }
+            KeyCode::Home => self.selected = 0,
+            KeyCode::End => self.selected = Metric::COUNT - 1,
+            KeyCode::Char(' ' | 'f') => self.freeze(),
+            KeyCode::Char('1') => self.view = View::Overview,
+            KeyCode::Char('2') => self.view = View::Cuts,
+            KeyCode::Tab => {
+                self.view = if self.view == View::Overview {
+                    View::Cuts
+                } else {
+                    View::Overview
+                };
+            }
+            KeyCode::Char('?' | 'h') if self.view != View::Help => self.view = View::Help,
+            KeyCode::Char('?' | 'h') | KeyCode::Esc => self.view = View::Overview,
+            _ => {}
+        }
+        None
+    }
+
+    fn freeze(&mut self) {
+        self.frozen = !self.frozen;
+        if !self.frozen {
+            self.shown = self.latest.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(state: &mut State, code: KeyCode) -> Option<Command> {
+        state.key(KeyEvent::new(code, KeyModifiers::NONE))
+    }
+
+    #[test]
+    fn a_frozen_picture_stands_still_until_it_is_thawed() {
+        let mut state = State::default();
+        let at = |elapsed_us| Snapshot {
+            elapsed_us,
+            ..Snapshot::default()
+        };
+        state.update(at(1));
+        press(&mut state, KeyCode::Char(' '));
+        state.update(at(2));
+        assert_eq!(state.snapshot().elapsed_us, 1);
+        press(&mut state, KeyCode::Char('f'));
+        assert_eq!(state.snapshot().elapsed_us, 2);
+    }
+
+    #[test]
+    fn rows_wrap_around() {
+        let mut state = State::default();
+        press(&mut state, KeyCode::Up);
+        assert_eq!(state.metric().name(), "twin");
+        press(&mut state, KeyCode::Char('j'));
+        assert_eq!(state.metric().name(), "registration.response");
+    }
+
+    #[test]
+    fn stopping_is_a_command_and_views_are_not() {
+        let mut state = State::default();
+        assert_eq!(press(&mut state, KeyCode::Tab), None);
+        assert_eq!(state.view, View::Cuts);
+        assert_eq!(press(&mut state, KeyCode::Char('?')), None);
+        assert_eq!(state.view, View::Help);
+        press(&mut state, KeyCode::Esc);
+        assert_eq!(state.view, View::Overview);
+        assert_eq!(press(&mut state, KeyCode::Char('s')), Some(Command::Stop));
+        let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(state.key(ctrl_c), Some(Command::Stop));
+    }
+}

@@ -1,0 +1,88 @@
+//! Screens from a canned picture, at both sizes.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::style::Color;
+
+use super::fixture::snapshot;
+use super::screen::draw;
+use super::state::{State, View};
+use super::theme::Theme;
+
+fn screen(
+    width: u16,
+    height: u16,
+    theme: Theme,
+    change: impl Fn(&mut State),
+) -> Terminal<TestBackend> {
+    let mut state = State::default();
+    state.update(snapshot());
+    change(&mut state);
+    let mut terminal =
+        Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory");
+    terminal
+        .draw(|frame| draw(frame, &state, theme))
+        .expect("memory");
+    terminal
+}
+
+#[test]
+fn overview_80x24() {
+    insta::assert_snapshot!(screen(80, 24, Theme::Plain, |state| state.selected = 7).backend());
+}
+
+#[test]
+fn overview_120x40() {
+    insta::assert_snapshot!(screen(120, 40, Theme::Plain, |state| state.selected = 7).backend());
+}
+
+#[test]
+fn cuts_80x24() {
+    insta::assert_snapshot!(
+        screen(80, 24, Theme::Plain, |state| state.view = View::Cuts).backend()
+    );
+}
+
+#[test]
+fn help_80x24() {
+    insta::assert_snapshot!(
+        screen(80, 24, Theme::Plain, |state| state.view = View::Help).backend()
+    );
+}
+
+#[test]
+fn a_metric_without_samples_says_so() {
+    let terminal = screen(80, 24, Theme::Plain, |state| state.selected = 5);
+    assert!(terminal.backend().to_string().contains("no samples yet"));
+}
+
+#[test]
+fn without_colour_nothing_is_coloured() {
+    for (theme, coloured) in [(Theme::Plain, false), (Theme::Coloured, true)] {
+        for view in [View::Overview, View::Cuts, View::Help] {
+            let terminal = screen(120, 40, theme, |state| state.view = view);
+            let cells = terminal.backend().buffer().content();
+            let any = cells
+                .iter()
+                .any(|cell| cell.fg != Color::Reset || cell.bg != Color::Reset);
+            assert_eq!(any, coloured, "{theme:?} {view:?}");
+        }
+    }
+}
+
+#[test]
+fn no_size_is_too_small_to_survive() {
+    for (width, height) in [
+        (1, 1),
+        (10, 3),
+        (72, 20),
+        (73, 21),
+        (109, 33),
+        (110, 34),
+        (300, 100),
+    ] {
+        for view in [View::Overview, View::Cuts, View::Help] {
+            screen(width, height, Theme::Coloured, |state| state.view = view);
+        }
+    }
+}
