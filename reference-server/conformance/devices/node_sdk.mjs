@@ -1,0 +1,141 @@
+// Devices that are Microsoft's Node SDK, unmodified. Started with the path of a job (see
+// conformance.mjs); prints one line of JSON for each case as it ends.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { isDeepStrictEqual } from "node:util";
+import tls from "node:tls";
+
+const require = createRequire(import.meta.url);
+const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
+const { X509Security } = require("azure-iot-security-x509");
+const { TpmSecurityClient, TpmAuthenticationProvider } = require("azure-iot-security-tpm");
+const { Client } = require("azure-iot-device");
+const { Tpm } = require("tss.js");
+
+const provisioningTransports = {
+  https: require("azure-iot-provisioning-device-http").Http,
+  mqtt: require("azure-iot-provisioning-device-mqtt").Mqtt,
+};
+const hubTransports = {
+  mqtt: require("azure-iot-device-mqtt").Mqtt,
+};
+
+/// Longest that a step may take, milliseconds.
+const STEP_LIMIT = 30_000;
+/// Cases under way at once.
+const AT_ONCE = 8;
+
+const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const spoken = watchTlsVersions();
+const waiting = [...job.cases];
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let one = waiting.shift(); one; one = waiting.shift()) await report(one);
+  }),
+);
+// The SDK leaves timers and sockets behind that would keep the process alive.
+process.exit(0);
+
+async function report(one) {
+  const done = [];
+  const answer = { id: one.case };
+  const step = async (name, doing) => {
+    try {
+      const result = await within(STEP_LIMIT, doing);
+      done.push(name);
+      return result;
+    } catch (error) {
+      throw new Error(`${name}: ${error?.name}: ${error?.message}`);
+    }
+  };
+  try {
+    await drive(one, step);
+  } catch (error) {
+    answer.problem = error.message;
+  }
+  console.log(JSON.stringify({ ...answer, done }));
+}
+
+async function drive(one, step) {
+  const security = securityOf(one);
+  const { assignedHub, deviceId } = await step("register", () => register(one, security));
+  if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
+  const client = hubClient(one, security, assignedHub, deviceId);
+  await step("hub", () => client.open());
+  const twin = await step("twin", () => client.getTwin());
+  if (!isDeepStrictEqual(plain(twin.properties.desired), job.desired)) {
+    throw new Error(`twin: desired is ${JSON.stringify(twin.properties.desired)}`);
+  }
+  await step("close", () => client.close());
+  const again = await step("register again", () => register(one, security));
+  if (again.assignedHub !== assignedHub) throw new Error(`register again: moved to ${again.assignedHub}`);
+  await step("TLS version", () => spoken.check());
+}
+
+function securityOf(one) {
+  // Of a TPM's registration id the SDK makes its own.
+  if (one.tpmPort) return new TpmSecurityClient(undefined, new Tpm(true, "127.0.0.1", one.tpmPort));
+  return new X509Security(one.id, certificateOf(one));
+}
+
+function certificateOf(one) {
+  return { cert: readFileSync(one.certificates, "utf8"), key: readFileSync(one.key, "utf8") };
+}
+
+/// A fresh client each time, as a device that has started again.
+async function register(one, security) {
+  const transport = new provisioningTransports[one.transport]();
+  const result = await ProvisioningDeviceClient.create(job.endpoint, job.idScope, transport, security).register();
+  // The TPM's client hands over the whole answer, the others its registrationState.
+  return result.registrationState ?? result;
+}
+
+function hubClient(one, security, hub, deviceId) {
+  const transport = hubTransports[one.hub];
+  if (one.tpmPort) {
+    return Client.fromAuthenticationProvider(
+      TpmAuthenticationProvider.fromTpmSecurityClient(deviceId, hub, security),
+      transport,
+    );
+  }
+  const client = Client.fromConnectionString(`HostName=${hub};DeviceId=${deviceId};x509=true`, transport);
+  client.setOptions(certificateOf(one));
+  return client;
+}
+
+/// Properties without what the hub and the SDK add: members with a dollar, functions.
+function plain(properties) {
+  return JSON.parse(JSON.stringify(properties, (name, value) => (name.startsWith("$") ? undefined : value)));
+}
+
+async function within(limit, doing) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing for ${limit / 1000} s`)), limit);
+  });
+  try {
+    return await Promise.race([doing(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/// Notes which TLS version every connection of this process really speaks.
+function watchTlsVersions() {
+  const versions = new Set();
+  const connect = tls.connect;
+  tls.connect = (...args) => {
+    const socket = connect(...args);
+    socket.once("secureConnect", () => versions.add(socket.getProtocol()));
+    return socket;
+  };
+  return {
+    check: async () => {
+      const [only, ...others] = versions;
+      if (only !== `TLSv${job.tls}` || others.length > 0) {
+        throw new Error(`connections spoke ${[...versions].join(", ")}, not TLSv${job.tls}`);
+      }
+    },
+  };
+}

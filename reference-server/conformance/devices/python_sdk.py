@@ -1,0 +1,98 @@
+"""Devices that are Microsoft's Python SDK, unmodified.
+
+Started with the path of a job (see conformance.mjs); prints one line of JSON for each case as
+it ends.
+"""
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from azure.iot.device import X509, IoTHubDeviceClient, ProvisioningDeviceClient
+
+# Cases under way at once.
+AT_ONCE = 6
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        job = json.load(file)
+    with open(job["caFile"], encoding="utf-8") as file:
+        job["ca"] = file.read()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for ended in as_completed([pool.submit(report, job, one) for one in job["cases"]]):
+            print(json.dumps(ended.result()), flush=True)
+    # The SDK's threads outlive its clients.
+    os._exit(0)
+
+
+def report(job, one):
+    steps = Steps()
+    answer = {"id": one["case"]}
+    try:
+        drive(job, one, steps)
+    except Exception as error:  # whatever the SDK raises is the case's failure
+        answer["problem"] = f"{steps.name}: {error!r} {error.__cause__ or ''}"
+    return {**answer, "done": steps.done}
+
+
+class Steps:
+    """What a case has done, and what it is at."""
+
+    def __init__(self):
+        self.name, self.done = "start", []
+
+    def __call__(self, name, doing):
+        self.name = name
+        result = doing()
+        self.done.append(name)
+        return result
+
+    def expect(self, found, wanted):
+        if found != wanted:
+            raise AssertionError(f"{found} is not {wanted}")
+
+
+def drive(job, one, steps):
+    first = steps("register", lambda: register(job, one))
+    steps.expect(first.device_id, one["deviceId"])
+    client = hub_client(job, one, first.assigned_hub, first.device_id)
+    steps("hub", client.connect)
+    twin = steps("twin", client.get_twin)
+    desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
+    steps.expect(desired, job["desired"])
+    steps("close", client.shutdown)
+    again = steps("register again", lambda: register(job, one))
+    steps.expect(again.assigned_hub, first.assigned_hub)
+
+
+def register(job, one):
+    client = ProvisioningDeviceClient.create_from_x509_certificate(
+        provisioning_host=job["endpoint"],
+        registration_id=one["id"],
+        id_scope=job["idScope"],
+        x509=certificate(one),
+        **options(job, one["transport"]),
+    )
+    result = client.register()
+    if result.status != "assigned":
+        raise AssertionError(f"status {result.status}")
+    return result.registration_state
+
+
+def hub_client(job, one, hub, device_id):
+    return IoTHubDeviceClient.create_from_x509_certificate(
+        x509=certificate(one), hostname=hub, device_id=device_id, **options(job, one["hub"])
+    )
+
+
+def options(job, transport):
+    return {"server_verification_cert": job["ca"], "websockets": transport.endswith("-ws")}
+
+
+def certificate(one):
+    return X509(cert_file=one["certificates"], key_file=one["key"])
+
+
+main()

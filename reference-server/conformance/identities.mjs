@@ -1,0 +1,118 @@
+// Who the devices are: certificates, keys and TPMs, and the enrollment list that lets them in.
+
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { SoftwareTpm } from "./software_tpm.mjs";
+
+/// What every twin starts with: nested, with a list, and with text that is not ASCII.
+export const desired = { interval: 5, valve: { open: true, place: "Zürich ✓" }, steps: [1, 2.5, "three"] };
+const initialTwin = { tags: { suite: "conformance" }, properties: { desired } };
+const x509 = (role, certificate) => ({ type: "x509", x509: { [role]: { primary: { certificate } } } });
+
+/// Identities and their enrollments, in files below a folder.
+export class Identities {
+  constructor(folder) {
+    this.folder = folder;
+    this.enrollments = [];
+    this.tpms = [];
+    mkdirSync(folder, { recursive: true });
+    // openssl asks for a configuration even where the command line says it all.
+    writeFileSync(this.file("openssl.cnf"), "[req]\ndistinguished_name = name\n[name]\n");
+    this.root = this.certificate("conformance-root", { authority: true });
+    this.upper = this.certificate("conformance-upper", { authority: true, issuer: this.root });
+    this.lower = this.certificate("conformance-lower", { authority: true, issuer: this.upper });
+    // A group below its root, direct and through two intermediates, is one group.
+    this.enroll({ enrollmentGroupId: "by-root", attestation: x509("signingCertificates", this.root.pem) });
+  }
+
+  file(name) {
+    return path.join(this.folder, name);
+  }
+
+  enroll(enrollment) {
+    this.enrollments.push(JSON.stringify({ ...enrollment, initialTwin }));
+  }
+
+  /// JSON lines, as the service API takes them.
+  list() {
+    return `${this.enrollments.join("\n")}\n`;
+  }
+
+  /// What the cell's device holds: paths of files, ports and keys; its enrollment is noted.
+  async of(cell) {
+    const own = { id: cell.id, deviceId: cell.id };
+    const individual = (attestation) => {
+      own.deviceId = `device-of-${own.id}`;
+      this.enroll({ registrationId: own.id, deviceId: own.deviceId, attestation });
+    };
+    switch (cell.attestation) {
+      case "x509-individual": {
+        // Self-signed, and RSA where the others are ECDSA.
+        const leaf = this.certificate(cell.id, { algorithm: "rsa:2048" });
+        individual(x509("clientCertificates", leaf.pem));
+        return { ...own, ...this.chain(leaf) };
+      }
+      case "x509-group":
+        return { ...own, ...this.chain(this.certificate(cell.id, { issuer: this.root })) };
+      case "x509-intermediates": {
+        const leaf = this.certificate(cell.id, { issuer: this.lower });
+        return { ...own, ...this.chain(leaf, this.lower, this.upper) };
+      }
+      case "tpm": {
+        const tpm = await SoftwareTpm.start(this.file(`${cell.id}.tpm`));
+        this.tpms.push(tpm);
+        const key = tpm.endorsementKey();
+        own.id = registrationIdOf(key);
+        individual({ type: "tpm", tpm: { endorsementKey: key.toString("base64") } });
+        // swtpm serves one client at a time: a device has either the bridge or the socket.
+        return cell.device === "node" ? { ...own, tpmPort: await tpm.bridge() } : { ...own, tcti: tpm.tcti };
+      }
+      default:
+        throw new Error(`${cell.attestation} is no attestation`);
+    }
+  }
+
+  /// A leaf's file with the certificates above it, and its key's.
+  chain(leaf, ...above) {
+    const certificates = this.file(`${leaf.name}.chain.pem`);
+    writeFileSync(certificates, [leaf, ...above].map((certificate) => certificate.pem).join(""));
+    return { certificates, key: leaf.key };
+  }
+
+  /// Makes a key and its certificate; self-signed without an issuer.
+  certificate(name, { issuer, authority = false, algorithm = "ec" }) {
+    const [file, key] = [this.file(`${name}.pem`), this.file(`${name}.key`)];
+    const curve = algorithm === "ec" ? ["-pkeyopt", "ec_paramgen_curve:P-256"] : [];
+    const signer = issuer ? ["-CA", issuer.file, "-CAkey", issuer.key] : [];
+    const uses = authority
+      ? ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"]
+      : ["basicConstraints=critical,CA:FALSE", "extendedKeyUsage=clientAuth"];
+    execFileSync(
+      "openssl",
+      ["req", "-x509", "-config", this.file("openssl.cnf"), "-newkey", algorithm, ...curve, "-nodes"].concat(
+        ["-keyout", key, "-out", file, "-days", "30", "-subj", `/CN=${name}`, ...signer],
+        uses.flatMap((use) => ["-addext", use]),
+      ),
+      { stdio: ["ignore", "ignore", "pipe"] },
+    );
+    return { name, file, key, pem: readFileSync(file, "utf8") };
+  }
+
+  close() {
+    for (const tpm of this.tpms) tpm.close();
+  }
+}
+
+/// The SDKs' default: base32 of the digest of the endorsement key, in lower case, not padded.
+function registrationIdOf(endorsementKey) {
+  const letters = "abcdefghijklmnopqrstuvwxyz234567";
+  const bits = [...createHash("sha256").update(endorsementKey).digest()]
+    .map((byte) => byte.toString(2).padStart(8, "0"))
+    .join("");
+  return bits
+    .match(/.{1,5}/g)
+    .map((five) => letters[parseInt(five.padEnd(5, "0"), 2)])
+    .join("");
+}

@@ -1,0 +1,32 @@
+// What is proven: a table of cells. One row of `rows` stands for every combination of what it
+// lists; a cell that an SDK can't do is left out, never skipped.
+
+const everyX509 = ["x509-individual", "x509-group", "x509-intermediates"];
+const bothTls = ["1.2", "1.3"];
+
+// `device`: whose code acts as the device. `hub`: what it speaks with its hub, left out where
+// it speaks the same there as with DPS.
+const rows = [
+  { device: "node", attestations: everyX509, transports: ["https"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: everyX509, transports: ["mqtt"], tls: bothTls },
+  { device: "node", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
+  // The Python SDK pins TLS 1.2 by itself.
+  { device: "python", attestations: everyX509, transports: ["mqtt"], tls: ["1.2"] },
+  { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
+];
+
+/// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
+export const cells = rows.flatMap(({ device, attestations, transports, hub, tls }) =>
+  attestations.flatMap((attestation) =>
+    transports.flatMap((transport) =>
+      tls.map((version) => ({
+        device,
+        attestation,
+        transport,
+        hub: hub ?? transport,
+        tls: version,
+        id: `${device}-${attestation}-${transport}-tls-${version.replace(".", "")}`,
+      })),
+    ),
+  ),
+);

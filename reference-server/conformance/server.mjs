@@ -1,0 +1,52 @@
+// The server under test, as a process of its own on the standard ports.
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+
+/// Names that the private hosts file lets resolve.
+export const endpoint = "global.conformance.test";
+export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.conformance.test"];
+export const idScope = "0ne00C0FFEE";
+
+/// Starts `binary` with an enrollment list; returns once it listens.
+export async function startServer(binary, folder, enrollments) {
+  const file = (name, text) => {
+    const at = path.join(folder, name);
+    if (text !== undefined) writeFileSync(at, text);
+    return at;
+  };
+  const config = file(
+    "server.toml",
+    [
+      `global-endpoint = ${JSON.stringify(endpoint)}`,
+      `id-scope = ${JSON.stringify(idScope)}`,
+      `hubs = ${JSON.stringify(hubs)}`,
+      // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
+      "retry-after-seconds = 1",
+      "processing-p50-us = 300_000",
+      "processing-p99-us = 1_500_000",
+      // SDKs hard-code these.
+      "https-port = 443",
+      "mqtt-port = 8883",
+    ].join("\n"),
+  );
+  const caFile = file("ca.pem");
+  const list = file("enrollments.jsonl", enrollments);
+  const child = spawn(
+    binary,
+    ["serve", "--config", config, "--enrollments", list, "--ca-out", caFile, "--announce", "json"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const lines = createInterface({ input: child.stdout });
+  const announced = await Promise.race([
+    new Promise((resolve) => lines.once("line", resolve)),
+    new Promise((_, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`${binary} ended with ${code}`)));
+    }),
+  ]);
+  const { control } = JSON.parse(announced);
+  return { caFile, control, stop: () => child.kill(), running: () => child.exitCode === null };
+}
