@@ -111,7 +111,8 @@ fn bars(min: u64, max: u64) -> Vec<HistogramBucket> {
             })
             .collect::<Vec<_>>()
     };
-    let fitting = [8, 4, 2]
+    // A narrow range gets narrow bars, as narrow as three digits tell apart.
+    let fitting = [512, 256, 128, 64, 32, 16, 8, 4, 2]
         .map(spans)
         .into_iter()
         .find(|bars| bars.len() <= MAX_BUCKETS);

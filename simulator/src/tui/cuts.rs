@@ -13,16 +13,12 @@ use super::theme::Theme;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let number = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
     let head = ["provisioned", "failed", "p50", "p99", "max"].map(|name| number(name.into()));
-    let head = [Cell::from(" cut"), Cell::from("")].into_iter().chain(head);
+    let head = std::iter::once(Cell::from(" cut")).chain(head);
     let mut dimension = "";
-    let rows = snapshot.cuts.iter().map(|cut| {
-        let first = cut.dimension != dimension;
+    let rows = snapshot.cuts.iter().flat_map(|cut| {
+        let heading = (cut.dimension != dimension)
+            .then(|| Row::new([Cell::from(format!(" {}", cut.dimension)).style(theme.dim())]));
         dimension = cut.dimension;
-        let label = if first {
-            format!(" {}", cut.dimension)
-        } else {
-            String::new()
-        };
         let response = cut.response;
         let time = |us| {
             if response.count > 0 {
@@ -37,19 +33,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
             theme.dim()
         });
         let cells = [
-            Cell::from(label).style(theme.dim()),
-            Cell::from(cut.name.clone()),
+            Cell::from(format!("   {}", cut.name)),
             number(count(cut.provisioned)),
             failed,
             number(time(response.p50_us)),
             number(time(response.p99_us)),
             number(time(response.max_us)),
         ];
-        Row::new(cells).top_margin(u16::from(first))
+        heading.into_iter().chain([Row::new(cells)])
     });
-    let widths = [Constraint::Length(12), Constraint::Fill(1)]
-        .into_iter()
-        .chain([Constraint::Length(11); 5]);
+    let widths =
+        std::iter::once(Constraint::Fill(1)).chain([11, 7, 9, 9, 9].map(Constraint::Length));
     let table = Table::new(rows, widths).header(Row::new(head).style(theme.dim()));
     frame.render_widget(table, area);
 }

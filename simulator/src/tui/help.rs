@@ -13,7 +13,7 @@ const KEYS: [(&str, &str); 7] = [
     ("space  f", "freeze the picture; the run goes on"),
     (
         "s  q",
-        "stop: release no more, let those under way end, write the report",
+        "stop gently: those under way end, the report is written",
     ),
     ("s s", "leave now; the report is still written"),
     ("ctrl-c", "the same as s"),

@@ -67,7 +67,7 @@ fn framed(frame: &mut Frame<'_>, area: Rect, name: &str, theme: Theme) -> Rect {
     inside
 }
 
-/// Asked for against released against provisioned, as many seconds as there are columns.
+/// Target against released against provisioned, as many seconds as there are columns.
 fn rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let [chart, legend] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
@@ -119,9 +119,9 @@ fn rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
         chart,
     );
     let names = Line::from(vec![
-        Span::styled(" ─ asked for", theme.dim()),
-        Span::styled("  ─ released", theme.accent()),
-        Span::styled("  ─ provisioned", theme.good()),
+        Span::styled(" ─ target", theme.dim()),
+        Span::styled(" ─ released", theme.accent()),
+        Span::styled(" ─ provisioned", theme.good()),
     ]);
     frame.render_widget(names, legend);
 }

@@ -62,11 +62,26 @@ fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     if state.frozen {
         left.push(Span::styled("  FROZEN", theme.warning()));
     }
-    frame.render_widget(Line::from(left), area);
-    let target = Paragraph::new(Span::styled(format!("{} ", snapshot.target), theme.dim()))
-        .alignment(Alignment::Right);
-    let [_, right] = Layout::horizontal([Constraint::Length(46), Constraint::Fill(1)]).areas(area);
-    frame.render_widget(target, right);
+    let left = Line::from(left);
+    let taken = u16::try_from(left.width() + 2).unwrap_or(u16::MAX);
+    frame.render_widget(left, area);
+    let room = area.width.saturating_sub(taken);
+    // Where it came from is the first to go where room is scarce.
+    let name = [&snapshot.target, host(&snapshot.target)]
+        .into_iter()
+        .find(|name| name.chars().count() < usize::from(room));
+    let target = Span::styled(format!("{} ", name.map_or("", |name| name)), theme.dim());
+    let right = Rect {
+        x: area.x + area.width - room,
+        width: room,
+        ..area
+    };
+    frame.render_widget(Paragraph::new(target).alignment(Alignment::Right), right);
+}
+
+/// The target's host name alone.
+fn host(target: &str) -> &str {
+    target.split(' ').next().unwrap_or(target)
 }
 
 /// `0:08 of 0:10`, while the schedule runs.
