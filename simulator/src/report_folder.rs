@@ -177,14 +177,19 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_with_the_file() {
-        let folder = ReportFolder {
-            path: "/dev".into(),
-        };
-        let failure = folder.put("full", |out| out.write_all(b"x")).err();
-        // /dev takes no new files for most users, and for root the rename on it fails: either way it is told.
-        if let Some(failure) = failure {
-            assert!(failure.to_string().contains("/dev/full"), "{failure}");
+        let scratch = tempfile::tempdir().expect("a folder");
+        let folder = ReportFolder::create(scratch.path()).expect("a run's folder");
+        // What is written there fails as on a full disk.
+        std::os::unix::fs::symlink("/dev/full", scratch.path().join(".summary.json.unfinished"))
+            .expect("a link");
+        let failure = folder
+            .put(SUMMARY, |out| out.write_all(b"{}"))
+            .expect_err("no space left");
+        assert_eq!(failure.exit_code, 2);
+        for words in ["summary.json", "No space left", "--out"] {
+            assert!(failure.to_string().contains(words), "{failure}");
         }
+        assert_eq!(fs::read_dir(scratch.path()).expect("a folder").count(), 0);
     }
 
     #[test]
