@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
 use fleetstorm_protocol::registration::{
     DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus,
@@ -103,7 +103,10 @@ impl Service {
             "{}/registrations/{}",
             question.id_scope, question.registration_id
         );
-        let answered = if question.id_scope.eq_ignore_ascii_case(&self.id_scope) {
+        // Transports stop reading somewhere above; where too much begins is the same for all.
+        let answered = if question.body.len() > MAX_BODY {
+            Err(Refusal::TooLarge)
+        } else if question.id_scope.eq_ignore_ascii_case(&self.id_scope) {
             match &question.operation {
                 DeviceOperation::Register => self.register(question, &resource, now),
                 DeviceOperation::OperationStatus(operation) => {

@@ -1,0 +1,245 @@
+//! One table of questions, asked over every transport: the same answers.
+
+use fleetstorm_protocol::attestation::TransportKind;
+use serde_json::{Value, json};
+
+use crate::dialect::{self, Answer, Ask, Caller, Dialect};
+use crate::instance::{Instance, caller, quick, stranger};
+use crate::questions::Expected::{self, Accepted, Disabled, Refused};
+use crate::questions::{register, rows, sas, token, tpm_body};
+use crate::software_tpm::SoftwareTpm;
+
+#[test]
+fn every_transport_answers_every_question_alike() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let mut refusals = 0;
+    for row in rows(&instance) {
+        let heard = dialect::ALL.map(|dialect| {
+            let answer = (dialect.ask)(server, &row.caller, &row.ask);
+            let question = format!("{} over {}", row.question, dialect.transport);
+            check(&answer, &row.expected, &question);
+            (dialect.transport, without_chance(answer))
+        });
+        for (transport, answer) in &heard {
+            assert_eq!(*answer, heard[0].1, "{} over {transport}", row.question);
+        }
+        refusals += u64::from(matches!(row.expected, Refused(_))) * heard.len() as u64;
+    }
+    let counted: u64 = instance.server.counters().refusals.values().sum();
+    assert_eq!(counted, refusals, "the server counts each refusal once");
+}
+
+fn check(answer: &Answer, expected: &Expected, question: &str) {
+    let Answer {
+        status,
+        retry_after,
+        body,
+    } = answer;
+    match expected {
+        Accepted => {
+            assert_eq!(
+                (*status, *retry_after),
+                (202, Some(3)),
+                "{question}: {body}"
+            );
+            assert_eq!(body["status"], "assigning", "{question}");
+            assert!(body["operationId"].is_string(), "{question}: {body}");
+            assert_eq!(
+                body.as_object().map(serde_json::Map::len),
+                Some(2),
+                "{question}: {body}"
+            );
+        }
+        Disabled => {
+            assert_eq!((*status, *retry_after), (200, None), "{question}: {body}");
+            assert_eq!(body["status"], "disabled", "{question}");
+            // Some SDKs read it without asking whether it is there.
+            assert_eq!(
+                body["registrationState"]["status"], "disabled",
+                "{question}"
+            );
+        }
+        Refused(code) => {
+            assert_eq!(body["errorCode"], *code, "{question}: {body}");
+            assert_eq!(
+                (u32::from(*status), *retry_after),
+                (code / 1000, None),
+                "{question}"
+            );
+            assert_eq!(text(body, "trackingId").len(), 36, "{question}: {body}");
+            assert!(!text(body, "message").is_empty(), "{question}: {body}");
+            let time = text(body, "timestampUtc");
+            assert!(
+                time.len() == 28 && time.ends_with('Z'),
+                "{question}: {time}"
+            );
+            assert_eq!(
+                body.as_object().map(serde_json::Map::len),
+                Some(4),
+                "{question}: {body}"
+            );
+        }
+    }
+}
+
+fn text<'a>(body: &'a Value, member: &str) -> &'a str {
+    body[member].as_str().unwrap_or_default()
+}
+
+/// The answer without what differs from one answer to the next.
+fn without_chance(mut answer: Answer) -> Answer {
+    for part in ["", "/registrationState"] {
+        let Some(Value::Object(members)) = answer.body.pointer_mut(part) else {
+            continue;
+        };
+        for member in [
+            "trackingId",
+            "timestampUtc",
+            "operationId",
+            "createdDateTimeUtc",
+            "lastUpdatedDateTimeUtc",
+            "etag",
+        ] {
+            members.remove(member);
+        }
+    }
+    answer
+}
+
+#[test]
+fn a_registration_ends_alike_whatever_carries_it() {
+    let instance = Instance::start(quick());
+    let cases = [
+        (
+            instance.pump("pump-1"),
+            json!({"enrollmentGroupId": "pumps"}),
+        ),
+        (caller("valve-1", &instance.valve), json!({})),
+    ];
+    for (caller, x509) in cases {
+        let ended =
+            dialect::ALL.map(|dialect| without_chance(registered(&instance, &dialect, &caller)));
+        let id = caller.registration_id.as_str();
+        for answer in &ended {
+            assert_eq!(answer, &ended[0]);
+            assert_eq!((answer.status, answer.retry_after), (200, None));
+            let state = &answer.body["registrationState"];
+            let hub = text(state, "assignedHub").to_owned();
+            assert!(
+                instance.server.announcement().hubs.contains(&hub),
+                "{state}"
+            );
+            assert_eq!(
+                *state,
+                json!({
+                    "registrationId": id, "deviceId": id, "assignedHub": hub, "x509": x509,
+                    "status": "assigned", "substatus": "initialAssignment",
+                })
+            );
+        }
+    }
+}
+
+/// Registers, and asks once how it stands: without processing time, it is done.
+fn registered(instance: &Instance, dialect: &Dialect, caller: &Caller) -> Answer {
+    let server = instance.server.announcement();
+    let accepted = (dialect.ask)(server, caller, &register());
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
+    let operation = text(&accepted.body, "operationId").to_owned();
+    (dialect.ask)(server, caller, &Ask::OperationStatus(operation))
+}
+
+#[test]
+fn an_operation_started_over_one_transport_is_told_over_another() {
+    let instance = Instance::start(quick());
+    let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
+    for (from, to) in [(0, 1), (1, 0)] {
+        let accepted = (dialect::ALL[from].ask)(server, &pump, &register());
+        let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
+        let told = (dialect::ALL[to].ask)(server, &pump, &operation);
+        assert_eq!(told.body["status"], "assigned");
+    }
+}
+
+#[test]
+fn a_tpm_proves_itself_by_its_challenge_and_by_nothing_else() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let vault = stranger("vault-1");
+    let body = Ask::Register(tpm_body(&instance));
+    for dialect in dialect::ALL
+        .iter()
+        .filter(|dialect| dialect.transport == TransportKind::Https)
+    {
+        let ask = |caller: &Caller| (dialect.ask)(server, caller, &body);
+        let challenge = ask(&vault);
+        assert_eq!((challenge.status, challenge.retry_after), (401, None));
+        // C takes an answer with a status for something else.
+        let members: Vec<_> = challenge
+            .body
+            .as_object()
+            .expect("an object")
+            .keys()
+            .collect();
+        assert_eq!(members, ["authenticationKey", "keyName", "message"]);
+        assert_eq!(challenge.body["keyName"], "registration");
+        let key = instance
+            .tpm
+            .activate(text(&challenge.body, "authenticationKey"))
+            .expect("a challenge for this TPM");
+        for (wrong, sas) in [
+            ("another key", token("vault-1", 7)),
+            ("another device's name", sas("vault-2", &key)),
+            ("no token", "SharedAccessSignature sr=".into()),
+            ("a token of no key", "SharedAccessSignature sr=0ne00000001%2Fregistrations%2Fvault-1&sig=AAAA&se=4294967295".into()),
+        ] {
+            let caller = Caller { sas: Some(sas), ..vault.clone() };
+            check(&ask(&caller), &Refused(401_000), wrong);
+        }
+        let proven = Caller {
+            sas: Some(sas("vault-1", &key)),
+            ..vault.clone()
+        };
+        let accepted = ask(&proven);
+        check(&accepted, &Accepted, "the challenge's key");
+        let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
+        check(
+            &(dialect.ask)(server, &vault, &operation),
+            &Refused(401_000),
+            "a poll without proof",
+        );
+        let assigned = (dialect.ask)(server, &proven, &operation);
+        assert_eq!(assigned.body["status"], "assigned", "{}", assigned.body);
+        let hub_key = assigned.body["registrationState"]["tpm"]["authenticationKey"].as_str();
+        let hub_key = instance.tpm.activate(hub_key.expect("a hub key"));
+        assert!(hub_key.is_ok(), "wrapped for this TPM");
+    }
+}
+
+#[test]
+fn a_tpm_with_other_keys_than_the_enrolled_ones_gets_no_challenge() {
+    let instance = Instance::start(quick());
+    let other = SoftwareTpm::new();
+    let mut presented = other.presented();
+    let body = |tpm: &Value| Ask::Register(json!({"tpm": tpm}).to_string().into_bytes());
+    for dialect in dialect::ALL {
+        let ask =
+            |body: &Ask| (dialect.ask)(instance.server.announcement(), &stranger("vault-1"), body);
+        check(
+            &ask(&body(&presented)),
+            &Refused(401_000),
+            "another endorsement key",
+        );
+    }
+    presented["endorsementKey"] = json!("AAAA");
+    for dialect in dialect::ALL {
+        let ask =
+            |body: &Ask| (dialect.ask)(instance.server.announcement(), &stranger("vault-1"), body);
+        check(
+            &ask(&body(&presented)),
+            &Refused(400_004),
+            "a key that is none",
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The certificates that devices show: good ones, and each kind of bad one.
+
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::sign::CertifiedKey;
+
+/// Until when a leaf is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// Now.
+    Current,
+    /// Years ago.
+    Past,
+}
+
+/// A root and an intermediate below it.
+pub struct Authority {
+    root: rcgen::Certificate,
+    intermediate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// With keys of its own, whatever the name.
+    pub fn new(name: &str) -> Self {
+        let root_key = key();
+        let root_params = authority_params(&format!("{name} root"));
+        let root = root_params.self_signed(&root_key).expect("a root");
+        let intermediate_key = key();
+        let intermediate_params = authority_params(&format!("{name} intermediate"));
+        let intermediate = intermediate_params
+            .signed_by(&intermediate_key, &Issuer::new(root_params, root_key))
+            .expect("an intermediate");
+        Self {
+            root,
+            intermediate: intermediate.der().clone(),
+            issuer: Issuer::new(intermediate_params, intermediate_key),
+        }
+    }
+
+    /// PEM of the root, as it is enrolled.
+    pub fn root_pem(&self) -> String {
+        self.root.pem()
+    }
+
+    /// A device below the intermediate, which it shows as well.
+    pub fn device(&self, name: &str, validity: Validity) -> Arc<CertifiedKey> {
+        let key = key();
+        let leaf = leaf_params(name, validity)
+            .signed_by(&key, &self.issuer)
+            .expect("a leaf");
+        certified(vec![leaf.der().clone(), self.intermediate.clone()], &key)
+    }
+}
+
+/// A device that signed its own certificate.
+pub fn self_signed(name: &str, validity: Validity) -> Arc<CertifiedKey> {
+    let key = key();
+    let leaf = leaf_params(name, validity)
+        .self_signed(&key)
+        .expect("a leaf");
+    certified(vec![leaf.der().clone()], &key)
+}
+
+/// The same device, that shows its leaf only.
+pub fn without_intermediate(device: &CertifiedKey) -> Arc<CertifiedKey> {
+    Arc::new(CertifiedKey::new(
+        device.cert[..1].to_vec(),
+        Arc::clone(&device.key),
+    ))
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+fn certified(chain: Vec<CertificateDer<'static>>, key: &KeyPair) -> Arc<CertifiedKey> {
+    let key = any_supported_type(&PrivatePkcs8KeyDer::from(key.serialize_der()).into());
+    Arc::new(CertifiedKey::new(chain, key.expect("a key to sign with")))
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = params(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+}
+
+fn leaf_params(name: &str, validity: Validity) -> CertificateParams {
+    let mut params = params(name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if validity == Validity::Past {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    }
+    params
+}
+
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2024, 1, 1);
+    params.not_after = date_time_ymd(2054, 1, 1);
+    params
+}

@@ -1,0 +1,132 @@
+//! A server with everybody that the tests ask for enrolled.
+
+use std::sync::Arc;
+
+use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_reference_server::{Config, Running, start};
+use rustls::sign::CertifiedKey;
+use serde_json::{Value, json};
+
+use crate::certificates::{Authority, Validity, self_signed};
+use crate::dialect::Caller;
+use crate::software_tpm::SoftwareTpm;
+
+/// The id scope that exists.
+pub const ID_SCOPE: &str = "0ne00000001";
+
+/// A server, and who is enrolled there.
+pub struct Instance {
+    /// The server.
+    pub server: Running,
+    /// Signs the devices of group `pumps`.
+    pub pumps: Authority,
+    /// Signs the devices of group `retired`, which is disabled.
+    pub retired: Authority,
+    /// Individual enrollment `valve-1`.
+    pub valve: Arc<CertifiedKey>,
+    /// Individual enrollment `valve-2`, expired.
+    pub old_valve: Arc<CertifiedKey>,
+    /// Individual enrollment `valve-3`, disabled.
+    pub disabled_valve: Arc<CertifiedKey>,
+    /// Individual enrollment `vault-1`.
+    pub tpm: SoftwareTpm,
+}
+
+impl Instance {
+    /// Starts it.
+    pub fn start(config: Config) -> Self {
+        let (pumps, retired) = (Authority::new("pumps"), Authority::new("retired"));
+        let valve = self_signed("valve-1", Validity::Current);
+        let old_valve = self_signed("valve-2", Validity::Past);
+        let disabled_valve = self_signed("valve-3", Validity::Current);
+        let tpm = SoftwareTpm::new();
+        let enrollments = [
+            group("pumps", &pumps, "enabled"),
+            group("retired", &retired, "disabled"),
+            individual("valve-1", x509(&valve), "enabled"),
+            individual("valve-2", x509(&old_valve), "enabled"),
+            individual("valve-3", x509(&disabled_valve), "disabled"),
+            individual(
+                "vault-1",
+                json!({"type": "tpm", "tpm": {"endorsementKey": tpm.endorsement_key()}}),
+                "enabled",
+            ),
+        ];
+        let enrollments = enrollments.map(|enrollment| {
+            Enrollment::from_json(&enrollment.to_string()).map_err(|e| e.to_string())
+        });
+        let server = start(config, enrollments.into_iter()).expect("the server starts");
+        Self {
+            server,
+            pumps,
+            retired,
+            valve,
+            old_valve,
+            disabled_valve,
+            tpm,
+        }
+    }
+
+    /// A device of group `pumps` that may register.
+    pub fn pump(&self, name: &str) -> Caller {
+        caller(name, &self.pumps.device(name, Validity::Current))
+    }
+}
+
+/// Quick answers on free ports, on one thread.
+pub fn quick() -> Config {
+    Config {
+        id_scope: ID_SCOPE.into(),
+        processing_p50_us: 0,
+        processing_p99_us: 0,
+        threads: 1,
+        ..Config::default()
+    }
+}
+
+/// A device that shows a certificate.
+pub fn caller(registration_id: &str, certificate: &Arc<CertifiedKey>) -> Caller {
+    Caller {
+        certificate: Some(Arc::clone(certificate)),
+        ..stranger(registration_id)
+    }
+}
+
+/// A device that shows nothing.
+pub fn stranger(registration_id: &str) -> Caller {
+    Caller {
+        id_scope: ID_SCOPE.into(),
+        registration_id: registration_id.into(),
+        certificate: None,
+        sas: None,
+    }
+}
+
+fn group(name: &str, authority: &Authority, status: &str) -> Value {
+    let pem = authority.root_pem();
+    json!({
+        "enrollmentGroupId": name,
+        "attestation": {
+            "type": "x509",
+            "x509": {"signingCertificates": {"primary": {"certificate": pem}}},
+        },
+        "provisioningStatus": status,
+    })
+}
+
+fn individual(name: &str, attestation: Value, status: &str) -> Value {
+    json!({
+        "registrationId": name,
+        "attestation": attestation,
+        "provisioningStatus": status,
+    })
+}
+
+fn x509(device: &CertifiedKey) -> Value {
+    use base64::Engine;
+    let certificate = base64::engine::general_purpose::STANDARD.encode(&device.cert[0]);
+    json!({
+        "type": "x509",
+        "x509": {"clientCertificates": {"primary": {"certificate": certificate}}},
+    })
+}

@@ -1,0 +1,10 @@
+//! The server as a device sees it: bytes over real connections, written by hand, so that
+//! nothing the server is made of answers for itself.
+
+mod answers;
+mod certificates;
+mod dialect;
+mod instance;
+mod questions;
+mod software_tpm;
+mod tls;
