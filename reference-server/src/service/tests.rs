@@ -1,1 +1,301 @@
+//! What time and history do to the answers; what each question is answered with over
+//! every transport is asked in `tests/wire`.
 
+use std::time::Duration;
+
+use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::tpm::IdentityKey;
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use serde_json::{Value, json};
+
+use super::*;
+use software_tpm::SoftwareTpm;
+
+#[path = "../../tests/wire/software_tpm.rs"]
+mod software_tpm;
+
+/// What an assignment takes here, to the microsecond.
+const PROCESSING: Duration = Duration::from_secs(10);
+
+/// A service with two enrollments, at a time that the test moves.
+struct Told {
+    service: Service,
+    tally: Arc<Tally>,
+    now: Timestamp,
+    pump: CertificateDer<'static>,
+    renewed_pump: CertificateDer<'static>,
+    tpm: SoftwareTpm,
+}
+
+impl Told {
+    fn new() -> Self {
+        let config = Config {
+            processing_p50_us: PROCESSING.as_micros() as u64,
+            processing_p99_us: PROCESSING.as_micros() as u64,
+            ..Config::default()
+        };
+        let (pump, renewed_pump) = (certificate("pump"), certificate("pump"));
+        let tpm = SoftwareTpm::new();
+        let pem = |der: &CertificateDer<'_>| {
+            use base64::Engine;
+            json!({"certificate": base64::engine::general_purpose::STANDARD.encode(der)})
+        };
+        let enrollments = [
+            json!({"registrationId": "pump", "attestation": {"type": "x509", "x509": {
+                "clientCertificates": {"primary": pem(&pump), "secondary": pem(&renewed_pump)}}}}),
+            json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
+                "endorsementKey": tpm.endorsement_key()}}}),
+        ];
+        let mut list = EnrollmentList::new(&config.hubs);
+        for enrollment in enrollments {
+            let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
+            list.add(&enrollment).expect("good");
+        }
+        let tally = Arc::new(Tally::new(&config.hubs));
+        let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
+        Self {
+            service: Service::new(&config, list, hubs, Arc::clone(&tally)),
+            tally,
+            now: "2026-06-01T00:00:00Z".parse().expect("a time"),
+            pump,
+            renewed_pump,
+            tpm,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// By certificate.
+    fn pump(&self, operation: DeviceOperation, shown: &CertificateDer<'static>) -> (u16, Value) {
+        let certificates = std::slice::from_ref(shown);
+        self.ask("pump", operation, b"", None, certificates)
+    }
+
+    /// By TPM.
+    fn vault(&self, operation: DeviceOperation, sas: Option<&str>) -> (u16, Value) {
+        let body = json!({"tpm": self.tpm.presented()}).to_string();
+        self.ask("vault", operation, body.as_bytes(), sas, &[])
+    }
+
+    fn ask(
+        &self,
+        id: &str,
+        operation: DeviceOperation,
+        body: &[u8],
+        sas: Option<&str>,
+        certificates: &[CertificateDer<'static>],
+    ) -> (u16, Value) {
+        let question = Question {
+            id_scope: "0NE00000001",
+            registration_id: &RegistrationId::parse(id).expect("an id"),
+            operation,
+            body,
+            sas,
+            certificates,
+        };
+        let answer = self.service.answer(&question, self.now);
+        let body = serde_json::from_slice(&answer.body).expect("JSON");
+        (answer.status, body)
+    }
+
+    /// A challenge, and the key in it.
+    fn challenge(&self) -> IdentityKey {
+        let (status, body) = self.vault(DeviceOperation::Register, None);
+        assert_eq!(status, 401);
+        let blob = body["authenticationKey"].as_str().expect("a blob");
+        self.tpm.activate(blob).expect("for this TPM")
+    }
+
+    /// A token that holds for `life` from now.
+    fn sas(&self, key: &IdentityKey, life: Duration) -> String {
+        let resource = "0ne00000001/registrations/vault";
+        let expiry = (self.now + life).as_second();
+        SasToken::format(resource, expiry, Some("registration"), |text| {
+            key.sign(text)
+        })
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn certificate(name: &str) -> CertificateDer<'static> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(2026, 1, 1);
+    params.not_after = date_time_ymd(2027, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    certificate.der().clone()
+}
+
+fn operation(body: &Value) -> DeviceOperation {
+    let id = body["operationId"].as_str().expect("an operation");
+    DeviceOperation::OperationStatus(OperationId::parse(id).expect("an id"))
+}
+
+#[test]
+fn an_assignment_is_told_when_its_time_is_over_and_not_before() {
+    let mut told = Told::new();
+    let (_, accepted) = told.pump(DeviceOperation::Register, &told.pump);
+    for (after, status, word) in [
+        (0, 202, "assigning"),
+        (9, 202, "assigning"),
+        (1, 200, "assigned"),
+        (3600, 200, "assigned"),
+    ] {
+        told.pass(Duration::from_secs(after));
+        let (answered, body) = told.pump(operation(&accepted), &told.pump);
+        assert_eq!(answered, status, "{body}");
+        assert_eq!(
+            (&body["status"], &body["registrationState"]["status"]),
+            (&json!(word), &json!(word))
+        );
+    }
+    let (status, state) = told.pump(DeviceOperation::RegistrationStatus, &told.pump);
+    assert_eq!((status, &state["status"]), (200, &json!("assigned")));
+    assert_eq!(state["createdDateTimeUtc"], "2026-06-01T00:00:00.0000000Z");
+    assert_eq!(
+        state["lastUpdatedDateTimeUtc"], "2026-06-01T00:00:10.0000000Z",
+        "when it was done, not when it was asked"
+    );
+    assert_eq!(
+        told.tally.read().registrations_assigned,
+        1,
+        "however often it is told"
+    );
+}
+
+#[test]
+fn who_registers_again_before_the_end_gets_the_same_operation() {
+    let mut told = Told::new();
+    let (_, first) = told.pump(DeviceOperation::Register, &told.pump);
+    told.pass(PROCESSING / 2);
+    let (_, second) = told.pump(DeviceOperation::Register, &told.pump);
+    assert_eq!(first["operationId"], second["operationId"]);
+    told.pass(PROCESSING / 2);
+    let (status, _) = told.pump(operation(&first), &told.pump);
+    assert_eq!(status, 200, "asking again does not start the time again");
+    let (_, third) = told.pump(DeviceOperation::Register, &told.pump);
+    assert_ne!(first["operationId"], third["operationId"]);
+    let (status, body) = told.pump(operation(&first), &told.pump);
+    assert_eq!(
+        (status, &body["errorCode"]),
+        (404, &json!(404_203)),
+        "the newest operation is the one there is"
+    );
+    told.pass(PROCESSING);
+    let (_, again) = told.pump(operation(&third), &told.pump);
+    assert_eq!(
+        again["registrationState"]["createdDateTimeUtc"], "2026-06-01T00:00:00.0000000Z",
+        "the first time counts"
+    );
+}
+
+#[test]
+fn a_registration_belongs_to_the_certificate_that_registered_last() {
+    let told = Told::new();
+    let (_, accepted) = told.pump(DeviceOperation::Register, &told.pump);
+    let refused = |shown| {
+        let (_, body) = told.pump(operation(&accepted), shown);
+        body["errorCode"] == json!(401_002)
+    };
+    assert!(
+        refused(&told.renewed_pump),
+        "enrolled, but not the one that asked"
+    );
+    let (_, renewed) = told.pump(DeviceOperation::Register, &told.renewed_pump);
+    assert_eq!(renewed["operationId"], accepted["operationId"]);
+    assert!(refused(&told.pump));
+    assert!(!refused(&told.renewed_pump));
+}
+
+#[test]
+fn certificates_hold_within_their_dates_only() {
+    for (time, status) in [
+        ("2025-12-31T23:59:59Z", 401),
+        ("2026-01-01T00:00:00Z", 202),
+        ("2027-01-01T00:00:00Z", 202),
+        ("2027-01-01T00:00:01Z", 401),
+    ] {
+        let told = Told {
+            now: time.parse().expect("a time"),
+            ..Told::new()
+        };
+        assert_eq!(
+            told.pump(DeviceOperation::Register, &told.pump).0,
+            status,
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn a_challenge_can_be_answered_for_five_minutes() {
+    for (seconds, status) in [(0, 202), (300, 202), (301, 401)] {
+        let mut told = Told::new();
+        let key = told.challenge();
+        told.pass(Duration::from_secs(seconds));
+        let sas = told.sas(&key, HOUR);
+        assert_eq!(
+            told.vault(DeviceOperation::Register, Some(&sas)).0,
+            status,
+            "{seconds} s"
+        );
+    }
+}
+
+#[test]
+fn the_last_two_challenges_count_and_none_before() {
+    let told = Told::new();
+    let keys = [told.challenge(), told.challenge(), told.challenge()];
+    let statuses = keys.map(|key| {
+        let sas = told.sas(&key, HOUR);
+        told.vault(DeviceOperation::Register, Some(&sas)).0
+    });
+    assert_eq!(statuses, [401, 202, 202]);
+    assert_eq!(told.tally.read().tpm_challenges, 3);
+}
+
+#[test]
+fn tokens_expire_with_five_minutes_of_grace() {
+    let mut told = Told::new();
+    let sas = told.sas(&told.challenge(), Duration::ZERO);
+    told.pass(Duration::from_secs(300));
+    let (status, accepted) = told.vault(DeviceOperation::Register, Some(&sas));
+    assert_eq!(status, 202);
+    told.pass(Duration::from_secs(1));
+    let (status, body) = told.vault(operation(&accepted), Some(&sas));
+    assert_eq!((status, &body["errorCode"]), (401, &json!(401_000)));
+}
+
+#[test]
+fn a_hub_key_stays_the_same_however_often_it_is_wrapped() {
+    let mut told = Told::new();
+    let sas = told.sas(&told.challenge(), HOUR);
+    let (_, accepted) = told.vault(DeviceOperation::Register, Some(&sas));
+    told.pass(PROCESSING);
+    let hub_key = || {
+        let (_, body) = told.vault(operation(&accepted), Some(&sas));
+        let blob = body["registrationState"]["tpm"]["authenticationKey"]
+            .as_str()
+            .map(str::to_owned);
+        told.tpm
+            .activate(&blob.expect("a hub key"))
+            .expect("for this TPM")
+            .sign(b"text")
+    };
+    assert_eq!(hub_key(), hub_key());
+}
+
+#[test]
+fn look_ups_of_what_never_registered_find_nothing() {
+    let told = Told::new();
+    let (_, body) = told.pump(DeviceOperation::RegistrationStatus, &told.pump);
+    assert_eq!(body["errorCode"], 404_201);
+    let none = DeviceOperation::OperationStatus(OperationId::parse("5.0.0").expect("an id"));
+    let (_, body) = told.pump(none, &told.pump);
+    assert_eq!(body["errorCode"], 404_203);
+}
