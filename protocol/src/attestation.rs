@@ -22,6 +22,15 @@ pub enum TransportKind {
     Mqtt,
 }
 
+/// The language of a [`TransportKind`], whatever carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// MQTT 3.1.1.
+    Mqtt,
+}
+
 impl AttestationKind {
     /// Every kind, in the order reports list them.
     pub const ALL: [Self; 3] = [Self::X509Group, Self::X509Individual, Self::Tpm];
@@ -38,7 +47,7 @@ impl AttestationKind {
     /// Whether DPS offers this attestation over `transport`: a TPM's nonce
     /// challenge has no place in MQTT (DPS documentation, "MQTT support").
     pub fn works_over(self, transport: TransportKind) -> bool {
-        !matches!((self, transport), (Self::Tpm, TransportKind::Mqtt))
+        !(self == Self::Tpm && transport.protocol() == Protocol::Mqtt)
     }
 }
 
@@ -51,6 +60,21 @@ impl TransportKind {
         match self {
             Self::Https => "https",
             Self::Mqtt => "mqtt",
+        }
+    }
+
+    /// The language spoken.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Https => Protocol::Http,
+            Self::Mqtt => Protocol::Mqtt,
+        }
+    }
+
+    /// Whether it travels in the messages of a WebSocket, on the port of HTTPS.
+    pub fn is_websocket(self) -> bool {
+        match self {
+            Self::Https | Self::Mqtt => false,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::listen::{Client, Host, Secured, control, http, mqtt};
+use crate::listen::{Client, Host, control, http, mqtt};
 use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
@@ -189,10 +189,9 @@ async fn serve(
         return;
     };
     let client = Rc::new(Client::of(&stream));
-    let secured = Secured { stream, client };
     match port {
-        Port::Https => http::serve(secured, host, stop).await,
-        Port::Mqtt => mqtt::serve(secured, host, stop).await,
+        Port::Https => http::serve(stream, client, host, stop).await,
+        Port::Mqtt => mqtt::serve(stream, client, host, stop).await,
         Port::Control => {}
     }
 }

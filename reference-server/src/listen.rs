@@ -1,10 +1,10 @@
 //! Bytes to questions and answers to bytes, one file a protocol. No DPS logic here.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -34,11 +34,10 @@ pub(crate) struct Host {
     pub(crate) tally: Arc<Tally>,
 }
 
-/// A client, secured.
-pub(crate) struct Secured {
-    pub(crate) stream: TlsStream<TcpStream>,
-    pub(crate) client: Rc<Client>,
-}
+/// What a conversation of packets runs over, whatever carries it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<Carrier: AsyncRead + AsyncWrite + Unpin> Stream for Carrier {}
 
 /// What the handshake told of a client.
 #[derive(Debug, Default)]

@@ -11,6 +11,7 @@
 pub mod arrival;
 pub mod error;
 pub mod plan;
+pub mod ports;
 pub mod scenario;
 
 mod file;
@@ -19,6 +20,7 @@ mod reading;
 pub use arrival::{Arrival, Stage};
 pub use error::{Mistake, ScenarioError};
 pub use plan::{Overrides, Plan, Release, Schedule};
+pub use ports::Ports;
 pub use scenario::{
     Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target, load,
     parse,

@@ -12,6 +12,7 @@ use fleetstorm_reports::Threshold;
 
 use crate::arrival::Arrival;
 use crate::error::ScenarioError;
+use crate::ports::Ports;
 use crate::{file, reading};
 
 /// Longest scenario file, in bytes.
@@ -60,10 +61,8 @@ pub struct Target {
     pub ca: Option<PathBuf>,
     /// Connect here whatever the names resolve to (like curl's `--connect-to`).
     pub connect_to: Option<IpAddr>,
-    /// Port of HTTPS; 443.
-    pub https_port: u16,
-    /// Port of MQTT, at the endpoint and at its hubs; 8883.
-    pub mqtt_port: u16,
+    /// Where it and its hubs listen.
+    pub ports: Ports,
 }
 
 /// How the bundled server is set up.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
-use fleetstorm_scenarios::{Arrival, Flaw, Overrides, Plan, Stage, load, parse};
+use fleetstorm_scenarios::{Arrival, Flaw, Overrides, Plan, Ports, Stage, load, parse};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -100,6 +100,7 @@ fn everything_that_can_be_said_is_understood() {
         connect-to = "127.0.0.1"
         https-port = 8443
         mqtt-port = 18883
+        amqp-port = 15671
 
         [server]
         processing = { p50 = "1s", p99 = "1m 30s" }
@@ -125,7 +126,12 @@ fn everything_that_can_be_said_is_understood() {
     )
     .unwrap_or_else(|error| panic!("{error}"));
     let target = scenario.target.expect("a target");
-    assert_eq!((target.https_port, target.mqtt_port), (8443, 18883));
+    let ports = Ports {
+        https: 8443,
+        mqtt: 18883,
+        amqp: 15671,
+    };
+    assert_eq!(target.ports, ports);
     assert_eq!(target.connect_to, Some([127, 0, 0, 1].into()));
     assert_eq!(target.ca, Some("ca.pem".into()));
     assert_eq!(scenario.seed, 0xfeed);

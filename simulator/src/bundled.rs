@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reference_server::{Announcement, Config};
-use fleetstorm_scenarios::ServerSettings;
+use fleetstorm_scenarios::{Ports, ServerSettings};
 
 use crate::cli::{Announce, ServeArgs};
 use crate::failure::Failure;
@@ -157,8 +157,11 @@ impl BundledServer {
             label: format!("{} (bundled server)", self.announcement.global_endpoint),
             endpoint: self.announcement.global_endpoint.clone(),
             id_scope: self.id_scope.clone(),
-            https_port: self.announcement.https.port(),
-            mqtt_port: self.announcement.mqtt.port(),
+            ports: Ports {
+                https: self.announcement.https.port(),
+                mqtt: self.announcement.mqtt.port(),
+                ..Ports::default()
+            },
             dial: DialOptions {
                 trust_pem: Some(self.announcement.ca_pem.clone()),
                 connect_to: Some(self.announcement.https.ip()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use fleetstorm_scenarios::Target;
+use fleetstorm_scenarios::{Ports, Target};
 
 use crate::failure::Failure;
 
@@ -124,6 +124,9 @@ pub struct TargetArgs {
     /// Port of MQTT [default: 8883]
     #[arg(long, value_name = "PORT")]
     pub mqtt_port: Option<u16>,
+    /// Port of AMQP [default: 5671]
+    #[arg(long, value_name = "PORT")]
+    pub amqp_port: Option<u16>,
 }
 
 /// `fleetstorm serve`.
@@ -226,8 +229,7 @@ impl TargetArgs {
                     id_scope,
                     ca: None,
                     connect_to: None,
-                    https_port: 443,
-                    mqtt_port: 8883,
+                    ports: Ports::default(),
                 }
             }
             (None, Some(known)) => known,
@@ -237,8 +239,11 @@ impl TargetArgs {
             id_scope: self.id_scope.clone().unwrap_or(target.id_scope),
             ca: self.ca.clone().or(target.ca),
             connect_to: self.connect_to.or(target.connect_to),
-            https_port: self.https_port.unwrap_or(target.https_port),
-            mqtt_port: self.mqtt_port.unwrap_or(target.mqtt_port),
+            ports: Ports {
+                https: self.https_port.unwrap_or(target.ports.https),
+                mqtt: self.mqtt_port.unwrap_or(target.ports.mqtt),
+                amqp: self.amqp_port.unwrap_or(target.ports.amqp),
+            },
             endpoint: target.endpoint,
         }))
     }
@@ -250,6 +255,7 @@ impl TargetArgs {
             ("--connect-to", self.connect_to.is_some()),
             ("--https-port", self.https_port.is_some()),
             ("--mqtt-port", self.mqtt_port.is_some()),
+            ("--amqp-port", self.amqp_port.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),
@@ -306,8 +312,10 @@ mod tests {
                 id_scope: "0ne00000001".into(),
                 ca: Some("a.pem".into()),
                 connect_to: None,
-                https_port: 8443,
-                mqtt_port: 8883,
+                ports: Ports {
+                    https: 8443,
+                    ..Ports::default()
+                },
             })
         };
         let flags = TargetArgs {
@@ -318,7 +326,7 @@ mod tests {
             .over(of_scenario())
             .expect("a target")
             .expect("a target");
-        assert_eq!((over.endpoint.as_str(), over.https_port), ("a.test", 9443));
+        assert_eq!((over.endpoint.as_str(), over.ports.https), ("a.test", 9443));
         let flags = TargetArgs {
             endpoint: Some("b.test".into()),
             ..TargetArgs::default()
@@ -328,7 +336,7 @@ mod tests {
             .expect("a target")
             .expect("a target");
         assert_eq!(
-            (over.https_port, over.ca, over.id_scope.as_str()),
+            (over.ports.https, over.ca, over.id_scope.as_str()),
             (443, None, "0ne00000001")
         );
         assert!(

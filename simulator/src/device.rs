@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::{Outcome, Record};
-use fleetstorm_scenarios::Release;
+use fleetstorm_scenarios::{Ports, Release};
 use serde_json::{Map, Value};
 
 use self::drive::Drive;
@@ -42,10 +42,8 @@ pub struct Conditions {
     pub id_scope: IdScope,
     /// Host name of the global endpoint.
     pub endpoint: String,
-    /// Port of HTTPS.
-    pub https_port: u16,
-    /// Port of MQTT, at the endpoint and at hubs.
-    pub mqtt_port: u16,
+    /// Where the endpoint and the hubs listen.
+    pub ports: Ports,
     /// Longest time from actual start to twin read.
     pub device_timeout: Duration,
     /// Desired properties that each cohort's twins must hold.

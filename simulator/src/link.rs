@@ -3,15 +3,20 @@
 //! A link asks and returns; it never records, retries or decides.
 
 use bytes::Bytes;
+use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::{IdScope, OperationId, RegistrationId};
 use fleetstorm_reports::Fault;
 
+pub mod carrier;
 pub mod dial;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
 
 mod trust;
+
+use carrier::Carrier;
+use dial::Secured;
 
 /// Longest answer that a device takes, bytes.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -74,6 +79,29 @@ pub enum DpsLink {
 }
 
 impl DpsLink {
+    /// Speaks `transport` to DPS at `host` over a secured connection. `sas` proves a device
+    /// that has no certificate, where the proof is asked for now.
+    ///
+    /// # Errors
+    /// The connection broke, or DPS refused the device.
+    pub async fn open(
+        transport: TransportKind,
+        stream: Secured,
+        host: &str,
+        caller: Caller<'_>,
+        sas: Option<&str>,
+    ) -> Result<Self, LinkError> {
+        Ok(match transport.protocol() {
+            Protocol::Http => Self::Http(http::HttpLink::open(stream, host).await?),
+            Protocol::Mqtt => {
+                let carrier = Carrier::Tls(stream);
+                Self::Mqtt(Box::new(
+                    mqtt::MqttLink::open_dps(carrier, caller, sas).await?,
+                ))
+            }
+        })
+    }
+
     /// Asks, and waits for the answer. `sas` proves a device that has no certificate.
     ///
     /// # Errors

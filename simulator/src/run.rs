@@ -216,8 +216,7 @@ pub(crate) fn conditions(
         dialer: Dialer::new(&target.dial)?,
         id_scope: target.id_scope.clone(),
         endpoint: target.endpoint.clone(),
-        https_port: target.https_port,
-        mqtt_port: target.mqtt_port,
+        ports: target.ports,
         device_timeout: scenario.device_timeout,
         desired: scenario
             .cohorts

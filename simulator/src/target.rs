@@ -3,10 +3,9 @@
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::Fault;
-use fleetstorm_scenarios::{self as scenarios, Plan};
+use fleetstorm_scenarios::{self as scenarios, Plan, Ports};
 
 use crate::failure::Failure;
 use crate::link::dial::{DialOptions, Dialer};
@@ -23,10 +22,8 @@ pub struct Target {
     pub endpoint: String,
     /// The instance.
     pub id_scope: IdScope,
-    /// Port of HTTPS.
-    pub https_port: u16,
-    /// Port of MQTT, at the endpoint and at hubs.
-    pub mqtt_port: u16,
+    /// Where the endpoint and the hubs listen.
+    pub ports: Ports,
     /// Whom to trust, where to connect.
     pub dial: DialOptions,
     /// Hubs, where they are known beforehand.
@@ -49,8 +46,7 @@ impl Target {
             label: target.endpoint.clone(),
             endpoint: target.endpoint.clone(),
             id_scope,
-            https_port: target.https_port,
-            mqtt_port: target.mqtt_port,
+            ports: target.ports,
             dial: DialOptions {
                 trust_pem,
                 connect_to: target.connect_to,
@@ -67,10 +63,7 @@ impl Target {
     pub fn probe(&self, plan: &Plan) -> Result<(), Failure> {
         let mut ports: Vec<u16> = (plan.scenario().cohorts.iter())
             .flat_map(|cohort| &cohort.transports)
-            .map(|(transport, _)| match transport {
-                TransportKind::Https => self.https_port,
-                TransportKind::Mqtt => self.mqtt_port,
-            })
+            .map(|(transport, _)| self.ports.of(*transport))
             .collect();
         ports.sort_unstable();
         ports.dedup();
@@ -141,7 +134,7 @@ fn is_loopback(target: &scenarios::Target) -> bool {
     if let Ok(address) = target.endpoint.parse::<IpAddr>() {
         return address.is_loopback();
     }
-    (target.endpoint.as_str(), target.https_port)
+    (target.endpoint.as_str(), target.ports.https)
         .to_socket_addrs()
         .is_ok_and(|mut found| {
             let first = found.next();
@@ -159,8 +152,7 @@ mod tests {
             id_scope: "0ne00000001".into(),
             ca: None,
             connect_to: connect_to.map(|a| a.parse().expect("an address")),
-            https_port: 443,
-            mqtt_port: 8883,
+            ports: Ports::default(),
         }
     }
 

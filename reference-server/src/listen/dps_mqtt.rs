@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use rumqttc::mqttbytes::v4::Connect;
 
 use super::mqtt::{Asked, Session, password};
-use super::{Client, Host};
+use super::{Client, Host, Stream};
 use crate::service::Question;
 
 /// Serves it to its end. Who may log in is not asked: the proof is looked at with each
 /// request, and refused with 401 there, as the real service does.
 pub(super) async fn serve(
-    mut session: Session,
+    mut session: Session<impl Stream>,
     user: &DpsUserName,
     connect: &Connect,
     client: &Client,

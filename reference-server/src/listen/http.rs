@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Client, FIRST_REQUEST, Host, Secured};
+use super::{Client, FIRST_REQUEST, Host, Stream};
 use crate::service::{Answer, Question, Refusal};
 
 /// Longest head of a request.
@@ -32,8 +32,12 @@ const BODY_LIMIT: Duration = Duration::from_secs(30);
 const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Serves one connection to its end. A client that breaks it off is no error of ours.
-pub(crate) async fn serve(secured: Secured, host: Arc<Host>, stop: impl Future<Output = ()>) {
-    let client = secured.client;
+pub(crate) async fn serve(
+    stream: impl Stream,
+    client: Rc<Client>,
+    host: Arc<Host>,
+    stop: impl Future<Output = ()>,
+) {
     let service = service_fn(move |request| {
         let (client, host) = (Rc::clone(&client), Arc::clone(&host));
         async move { Ok::<_, Infallible>(respond(request, &client, &host).await) }
@@ -42,7 +46,7 @@ pub(crate) async fn serve(secured: Secured, host: Arc<Host>, stop: impl Future<O
         .timer(TokioTimer::new())
         .header_read_timeout(FIRST_REQUEST.max(LONGEST_POLL))
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(secured.stream), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         _ended = connection => {}
         () = tokio::time::sleep(LIFETIME) => {}

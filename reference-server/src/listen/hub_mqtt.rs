@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode};
 
 use super::mqtt::{Asked, Session, password};
-use super::{Client, Host};
+use super::{Client, Host, Stream};
 
 /// Serves it to its end. `asked_for` is the hub named by SNI, which the user name must match.
 pub(super) async fn serve(
-    mut session: Session,
+    mut session: Session<impl Stream>,
     user: &HubUserName,
     connect: &Connect,
     client: &Client,

@@ -1,6 +1,7 @@
 //! The MQTT port: log in, then DPS or a hub, told apart by SNI and user name.
 
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,9 @@ use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck,
     SubscribeReasonCode,
 };
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tokio_util::codec::Framed;
 
-use super::{FIRST_REQUEST, Host, Secured, dps_mqtt, hub_mqtt};
+use super::{Client, FIRST_REQUEST, Host, Stream, dps_mqtt, hub_mqtt};
 
 /// Longest packet: 96 KB of message, its topic and header.
 const MAX_PACKET: usize = 100 * 1024;
@@ -26,8 +25,8 @@ const BUFFER: usize = 1024;
 const SILENCE: Duration = Duration::from_secs(1767 * 3 / 2);
 
 /// A client that has logged in.
-pub(super) struct Session {
-    packets: Framed<TlsStream<TcpStream>, Codec>,
+pub(super) struct Session<Carrier> {
+    packets: Framed<Carrier, Codec>,
     silence: Duration,
     next_id: u16,
 }
@@ -41,13 +40,17 @@ pub(super) enum Asked {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(secured: Secured, host: Arc<Host>, stop: impl Future<Output = ()>) {
-    let client = secured.client;
+pub(crate) async fn serve(
+    stream: impl Stream,
+    client: Rc<Client>,
+    host: Arc<Host>,
+    stop: impl Future<Output = ()>,
+) {
     let codec = Codec {
         max_incoming_size: MAX_PACKET,
         max_outgoing_size: MAX_PACKET,
     };
-    let mut packets = Framed::with_capacity(secured.stream, codec, BUFFER);
+    let mut packets = Framed::with_capacity(stream, codec, BUFFER);
     let session = async {
         let first = tokio::time::timeout(FIRST_REQUEST, packets.next()).await;
         let Ok(Some(Ok(Packet::Connect(connect)))) = first else {
@@ -84,8 +87,8 @@ pub(super) fn password(connect: &Connect) -> Option<&str> {
         .filter(|password| !password.is_empty())
 }
 
-impl Session {
-    fn new(packets: Framed<TlsStream<TcpStream>, Codec>, connect: &Connect) -> Self {
+impl<Carrier: Stream> Session<Carrier> {
+    fn new(packets: Framed<Carrier, Codec>, connect: &Connect) -> Self {
         let silence = match connect.keep_alive {
             0 => SILENCE,
             // MQTT 3.1.1, 3.1.2.10: one and a half times the keep-alive.

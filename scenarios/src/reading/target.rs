@@ -6,14 +6,12 @@ use fleetstorm_protocol::ids::IdScope;
 
 use super::or;
 use crate::file::Value;
+use crate::ports::Ports;
 use crate::scenario::Target;
 
 /// Longest host name and label (RFC 1035, section 2.3.4).
 const MAX_HOST_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
-
-const HTTPS_PORT: u16 = 443;
-const MQTT_PORT: u16 = 8883;
 
 /// The target; none when every key is commented out.
 pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
@@ -29,16 +27,21 @@ pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
     let connect_to = or(table.take("connect-to"), None, |value| {
         address(&value).map(Some)
     });
-    let https_port = or(table.take("https-port"), HTTPS_PORT, |value| port(&value));
-    let mqtt_port = or(table.take("mqtt-port"), MQTT_PORT, |value| port(&value));
+    let standard = Ports::default();
+    let https = or(table.take("https-port"), standard.https, |v| port(&v));
+    let mqtt = or(table.take("mqtt-port"), standard.mqtt, |v| port(&v));
+    let amqp = or(table.take("amqp-port"), standard.amqp, |v| port(&v));
     table.finish();
     Some(Some(Target {
         endpoint: endpoint?,
         id_scope: id_scope?,
         ca: ca?,
         connect_to: connect_to?,
-        https_port: https_port?,
-        mqtt_port: mqtt_port?,
+        ports: Ports {
+            https: https?,
+            mqtt: mqtt?,
+            amqp: amqp?,
+        },
     }))
 }
 
@@ -57,7 +60,7 @@ fn host(value: &Value<'_>) -> Option<String> {
     }
     value.wrong(
         format!("\"{text}\" is not a host name"),
-        "the name alone, like \"global.azure-devices-provisioning.net\"; ports go to https-port and mqtt-port".to_string(),
+        "the name alone, like \"global.azure-devices-provisioning.net\"; ports go to https-port, mqtt-port and amqp-port".to_string(),
     )
 }
 

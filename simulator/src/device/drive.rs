@@ -20,9 +20,7 @@ use super::trip::Trip;
 use super::{Conditions, Goal};
 use crate::fleet::{Credential, Identity};
 use crate::link::dial::Secured;
-use crate::link::http::HttpLink;
 use crate::link::hub::HubLink;
-use crate::link::mqtt::MqttLink;
 use crate::link::{Ask, Caller, DpsLink, LinkError};
 use crate::stopwatch::unix_now;
 
@@ -69,9 +67,9 @@ impl<'run> Drive<'run> {
             registration_id: &self.identity.registration_id,
         };
         let body = self.registration_body()?;
-        let mut link = self.open(caller, trip).await?;
-        let mut flow = Flow::new(matches!(self.identity.credential, Credential::Tpm(_)));
         let mut sas = None;
+        let mut link = self.open(caller, sas.as_deref(), trip).await?;
+        let mut flow = Flow::new(matches!(self.identity.credential, Credential::Tpm(_)));
         let mut action = Action::Register;
         loop {
             action = match action {
@@ -99,7 +97,7 @@ impl<'run> Drive<'run> {
                 Action::Poll(operation) => {
                     trip.polled();
                     if link.is_closed() {
-                        link = self.reopen(caller, Phase::Assign).await?;
+                        link = self.reopen(caller, sas.as_deref(), Phase::Assign).await?;
                     }
                     let asked = link
                         .ask(caller, Ask::OperationStatus(&operation), sas.as_deref())
@@ -118,7 +116,12 @@ impl<'run> Drive<'run> {
         }
     }
 
-    async fn open(&self, caller: Caller<'_>, trip: &mut Trip) -> Result<DpsLink, Outcome> {
+    async fn open(
+        &self,
+        caller: Caller<'_>,
+        sas: Option<&str>,
+        trip: &mut Trip,
+    ) -> Result<DpsLink, Outcome> {
         let (host, port) = (&self.conditions.endpoint, self.dps_port());
         let dialer = &self.conditions.dialer;
         trip.enter(Phase::Resolve);
@@ -137,12 +140,17 @@ impl<'run> Drive<'run> {
             .await
             .map_err(|fault| broken(trip, fault))?;
         trip.enter(Phase::Open);
-        let link = self.speak(caller, stream).await;
+        let link = self.speak(caller, stream, sas).await;
         link.map_err(|error| ended(error, trip.phase()))
     }
 
     /// A second connection, because the server closed the first between polls.
-    async fn reopen(&self, caller: Caller<'_>, phase: Phase) -> Result<DpsLink, Outcome> {
+    async fn reopen(
+        &self,
+        caller: Caller<'_>,
+        sas: Option<&str>,
+        phase: Phase,
+    ) -> Result<DpsLink, Outcome> {
         let dialling = self.conditions.dialer.dial(
             &self.conditions.endpoint,
             self.dps_port(),
@@ -152,20 +160,19 @@ impl<'run> Drive<'run> {
             phase,
             fault: broken.fault,
         })?;
-        self.speak(caller, stream)
+        self.speak(caller, stream, sas)
             .await
             .map_err(|error| ended(error, phase))
     }
 
-    async fn speak(&self, caller: Caller<'_>, stream: Secured) -> Result<DpsLink, LinkError> {
-        Ok(match self.release.transport {
-            TransportKind::Https => {
-                DpsLink::Http(HttpLink::open(stream, &self.conditions.endpoint).await?)
-            }
-            TransportKind::Mqtt => {
-                DpsLink::Mqtt(Box::new(MqttLink::open_dps(stream, caller).await?))
-            }
-        })
+    async fn speak(
+        &self,
+        caller: Caller<'_>,
+        stream: Secured,
+        sas: Option<&str>,
+    ) -> Result<DpsLink, LinkError> {
+        let (transport, host) = (self.release.transport, &self.conditions.endpoint);
+        DpsLink::open(transport, stream, host, caller, sas).await
     }
 
     async fn read_twin(
@@ -187,13 +194,11 @@ impl<'run> Drive<'run> {
                 &key,
             )
         });
-        let dialling = self.conditions.dialer.dial(
-            &assignment.hub,
-            self.conditions.mqtt_port,
-            self.certificate(),
-        );
+        let (transport, host) = (self.hub_transport(), &assignment.hub);
+        let port = self.conditions.ports.of(transport);
+        let dialling = self.conditions.dialer.dial(host, port, self.certificate());
         let stream = dialling.await.map_err(|inner| broken(trip, inner.fault))?;
-        let opening = HubLink::open(stream, &assignment.hub, &assignment.device_id, sas);
+        let opening = HubLink::open(transport, stream, host, &assignment.device_id, sas);
         let mut hub = opening.await.map_err(|error| ended(error, trip.phase()))?;
         trip.enter(Phase::Twin);
         let twin = hub
@@ -256,11 +261,16 @@ impl<'run> Drive<'run> {
         }
     }
 
-    fn dps_port(&self) -> u16 {
+    /// What the device speaks to its hub: hubs hold no sessions over HTTPS.
+    fn hub_transport(&self) -> TransportKind {
         match self.release.transport {
-            TransportKind::Https => self.conditions.https_port,
-            TransportKind::Mqtt => self.conditions.mqtt_port,
+            TransportKind::Https => TransportKind::Mqtt,
+            other => other,
         }
+    }
+
+    fn dps_port(&self) -> u16 {
+        self.conditions.ports.of(self.release.transport)
     }
 }
 

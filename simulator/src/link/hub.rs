@@ -1,65 +1,59 @@
-//! The assigned hub over MQTT: log in, read the twin.
+//! The assigned hub: log in, read the twin.
 
-use fleetstorm_protocol::hub::{HubRequest, HubUserName, TWIN_RESPONSE_FILTER, TwinResponse};
+use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::Fault;
 
+use super::LinkError;
+use super::carrier::Carrier;
 use super::dial::Secured;
-use super::mqtt::{LogIn, MqttLink};
-use super::{CLIENT_VERSION, LinkError};
 
-/// A device's session with its hub.
-pub struct HubLink {
-    session: MqttLink,
+mod mqtt;
+
+/// A device's session with its hub, whatever it speaks.
+pub enum HubLink {
+    /// MQTT.
+    Mqtt(mqtt::HubMqtt),
 }
 
 impl HubLink {
-    /// Logs in: by the certificate of the TLS handshake, or by `sas`.
+    /// Logs in at `host`: by the certificate of the TLS handshake, or by `sas`.
     ///
     /// # Errors
     /// The connection broke, or the hub refused the device.
     pub async fn open(
+        transport: TransportKind,
         stream: Secured,
         host: &str,
         device: &DeviceId,
         sas: Option<String>,
     ) -> Result<Self, LinkError> {
-        let log_in = LogIn {
-            client_id: device.to_string(),
-            user_name: HubUserName::format(host, device, CLIENT_VERSION),
-            password: sas.unwrap_or_default(),
-        };
-        Ok(Self {
-            session: MqttLink::connect(stream, log_in).await?,
-        })
+        match transport.protocol() {
+            // Devices hold no session with their hub over HTTPS, so there is no twin to read.
+            Protocol::Http => Err(Fault::Protocol.into()),
+            Protocol::Mqtt => {
+                let carrier = Carrier::Tls(stream);
+                let session = mqtt::HubMqtt::open(carrier, host, device, sas).await?;
+                Ok(Self::Mqtt(session))
+            }
+        }
     }
 
-    /// Subscribes for twin answers, and reads the twin.
+    /// Reads the twin.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
-        self.session.subscribe(TWIN_RESPONSE_FILTER).await?;
-        let rid = self.session.next_request_id();
-        let request = HubRequest::TwinGet { rid: rid.clone() };
-        let is_answer = |topic: &str| {
-            TwinResponse::parse(topic)
-                .ok()
-                .filter(|answer| answer.rid == rid)
-        };
-        let (answer, body) = self
-            .session
-            .exchange(request.topic(), b"", is_answer)
-            .await?;
-        match answer.status {
-            200 => Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?),
-            status => Err(LinkError::Refused { status }),
+        match self {
+            Self::Mqtt(session) => session.read_twin().await,
         }
     }
 
-    /// DISCONNECT, then closes the connection.
+    /// Says good-bye.
     pub async fn close(self) {
-        self.session.close().await;
+        match self {
+            Self::Mqtt(session) => session.close().await,
+        }
     }
 }

@@ -13,7 +13,8 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{self, QoS};
 use tokio_util::codec::Framed;
 
-use super::dial::{Secured, fault_of};
+use super::carrier::Carrier;
+use super::dial::fault_of;
 use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
 
 /// First size of the read buffer: an answer fits.
@@ -23,7 +24,7 @@ const KEEP_ALIVE: u16 = 180;
 
 /// An MQTT session with one subscription, over which questions are asked one after another.
 pub struct MqttLink {
-    packets: Framed<Secured, Codec>,
+    packets: Framed<Carrier, Codec>,
     asked: u16,
 }
 
@@ -39,17 +40,21 @@ pub struct LogIn {
 }
 
 impl MqttLink {
-    /// Opens a session with DPS.
+    /// Opens a session with DPS. `sas` proves a device that has no certificate.
     ///
     /// # Errors
     /// The connection broke, or DPS refused it.
-    pub async fn open_dps(stream: Secured, caller: Caller<'_>) -> Result<Self, LinkError> {
+    pub async fn open_dps(
+        carrier: Carrier,
+        caller: Caller<'_>,
+        sas: Option<&str>,
+    ) -> Result<Self, LinkError> {
         let log_in = LogIn {
             client_id: caller.registration_id.to_string(),
             user_name: DpsUserName::format(caller.id_scope, caller.registration_id, CLIENT_VERSION),
-            password: String::new(),
+            password: sas.unwrap_or_default().to_owned(),
         };
-        let mut link = Self::connect(stream, log_in).await?;
+        let mut link = Self::connect(carrier, log_in).await?;
         link.subscribe(RESPONSE_FILTER).await?;
         Ok(link)
     }
@@ -58,13 +63,13 @@ impl MqttLink {
     ///
     /// # Errors
     /// The connection broke, or the server refused it.
-    pub async fn connect(stream: Secured, log_in: LogIn) -> Result<Self, LinkError> {
+    pub async fn connect(carrier: Carrier, log_in: LogIn) -> Result<Self, LinkError> {
         let codec = Codec {
             max_incoming_size: MAX_ANSWER,
             max_outgoing_size: MAX_ANSWER,
         };
         let mut link = Self {
-            packets: Framed::with_capacity(stream, codec, BUFFER),
+            packets: Framed::with_capacity(carrier, codec, BUFFER),
             asked: 0,
         };
         let mut connect = Connect::new(log_in.client_id);
