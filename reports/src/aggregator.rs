@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
+use crate::cut::Cuts;
 use crate::dimensions::Dimensions;
 use crate::fold::Fold;
 use crate::histogram::Precision;
@@ -10,9 +11,9 @@ use crate::journal::{Entry, Journal};
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
-use crate::snapshot::{CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage};
+use crate::snapshot::{MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage};
 use crate::summary::{
-    Cut, Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
+    Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
 };
 use crate::threshold::Threshold;
 use crate::timeline::Timeline;
@@ -92,24 +93,12 @@ pub struct Aggregator {
     thresholds: Vec<Threshold>,
     journal: Option<Journal>,
     total: Fold,
-    cuts: Vec<CutFold>,
+    cuts: Cuts,
     outcomes: BTreeMap<Outcome, u64>,
     hubs: Vec<u64>,
     timeline: Timeline,
     last_start_us: u64,
     live: LiveSeconds,
-}
-
-/// Which of a dimension's values a record has.
-type Selector = fn(&Record) -> usize;
-
-/// One cut's fold and what selects its records.
-struct CutFold {
-    dimension: &'static str,
-    name: String,
-    selects: Selector,
-    index: usize,
-    fold: Fold,
 }
 
 /// The last seconds, and the totals at the end of the newest of them.
@@ -137,7 +126,7 @@ impl Aggregator {
             thresholds,
             journal,
             total: Fold::new(Precision::Fine),
-            cuts: cuts(&info.dimensions),
+            cuts: Cuts::new(&info.dimensions),
             outcomes: BTreeMap::new(),
             hubs: vec![0; info.dimensions.hubs.len()],
             timeline: Timeline::default(),
@@ -156,11 +145,7 @@ impl Aggregator {
     /// The journal could not be written.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
         self.total.add(record);
-        for cut in &mut self.cuts {
-            if (cut.selects)(record) == cut.index {
-                cut.fold.add(record);
-            }
-        }
+        self.cuts.add(record);
         if self.outcomes.len() < MAX_OUTCOMES || self.outcomes.contains_key(&record.outcome) {
             *self.outcomes.entry(record.outcome).or_default() += 1;
         } else {
@@ -221,12 +206,8 @@ impl Aggregator {
             provisioned_rate,
             metrics: self.metrics(),
             outcomes: self.outcome_counts(),
-            cuts: self
-                .cuts
-                .iter()
-                .filter(|cut| cut.fold.ended > 0)
-                .map(CutFold::view)
-                .collect(),
+            cuts: self.cuts.views(),
+            cells: self.cuts.cells(&self.info.dimensions),
             seconds: self.live.seconds.iter().copied().collect(),
             simulator: live.simulator,
             server: live.server,
@@ -288,12 +269,7 @@ impl Aggregator {
             provisioning: self.total.provisioning(),
             phases: self.total.phases(),
             outcomes: self.outcome_counts(),
-            cuts: self
-                .cuts
-                .iter()
-                .filter(|cut| cut.fold.ended > 0)
-                .map(CutFold::cut)
-                .collect(),
+            cuts: self.cuts.rows(),
             hubs: self
                 .info
                 .dimensions
@@ -347,58 +323,6 @@ impl Aggregator {
         self.journal
             .as_mut()
             .map_or(Ok(()), |journal| journal.write(entry))
-    }
-}
-
-/// An empty fold for every cohort, transport and attestation.
-fn cuts(dimensions: &Dimensions) -> Vec<CutFold> {
-    let selectors: [(&'static str, &[String], Selector); 3] = [
-        ("cohort", &dimensions.cohorts, |record| {
-            usize::from(record.cohort)
-        }),
-        ("transport", &dimensions.transports, |record| {
-            usize::from(record.transport)
-        }),
-        ("attestation", &dimensions.attestations, |record| {
-            usize::from(record.attestation)
-        }),
-    ];
-    let cuts = selectors
-        .into_iter()
-        .flat_map(|(dimension, names, selects)| {
-            names.iter().enumerate().map(move |(index, name)| CutFold {
-                dimension,
-                name: name.clone(),
-                selects,
-                index,
-                fold: Fold::new(Precision::Coarse),
-            })
-        });
-    cuts.collect()
-}
-
-impl CutFold {
-    fn view(&self) -> CutView {
-        CutView {
-            dimension: self.dimension,
-            name: self.name.clone(),
-            provisioned: self.fold.provisioned,
-            failed: self.fold.failed(),
-            response: self.fold.percentiles(Metric::ProvisioningResponse),
-        }
-    }
-
-    fn cut(&self) -> Cut {
-        Cut {
-            dimension: self.dimension.into(),
-            name: self.name.clone(),
-            released: self.fold.ended,
-            provisioned: self.fold.provisioned,
-            failed: self.fold.failed(),
-            registration: self.fold.registration(),
-            provisioning: self.fold.provisioning(),
-            phases: self.fold.phases(),
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! ([`Dimensions`]). No renderer computes a statistic.
 
 pub mod aggregator;
+mod cut;
 pub mod dimensions;
 mod fold;
 mod histogram;

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub outcomes: Vec<OutcomeCount>,
     /// One row for each cohort, transport and attestation that has devices.
     pub cuts: Vec<CutView>,
+    /// One entry for each attestation over each transport that has devices.
+    pub cells: Vec<CellView>,
     /// The last seconds, oldest first, at most 300.
     pub seconds: Vec<SecondView>,
     /// The simulator's own use of the machine.
@@ -94,6 +96,21 @@ pub struct CutView {
     pub dimension: &'static str,
     /// Its name.
     pub name: String,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise.
+    pub failed: u64,
+    /// Provisioning response time.
+    pub response: Percentiles,
+}
+
+/// One attestation over one transport.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellView {
+    /// The attestation's name.
+    pub attestation: String,
+    /// The transport's name.
+    pub transport: String,
     /// Devices provisioned.
     pub provisioned: u64,
     /// Devices that ended otherwise.

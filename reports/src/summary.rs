@@ -136,7 +136,7 @@ pub struct OutcomeCount {
 /// One cut of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cut {
-    /// `cohort`, `transport` or `attestation`.
+    /// `cohort`, `transport`, `attestation`, or `cell`: one attestation over one transport.
     pub dimension: String,
     /// Its name.
     pub name: String,
@@ -152,6 +152,9 @@ pub struct Cut {
     pub provisioning: Latency,
     /// By phase.
     pub phases: BTreeMap<String, Percentiles>,
+    /// Provisioning response times, for drawing: at most 64 buckets, ascending.
+    #[serde(default)]
+    pub histogram: Vec<HistogramBucket>,
 }
 
 /// Rates over the run.

@@ -17,6 +17,7 @@ use crate::progress::Command;
 use state::State;
 use theme::Theme;
 
+mod cells;
 mod cuts;
 mod help;
 mod histogram;

@@ -36,6 +36,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         percentile_plot => percentile_plot(summary),
         in_flight_plot => in_flight_plot(summary),
         histograms => Serde(histograms(summary)),
+        cells => Serde(cells(summary)),
     });
     out.write_all(filled.map_err(io::Error::other)?.as_bytes())?;
     out.flush()
@@ -212,6 +213,19 @@ fn histograms(summary: &Summary) -> Vec<Distribution> {
         })
     });
     drawn.collect()
+}
+
+/// Provisioning response times of each attestation over each transport.
+fn cells(summary: &Summary) -> Vec<Distribution> {
+    let cells = summary.cuts.iter().filter(|cut| cut.dimension == "cell");
+    let drawn = cells.filter(|cell| !cell.histogram.is_empty());
+    drawn
+        .map(|cell| Distribution {
+            name: cell.name.clone(),
+            percentiles: cell.provisioning.response,
+            svg: plot::histogram(&cell.name, &cell.histogram),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A picture of a run under way, for the screens' tests.
 
 use fleetstorm_reports::snapshot::{
-    CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
+    CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
 };
 use fleetstorm_reports::summary::{HistogramBucket, OutcomeCount, Percentiles};
 use fleetstorm_reports::{Metric, Phase};
@@ -55,6 +55,7 @@ pub(super) fn snapshot() -> Snapshot {
             cut("attestation", "x509-group", 400, 0, 1_010_000),
             cut("attestation", "tpm", 270, 3, 1_020_000),
         ],
+        cells: cells(),
         seconds: (0..12).map(second).collect(),
         simulator: ProcessUsage {
             cores: 0.42,
@@ -68,6 +69,31 @@ pub(super) fn snapshot() -> Snapshot {
         }),
         warnings: Vec::new(),
     }
+}
+
+/// The whole matrix; TPMs have no place in MQTT.
+fn cells() -> Vec<CellView> {
+    let transports = ["https", "mqtt", "mqtt-ws", "amqp", "amqp-ws"];
+    let attestations = [
+        "x509-group",
+        "x509-individual",
+        "symmetric-key-group",
+        "symmetric-key-individual",
+        "tpm",
+    ];
+    let cell = |attestation: &str, transport: &str| CellView {
+        attestation: attestation.into(),
+        transport: transport.into(),
+        provisioned: 40,
+        failed: u64::from(attestation == "tpm" && transport == "https") * 3,
+        response: percentiles(1_010_000, 40),
+    };
+    let all = attestations
+        .iter()
+        .flat_map(|attestation| transports.map(|transport| (*attestation, transport)));
+    all.filter(|(attestation, transport)| *attestation != "tpm" || !transport.contains("mqtt"))
+        .map(|(attestation, transport)| cell(attestation, transport))
+        .collect()
 }
 
 fn second(at: u32) -> SecondView {

@@ -9,7 +9,10 @@ use super::theme::Theme;
 
 const KEYS: [(&str, &str); 7] = [
     ("↑ ↓  j k", "choose the latency whose histogram is shown"),
-    ("tab  1 2", "overview; by cohort, transport and attestation"),
+    (
+        "tab  1 2 3",
+        "overview; by cohort, transport, attestation; every cell",
+    ),
     ("space  f", "freeze the picture; the run goes on"),
     (
         "s  q",

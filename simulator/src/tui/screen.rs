@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 
 use super::state::{State, View};
 use super::theme::Theme;
-use super::{cuts, help, large, overview};
+use super::{cells, cuts, help, large, overview};
 
 /// Least size that shows anything of use.
 const LEAST: (u16, u16) = (72, 20);
@@ -38,6 +38,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
         }
         View::Overview => overview::draw(frame, middle, state, theme),
         View::Cuts => cuts::draw(frame, middle, state.snapshot(), theme),
+        View::Cells => cells::draw(frame, middle, state.snapshot(), theme),
         View::Help => help::draw(frame, middle, theme),
     }
     footer(frame, bottom, state, theme);
@@ -110,7 +111,7 @@ fn footer(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     };
     let keys = [
         ("↑↓", "select"),
-        ("tab", "cuts"),
+        ("tab", "views"),
         ("space", "freeze"),
         ("s", stop),
         ("?", "help"),

@@ -13,6 +13,8 @@ pub(super) enum View {
     Overview,
     /// Cohorts, transports, attestations.
     Cuts,
+    /// Every attestation over every transport.
+    Cells,
     /// The keys.
     Help,
 }
@@ -68,11 +70,12 @@ impl State {
             KeyCode::Char(' ' | 'f') => self.freeze(),
             KeyCode::Char('1') => self.view = View::Overview,
             KeyCode::Char('2') => self.view = View::Cuts,
+            KeyCode::Char('3') => self.view = View::Cells,
             KeyCode::Tab => {
-                self.view = if self.view == View::Overview {
-                    View::Cuts
-                } else {
-                    View::Overview
+                self.view = match self.view {
+                    View::Overview => View::Cuts,
+                    View::Cuts => View::Cells,
+                    View::Cells | View::Help => View::Overview,
                 };
             }
             KeyCode::Char('?' | 'h') if self.view != View::Help => self.view = View::Help,

@@ -44,6 +44,13 @@ fn cuts_80x24() {
 }
 
 #[test]
+fn cells_80x24() {
+    insta::assert_snapshot!(
+        screen(80, 24, Theme::Plain, |state| state.view = View::Cells).backend()
+    );
+}
+
+#[test]
 fn help_80x24() {
     insta::assert_snapshot!(
         screen(80, 24, Theme::Plain, |state| state.view = View::Help).backend()
@@ -59,7 +66,7 @@ fn a_metric_without_samples_says_so() {
 #[test]
 fn without_colour_nothing_is_coloured() {
     for (theme, coloured) in [(Theme::Plain, false), (Theme::Coloured, true)] {
-        for view in [View::Overview, View::Cuts, View::Help] {
+        for view in [View::Overview, View::Cuts, View::Cells, View::Help] {
             let terminal = screen(120, 40, theme, |state| state.view = view);
             let cells = terminal.backend().buffer().content();
             let any = cells
@@ -81,7 +88,7 @@ fn no_size_is_too_small_to_survive() {
         (110, 34),
         (300, 100),
     ] {
-        for view in [View::Overview, View::Cuts, View::Help] {
+        for view in [View::Overview, View::Cuts, View::Cells, View::Help] {
             screen(width, height, Theme::Coloured, |state| state.view = view);
         }
     }
