@@ -13,6 +13,7 @@ use self::drive::Drive;
 use self::trip::Trip;
 use crate::fleet::Fleet;
 use crate::link::dial::Dialer;
+use crate::link::hub::HubLink;
 use crate::stopwatch::RunClock;
 
 pub mod drive;
@@ -56,6 +57,19 @@ pub struct Conditions {
 
 /// Runs one device through the whole flow.
 pub async fn provision(release: Release, conditions: &Conditions) -> Record {
+    let (record, hub) = provision_and_stay(release, conditions).await;
+    if let Some(hub) = hub {
+        // The device has what it came for: a hub that does not let it go makes no difference.
+        let _ = tokio::time::timeout(conditions.device_timeout, hub.close()).await;
+    }
+    record
+}
+
+/// The same, and keeps the session with the hub open, where the device got that far.
+pub async fn provision_and_stay(
+    release: Release,
+    conditions: &Conditions,
+) -> (Record, Option<HubLink>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
     let attestation = conditions
@@ -66,8 +80,9 @@ pub async fn provision(release: Release, conditions: &Conditions) -> Record {
     let mut trip = Trip::start(conditions.clock, release, attestation);
     let drive = Drive::new(conditions, &identity, release);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
-    let outcome = ended.unwrap_or(Outcome::TimedOut {
-        phase: trip.phase(),
+    let (outcome, hub) = ended.unwrap_or_else(|_| {
+        let phase = trip.phase();
+        (Outcome::TimedOut { phase }, None)
     });
-    trip.end(outcome)
+    (trip.end(outcome), hub)
 }

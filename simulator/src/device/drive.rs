@@ -45,19 +45,19 @@ impl<'run> Drive<'run> {
     }
 
     /// From the first connection to the twin.
-    pub async fn run(&self, trip: &mut Trip) -> Outcome {
+    /// The session with the hub comes along, where there is one.
+    pub async fn run(&self, trip: &mut Trip) -> (Outcome, Option<HubLink>) {
         let assignment = match self.register(trip).await {
             Ok(assignment) => assignment,
-            Err(outcome) => return outcome,
+            Err(outcome) => return (outcome, None),
         };
         trip.registered(self.conditions.hubs.get(&assignment.hub).copied());
         if self.conditions.goal == Goal::Registered {
-            return Outcome::Registered;
+            return (Outcome::Registered, None);
         }
-        match self.read_twin(&assignment, trip).await {
-            Ok(twin) if self.is_as_asked(&twin) => Outcome::Provisioned,
-            Ok(_) => Outcome::TwinMismatch,
-            Err(outcome) => outcome,
+        match self.connect(&assignment, trip).await {
+            Ok(mut hub) => (self.read_twin(&mut hub, trip).await, Some(hub)),
+            Err(outcome) => (outcome, None),
         }
     }
 
@@ -175,11 +175,7 @@ impl<'run> Drive<'run> {
         DpsLink::open(transport, stream, host, caller, sas).await
     }
 
-    async fn read_twin(
-        &self,
-        assignment: &Assignment,
-        trip: &mut Trip,
-    ) -> Result<DeviceTwin, Outcome> {
+    async fn connect(&self, assignment: &Assignment, trip: &mut Trip) -> Result<HubLink, Outcome> {
         // The hub key comes out of the TPM before the device turns to its hub.
         let key = assignment
             .hub_key
@@ -199,15 +195,21 @@ impl<'run> Drive<'run> {
         let dialling = self.conditions.dialer.dial(host, port, self.certificate());
         let stream = dialling.await.map_err(|inner| broken(trip, inner.fault))?;
         let opening = HubLink::open(transport, stream, host, &assignment.device_id, sas);
-        let mut hub = opening.await.map_err(|error| ended(error, trip.phase()))?;
+        opening.await.map_err(|error| ended(error, trip.phase()))
+    }
+
+    async fn read_twin(&self, hub: &mut HubLink, trip: &mut Trip) -> Outcome {
         trip.enter(Phase::Twin);
-        let twin = hub
-            .read_twin()
-            .await
-            .map_err(|error| ended(error, trip.phase()));
+        let twin = match hub.read_twin().await {
+            Ok(twin) => twin,
+            Err(error) => return ended(error, Phase::Twin),
+        };
         trip.leave();
-        hub.close().await;
-        twin
+        if self.is_as_asked(&twin) {
+            Outcome::Provisioned
+        } else {
+            Outcome::TwinMismatch
+        }
     }
 
     fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
