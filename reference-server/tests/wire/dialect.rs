@@ -7,8 +7,8 @@ use fleetstorm_reference_server::Announcement;
 use rustls::sign::CertifiedKey;
 use serde_json::Value;
 
-mod https;
-mod mqtt;
+pub mod https;
+pub mod mqtt;
 
 /// Every dialect.
 pub const ALL: [Dialect; 2] = [https::DIALECT, mqtt::DIALECT];

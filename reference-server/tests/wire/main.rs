@@ -2,9 +2,11 @@
 //! nothing the server is made of answers for itself.
 
 mod answers;
+mod any_bytes;
 mod certificates;
 mod dialect;
 mod instance;
+mod mutation;
 mod questions;
 mod software_tpm;
 mod tls;

@@ -38,18 +38,27 @@ pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Answer {
     answer(&packet)
 }
 
-/// CONNECT as the Node SDK sends it.
+/// PINGREQ.
+pub const PING: [u8; 2] = [0xc0, 0];
+/// DISCONNECT.
+pub const DISCONNECT: [u8; 2] = [0xe0, 0];
+
+/// CONNECT to DPS as the Node SDK sends it.
 pub fn connect(caller: &Caller) -> Vec<u8> {
     let user = format!(
         "{}/registrations/{}/api-version=2019-03-31&ClientVersion=wire%2F1",
         caller.id_scope, caller.registration_id
     );
-    // Clean session, user name, and a password if there is one.
-    let flags = if caller.sas.is_some() { 0xc2 } else { 0x82 };
+    connect_as(&caller.registration_id, &user, caller.sas.as_deref())
+}
+
+/// CONNECT with a clean session and a keep-alive of three minutes.
+pub fn connect_as(client_id: &str, user: &str, password: Option<&str>) -> Vec<u8> {
+    let flags = if password.is_some() { 0xc2 } else { 0x82 };
     let mut body = [text("MQTT").as_slice(), &[4, flags, 0, 180]].concat();
-    body.extend(text(&caller.registration_id));
-    body.extend(text(&user));
-    body.extend(caller.sas.as_deref().map(text).unwrap_or_default());
+    body.extend(text(client_id));
+    body.extend(text(user));
+    body.extend(password.map(text).unwrap_or_default());
     packet(0x10, &body)
 }
 
@@ -58,17 +67,22 @@ pub fn subscribe(filter: &str) -> Vec<u8> {
     packet(0x82, &[&[0, 1], text(filter).as_slice(), &[1]].concat())
 }
 
-/// PUBLISH of a question, packet 2, at QoS 1.
+/// PUBLISH of a question to DPS.
 pub fn publish(ask: &Ask) -> Vec<u8> {
-    let (topic, body): (_, &[u8]) = match ask {
-        Ask::Register(body) => ("PUT/iotdps-register/?$rid=r-1".to_owned(), body),
-        Ask::OperationStatus(id) => (
-            format!("GET/iotdps-get-operationstatus/?$rid=r-1&operationId={id}"),
+    match ask {
+        Ask::Register(body) => publish_to("$dps/registrations/PUT/iotdps-register/?$rid=r-1", body),
+        Ask::OperationStatus(id) => publish_to(
+            &format!(
+                "$dps/registrations/GET/iotdps-get-operationstatus/?$rid=r-1&operationId={id}"
+            ),
             b" ",
         ),
-    };
-    let topic = text(&format!("$dps/registrations/{topic}"));
-    packet(0x32, &[&topic, [0, 2].as_slice(), body].concat())
+    }
+}
+
+/// PUBLISH, packet 2, at QoS 1.
+pub fn publish_to(topic: &str, body: &[u8]) -> Vec<u8> {
+    packet(0x32, &[text(topic).as_slice(), &[0, 2], body].concat())
 }
 
 /// One packet: its first byte, and what follows the length.

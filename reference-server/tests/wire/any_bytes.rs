@@ -1,0 +1,326 @@
+//! Any bytes at any listener: the server serves on, and no thread of it panics.
+//!
+//! Each case is a conversation that goes wrong: mutated, cut, repeated, out of order, or no
+//! conversation at all. `FLEETSTORM_ANY_BYTES_SECONDS` sets how long each test looks for one
+//! that does harm.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use fleetstorm_reference_server::Config;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
+use rustls::sign::CertifiedKey;
+use rustls::{ALL_VERSIONS, ClientConnection};
+use serde_json::json;
+
+use crate::dialect::{self, Ask, Caller, https, mqtt};
+use crate::instance::{Instance, quick, stranger};
+use crate::mutation::{edited, edits};
+use crate::questions::{register, token, tpm_body};
+use crate::tls::{Secured, connect, dial};
+
+/// Cases between two proofs that the server still serves.
+const BATCH: u32 = 32;
+/// How long each test goes on, unless told otherwise.
+const SECONDS: u64 = 3;
+
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// A server under siege, one at a time: a panic is counted, but does not say whose it is.
+struct Siege {
+    instance: Instance,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Siege {
+    /// With so few places that a connection which is never given up would show.
+    fn lay() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        static HOOK: Once = Once::new();
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        HOOK.call_once(count_panics);
+        PANICS.store(0, Ordering::SeqCst);
+        let instance = Instance::start(Config {
+            max_connections: 24,
+            ..quick()
+        });
+        Self {
+            instance,
+            _alone: alone,
+        }
+    }
+}
+
+/// Counts panics of server threads: the runtime swallows a connection's.
+fn count_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let thread = std::thread::current();
+        if thread
+            .name()
+            .is_some_and(|name| name.starts_with("server-"))
+        {
+            PANICS.fetch_add(1, Ordering::SeqCst);
+        }
+        usual(panic);
+    }));
+}
+
+impl Siege {
+    /// Tries cases of `strategy` until the time is over; after each batch the server must serve.
+    fn last<Case: Strategy>(&self, strategy: Case, case: impl Fn(Case::Value) -> TestCaseResult) {
+        let seconds = std::env::var("FLEETSTORM_ANY_BYTES_SECONDS");
+        let seconds = seconds.map_or(SECONDS, |text| text.parse().expect("whole seconds"));
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let config = ProptestConfig {
+            cases: BATCH,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        while Instant::now() < end {
+            let tried = TestRunner::new(config.clone()).run(&strategy, |value| {
+                case(value)?;
+                let panics = PANICS.load(Ordering::SeqCst);
+                prop_assert_eq!(panics, 0, "a thread of the server panicked");
+                Ok(())
+            });
+            if let Err(harm) = tried {
+                panic!("{harm}");
+            }
+            serves(&self.instance);
+        }
+    }
+}
+
+/// A good device still registers, over every transport.
+fn serves(instance: &Instance) {
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    for dialect in dialect::ALL {
+        let answer = (dialect.ask)(server, &pump, &register());
+        assert_eq!(
+            answer.status, 202,
+            "{} over {}",
+            answer.body, dialect.transport
+        );
+    }
+}
+
+/// Sends pieces over TLS, hangs up, and waits until the server does.
+fn say(mut wire: Secured, pieces: &[Vec<u8>]) -> TestCaseResult {
+    for piece in pieces {
+        // Who is hung up on can't say more.
+        if wire.write_all(piece).and_then(|()| wire.flush()).is_err() {
+            break;
+        }
+    }
+    wire.conn.send_close_notify();
+    let _ = wire.flush();
+    until_the_end(&mut wire.sock)
+}
+
+/// The same without TLS.
+fn say_plainly(address: SocketAddr, pieces: &[Vec<u8>]) -> TestCaseResult {
+    let mut wire = connect(address);
+    for piece in pieces {
+        if wire.write_all(piece).is_err() {
+            break;
+        }
+    }
+    until_the_end(&mut wire)
+}
+
+fn until_the_end(wire: &mut TcpStream) -> TestCaseResult {
+    let _ = wire.shutdown(Shutdown::Write);
+    let mut heard = [0; 4096];
+    loop {
+        match wire.read(&mut heard) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) =>
+            {
+                return Err(TestCaseError::fail("the server does not hang up"));
+            }
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+#[test]
+fn no_bytes_at_the_https_port_do_harm() {
+    let siege = Siege::lay();
+    let instance = &siege.instance;
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    let host = &server.global_endpoint;
+    let vault = Caller {
+        sas: Some(token("vault-1", 7)),
+        ..stranger("vault-1")
+    };
+    let path = "/0ne00000001/registrations/pump-1";
+    let chunked = format!(
+        "PUT {path}/register?api-version=2019-03-31 HTTP/1.1\r\nHost: {host}\r\n\
+         Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+    );
+    let look_up = format!(
+        "POST {path}?api-version=2021-06-01 HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}"
+    );
+    let conversation = [
+        https::request(host, &pump, &register()),
+        https::request(host, &pump, &Ask::OperationStatus("5.0.0".into())),
+        https::request(host, &vault, &Ask::Register(tpm_body(instance))),
+        chunked.into_bytes(),
+        look_up.into_bytes(),
+    ];
+    siege.last(edits(), |edits| {
+        let wire = dial(
+            server,
+            server.https,
+            host,
+            pump.certificate.as_ref(),
+            ALL_VERSIONS,
+        );
+        say(wire, &edited(&conversation, &edits))
+    });
+}
+
+#[test]
+fn no_bytes_at_the_mqtt_port_do_harm() {
+    let siege = Siege::lay();
+    let instance = &siege.instance;
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    let hub = assigned_hub(instance, &pump);
+    let to_dps = [
+        mqtt::connect(&pump),
+        mqtt::subscribe("$dps/registrations/res/#"),
+        mqtt::publish(&register()),
+        mqtt::publish(&Ask::OperationStatus("5.0.0".into())),
+        mqtt::publish(&Ask::Register(tpm_body(instance))),
+        mqtt::PING.to_vec(),
+        mqtt::DISCONNECT.to_vec(),
+    ];
+    let to_hub = [
+        mqtt::connect_as(
+            "pump-1",
+            &format!("{hub}/pump-1/?api-version=2021-04-12"),
+            None,
+        ),
+        mqtt::subscribe("$iothub/twin/res/#"),
+        mqtt::publish_to("$iothub/twin/GET/?$rid=1", b""),
+        mqtt::PING.to_vec(),
+        mqtt::DISCONNECT.to_vec(),
+    ];
+    siege.last((any::<bool>(), edits()), |(at_hub, edits)| {
+        let (host, conversation) = if at_hub {
+            (&hub, to_hub.as_slice())
+        } else {
+            (&server.global_endpoint, to_dps.as_slice())
+        };
+        let wire = dial(
+            server,
+            server.mqtt,
+            host,
+            pump.certificate.as_ref(),
+            ALL_VERSIONS,
+        );
+        say(wire, &edited(conversation, &edits))
+    });
+}
+
+fn assigned_hub(instance: &Instance, device: &Caller) -> String {
+    let server = instance.server.announcement();
+    let https = &dialect::ALL[0];
+    let accepted = (https.ask)(server, device, &register());
+    let operation = accepted.body["operationId"].as_str().expect("accepted");
+    let assigned = (https.ask)(server, device, &Ask::OperationStatus(operation.to_owned()));
+    let hub = &assigned.body["registrationState"]["assignedHub"];
+    hub.as_str().expect("assigned").to_owned()
+}
+
+#[test]
+fn no_bytes_instead_of_tls_do_harm() {
+    let siege = Siege::lay();
+    let instance = &siege.instance;
+    let server = instance.server.announcement();
+    let hello = client_hello(instance);
+    let garbage = vec(any::<u8>(), 0..2000).prop_map(|bytes| vec![bytes]);
+    let mutated = edits().prop_map(move |edits| edited(std::slice::from_ref(&hello), &edits));
+    let cases = (0..3usize, prop_oneof![garbage, mutated]);
+    siege.last(cases, |(port, pieces)| {
+        let address = [server.https, server.mqtt, server.control][port];
+        say_plainly(address, &pieces)
+    });
+}
+
+fn client_hello(instance: &Instance) -> Vec<u8> {
+    let server = instance.server.announcement();
+    let wire = dial(
+        server,
+        server.https,
+        &server.global_endpoint,
+        None,
+        ALL_VERSIONS,
+    );
+    let mut connection: ClientConnection = wire.conn;
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).expect("a first flight");
+    hello
+}
+
+#[test]
+fn no_bytes_at_the_control_port_do_harm() {
+    let siege = Siege::lay();
+    let instance = &siege.instance;
+    let control = instance.server.announcement().control;
+    let conversation = ["/health", "/counters", "/other"]
+        .map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes());
+    siege.last(edits(), |edits| {
+        say_plainly(control, &edited(&conversation, &edits))?;
+        let health = [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()];
+        say_plainly(control, &health)
+    });
+}
+
+#[test]
+fn no_certificate_does_harm() {
+    let siege = Siege::lay();
+    let instance = &siege.instance;
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    let good = pump.certificate.as_deref().expect("a certificate");
+    let chain: Vec<_> = good
+        .cert
+        .iter()
+        .map(|certificate| certificate.to_vec())
+        .collect();
+    siege.last(edits(), |edits| {
+        let chain = edited(&chain, &edits).into_iter().map(Into::into).collect();
+        let shown = Arc::new(CertifiedKey::new(chain, Arc::clone(&good.key)));
+        let wire = dial(
+            server,
+            server.https,
+            &server.global_endpoint,
+            Some(&shown),
+            ALL_VERSIONS,
+        );
+        let body = json!({"registrationId": "pump-1"}).to_string().into_bytes();
+        say(
+            wire,
+            &[https::request(
+                &server.global_endpoint,
+                &pump,
+                &Ask::Register(body),
+            )],
+        )
+    });
+}
