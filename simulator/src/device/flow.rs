@@ -160,7 +160,9 @@ impl Flow {
     }
 
     fn assignment(&self, state: DeviceRegistrationResult) -> Option<Assignment> {
-        let hub_key = state.tpm.map(|tpm| tpm.authentication_key);
+        // Nobody but a TPM could open one.
+        let hub_key = state.tpm.filter(|_| self.has_tpm);
+        let hub_key = hub_key.map(|tpm| tpm.authentication_key);
         if self.has_tpm && hub_key.is_none() {
             return None;
         }
@@ -187,3 +189,6 @@ fn refused(phase: Phase, status: u16, body: &[u8]) -> Outcome {
         code,
     }
 }
+
+#[cfg(test)]
+mod tests;

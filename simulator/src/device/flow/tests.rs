@@ -1,0 +1,529 @@
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// What a device meets, and does about it.
+struct Path {
+    name: &'static str,
+    has_tpm: bool,
+    steps: Vec<(Reply, Action, Phase)>,
+}
+
+fn path<const STEPS: usize>(
+    name: &'static str,
+    has_tpm: bool,
+    steps: [(Reply, Action, Phase); STEPS],
+) -> Path {
+    Path {
+        name,
+        has_tpm,
+        steps: steps.into(),
+    }
+}
+
+const X509: bool = false;
+const TPM: bool = true;
+
+fn reply(status: u16, body: &Value) -> Reply {
+    raw(status, &body.to_string())
+}
+
+fn raw(status: u16, body: &str) -> Reply {
+    Reply {
+        status,
+        retry_after: None,
+        body: Bytes::from(body.to_owned()),
+    }
+}
+
+fn after(seconds: u32, reply: Reply) -> Reply {
+    Reply {
+        retry_after: Some(seconds),
+        ..reply
+    }
+}
+
+/// 202: the service is at work on `operation`.
+fn assigning(operation: &str) -> Reply {
+    reply(
+        202,
+        &json!({"operationId": operation, "status": "assigning"}),
+    )
+}
+
+/// 200 with a registrationState.
+fn ended(status: &str, state: Value) -> Reply {
+    reply(
+        200,
+        &json!({"operationId": "5.1", "status": status, "registrationState": state}),
+    )
+}
+
+fn assigned() -> Reply {
+    ended(
+        "assigned",
+        json!({"assignedHub": "hub-1.test", "deviceId": "pump"}),
+    )
+}
+
+fn challenge() -> Reply {
+    reply(
+        401,
+        &json!({"authenticationKey": "YmxvYg==", "keyName": "registration"}),
+    )
+}
+
+fn error(code: u32) -> Reply {
+    let status = u16::try_from(code / 1000).expect("a status");
+    reply(status, &json!({"errorCode": code, "message": "no"}))
+}
+
+fn wait(seconds: u64) -> Action {
+    Action::Wait(Duration::from_secs(seconds))
+}
+
+fn prove() -> Action {
+    Action::Prove("YmxvYg==".into())
+}
+
+fn connect(hub_key: Option<&str>) -> Action {
+    Action::Connect(Assignment {
+        hub: "hub-1.test".into(),
+        device_id: DeviceId::parse("pump").expect("an id"),
+        hub_key: hub_key.map(Into::into),
+    })
+}
+
+fn refused(phase: Phase, status: u16, code: u32) -> Action {
+    Action::End(Outcome::Refused {
+        phase,
+        status,
+        code,
+    })
+}
+
+fn broken(phase: Phase) -> Action {
+    Action::End(Outcome::Broken {
+        phase,
+        fault: Fault::Protocol,
+    })
+}
+
+/// Walks a path: each wait is waited, and what follows it must fit the phase.
+fn walk(path: &Path) {
+    let mut flow = Flow::new(path.has_tpm);
+    assert_eq!(
+        flow.phase(),
+        if path.has_tpm {
+            Phase::Attest
+        } else {
+            Phase::Register
+        },
+        "{}",
+        path.name
+    );
+    for (step, (reply, action, phase)) in path.steps.iter().enumerate() {
+        let name = format!("{}, step {step}", path.name);
+        assert_eq!(flow.answered(reply), *action, "{name}");
+        assert_eq!(flow.phase(), *phase, "{name}");
+        assert_eq!(flow.is_accepted(), *phase == Phase::Assign, "{name}");
+        if let Action::Wait(_) = action {
+            let polls = matches!(flow.after_wait(), Action::Poll(_));
+            assert_eq!(
+                polls,
+                *phase == Phase::Assign,
+                "{name}: what follows the wait"
+            );
+            assert!(polls || flow.after_wait() == Action::Register, "{name}");
+        }
+    }
+}
+
+#[test]
+fn good_paths_lead_to_the_hub() {
+    use Phase::{Assign, Attest, Register};
+    let with_key = || {
+        ended(
+            "assigned",
+            json!({"assignedHub": "hub-1.test", "deviceId": "pump", "tpm": {"authenticationKey": "a2V5"}}),
+        )
+    };
+    for path in [
+        path(
+            "the shortest",
+            X509,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (assigned(), connect(None), Assign),
+            ],
+        ),
+        path(
+            "assigned at once",
+            X509,
+            [(assigned(), connect(None), Register)],
+        ),
+        path(
+            "assigned with 202, which nobody forbids",
+            X509,
+            [(
+                Reply {
+                    status: 202,
+                    ..assigned()
+                },
+                connect(None),
+                Register,
+            )],
+        ),
+        path(
+            "polled until it is done",
+            X509,
+            [
+                (after(3, assigning("5.1")), wait(3), Assign),
+                (after(1, assigning("5.1")), wait(1), Assign),
+                (
+                    Reply {
+                        status: 200,
+                        ..assigning("5.1")
+                    },
+                    wait(2),
+                    Assign,
+                ),
+                (assigned(), connect(None), Assign),
+            ],
+        ),
+        path(
+            "polled though it says unassigned",
+            X509,
+            [
+                (ended("unassigned", json!({})), wait(2), Assign),
+                (assigned(), connect(None), Assign),
+            ],
+        ),
+        path(
+            "with words in any case",
+            X509,
+            [(
+                ended(
+                    "ASSIGNED",
+                    json!({"assignedHub": "hub-1.test", "deviceId": "pump"}),
+                ),
+                connect(None),
+                Register,
+            )],
+        ),
+        path(
+            "by TPM",
+            TPM,
+            [
+                (challenge(), prove(), Register),
+                (assigning("5.1"), wait(2), Assign),
+                (with_key(), connect(Some("a2V5")), Assign),
+            ],
+        ),
+        path(
+            "by TPM, known from before",
+            TPM,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (with_key(), connect(Some("a2V5")), Assign),
+            ],
+        ),
+        path(
+            "a key that only a TPM could open",
+            X509,
+            [(with_key(), connect(None), Register)],
+        ),
+        path(
+            "busy everywhere",
+            TPM,
+            [
+                (error(429_001), wait(2), Attest),
+                (challenge(), prove(), Register),
+                (after(7, error(503_001)), wait(7), Register),
+                (assigning("5.1"), wait(2), Assign),
+                (after(9, error(429_001)), wait(9), Assign),
+                (error(500_001), wait(2), Assign),
+                (with_key(), connect(Some("a2V5")), Assign),
+            ],
+        ),
+    ] {
+        walk(&path);
+    }
+}
+
+#[test]
+fn bad_paths_end_with_their_reason() {
+    use Phase::{Assign, Attest, Register};
+    let failed = |state| ended("failed", state);
+    let end = Action::End;
+    for path in [
+        path(
+            "refused",
+            X509,
+            [(error(401_002), refused(Register, 401, 401_002), Register)],
+        ),
+        path(
+            "refused without a reason",
+            X509,
+            [(raw(404, ""), refused(Register, 404, 0), Register)],
+        ),
+        path(
+            "refused by something else",
+            X509,
+            [(raw(403, "<html>"), refused(Register, 403, 0), Register)],
+        ),
+        path(
+            "refused while polling",
+            X509,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (error(404_203), refused(Assign, 404, 404_203), Assign),
+            ],
+        ),
+        path(
+            "challenged without a TPM",
+            X509,
+            [(challenge(), refused(Register, 401, 0), Register)],
+        ),
+        path(
+            "a TPM that is refused at once",
+            TPM,
+            [(error(401_000), refused(Attest, 401, 401_000), Attest)],
+        ),
+        path(
+            "a TPM whose proof does not hold",
+            TPM,
+            [
+                (challenge(), prove(), Register),
+                (error(401_000), refused(Register, 401, 401_000), Register),
+            ],
+        ),
+        path(
+            "a TPM that is challenged again",
+            TPM,
+            [
+                (challenge(), prove(), Register),
+                (challenge(), refused(Register, 401, 0), Register),
+            ],
+        ),
+        path(
+            "a TPM that is challenged while polling",
+            TPM,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (challenge(), refused(Assign, 401, 0), Assign),
+            ],
+        ),
+        path(
+            "a TPM without a hub key",
+            TPM,
+            [(assigned(), broken(Assign), Attest)],
+        ),
+        path(
+            "failed",
+            X509,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (
+                    failed(json!({"errorCode": 400_209})),
+                    end(Outcome::AssignmentFailed { code: 400_209 }),
+                    Assign,
+                ),
+            ],
+        ),
+        path(
+            "failed at once, and says nothing",
+            X509,
+            [(
+                reply(200, &json!({"operationId": "", "status": "failed"})),
+                end(Outcome::AssignmentFailed { code: 0 }),
+                Register,
+            )],
+        ),
+        path(
+            "disabled",
+            X509,
+            [(
+                ended("disabled", json!({})),
+                end(Outcome::Disabled),
+                Register,
+            )],
+        ),
+        path(
+            "disabled on the way",
+            X509,
+            [
+                (assigning("5.1"), wait(2), Assign),
+                (ended("disabled", json!({})), end(Outcome::Disabled), Assign),
+            ],
+        ),
+        path(
+            "a word that nobody knows",
+            X509,
+            [(ended("parked", json!({})), broken(Register), Register)],
+        ),
+        path(
+            "assigned nowhere",
+            X509,
+            [(
+                reply(200, &json!({"operationId": "5.1", "status": "assigned"})),
+                broken(Assign),
+                Register,
+            )],
+        ),
+        path(
+            "assigned to no hub",
+            X509,
+            [(
+                ended("assigned", json!({"deviceId": "pump"})),
+                broken(Assign),
+                Register,
+            )],
+        ),
+        path(
+            "assigned to a hub without a name",
+            X509,
+            [(
+                ended("assigned", json!({"assignedHub": "", "deviceId": "pump"})),
+                broken(Assign),
+                Register,
+            )],
+        ),
+        path(
+            "assigned to nobody",
+            X509,
+            [(
+                ended("assigned", json!({"assignedHub": "hub-1.test"})),
+                broken(Assign),
+                Register,
+            )],
+        ),
+        path(
+            "assigned under an impossible name",
+            X509,
+            [(
+                ended(
+                    "assigned",
+                    json!({"assignedHub": "hub-1.test", "deviceId": "a b"}),
+                ),
+                broken(Assign),
+                Register,
+            )],
+        ),
+        path(
+            "accepted without an operation",
+            X509,
+            [(
+                reply(202, &json!({"status": "assigning"})),
+                broken(Register),
+                Register,
+            )],
+        ),
+        path(
+            "accepted with an operation that can't be asked for",
+            X509,
+            [(assigning("../5.1"), broken(Register), Register)],
+        ),
+        path(
+            "a redirection",
+            X509,
+            [(raw(302, ""), refused(Register, 302, 0), Register)],
+        ),
+        path(
+            "no content",
+            X509,
+            [(raw(204, ""), refused(Register, 204, 0), Register)],
+        ),
+    ] {
+        walk(&path);
+    }
+}
+
+#[test]
+fn bodies_that_are_none_end_in_the_phase_they_came_in() {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\"assigned\"",
+        "{}",
+        r#"{"operationId":5,"status":"assigning"}"#,
+        r#"{"operationId":"5.1","status":null}"#,
+    ] {
+        let mut flow = Flow::new(X509);
+        assert_eq!(
+            flow.answered(&raw(200, body)),
+            broken(Phase::Register),
+            "{body}"
+        );
+        let mut flow = Flow::new(TPM);
+        assert_eq!(
+            flow.answered(&raw(202, body)),
+            broken(Phase::Attest),
+            "{body}"
+        );
+        assert_eq!(flow.answered(&challenge()), prove());
+        assert_eq!(flow.answered(&assigning("5.1")), wait(2));
+        assert_eq!(
+            flow.answered(&raw(200, body)),
+            broken(Phase::Assign),
+            "{body}"
+        );
+    }
+    for body in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"authenticationKey":7,"keyName":"registration"}"#,
+    ] {
+        let mut flow = Flow::new(TPM);
+        assert_eq!(
+            flow.answered(&raw(401, body)),
+            refused(Phase::Attest, 401, 0),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn waits_are_as_long_as_the_service_says_within_reason() {
+    for (named, waited) in [
+        (None, 2),
+        (Some(0), 0),
+        (Some(1), 1),
+        (Some(300), 300),
+        (Some(301), 300),
+        (Some(u32::MAX), 300),
+    ] {
+        for mut reply in [
+            assigning("5.1"),
+            error(429_001),
+            error(500_001),
+            raw(599, ""),
+            raw(600, ""),
+        ] {
+            reply.retry_after = named;
+            assert_eq!(
+                Flow::new(X509).answered(&reply),
+                wait(waited),
+                "{} after {named:?}",
+                reply.status
+            );
+        }
+    }
+}
+
+#[test]
+fn polls_ask_for_the_operation_that_was_named_last() {
+    let mut flow = Flow::new(X509);
+    let poll = |id| Action::Poll(OperationId::parse(id).expect("an id"));
+    for operation in ["5.1", "5.1", "5.2"] {
+        flow.answered(&assigning(operation));
+        assert_eq!(flow.after_wait(), poll(operation));
+    }
+    flow.answered(&error(429_001));
+    assert_eq!(flow.after_wait(), poll("5.2"), "being busy names no other");
+}
