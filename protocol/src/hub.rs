@@ -4,6 +4,10 @@
 use crate::ids::DeviceId;
 use crate::{DecodeError, query};
 
+mod message;
+
+pub use message::{MAX_CLOUD_TO_DEVICE, MAX_DEVICE_TO_CLOUD, Message, SystemProperties};
+
 /// The api-version the simulator's devices send to hubs.
 pub const API_VERSION: &str = "2021-04-12";
 /// Filter for twin answers.

@@ -21,6 +21,18 @@ pub struct Counters {
     pub assignments: BTreeMap<String, u64>,
     /// Twins read by devices, by hub host name.
     pub twins_read: BTreeMap<String, u64>,
+    /// Messages from devices, by hub host name.
+    pub device_to_cloud_messages: BTreeMap<String, u64>,
+    /// Reported properties patched by devices, by hub host name.
+    pub reported_patches: BTreeMap<String, u64>,
+    /// Changes of desired properties passed on to devices that listened, by hub host name.
+    pub desired_changes_sent: BTreeMap<String, u64>,
+    /// Direct methods called of devices that listened, by hub host name.
+    pub methods_called: BTreeMap<String, u64>,
+    /// Messages to devices that a hub took, by hub host name.
+    pub cloud_to_device_messages: BTreeMap<String, u64>,
+    /// Messages that devices completed, by hub host name.
+    pub cloud_to_device_completed: BTreeMap<String, u64>,
     /// Connections refused by a hub.
     pub hub_refusals: u64,
     /// Connections accepted.
@@ -51,6 +63,12 @@ pub(crate) struct HubTally {
     host_name: String,
     pub(crate) assignments: Count,
     pub(crate) twins_read: Count,
+    pub(crate) device_to_cloud_messages: Count,
+    pub(crate) reported_patches: Count,
+    pub(crate) desired_changes_sent: Count,
+    pub(crate) methods_called: Count,
+    pub(crate) cloud_to_device_messages: Count,
+    pub(crate) cloud_to_device_completed: Count,
 }
 
 /// A number that only grows.
@@ -111,6 +129,12 @@ impl Tally {
                 .clone(),
             assignments: by_hub(|hub| &hub.assignments),
             twins_read: by_hub(|hub| &hub.twins_read),
+            device_to_cloud_messages: by_hub(|hub| &hub.device_to_cloud_messages),
+            reported_patches: by_hub(|hub| &hub.reported_patches),
+            desired_changes_sent: by_hub(|hub| &hub.desired_changes_sent),
+            methods_called: by_hub(|hub| &hub.methods_called),
+            cloud_to_device_messages: by_hub(|hub| &hub.cloud_to_device_messages),
+            cloud_to_device_completed: by_hub(|hub| &hub.cloud_to_device_completed),
             hub_refusals: self.hub_refusals.get(),
             connections: self.connections.get(),
             connections_refused: self.connections_refused.get(),

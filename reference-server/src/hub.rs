@@ -1,3 +1,34 @@
-//! The hubs that devices are assigned to.
+//! The hubs that devices are assigned to. No transport in here, and no clock.
+//!
+//! ```text
+//! DPS ── create, update ──────────────┐
+//! service API ── identities, twins, ──┤ registry
+//!    calls, messages (administration) │    │ authenticate
+//!                                     │    ▼
+//! connection ◄── inbox ── session ◄── │ device: twin, telemetry, messages, answers
+//! ```
+//! A listener authenticates a device ([`registry::HubRegistry::authenticate`]) and gets a
+//! [`device::AdmittedDevice`], which asks on its behalf. If the connection stays, it opens a
+//! [`session::DeviceSession`] with it and passes on what the hub has to say.
 
+pub mod administration;
+pub mod calls;
+pub mod device;
+pub mod identity;
+pub mod inbox;
+pub mod message_queue;
 pub mod registry;
+pub mod session;
+pub mod twin;
+
+mod refusal;
+
+pub use refusal::HubRefusal;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// An entity tag as IoT Hub writes them: base64 of a number.
+fn entity_tag(number: u64) -> String {
+    STANDARD.encode(number.to_be_bytes())
+}

@@ -5,7 +5,7 @@
 //!    -> listen::{http, mqtt}  bytes <-> questions, told apart by SNI and content
 //!         -> service          DPS: enrollment list, attestation, operations, allocation
 //!              -> hub::registry   the only way from DPS to a hub
-//!         -> hub              sessions: authentication, twin
+//!         -> hub              devices: authentication, twin, messages, methods; what reaches them
 //! ```
 //!
 //! Listeners hold no DPS logic; the service holds no transport, and is told the time.

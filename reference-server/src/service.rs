@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::counters::Tally;
-use crate::hub::registry::{Authentication, HubRegistry};
+use crate::hub::identity::Authentication;
+use crate::hub::registry::HubRegistry;
 use crate::shards::Shards;
 use enrollment_list::EnrollmentList;
 use operation::{Processing, Progress, Registration};
@@ -285,15 +286,10 @@ impl Service {
             .ok_or(Refusal::Internal)?;
         let hub_name = self.hub_names.get(hub).ok_or(Refusal::Internal)?;
         let (authentication, hub_key) = match &registration.credential {
-            Credential::Certificate(thumbprint) => (
-                Authentication::SelfSigned {
-                    thumbprint: *thumbprint,
-                },
-                None,
-            ),
+            Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
             Credential::Tpm { .. } => {
                 let key = new_key();
-                (Authentication::Sas { key: key.into() }, Some(key))
+                (Authentication::key(key), Some(key))
             }
         };
         let entered = self.hubs.create_or_update(
@@ -301,6 +297,7 @@ impl Service {
             &registration.device_id,
             authentication,
             settings.initial_twin.as_ref(),
+            now,
         );
         entered.map_err(|_| Refusal::Internal)?;
         registration.progress = Progress::Assigned {

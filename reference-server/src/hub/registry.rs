@@ -1,65 +1,30 @@
-//! A hub's identity registry: all that DPS may ask of a hub, and all that a
-//! hub's session needs, so that a hub can live in a process of its own.
+//! The hubs and their identity registries: all that DPS may ask of a hub, so that a hub can
+//! live in a process of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use fleetstorm_protocol::hub::sas_resource;
 use fleetstorm_protocol::ids::DeviceId;
-use fleetstorm_protocol::sas::SasToken;
-use fleetstorm_protocol::twin::{DeviceTwin, InitialTwin};
-use fleetstorm_protocol::x509::{Thumbprint, thumbprint};
+use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
-use serde_json::{Map, Value};
 
-use crate::counters::Tally;
+use super::HubRefusal;
+use super::device::AdmittedDevice;
+use super::identity::{Authentication, Device};
+use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
-
-/// How a device proves itself to its hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authentication {
-    /// By a shared key: SAS tokens.
-    Sas {
-        /// The key.
-        key: Box<[u8]>,
-    },
-    /// By this very certificate, as DPS enters it for X.509 devices of either kind of
-    /// enrollment (DPS documentation, "Roll X.509 device certificates").
-    SelfSigned {
-        /// Its thumbprint.
-        thumbprint: Thumbprint,
-    },
-}
-
-/// Why a hub does not let a device in or on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HubRefusal {
-    /// No such hub.
-    #[error("no such hub")]
-    UnknownHub,
-    /// No such device.
-    #[error("no such device")]
-    UnknownDevice,
-    /// The proof does not hold.
-    #[error("not authorised")]
-    Unauthorized,
-}
 
 /// The hubs of a server.
 pub struct HubRegistry {
     hubs: Vec<Hub>,
     tally: Arc<Tally>,
+    last_number: AtomicU64,
 }
 
-struct Hub {
-    host_name: String,
-    devices: Shards<DeviceId, Device>,
-}
-
-struct Device {
-    authentication: Authentication,
-    /// As its device reads it, rendered: read far more often than written.
-    twin: Box<[u8]>,
+pub(super) struct Hub {
+    pub(super) host_name: String,
+    pub(super) devices: Shards<DeviceId, Device>,
 }
 
 impl HubRegistry {
@@ -72,6 +37,7 @@ impl HubRegistry {
         Self {
             hubs: host_names.iter().map(hub).collect(),
             tally,
+            last_number: AtomicU64::new(0),
         }
     }
 
@@ -90,18 +56,19 @@ impl HubRegistry {
         device: &DeviceId,
         authentication: Authentication,
         initial_twin: Option<&InitialTwin>,
+        now: Timestamp,
     ) -> Result<(), HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut devices = hub.devices.of(device);
         match devices.get_mut(device) {
-            Some(known) => known.authentication = authentication,
+            Some(known) => {
+                known.authentication = authentication;
+                known.revision = known.revision.saturating_add(1);
+            }
             None => {
                 devices.insert(
                     device.clone(),
-                    Device {
-                        authentication,
-                        twin: new_twin(initial_twin),
-                    },
+                    Device::new(authentication, initial_twin, now),
                 );
             }
         }
@@ -111,15 +78,15 @@ impl HubRegistry {
     /// Lets a device in: by SAS token (`password`) or by its certificates, leaf first.
     ///
     /// # Errors
-    /// See [`HubRefusal`].
+    /// Unknown hub or device, a proof that does not hold, a disabled identity.
     pub fn authenticate(
-        &self,
+        self: &Arc<Self>,
         hub: &str,
         device: &DeviceId,
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
-    ) -> Result<(), HubRefusal> {
+    ) -> Result<AdmittedDevice, HubRefusal> {
         let admitted = self.admit(hub, device, password, certificates, now);
         if admitted.is_err() {
             self.tally.hub_refusals.add();
@@ -128,167 +95,165 @@ impl HubRegistry {
     }
 
     fn admit(
-        &self,
+        self: &Arc<Self>,
         hub: &str,
         device: &DeviceId,
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
-    ) -> Result<(), HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let devices = hub.devices.of(device);
-        let known = devices.get(device).ok_or(HubRefusal::UnknownDevice)?;
-        let proven = match &known.authentication {
-            Authentication::Sas { key } => password
-                .and_then(|token| SasToken::parse(token).ok())
-                .is_some_and(|token| {
-                    token
-                        .verify(&sas_resource(&hub.host_name, device), key, now.as_second())
-                        .is_ok()
-                }),
-            Authentication::SelfSigned {
-                thumbprint: expected,
-            } => certificates
-                .first()
-                .is_some_and(|leaf| thumbprint(leaf) == *expected),
-        };
-        if proven {
-            Ok(())
-        } else {
-            Err(HubRefusal::Unauthorized)
-        }
-    }
-
-    /// The twin as its device reads it, in JSON.
-    ///
-    /// # Errors
-    /// See [`HubRefusal`].
-    pub fn read_twin(&self, hub: &str, device: &DeviceId) -> Result<Vec<u8>, HubRefusal> {
+    ) -> Result<AdmittedDevice, HubRefusal> {
         let (index, hub) = self.hub(hub)?;
         let devices = hub.devices.of(device);
-        let twin = devices
-            .get(device)
-            .map(|known| known.twin.to_vec())
-            .ok_or(HubRefusal::UnknownDevice)?;
-        if let Some(tally) = self.tally.hub(index) {
-            tally.twins_read.add();
-        }
-        Ok(twin)
+        let known = devices.get(device).ok_or(HubRefusal::UnknownDevice)?;
+        let expiry = known
+            .authentication
+            .is_shown_by(&hub.host_name, device, password, certificates, now)
+            .filter(|_| known.enabled)
+            .ok_or(HubRefusal::Unauthorized)?;
+        drop(devices);
+        Ok(AdmittedDevice::new(
+            Arc::clone(self),
+            index,
+            device.clone(),
+            expiry,
+        ))
     }
 
     /// A hub by name, whatever its case.
-    fn hub(&self, host_name: &str) -> Result<(usize, &Hub), HubRefusal> {
+    pub(super) fn hub(&self, host_name: &str) -> Result<(usize, &Hub), HubRefusal> {
         let mut hubs = self.hubs.iter().enumerate();
         hubs.find(|(_, hub)| hub.host_name.eq_ignore_ascii_case(host_name))
             .ok_or(HubRefusal::UnknownHub)
     }
-}
 
-/// A new twin as its device reads it: desired as the enrollment asks, nothing reported,
-/// both parts at version 1 (IoT Hub documentation, "Understand and use device twins").
-fn new_twin(initial: Option<&InitialTwin>) -> Box<[u8]> {
-    let first_version = |mut properties: Map<String, Value>| {
-        properties.insert("$version".into(), 1.into());
-        properties
-    };
-    let desired = initial
-        .map(|twin| twin.properties.desired.clone())
-        .unwrap_or_default();
-    let twin = DeviceTwin {
-        desired: first_version(desired),
-        reported: first_version(Map::new()),
-    };
-    serde_json::to_vec(&twin)
-        .expect("a map of JSON values is JSON")
-        .into()
+    /// Does something with a device of the hub at `index`.
+    pub(super) fn with<Done>(
+        &self,
+        index: usize,
+        device: &DeviceId,
+        act: impl FnOnce(&mut Device) -> Done,
+    ) -> Result<Done, HubRefusal> {
+        let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
+        let mut devices = hub.devices.of(device);
+        let known = devices.get_mut(device).ok_or(HubRefusal::UnknownDevice)?;
+        Ok(act(known))
+    }
+
+    /// What is counted of the hub at `index`.
+    pub(super) fn tally(&self, index: usize) -> Option<&HubTally> {
+        self.tally.hub(index)
+    }
+
+    /// A number that no session or call has had.
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use fleetstorm_protocol::hub::sas_resource;
+    use fleetstorm_protocol::sas::SasToken;
+    use fleetstorm_protocol::tpm::IdentityKey;
+    use fleetstorm_protocol::x509::thumbprint;
+    use serde_json::{Value, json};
 
     const HUB: &str = "hub-1.fleetstorm.test";
+    const NOW: i64 = 1_800_000_000;
 
-    fn registry() -> HubRegistry {
+    fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
-        HubRegistry::new(&hubs, Arc::new(Tally::new(&hubs)))
+        Arc::new(HubRegistry::new(&hubs, Arc::new(Tally::new(&hubs))))
     }
 
     fn device() -> DeviceId {
         DeviceId::parse("pump-1").expect("valid")
     }
 
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).expect("in range")
+    }
+
+    fn token(key: u8) -> String {
+        let sign = |text: &[u8]| IdentityKey::from_bytes([key; 32]).sign(text);
+        SasToken::format(&sas_resource(HUB, &device()), NOW + 3600, None, sign)
+    }
+
     #[test]
     fn a_twin_survives_a_change_of_key() {
         let registry = registry();
-        let desired = json!({"interval": 5})
-            .as_object()
-            .cloned()
-            .expect("an object");
         let mut initial = InitialTwin::default();
-        initial.properties.desired = desired;
-        let sas = |key: u8| Authentication::Sas {
-            key: [key; 32].into(),
+        initial
+            .properties
+            .desired
+            .insert("interval".into(), json!(5));
+        let enter = |key: u8, twin: Option<&InitialTwin>| {
+            let authentication = Authentication::key([key; 32]);
+            registry.create_or_update(HUB, &device(), authentication, twin, now())
         };
-        registry
-            .create_or_update(HUB, &device(), sas(1), Some(&initial))
-            .expect("known hub");
-        registry
-            .create_or_update(HUB, &device(), sas(2), None)
-            .expect("known hub");
+        enter(1, Some(&initial)).expect("known hub");
+        enter(2, None).expect("known hub");
+
+        let admit = |token: &str| registry.authenticate(HUB, &device(), Some(token), &[], now());
+        assert_eq!(admit(&token(1)).err(), Some(HubRefusal::Unauthorized));
+        assert_eq!(admit("nonsense").err(), Some(HubRefusal::Unauthorized));
+        let admitted = admit(&token(2)).expect("the new key");
+        assert_eq!(admitted.expiry(), Some(NOW + 3600));
         let twin: Value =
-            serde_json::from_slice(&registry.read_twin(HUB, &device()).expect("known"))
-                .expect("JSON");
+            serde_json::from_slice(&admitted.read_twin().expect("known")).expect("JSON");
         assert_eq!(
             twin,
             json!({"desired": {"interval": 5, "$version": 1}, "reported": {"$version": 1}})
         );
+    }
 
-        let now = Timestamp::from_second(1_800_000_000).expect("in range");
-        let token = |key: u8| {
-            let sign = |text: &[u8]| {
-                fleetstorm_protocol::tpm::IdentityKey::from_bytes([key; 32]).sign(text)
-            };
-            SasToken::format(&sas_resource(HUB, &device()), 1_800_003_600, None, sign)
+    #[test]
+    fn either_of_two_keys_opens() {
+        let registry = registry();
+        let authentication = Authentication::Sas {
+            primary: [1; 32].into(),
+            secondary: Some([2; 32].into()),
         };
-        let admits = |token: &str| registry.authenticate(HUB, &device(), Some(token), &[], now);
-        assert_eq!(admits(&token(1)), Err(HubRefusal::Unauthorized));
-        assert_eq!(admits(&token(2)), Ok(()));
-        assert_eq!(admits("nonsense"), Err(HubRefusal::Unauthorized));
+        registry
+            .create_or_update(HUB, &device(), authentication, None, now())
+            .expect("known hub");
+        for (key, opens) in [(1, true), (2, true), (3, false)] {
+            let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
+            assert_eq!(admitted.is_ok(), opens, "{key}");
+        }
     }
 
     #[test]
     fn a_certificate_opens_its_own_door_only() {
         let registry = registry();
         let own = CertificateDer::from(vec![1; 100]);
-        let authentication = Authentication::SelfSigned {
-            thumbprint: thumbprint(&own),
-        };
+        let authentication = Authentication::certificate(thumbprint(&own));
         registry
-            .create_or_update(HUB, &device(), authentication, None)
+            .create_or_update(HUB, &device(), authentication, None, now())
             .expect("known hub");
-        let now = Timestamp::UNIX_EPOCH;
-        let admits = |hub: &str, chain: &[CertificateDer<'static>]| {
-            registry.authenticate(hub, &device(), None, chain, now)
+        let admits = |hub: &str, device: &DeviceId, chain: &[CertificateDer<'static>]| {
+            registry.authenticate(hub, device, None, chain, now()).err()
         };
+        let chain = std::slice::from_ref(&own);
+        assert_eq!(admits("HUB-1.fleetstorm.test", &device(), chain), None);
         assert_eq!(
-            admits("HUB-1.fleetstorm.test", std::slice::from_ref(&own)),
-            Ok(())
+            admits(
+                HUB,
+                &device(),
+                &[CertificateDer::from(vec![2; 100]), own.clone()]
+            ),
+            Some(HubRefusal::Unauthorized)
         );
+        assert_eq!(admits(HUB, &device(), &[]), Some(HubRefusal::Unauthorized));
         assert_eq!(
-            admits(HUB, &[CertificateDer::from(vec![2; 100]), own.clone()]),
-            Err(HubRefusal::Unauthorized)
-        );
-        assert_eq!(admits(HUB, &[]), Err(HubRefusal::Unauthorized));
-        assert_eq!(
-            admits("hub-2.fleetstorm.test", &[own]),
-            Err(HubRefusal::UnknownHub)
+            admits("hub-2.fleetstorm.test", &device(), chain),
+            Some(HubRefusal::UnknownHub)
         );
         let stranger = DeviceId::parse("pump-2").expect("valid");
         assert_eq!(
-            registry.read_twin(HUB, &stranger),
-            Err(HubRefusal::UnknownDevice)
+            admits(HUB, &stranger, chain),
+            Some(HubRefusal::UnknownDevice)
         );
     }
 }

@@ -28,9 +28,9 @@ pub(super) async fn serve(
         &client.certificates,
         Timestamp::now(),
     );
-    if !named_alike || admitted.is_err() {
+    let Some(device) = admitted.ok().filter(|_| named_alike) else {
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
-    }
+    };
     if !session.accept().await {
         return;
     }
@@ -39,7 +39,7 @@ pub(super) async fn serve(
         let Ok(HubRequest::TwinGet { rid }) = HubRequest::parse(&publish.topic) else {
             break;
         };
-        let (status, body) = match host.hubs.read_twin(hub, &user.device_id) {
+        let (status, body) = match device.read_twin() {
             Ok(twin) => (200, twin),
             Err(_) => (404, Vec::new()),
         };

@@ -1,0 +1,310 @@
+//! What the service side may ask of a hub: identities, twins, calls and messages, whatever
+//! carries the question.
+
+use bytes::Bytes;
+use fleetstorm_protocol::hub::{MAX_CLOUD_TO_DEVICE, Message};
+use fleetstorm_protocol::ids::DeviceId;
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::calls::MethodAnswer;
+use super::identity::{Authentication, Device};
+use super::inbox::{Downstream, MethodRequest};
+use super::registry::HubRegistry;
+use super::session::Interest;
+use super::twin::{TwinChange, TwinDocument, TwinPatch};
+use super::{HubRefusal, entity_tag};
+
+/// An identity as the service reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// How the device proves itself.
+    pub authentication: Authentication,
+    /// Whether it is let in.
+    pub enabled: bool,
+    /// Why, in the service's words.
+    pub status_reason: Option<String>,
+    /// Changes with the identity.
+    pub etag: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether a session is open.
+    pub connected: bool,
+    /// When it last connected, sent or reported.
+    pub last_seen: Option<Timestamp>,
+    /// Messages that wait for it.
+    pub waiting_messages: usize,
+}
+
+/// An identity as the service wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedIdentity {
+    /// How the device proves itself.
+    pub authentication: Authentication,
+    /// Whether it is let in.
+    pub enabled: bool,
+    /// Why, in the service's words.
+    pub status_reason: Option<String>,
+}
+
+/// On what condition a change is made (`If-Match`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// None is named: what is there may be changed, but an identity not overwritten.
+    Unnamed,
+    /// It exists, whatever its entity tag (`*`).
+    Exists,
+    /// It has this entity tag.
+    Is(&'a str),
+}
+
+impl Condition<'_> {
+    fn holds(self, etag: &str) -> Result<(), HubRefusal> {
+        match self {
+            Self::Is(asked) if asked != etag => Err(HubRefusal::PreconditionFailed),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A call that the device has been told of.
+#[derive(Debug)]
+pub struct PendingCall(oneshot::Receiver<MethodAnswer>);
+
+impl PendingCall {
+    /// The device's answer. The caller decides how long to wait; dropping this is an end, too.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub async fn answer(self) -> Result<MethodAnswer, HubRefusal> {
+        self.0.await.map_err(|_| HubRefusal::NotOnline)
+    }
+}
+
+impl HubRegistry {
+    /// Reads an identity.
+    ///
+    /// # Errors
+    /// Unknown hub or device.
+    pub fn identity(&self, hub: &str, device: &DeviceId) -> Result<Identity, HubRefusal> {
+        self.with_named(hub, device, |known| Identity::of(known))
+    }
+
+    /// Creates an identity, or changes it where the condition says so. Its twin stays.
+    ///
+    /// # Errors
+    /// Unknown hub; it exists already; or the condition does not hold.
+    pub fn put_identity(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        wanted: WantedIdentity,
+        condition: Condition<'_>,
+        now: Timestamp,
+    ) -> Result<Identity, HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let mut devices = hub.devices.of(device);
+        let known = match (devices.get_mut(device), condition) {
+            (Some(_), Condition::Unnamed) => return Err(HubRefusal::AlreadyExists),
+            (Some(known), condition) => {
+                condition.holds(&identity_tag(known))?;
+                known.revision = known.revision.saturating_add(1);
+                known.authentication = wanted.authentication;
+                known
+            }
+            (None, Condition::Unnamed) => devices
+                .entry(device.clone())
+                .or_insert_with(|| Device::new(wanted.authentication, None, now)),
+            (None, _) => return Err(HubRefusal::UnknownDevice),
+        };
+        known.enabled = wanted.enabled;
+        known.status_reason = wanted.status_reason.map(Into::into);
+        if !known.enabled {
+            known.revoke();
+        }
+        Ok(Identity::of(known))
+    }
+
+    /// Removes an identity with its twin and its messages, and ends its session.
+    ///
+    /// # Errors
+    /// Unknown hub or device; or the condition does not hold.
+    pub fn remove_identity(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        condition: Condition<'_>,
+    ) -> Result<(), HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let mut devices = hub.devices.of(device);
+        let known = devices.get_mut(device).ok_or(HubRefusal::UnknownDevice)?;
+        condition.holds(&identity_tag(known))?;
+        known.revoke();
+        devices.remove(device);
+        Ok(())
+    }
+
+    /// Reads a twin with all that only the service sees.
+    ///
+    /// # Errors
+    /// Unknown hub or device.
+    pub fn twin(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+    ) -> Result<(Identity, TwinDocument), HubRefusal> {
+        self.with_named(hub, device, |known| {
+            (Identity::of(known), known.twin.document())
+        })
+    }
+
+    /// Changes tags and desired properties; a device that listens is told.
+    ///
+    /// # Errors
+    /// Unknown hub or device; the condition does not hold; or something breaks a rule of twins.
+    pub fn change_twin(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        patch: TwinPatch,
+        change: TwinChange,
+        condition: Condition<'_>,
+        now: Timestamp,
+    ) -> Result<(Identity, TwinDocument), HubRefusal> {
+        let (index, _) = self.hub(hub)?;
+        let (told, read) = self.with(index, device, |known| {
+            condition.holds(&known.twin.etag())?;
+            let mut told = false;
+            if let Some(desired) = known.twin.change(patch, change, now)?
+                && let Some(traffic) = known.traffic()
+            {
+                told = traffic.tell_if(Interest::Desired, Downstream::Desired(desired));
+            }
+            Ok((told, (Identity::of(known), known.twin.document())))
+        })??;
+        if told && let Some(tally) = self.tally(index) {
+            tally.desired_changes_sent.add();
+        }
+        Ok(read)
+    }
+
+    /// Puts a message into the device's queue; a device that listens is told. Returns its
+    /// place among all that the device was ever sent.
+    ///
+    /// # Errors
+    /// Unknown hub or device; over 64 KB; or fifty wait already.
+    pub fn send_message(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        message: Message,
+        now: Timestamp,
+    ) -> Result<u64, HubRefusal> {
+        let (index, _) = self.hub(hub)?;
+        let size = message.size();
+        if size > MAX_CLOUD_TO_DEVICE {
+            return Err(HubRefusal::TooLarge(format!(
+                "message: {size} bytes, the limit is {MAX_CLOUD_TO_DEVICE}"
+            )));
+        }
+        let sequence = self.with(index, device, |known| {
+            let traffic = known.traffic_or_new();
+            let sequence = traffic.messages.push(message, now)?;
+            traffic.tell_if(Interest::Messages, Downstream::MessagesWait);
+            Ok(sequence)
+        })??;
+        if let Some(tally) = self.tally(index) {
+            tally.cloud_to_device_messages.add();
+        }
+        Ok(sequence)
+    }
+
+    /// Forgets all messages that wait for a device; returns how many there were.
+    ///
+    /// # Errors
+    /// Unknown hub or device.
+    pub fn purge_messages(&self, hub: &str, device: &DeviceId) -> Result<usize, HubRefusal> {
+        self.with_named(hub, device, |known| {
+            let purged = known
+                .traffic()
+                .map_or(0, |traffic| traffic.messages.purge());
+            known.tidy();
+            purged
+        })
+    }
+
+    /// Calls a method of a device that listens to calls.
+    ///
+    /// # Errors
+    /// Unknown hub or device; the device does not listen; or too many calls wait for it.
+    pub fn call(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        name: &str,
+        payload: Bytes,
+    ) -> Result<PendingCall, HubRefusal> {
+        let (index, _) = self.hub(hub)?;
+        let call = self.next_number();
+        let pending = self.with(index, device, |known| {
+            let traffic = known.traffic().ok_or(HubRefusal::NotOnline)?;
+            let pending = traffic.calls.begin(call)?;
+            let request = MethodRequest {
+                call,
+                name: name.into(),
+                payload,
+            };
+            if traffic.tell_if(Interest::Methods, Downstream::Method(request)) {
+                Ok(pending)
+            } else {
+                Err(HubRefusal::NotOnline)
+            }
+        })??;
+        if let Some(tally) = self.tally(index) {
+            tally.methods_called.add();
+        }
+        Ok(PendingCall(pending))
+    }
+
+    /// Resolves when the device begins to listen to calls; for who would rather wait than be
+    /// told that it does not. The caller decides how long.
+    ///
+    /// # Errors
+    /// Unknown hub or device; or too many wait for it.
+    pub fn arrival(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+    ) -> Result<oneshot::Receiver<()>, HubRefusal> {
+        self.with_named(hub, device, |known| known.traffic_or_new().arrival())?
+    }
+
+    fn with_named<Done>(
+        &self,
+        hub: &str,
+        device: &DeviceId,
+        act: impl FnOnce(&mut Device) -> Done,
+    ) -> Result<Done, HubRefusal> {
+        let (index, _) = self.hub(hub)?;
+        self.with(index, device, act)
+    }
+}
+
+impl Identity {
+    fn of(device: &Device) -> Self {
+        Self {
+            authentication: device.authentication.clone(),
+            enabled: device.enabled,
+            status_reason: device.status_reason.as_deref().map(str::to_owned),
+            etag: identity_tag(device),
+            created: device.twin.created(),
+            connected: device.is_connected(),
+            last_seen: device.last_seen(),
+            waiting_messages: device.waiting_messages(),
+        }
+    }
+}
+
+fn identity_tag(device: &Device) -> String {
+    entity_tag(device.revision.into())
+}

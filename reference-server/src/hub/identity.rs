@@ -1,0 +1,169 @@
+//! A device as its hub's identity registry knows it.
+
+use fleetstorm_protocol::hub::sas_resource;
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::twin::InitialTwin;
+use fleetstorm_protocol::x509::{Thumbprint, thumbprint};
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+
+use super::inbox::{Downstream, SessionEnd};
+use super::session::Traffic;
+use super::twin::Twin;
+
+/// How a device proves itself to its hub. Either of two proofs holds, so that they can be
+/// rolled one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authentication {
+    /// By a shared key: SAS tokens.
+    Sas {
+        /// The key.
+        primary: Box<[u8]>,
+        /// Another.
+        secondary: Option<Box<[u8]>>,
+    },
+    /// By this very certificate, as DPS enters it for X.509 devices of either kind of
+    /// enrollment (DPS documentation, "Roll X.509 device certificates").
+    SelfSigned {
+        /// Its thumbprint.
+        primary: Thumbprint,
+        /// Another's.
+        secondary: Option<Box<Thumbprint>>,
+    },
+}
+
+impl Authentication {
+    /// By one key.
+    pub fn key(key: impl Into<Box<[u8]>>) -> Self {
+        Self::Sas {
+            primary: key.into(),
+            secondary: None,
+        }
+    }
+
+    /// By one certificate.
+    pub fn certificate(thumbprint: Thumbprint) -> Self {
+        Self::SelfSigned {
+            primary: thumbprint,
+            secondary: None,
+        }
+    }
+
+    /// Whether a device shows that it is the one; if so, until when (Unix seconds) where the
+    /// proof runs out.
+    pub(super) fn is_shown_by(
+        &self,
+        host_name: &str,
+        device: &DeviceId,
+        password: Option<&str>,
+        certificates: &[CertificateDer<'static>],
+        now: Timestamp,
+    ) -> Option<Option<i64>> {
+        match self {
+            Self::Sas { primary, secondary } => {
+                let token = SasToken::parse(password?).ok()?;
+                let resource = sas_resource(host_name, device);
+                let signed = |key: &[u8]| token.verify(&resource, key, now.as_second()).is_ok();
+                let shown = signed(primary) || secondary.as_deref().is_some_and(signed);
+                shown.then_some(Some(token.expiry()))
+            }
+            Self::SelfSigned { primary, secondary } => {
+                let shown = thumbprint(certificates.first()?);
+                let known = shown == *primary || secondary.as_deref() == Some(&shown);
+                known.then_some(None)
+            }
+        }
+    }
+}
+
+/// One device of a hub.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) authentication: Authentication,
+    /// A disabled device is not let in.
+    pub(super) enabled: bool,
+    /// Why, in the service's words.
+    pub(super) status_reason: Option<Box<str>>,
+    /// Changes of the identity, from 1.
+    pub(super) revision: u32,
+    /// When it last connected, sent or reported: microseconds of Unix time; 0 for never.
+    seen_us: i64,
+    pub(super) twin: Twin,
+    /// What is under way; most devices, most of the time, have nothing.
+    traffic: Option<Box<Traffic>>,
+}
+
+impl Device {
+    /// A new one.
+    pub(super) fn new(
+        authentication: Authentication,
+        initial_twin: Option<&InitialTwin>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            authentication,
+            enabled: true,
+            status_reason: None,
+            revision: 1,
+            seen_us: 0,
+            twin: Twin::new(initial_twin, now),
+            traffic: None,
+        }
+    }
+
+    /// The device is at it now.
+    pub(super) fn seen(&mut self, now: Timestamp) {
+        self.seen_us = now.as_microsecond();
+    }
+
+    /// When it last was.
+    pub(super) fn last_seen(&self) -> Option<Timestamp> {
+        match self.seen_us {
+            0 => None,
+            microseconds => Timestamp::from_microsecond(microseconds).ok(),
+        }
+    }
+
+    /// What is under way, if anything.
+    pub(super) fn traffic(&mut self) -> Option<&mut Traffic> {
+        self.traffic.as_deref_mut()
+    }
+
+    /// What is under way, to add to it.
+    pub(super) fn traffic_or_new(&mut self) -> &mut Traffic {
+        self.traffic.get_or_insert_default()
+    }
+
+    /// Forgets the traffic if nothing is under way.
+    pub(super) fn tidy(&mut self) {
+        if self
+            .traffic
+            .as_ref()
+            .is_some_and(|traffic| traffic.is_over())
+        {
+            self.traffic = None;
+        }
+    }
+
+    /// Whether a session is open.
+    pub(super) fn is_connected(&self) -> bool {
+        self.traffic
+            .as_ref()
+            .is_some_and(|traffic| traffic.is_connected())
+    }
+
+    /// Messages that wait for it.
+    pub(super) fn waiting_messages(&self) -> usize {
+        self.traffic
+            .as_ref()
+            .map_or(0, |traffic| traffic.messages.len())
+    }
+
+    /// Ends its session: it may not be connected any more.
+    pub(super) fn revoke(&mut self) {
+        if let Some(traffic) = self.traffic() {
+            traffic.tell(Downstream::Ended(SessionEnd::Revoked));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Why a hub says no, in its own numbers and names (IoT Hub documentation,
+//! "Troubleshoot: error codes"; the service SDKs' error code enumerations).
+
+/// What is not done, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HubRefusal {
+    /// No such hub.
+    #[error("no such hub")]
+    UnknownHub,
+    /// No such device.
+    #[error("no such device")]
+    UnknownDevice,
+    /// The proof does not hold, or the identity is disabled.
+    #[error("not authorised")]
+    Unauthorized,
+    /// What was asked can't be understood, or breaks a rule of twins or messages.
+    #[error("{0}")]
+    Malformed(String),
+    /// There is a device of that name.
+    #[error("a device with the same id exists")]
+    AlreadyExists,
+    /// The entity tag that the caller holds is not the current one.
+    #[error("the entity tag does not match")]
+    PreconditionFailed,
+    /// The message was settled by somebody else, or its lock has run out.
+    #[error("the lock on the message is lost")]
+    LockLost,
+    /// Message or document over its limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Fifty messages wait already.
+    #[error("too many messages wait for the device")]
+    QueueFull,
+    /// Too much at once.
+    #[error("too many requests are under way")]
+    Throttled,
+    /// The device is not connected, or does not listen for calls.
+    #[error("Timed out waiting for device to connect.")]
+    NotOnline,
+    /// The device did not answer a call in time.
+    #[error("Timed out waiting for the response from device.")]
+    NoAnswer,
+}
+
+impl HubRefusal {
+    /// Six digits; the first three are the HTTP status.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Malformed(_) => 400_004,
+            Self::UnknownHub => 401_001,
+            Self::Unauthorized => 401_002,
+            Self::QueueFull => 403_004,
+            Self::UnknownDevice => 404_001,
+            Self::NotOnline => 404_103,
+            Self::AlreadyExists => 409_001,
+            Self::PreconditionFailed => 412_001,
+            Self::LockLost => 412_002,
+            Self::TooLarge(_) => 413_001,
+            Self::Throttled => 429_001,
+            Self::NoAnswer => 504_101,
+        }
+    }
+
+    /// HTTP status.
+    pub fn status(&self) -> u16 {
+        u16::try_from(self.code() / 1000).unwrap_or(500)
+    }
+
+    /// What the header `iothub-errorcode` holds.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "ArgumentInvalid",
+            Self::UnknownHub => "IotHubNotFound",
+            Self::Unauthorized => "IotHubUnauthorizedAccess",
+            Self::QueueFull => "DeviceMaximumQueueDepthExceeded",
+            Self::UnknownDevice => "DeviceNotFound",
+            Self::NotOnline => "DeviceNotOnline",
+            Self::AlreadyExists => "DeviceAlreadyExists",
+            Self::PreconditionFailed => "PreconditionFailed",
+            Self::LockLost => "DeviceMessageLockLost",
+            Self::TooLarge(_) => "MessageTooLarge",
+            Self::Throttled => "ThrottlingException",
+            Self::NoAnswer => "GatewayTimeout",
+        }
+    }
+}
