@@ -54,6 +54,9 @@ pub enum Verb {
     /// The other end of the bench's bare exchange
     #[command(hide = true)]
     BareResponder,
+    /// One cell of the bench's held connections
+    #[command(hide = true)]
+    BenchHeld(HeldArgs),
 }
 
 /// `fleetstorm run`.
@@ -202,9 +205,23 @@ pub struct BenchArgs {
     /// Devices for each measurement
     #[arg(long, value_name = "N", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     pub devices: u32,
+    /// Every attestation over every transport, and what a held connection weighs
+    #[arg(long)]
+    pub cells: bool,
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// `fleetstorm bench-held`.
+#[derive(Debug, Args)]
+pub struct HeldArgs {
+    /// Index of the bench's cohort.
+    #[arg(long)]
+    pub cohort: u16,
+    /// What its devices speak.
+    #[arg(long)]
+    pub transport: String,
 }
 
 impl TargetArgs {

@@ -27,6 +27,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Report(args) => report(&args),
         Verb::Enrollments(args) => enrollments(&args),
         Verb::Bench(args) => bench::bench(&args).map(|()| exit_code::PASS),
+        Verb::BenchHeld(args) => bench::held::weigh(&args).map(|()| exit_code::PASS),
         Verb::BareResponder => bench::bare::respond().map(|()| exit_code::PASS),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fleetstorm", &mut io::stdout());
