@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::websocket::SubProtocol;
+
 /// How a device proves its identity to DPS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttestationKind {
@@ -20,6 +22,8 @@ pub enum TransportKind {
     Https,
     /// MQTT 3.1.1 over TLS, port 8883.
     Mqtt,
+    /// MQTT 3.1.1 in the messages of a WebSocket, port 443.
+    MqttWs,
 }
 
 /// The language of a [`TransportKind`], whatever carries it.
@@ -53,13 +57,14 @@ impl AttestationKind {
 
 impl TransportKind {
     /// Every kind, in the order reports list them.
-    pub const ALL: [Self; 2] = [Self::Https, Self::Mqtt];
+    pub const ALL: [Self; 3] = [Self::Https, Self::Mqtt, Self::MqttWs];
 
     /// The word scenario files and reports use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Https => "https",
             Self::Mqtt => "mqtt",
+            Self::MqttWs => "mqtt-ws",
         }
     }
 
@@ -67,14 +72,29 @@ impl TransportKind {
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Https => Protocol::Http,
-            Self::Mqtt => Protocol::Mqtt,
+            Self::Mqtt | Self::MqttWs => Protocol::Mqtt,
+        }
+    }
+
+    /// What the WebSocket is asked for that it travels in, if it does.
+    pub fn sub_protocol(self) -> Option<SubProtocol> {
+        match self {
+            Self::Https | Self::Mqtt => None,
+            Self::MqttWs => Some(SubProtocol::Mqtt),
         }
     }
 
     /// Whether it travels in the messages of a WebSocket, on the port of HTTPS.
     pub fn is_websocket(self) -> bool {
+        self.sub_protocol().is_some()
+    }
+
+    /// What a device that speaks this to DPS speaks to its hub, unless it is told otherwise:
+    /// the same, but hubs hold no sessions over HTTPS.
+    pub fn at_hub(self) -> Self {
         match self {
-            Self::Https | Self::Mqtt => false,
+            Self::Https => Self::Mqtt,
+            other => other,
         }
     }
 }

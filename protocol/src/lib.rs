@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`ids`], [`attestation`], [`registration`] and
 //! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`] and [`mqtt`] (how the bodies
-//! travel to DPS), [`hub`] (the assigned hub), [`sas`], [`x509`] and [`tpm`]
+//! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`x509`] and [`tpm`]
 //! (how a device proves who it is), [`enrollment`] (what the service was told
 //! beforehand).
 
@@ -23,6 +23,7 @@ pub mod service_error;
 pub mod timestamp;
 pub mod tpm;
 pub mod twin;
+pub mod websocket;
 pub mod x509;
 
 mod error;

@@ -18,6 +18,7 @@ pub(crate) mod mqtt;
 
 mod dps_mqtt;
 mod hub_mqtt;
+mod websocket;
 
 /// How long a client may take for its first request, once it is connected.
 const FIRST_REQUEST: Duration = Duration::from_secs(30);

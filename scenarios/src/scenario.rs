@@ -103,6 +103,8 @@ pub struct Cohort {
     pub attestation: AttestationKind,
     /// What they speak to DPS, by weight; at least one, each allowed for the attestation.
     pub transports: Vec<(TransportKind, u32)>,
+    /// What they speak to their hub; when `None`, what [`TransportKind::at_hub`] says.
+    pub hub_transport: Option<TransportKind>,
     /// When they come.
     pub arrival: Arrival,
     /// Host names' first labels of the hubs that the enrollment allows; all when empty.

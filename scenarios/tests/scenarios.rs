@@ -80,6 +80,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(hubs, ["hub-1", "hub-2"]);
     assert!(scenario.thresholds.is_empty());
     let cohort = &scenario.cohorts[0];
+    assert_eq!(cohort.hub_transport, None);
     assert!(cohort.enabled && cohort.hubs.is_empty() && cohort.desired.is_empty());
     assert_eq!((cohort.flaw, &cohort.arrival), (None, &Arrival::AllAtOnce));
 }
@@ -111,12 +112,13 @@ fn everything_that_can_be_said_is_understood() {
         name = "one"
         devices = 1_000
         attestation = "x509-group"
-        transport = { mqtt = 30, https = 70 }
+        transport = { mqtt = 30, https = 70, mqtt-ws = 5 }
         arrival = { kind = "ramping-rate", start = "60/m", stages = [{ to = "500/s", over = "2m" }, { hold = "5m" }, { to = "2/s", over = "0s" }] }
         hubs = ["elsewhere"]
         desired = { a = 1, b = { c = [true, "x", 1.5] } }
         enabled = false
         flaw = "wrong-root"
+        hub-transport = "mqtt-ws"
 
         [thresholds]
         "registration.response.p99" = "< 5s"
@@ -157,8 +159,13 @@ fn everything_that_can_be_said_is_understood() {
     );
     assert_eq!(
         cohort.transports,
-        [(TransportKind::Https, 70), (TransportKind::Mqtt, 30)]
+        [
+            (TransportKind::Https, 70),
+            (TransportKind::Mqtt, 30),
+            (TransportKind::MqttWs, 5),
+        ]
     );
+    assert_eq!(cohort.hub_transport, Some(TransportKind::MqttWs));
     assert_eq!(cohort.hubs, ["elsewhere"]);
     assert!(!cohort.enabled);
     assert_eq!(cohort.flaw, Some(Flaw::WrongRoot));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::{Outcome, Record};
 use fleetstorm_scenarios::{Ports, Release};
@@ -49,6 +50,8 @@ pub struct Conditions {
     pub device_timeout: Duration,
     /// Desired properties that each cohort's twins must hold.
     pub desired: Vec<Map<String, Value>>,
+    /// What each cohort speaks to hubs, where it is not what follows from its release.
+    pub hub_transports: Vec<Option<TransportKind>>,
     /// Hub host name to index in the run's dimensions.
     pub hubs: HashMap<String, u16>,
     /// Attestation of each cohort, as index in the run's dimensions.

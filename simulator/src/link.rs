@@ -94,7 +94,7 @@ impl DpsLink {
         Ok(match transport.protocol() {
             Protocol::Http => Self::Http(http::HttpLink::open(stream, host).await?),
             Protocol::Mqtt => {
-                let carrier = Carrier::Tls(stream);
+                let carrier = Carrier::open(transport, stream, host).await?;
                 Self::Mqtt(Box::new(
                     mqtt::MqttLink::open_dps(carrier, caller, sas).await?,
                 ))

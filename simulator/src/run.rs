@@ -223,6 +223,11 @@ pub(crate) fn conditions(
             .iter()
             .map(|cohort| cohort.desired.clone().into_iter().collect())
             .collect(),
+        hub_transports: scenario
+            .cohorts
+            .iter()
+            .map(|cohort| cohort.hub_transport)
+            .collect(),
         hubs: (0..)
             .zip(&target.hubs)
             .map(|(index, hub)| (hub.clone(), index))

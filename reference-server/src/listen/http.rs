@@ -1,7 +1,9 @@
-//! The HTTPS device API (DPS REST reference, "Runtime registration").
+//! The HTTPS device API (DPS REST reference, "Runtime registration"), and where WebSockets begin.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Client, FIRST_REQUEST, Host, Stream};
+use super::{Client, FIRST_REQUEST, Host, Stream, websocket};
 use crate::service::{Answer, Question, Refusal};
 
 /// Longest head of a request.
@@ -33,24 +35,38 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Serves one connection to its end. A client that breaks it off is no error of ours.
 pub(crate) async fn serve(
-    stream: impl Stream,
+    stream: impl Stream + Send + 'static,
     client: Rc<Client>,
     host: Arc<Host>,
     stop: impl Future<Output = ()>,
 ) {
-    let service = service_fn(move |request| {
-        let (client, host) = (Rc::clone(&client), Arc::clone(&host));
-        async move { Ok::<_, Infallible>(respond(request, &client, &host).await) }
+    let upgrade = Cell::new(None);
+    let service = service_fn(async |mut request| {
+        if !websocket::is_asked(&request) {
+            return Ok::<_, Infallible>(respond(request, &client, &host).await);
+        }
+        Ok(match websocket::accept(&mut request) {
+            Ok((response, accepted)) => {
+                upgrade.set(Some(accepted));
+                response
+            }
+            Err(refusal) => refused(&refusal, &host),
+        })
     });
+    let mut stop = pin!(stop);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(FIRST_REQUEST.max(LONGEST_POLL))
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::select! {
         _ended = connection => {}
-        () = tokio::time::sleep(LIFETIME) => {}
-        () = stop => {}
+        () = tokio::time::sleep(LIFETIME) => return,
+        () = &mut stop => return,
+    }
+    if let Some(upgrade) = upgrade.take() {
+        upgrade.serve(client, host, stop).await;
     }
 }
 
@@ -91,8 +107,12 @@ async fn respond(
     };
     match answered.await {
         Ok((answer, location)) => response(answer, location),
-        Err(refusal) => response(host.service.refuse(&refusal, Timestamp::now()), None),
+        Err(refusal) => refused(&refusal, host),
     }
+}
+
+fn refused(refusal: &Refusal, host: &Host) -> Response<Full<Bytes>> {
+    response(host.service.refuse(refusal, Timestamp::now()), None)
 }
 
 fn refusal(error: PathError) -> Refusal {

@@ -10,8 +10,10 @@ use serde_json::Value;
 pub mod https;
 pub mod mqtt;
 
+mod mqtt_ws;
+
 /// Every dialect.
-pub const ALL: [Dialect; 2] = [https::DIALECT, mqtt::DIALECT];
+pub const ALL: [Dialect; 3] = [https::DIALECT, mqtt::DIALECT, mqtt_ws::DIALECT];
 
 /// One way to ask.
 pub struct Dialect {

@@ -10,3 +10,5 @@ mod mutation;
 mod questions;
 mod software_tpm;
 mod tls;
+mod upgrades;
+mod websocket;

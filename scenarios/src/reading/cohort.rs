@@ -84,6 +84,9 @@ fn read(
     let transports = table
         .require("transport")
         .and_then(|value| transport::read(&value, attestation));
+    let hub_transport = or(table.take("hub-transport"), None, |value| {
+        transport::at_hub(&value).map(Some)
+    });
     let own_arrival = table.take("arrival");
     let shares_arrival = own_arrival.is_none();
     let arrival = match own_arrival {
@@ -107,6 +110,7 @@ fn read(
             devices: devices?,
             attestation: attestation?,
             transports: transports?,
+            hub_transport: hub_transport?,
             arrival: arrival?,
             hubs: hubs?,
             desired: desired?,

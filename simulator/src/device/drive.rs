@@ -263,12 +263,12 @@ impl<'run> Drive<'run> {
         }
     }
 
-    /// What the device speaks to its hub: hubs hold no sessions over HTTPS.
     fn hub_transport(&self) -> TransportKind {
-        match self.release.transport {
-            TransportKind::Https => TransportKind::Mqtt,
-            other => other,
-        }
+        let cohort = usize::from(self.release.cohort);
+        let told = self.conditions.hub_transports.get(cohort);
+        told.copied()
+            .flatten()
+            .unwrap_or_else(|| self.release.transport.at_hub())
     }
 
     fn dps_port(&self) -> u16 {

@@ -4,14 +4,48 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use fleetstorm_protocol::attestation::TransportKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::LinkError;
 use super::dial::Secured;
 
+mod websocket;
+
 /// A stream of bytes to DPS or a hub, which MQTT and AMQP run over alike.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one, and lives inside a task that is boxed anyway"
+)]
 pub enum Carrier {
     /// TLS, and nothing between.
     Tls(Secured),
+    /// The messages of a WebSocket.
+    WebSocket(Box<dyn Duplex>),
+}
+
+/// Bytes in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<Stream: AsyncRead + AsyncWrite + Unpin> Duplex for Stream {}
+
+impl Carrier {
+    /// Makes what `transport` runs over out of a secured connection to `host`.
+    ///
+    /// # Errors
+    /// The connection broke, or the server refused the WebSocket.
+    pub async fn open(
+        transport: TransportKind,
+        stream: Secured,
+        host: &str,
+    ) -> Result<Self, LinkError> {
+        Ok(match transport.sub_protocol() {
+            None => Self::Tls(stream),
+            Some(sub_protocol) => {
+                Self::WebSocket(websocket::open(stream, host, sub_protocol).await?)
+            }
+        })
+    }
 }
 
 impl AsyncRead for Carrier {
@@ -22,6 +56,7 @@ impl AsyncRead for Carrier {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tls(stream) => Pin::new(stream).poll_read(context, into),
+            Self::WebSocket(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
@@ -34,18 +69,21 @@ impl AsyncWrite for Carrier {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::WebSocket(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::WebSocket(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::WebSocket(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

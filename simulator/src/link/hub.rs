@@ -33,7 +33,7 @@ impl HubLink {
             // Devices hold no session with their hub over HTTPS, so there is no twin to read.
             Protocol::Http => Err(Fault::Protocol.into()),
             Protocol::Mqtt => {
-                let carrier = Carrier::Tls(stream);
+                let carrier = Carrier::open(transport, stream, host).await?;
                 let session = mqtt::HubMqtt::open(carrier, host, device, sas).await?;
                 Ok(Self::Mqtt(session))
             }

@@ -24,7 +24,7 @@ rate = "100/s"
 name = "gateways"
 devices = 30
 attestation = "x509-group"
-transport = { https = 50, mqtt = 50 }
+transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
 desired = { interval = 30, firmware = { version = "1.2" } }
 
 [[cohort]]
@@ -38,6 +38,7 @@ name = "controllers"
 devices = 10
 attestation = "tpm"
 transport = "https"
+hub-transport = "mqtt-ws"
 desired = { mode = "auto" }
 
 [thresholds]
@@ -67,6 +68,7 @@ fn every_attestation_and_transport_provisions() {
         "controllers",
         "https",
         "mqtt",
+        "mqtt-ws",
         "x509-group",
         "x509-individual",
         "tpm",

@@ -36,6 +36,24 @@ pub(super) fn read(
     (!transports.is_empty()).then_some(transports)
 }
 
+/// `hub-transport = "mqtt-ws"`: what the devices speak to their hub.
+pub(super) fn at_hub(value: &Value<'_>) -> Option<TransportKind> {
+    let kinds = TransportKind::ALL.map(|kind| (kind.name(), kind));
+    let transport = value.word("transport", kinds)?;
+    if transport.at_hub() == transport {
+        return Some(transport);
+    }
+    let others: Vec<_> = TransportKind::ALL
+        .into_iter()
+        .filter(|other| other.at_hub() == *other)
+        .map(|other| format!("\"{other}\""))
+        .collect();
+    value.wrong(
+        format!("hubs hold no sessions over {transport}, so there would be no twin to read"),
+        format!("let them use {}", others.join(" or ")),
+    )
+}
+
 fn allowed(
     value: &Value<'_>,
     attestation: Option<AttestationKind>,

@@ -1,0 +1,158 @@
+//! WebSockets on the HTTPS port: who gets one, and what goes through it.
+
+use std::io::{ErrorKind, Read, Write};
+
+use fleetstorm_reference_server::Announcement;
+use rustls::ALL_VERSIONS;
+
+use crate::dialect::mqtt::{connect, converse, publish, receive, subscribe};
+use crate::instance::{Instance, quick, stranger};
+use crate::questions::register;
+use crate::tls::{Secured, dial};
+use crate::websocket::{BINARY, CLOSE, PING, Socket, TEXT, frame_head, head, request};
+
+const PATH: &str = "/$iothub/websocket";
+
+fn secured(server: &Announcement, host: &str) -> Secured {
+    dial(server, server.https, host, None, ALL_VERSIONS)
+}
+
+#[test]
+fn every_path_and_spelling_of_the_sdks_is_served() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    for (path, sub_protocol) in [
+        (PATH, "mqtt"),
+        (PATH, "MQTT"),
+        ("/", "mqtt"),
+        ("/mqtt", "mqtt"),
+        ("/$iothub/websocket?iothub-no-client-cert=true", "mqtt"),
+    ] {
+        let host = &server.global_endpoint;
+        let certificate = pump.certificate.as_ref();
+        let wire = dial(server, server.https, host, certificate, ALL_VERSIONS);
+        let mut socket = Socket::open(wire, host, path, sub_protocol);
+        let answer = converse(&mut socket, &pump, &register());
+        assert_eq!(answer.status, 202, "{path} {sub_protocol}");
+    }
+}
+
+#[test]
+fn what_is_no_websocket_of_ours_is_refused_in_words() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let good = request(host, PATH, "mqtt");
+    for (asked, status, words) in [
+        (request(host, PATH, "soap"), "400", "Sec-WebSocket-Protocol"),
+        (
+            good.replace("Sec-WebSocket-Protocol: mqtt\r\n", ""),
+            "400",
+            "Sec-WebSocket-Protocol",
+        ),
+        (request(host, "/$iothub/other", "mqtt"), "404", "404"),
+        (good.replace("Version: 13", "Version: 8"), "400", "Version"),
+        (good.replace("dGhlIHNhbXBsZSBub25jZQ==", "x"), "400", "Key"),
+        (good.replace("GET ", "POST "), "400", "method"),
+        (
+            good.replace("Connection: Upgrade\r\n", ""),
+            "400",
+            "upgrade",
+        ),
+    ] {
+        let mut wire = secured(server, host);
+        wire.write_all(asked.as_bytes()).expect("it is read");
+        let head = head(&mut wire);
+        let first = &head[0];
+        assert!(
+            first.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{first} for {asked}"
+        );
+        let length = head.iter().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            let is_length = name.eq_ignore_ascii_case("content-length");
+            is_length.then(|| value.parse().expect("a length"))
+        });
+        let mut body = vec![0; length.expect("a length")];
+        wire.read_exact(&mut body).expect("the whole body");
+        let body = String::from_utf8(body).expect("UTF-8");
+        assert!(body.contains("errorCode"), "{body}");
+        assert!(
+            body.to_lowercase().contains(&words.to_lowercase()),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn packets_need_not_end_where_messages_do() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let pump = stranger("pump-1");
+    let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
+    let connect = connect(&pump);
+    let (first, rest) = connect.split_at(5);
+    socket.send(BINARY, first).expect("it is read");
+    socket.send(PING, b"are you there").expect("it is read");
+    assert_eq!(
+        socket.receive().expect("a pong"),
+        (0xa, b"are you there".to_vec())
+    );
+    let two = [rest, &subscribe("$dps/registrations/res/#")].concat();
+    socket.send(BINARY, &two).expect("it is read");
+    assert_eq!(receive(&mut socket), (0x20, vec![0, 0]));
+    assert_eq!(receive(&mut socket), (0x90, vec![0, 1, 1]));
+    for byte in publish(&register()) {
+        socket.send(BINARY, &[byte]).expect("it is read");
+    }
+    assert_eq!(receive(&mut socket), (0x40, vec![0, 2]));
+    socket.send(BINARY, &[0xe0, 0]).expect("it is read");
+    let _answer = receive(&mut socket);
+    assert_eq!(
+        socket.receive().map(|(opcode, _)| opcode).ok(),
+        Some(CLOSE),
+        "DISCONNECT ends the WebSocket in order"
+    );
+}
+
+#[test]
+fn what_breaks_the_protocol_ends_the_connection() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let connect = connect(&stranger("pump-1"));
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("an oversize message", frame_head(BINARY, 128 * 1024 + 1)),
+        ("a length beyond memory", frame_head(BINARY, 1 << 40)),
+        ("an unmasked frame", vec![0x82, 1, 0]),
+        ("a reserved operation", frame_head(3, 0)),
+    ];
+    for (what, bytes) in cases {
+        let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
+        socket.send_raw(&bytes).expect("it is read");
+        ends(socket, what);
+    }
+    let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
+    socket.send(TEXT, &connect).expect("it is read");
+    ends(socket, "text");
+    let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
+    socket.send(CLOSE, &[]).expect("it is read");
+    ends(socket, "a good-bye before the first packet");
+}
+
+/// Nothing comes but a good-bye, and that before anybody loses patience.
+fn ends(mut socket: Socket<Secured>, what: &str) {
+    loop {
+        match socket.receive() {
+            Ok((CLOSE, _)) => {}
+            Ok(other) => panic!("{what}: {other:?}"),
+            Err(error) => {
+                let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                assert!(!waited, "{what}: {error}");
+                return;
+            }
+        }
+    }
+}
