@@ -73,6 +73,8 @@ pub mod code {
     pub const ENROLLMENT_NOT_FOUND: u32 = 404_201;
     /// Method not allowed on the path.
     pub const METHOD_NOT_ALLOWED: u32 = 405_000;
+    /// The body did not come in time.
+    pub const REQUEST_TIMEOUT: u32 = 408_000;
     /// Body over 96 KB.
     pub const TOO_LARGE: u32 = 413_000;
     /// Not application/json.

@@ -16,12 +16,11 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::listen::{Client, Host, control, http, mqtt};
+use crate::patience::Patient;
 use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
 const BACKLOG: i32 = 4096;
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(15);
 /// After a failed accept (out of files, mostly): until the next.
 const BACK_OFF: Duration = Duration::from_millis(10);
 
@@ -180,11 +179,13 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let host = Arc::clone(host);
+    let stream = Patient::new(stream, host.limits.stalled_write);
     if port == Port::Control {
         return control::serve(stream, host, stop).await;
     }
     host.tally.connections.add();
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
+    let handshake = tokio::time::timeout(host.limits.handshake, acceptor.accept(stream));
+    let Ok(Ok(stream)) = handshake.await else {
         host.tally.tls_failures.add();
         return;
     };

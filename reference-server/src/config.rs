@@ -7,6 +7,7 @@ use fleetstorm_protocol::ids::IdScope;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
 use crate::serve::ServeError;
 
 /// A server with one DPS instance and its hubs.
@@ -43,6 +44,8 @@ pub struct Config {
     pub threads: usize,
     /// Most connections at once; more are closed at accept.
     pub max_connections: usize,
+    /// How long it waits for its clients.
+    pub limits: Limits,
 }
 
 impl Config {
@@ -89,6 +92,9 @@ impl Config {
         if let Err(problem) = IdScope::parse(&self.id_scope) {
             return wrong("id-scope", problem.to_string());
         }
+        if let Some(key) = self.limits.zero() {
+            return wrong(key, "is 0: nobody could keep it".into());
+        }
         if self.max_connections == 0 {
             return wrong("max-connections", "is 0: nobody could connect".into());
         }
@@ -117,6 +123,7 @@ impl Default for Config {
             ca_key: None,
             threads: 0,
             max_connections: 18_000,
+            limits: Limits::default(),
         }
     }
 }
@@ -175,10 +182,31 @@ mod tests {
                 },
                 "max-connections",
             ),
+            (
+                Config {
+                    limits: Limits {
+                        packet: std::time::Duration::ZERO,
+                        ..Limits::default()
+                    },
+                    ..Config::default()
+                },
+                "limits.packet-ms: is 0",
+            ),
         ] {
             let problem = config.check().expect_err(words).to_string();
             assert!(problem.contains(words), "{problem}");
         }
+    }
+
+    #[test]
+    fn limits_are_read_in_milliseconds_and_written_back() {
+        let text = "[limits]\nhandshake-ms = 2500\n";
+        let config: Config = toml::from_str(text).expect("a configuration");
+        assert_eq!(config.limits.handshake.as_millis(), 2500);
+        assert_eq!(config.limits.packet, Limits::default().packet);
+        let written = toml::to_string(&config).expect("TOML");
+        assert_eq!(toml::from_str::<Config>(&written), Ok(config));
+        assert!(toml::from_str::<Config>("[limits]\nhandshake = 1\n").is_err());
     }
 
     #[test]

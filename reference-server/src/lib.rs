@@ -13,14 +13,17 @@
 pub mod config;
 pub mod counters;
 pub mod hub;
+pub mod limits;
 pub mod serve;
 pub mod service;
 
 mod accept;
 mod listen;
+mod patience;
 mod shards;
 mod tls;
 
 pub use config::Config;
 pub use counters::Counters;
+pub use limits::Limits;
 pub use serve::{Announcement, Running, ServeError, start};

@@ -1,7 +1,6 @@
 //! Bytes to questions and answers to bytes, one file a protocol. No DPS logic here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,6 +9,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::counters::Tally;
 use crate::hub::registry::HubRegistry;
+use crate::limits::Limits;
+use crate::patience::Patient;
 use crate::service::Service;
 
 pub(crate) mod control;
@@ -18,10 +19,8 @@ pub(crate) mod mqtt;
 
 mod dps_mqtt;
 mod hub_mqtt;
+mod packet;
 mod websocket;
-
-/// How long a client may take for its first request, once it is connected.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 /// What every connection can reach.
 pub(crate) struct Host {
@@ -33,6 +32,8 @@ pub(crate) struct Host {
     pub(crate) hubs: Arc<HubRegistry>,
     /// What is counted.
     pub(crate) tally: Arc<Tally>,
+    /// How long clients are waited for.
+    pub(crate) limits: Limits,
 }
 
 /// What a conversation of packets runs over, whatever carries it.
@@ -51,7 +52,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Reads it off a finished handshake.
-    pub(crate) fn of(stream: &TlsStream<TcpStream>) -> Self {
+    pub(crate) fn of(stream: &TlsStream<Patient<TcpStream>>) -> Self {
         let (_, connection) = stream.get_ref();
         Self {
             server_name: connection.server_name().map(str::to_owned),

@@ -153,6 +153,7 @@ pub fn start(
             global_endpoint: config.global_endpoint,
             hubs,
             tally: Arc::clone(&tally),
+            limits: config.limits,
         }),
         tls: tls.config,
         connections: AtomicUsize::new(0),

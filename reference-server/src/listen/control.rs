@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -13,22 +12,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 
-use super::Host;
-
-/// How long a request may take to come.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
+use super::{Host, Stream};
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, host: Arc<Host>, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Future<Output = ()>) {
+    let head_limit = host.limits.first_request;
     let service = service_fn(move |request: Request<Incoming>| {
         let response = respond(&request, &host);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(head_limit)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         _ended = connection => {}

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,15 +23,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Client, FIRST_REQUEST, Host, Stream, websocket};
+use super::{Client, Host, Stream, websocket};
 use crate::service::{Answer, Question, Refusal};
 
 /// Longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;
-/// How long a body may take.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
-/// How long a connection may live: the SDKs open new ones.
-const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Serves one connection to its end. A client that breaks it off is no error of ours.
 pub(crate) async fn serve(
@@ -40,8 +36,11 @@ pub(crate) async fn serve(
     host: Arc<Host>,
     stop: impl Future<Output = ()>,
 ) {
+    let limits = host.limits;
+    let asked = Cell::new(false);
     let upgrade = Cell::new(None);
     let service = service_fn(async |mut request| {
+        asked.set(true);
         if !websocket::is_asked(&request) {
             return Ok::<_, Infallible>(respond(request, &client, &host).await);
         }
@@ -53,25 +52,29 @@ pub(crate) async fn serve(
             Err(refusal) => refused(&refusal, &host),
         })
     });
+    let never_asked = async {
+        tokio::time::sleep(limits.first_request).await;
+        if asked.get() {
+            pending::<()>().await;
+        }
+    };
     let mut stop = pin!(stop);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(FIRST_REQUEST.max(LONGEST_POLL))
+        .header_read_timeout(limits.between_requests)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::select! {
         _ended = connection => {}
-        () = tokio::time::sleep(LIFETIME) => return,
+        () = never_asked => return,
+        () = tokio::time::sleep(limits.connection) => return,
         () = &mut stop => return,
     }
     if let Some(upgrade) = upgrade.take() {
         upgrade.serve(client, host, stop).await;
     }
 }
-
-/// Longest silence between two requests: a poll after the longest Retry-After that SDKs obey.
-const LONGEST_POLL: Duration = Duration::from_secs(310);
 
 async fn respond(
     request: Request<Incoming>,
@@ -88,7 +91,7 @@ async fn respond(
         if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
             return Err(Refusal::UnsupportedMediaType);
         }
-        let body = read(body).await?;
+        let body = read(body, host.limits.body).await?;
         let question = Question {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,
@@ -136,16 +139,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+async fn read(body: Incoming, limit: Duration) -> Result<Bytes, Refusal> {
     let reading = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(BODY_LIMIT, reading).await {
+    match tokio::time::timeout(limit, reading).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
         Ok(Err(_)) => Err(Refusal::BadRequest("the body was cut short".into())),
-        Err(_) => Err(Refusal::BadRequest(format!(
-            "the body took longer than {} s",
-            BODY_LIMIT.as_secs()
-        ))),
+        Err(_) => Err(Refusal::TooSlow),
     }
 }
 

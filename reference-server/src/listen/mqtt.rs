@@ -13,21 +13,25 @@ use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck,
     SubscribeReasonCode,
 };
+use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
-use super::{Client, FIRST_REQUEST, Host, Stream, dps_mqtt, hub_mqtt};
+use super::{Client, Host, Stream, dps_mqtt, hub_mqtt, packet};
+use crate::limits::Limits;
 
 /// Longest packet: 96 KB of message, its topic and header.
 const MAX_PACKET: usize = 100 * 1024;
 /// Buffers start small: most packets are.
 const BUFFER: usize = 1024;
-/// Longest silence where a client announces no keep-alive: the longest that IoT Hub allows, and half.
-const SILENCE: Duration = Duration::from_secs(1767 * 3 / 2);
 
 /// A client that has logged in.
 pub(super) struct Session<Carrier> {
     packets: Framed<Carrier, Codec>,
     silence: Duration,
+    /// Longest time for the rest of a packet.
+    packet: Duration,
+    /// When a packet began that is not whole yet.
+    began: Option<Instant>,
     next_id: u16,
 }
 
@@ -52,11 +56,11 @@ pub(crate) async fn serve(
     };
     let mut packets = Framed::with_capacity(stream, codec, BUFFER);
     let session = async {
-        let first = tokio::time::timeout(FIRST_REQUEST, packets.next()).await;
+        let first = tokio::time::timeout(host.limits.first_request, packets.next()).await;
         let Ok(Some(Ok(Packet::Connect(connect)))) = first else {
             return;
         };
-        let session = Session::new(packets, &connect);
+        let session = Session::new(packets, &connect, host.limits);
         let user_name = connect
             .login
             .as_ref()
@@ -88,15 +92,17 @@ pub(super) fn password(connect: &Connect) -> Option<&str> {
 }
 
 impl<Carrier: Stream> Session<Carrier> {
-    fn new(packets: Framed<Carrier, Codec>, connect: &Connect) -> Self {
+    fn new(packets: Framed<Carrier, Codec>, connect: &Connect, limits: Limits) -> Self {
         let silence = match connect.keep_alive {
-            0 => SILENCE,
+            0 => limits.silence,
             // MQTT 3.1.1, 3.1.2.10: one and a half times the keep-alive.
-            seconds => Duration::from_millis(u64::from(seconds) * 1500),
+            seconds => Duration::from_millis(u64::from(seconds) * 1500).min(limits.silence),
         };
         Self {
             packets,
             silence,
+            packet: limits.packet,
+            began: None,
             next_id: 0,
         }
     }
@@ -130,9 +136,8 @@ impl<Carrier: Stream> Session<Carrier> {
     /// way; a message is acknowledged before it is answered, and sent with its answer.
     pub(super) async fn next(&mut self, may_subscribe: fn(&str) -> bool) -> Asked {
         loop {
-            let Ok(Some(Ok(packet))) =
-                tokio::time::timeout(self.silence, self.packets.next()).await
-            else {
+            let next = packet::next(&mut self.packets, &mut self.began, self.packet);
+            let Ok(Some(packet)) = tokio::time::timeout(self.silence, next).await else {
                 return Asked::Gone;
             };
             let reply = match packet {

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The path exists, not with this method.
     #[error("Method not allowed")]
     MethodNotAllowed,
+    /// A body that does not come.
+    #[error("Request timeout")]
+    TooSlow,
     /// More than 96 KB.
     #[error("Request body too large")]
     TooLarge,
@@ -56,6 +59,7 @@ impl Refusal {
             Self::EnrollmentNotFound => code::ENROLLMENT_NOT_FOUND,
             Self::OperationNotFound => code::OPERATION_NOT_FOUND,
             Self::MethodNotAllowed => code::METHOD_NOT_ALLOWED,
+            Self::TooSlow => code::REQUEST_TIMEOUT,
             Self::TooLarge => code::TOO_LARGE,
             Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => code::INTERNAL,

@@ -1,0 +1,89 @@
+//! How long a server waits for its clients.
+//!
+//! Whatever a peer does or leaves undone, its connection moves on or ends within these.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Table `limits` of the configuration; all in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Limits {
+    /// For a TLS handshake.
+    #[serde(rename = "handshake-ms", with = "milliseconds")]
+    pub handshake: Duration,
+    /// For the first request or packet, once the connection is secured.
+    #[serde(rename = "first-request-ms", with = "milliseconds")]
+    pub first_request: Duration,
+    /// HTTP: from one request to the head of the next; above the longest Retry-After that SDKs
+    /// obey, 300 s.
+    #[serde(rename = "between-requests-ms", with = "milliseconds")]
+    pub between_requests: Duration,
+    /// HTTP: for a body, once its head is there.
+    #[serde(rename = "body-ms", with = "milliseconds")]
+    pub body: Duration,
+    /// HTTP: for a whole connection; the SDKs open new ones.
+    #[serde(rename = "connection-ms", with = "milliseconds")]
+    pub connection: Duration,
+    /// MQTT: longest silence, whatever keep-alive a client announces; the longest that IoT Hub
+    /// allows, 1767 s, and half.
+    #[serde(rename = "silence-ms", with = "milliseconds")]
+    pub silence: Duration,
+    /// For the rest of a packet, once it began.
+    #[serde(rename = "packet-ms", with = "milliseconds")]
+    pub packet: Duration,
+    /// For a client to take anything at all of what it is sent.
+    #[serde(rename = "stalled-write-ms", with = "milliseconds")]
+    pub stalled_write: Duration,
+}
+
+impl Limits {
+    /// The key of a limit that nobody could keep.
+    pub(crate) fn zero(&self) -> Option<&'static str> {
+        let each = [
+            ("limits.handshake-ms", self.handshake),
+            ("limits.first-request-ms", self.first_request),
+            ("limits.between-requests-ms", self.between_requests),
+            ("limits.body-ms", self.body),
+            ("limits.connection-ms", self.connection),
+            ("limits.silence-ms", self.silence),
+            ("limits.packet-ms", self.packet),
+            ("limits.stalled-write-ms", self.stalled_write),
+        ];
+        each.into_iter()
+            .find(|(_, limit)| limit.is_zero())
+            .map(|(key, _)| key)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(15),
+            first_request: Duration::from_secs(30),
+            between_requests: Duration::from_secs(310),
+            body: Duration::from_secs(30),
+            connection: Duration::from_secs(3600),
+            silence: Duration::from_secs(1767 * 3 / 2),
+            packet: Duration::from_secs(30),
+            stalled_write: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A duration as a whole number.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        // A TOML integer ends at 2⁶³ anyway; a u32 is seven weeks.
+        u32::deserialize(deserializer).map(|ms| Duration::from_millis(ms.into()))
+    }
+}
