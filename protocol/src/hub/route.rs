@@ -1,0 +1,274 @@
+//! The hub's HTTPS paths: a device's own and the service's
+//! (IoT Hub REST reference, "Device", "Devices", "Twin").
+
+use crate::http::PathError;
+use crate::ids::DeviceId;
+use crate::{DecodeError, query};
+
+/// What is asked of a hub over HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubRoute {
+    /// Of which device.
+    pub device: DeviceId,
+    /// What.
+    pub operation: HubOperation,
+}
+
+/// The operations, by who may ask them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HubOperation {
+    /// Asked by the device itself.
+    Device(DeviceOperation),
+    /// Asked with a shared access policy.
+    Service(ServiceOperation),
+}
+
+/// What a device asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceOperation {
+    /// `POST /devices/{id}/messages/events`
+    Send,
+    /// `GET /devices/{id}/messages/devicebound`
+    Receive,
+    /// `DELETE /devices/{id}/messages/devicebound/{lock}`
+    Complete(String),
+    /// The same with `reject` in the query.
+    Reject(String),
+    /// `POST /devices/{id}/messages/devicebound/{lock}/abandon`
+    Abandon(String),
+}
+
+/// What the service side asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceOperation {
+    /// `GET /devices/{id}`
+    ReadIdentity,
+    /// `PUT /devices/{id}`
+    PutIdentity,
+    /// `DELETE /devices/{id}`
+    RemoveIdentity,
+    /// `DELETE /devices/{id}/commands`
+    PurgeMessages,
+    /// `GET /twins/{id}`
+    ReadTwin,
+    /// `PATCH /twins/{id}`
+    PatchTwin,
+    /// `PUT /twins/{id}`
+    ReplaceTwin,
+    /// `POST /twins/{id}/methods`
+    CallMethod,
+}
+
+impl HubRoute {
+    /// Reads method, path and query. Percent-encoded segments are decoded; a missing
+    /// `api-version` is malformed.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn parse(method: &str, path: &str, query: Option<&str>) -> Result<Self, PathError> {
+        let segments: Vec<&str> = path.split('/').collect();
+        let ["", collection, device, rest @ ..] = segments.as_slice() else {
+            return Err(PathError::NotFound);
+        };
+        let query = query.unwrap_or_default();
+        let operation = match collection.to_ascii_lowercase().as_str() {
+            "devices" => of_device(method, rest, query)?,
+            "twins" => HubOperation::Service(of_twin(method, rest)?),
+            _ => return Err(PathError::NotFound),
+        };
+        match query::value(query, "api-version") {
+            None | Some("") => {
+                return Err(DecodeError::new("api-version", "is missing from the query").into());
+            }
+            Some(_) => {}
+        }
+        Ok(Self {
+            device: DeviceId::parse(&query::decode("device id", device)?)?,
+            operation,
+        })
+    }
+}
+
+fn of_device(method: &str, rest: &[&str], query: &str) -> Result<HubOperation, PathError> {
+    use DeviceOperation::{Abandon, Complete, Receive, Reject, Send};
+    let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+    let device = match (rest, method) {
+        ([], "GET") => return Ok(HubOperation::Service(ServiceOperation::ReadIdentity)),
+        ([], "PUT") => return Ok(HubOperation::Service(ServiceOperation::PutIdentity)),
+        ([], "DELETE") => return Ok(HubOperation::Service(ServiceOperation::RemoveIdentity)),
+        ([commands], "DELETE") if is(commands, "commands") => {
+            return Ok(HubOperation::Service(ServiceOperation::PurgeMessages));
+        }
+        ([messages, events], "POST") if is(messages, "messages") && is(events, "events") => Send,
+        ([messages, bound, lock @ ..], method)
+            if is(messages, "messages") && is(bound, "devicebound") =>
+        {
+            match (lock, method) {
+                ([], "GET") => Receive,
+                ([lock], "DELETE") if has_reject(query) => Reject(decoded(lock)?),
+                ([lock], "DELETE") => Complete(decoded(lock)?),
+                ([lock, abandon], "POST") if is(abandon, "abandon") => Abandon(decoded(lock)?),
+                ([] | [_], _) => return Err(PathError::MethodNotAllowed),
+                ([_, abandon], _) if is(abandon, "abandon") => {
+                    return Err(PathError::MethodNotAllowed);
+                }
+                _ => return Err(PathError::NotFound),
+            }
+        }
+        ([] | [_], _) if rest.first().is_none_or(|word| is(word, "commands")) => {
+            return Err(PathError::MethodNotAllowed);
+        }
+        ([messages, events], _) if is(messages, "messages") && is(events, "events") => {
+            return Err(PathError::MethodNotAllowed);
+        }
+        _ => return Err(PathError::NotFound),
+    };
+    Ok(HubOperation::Device(device))
+}
+
+fn of_twin(method: &str, rest: &[&str]) -> Result<ServiceOperation, PathError> {
+    match (rest, method) {
+        ([], "GET") => Ok(ServiceOperation::ReadTwin),
+        ([], "PATCH") => Ok(ServiceOperation::PatchTwin),
+        ([], "PUT") => Ok(ServiceOperation::ReplaceTwin),
+        ([methods], "POST") if methods.eq_ignore_ascii_case("methods") => {
+            Ok(ServiceOperation::CallMethod)
+        }
+        ([], _) => Err(PathError::MethodNotAllowed),
+        ([methods], _) if methods.eq_ignore_ascii_case("methods") => {
+            Err(PathError::MethodNotAllowed)
+        }
+        _ => Err(PathError::NotFound),
+    }
+}
+
+/// `reject` stands alone, or with any value.
+fn has_reject(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        name.eq_ignore_ascii_case("reject")
+    })
+}
+
+fn decoded(lock: &str) -> Result<String, PathError> {
+    Ok(query::decode("lock token", lock)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const V: Option<&str> = Some("api-version=2021-04-12");
+
+    #[test]
+    fn every_path_is_read() {
+        use DeviceOperation::{Abandon, Complete, Receive, Reject, Send};
+        use HubOperation::{Device, Service};
+        use ServiceOperation as Asked;
+        let cases = [
+            ("POST", "/devices/d/messages/events", V, Device(Send)),
+            ("GET", "/devices/d/messages/deviceBound", V, Device(Receive)),
+            (
+                "DELETE",
+                "/devices/d/messages/devicebound/l-1",
+                V,
+                Device(Complete("l-1".into())),
+            ),
+            (
+                "DELETE",
+                "/devices/d/messages/devicebound/l%2D1",
+                Some("api-version=2020-03-13&reject"),
+                Device(Reject("l-1".into())),
+            ),
+            (
+                "POST",
+                "/devices/d/messages/devicebound/l/abandon",
+                V,
+                Device(Abandon("l".into())),
+            ),
+            ("GET", "/devices/d", V, Service(Asked::ReadIdentity)),
+            ("PUT", "/devices/d", V, Service(Asked::PutIdentity)),
+            ("DELETE", "/devices/d", V, Service(Asked::RemoveIdentity)),
+            (
+                "DELETE",
+                "/devices/d/commands",
+                V,
+                Service(Asked::PurgeMessages),
+            ),
+            ("GET", "/twins/d", V, Service(Asked::ReadTwin)),
+            ("PATCH", "/twins/d", V, Service(Asked::PatchTwin)),
+            ("PUT", "/twins/d", V, Service(Asked::ReplaceTwin)),
+            ("POST", "/twins/d/methods", V, Service(Asked::CallMethod)),
+        ];
+        for (method, path, query, operation) in cases {
+            let route = HubRoute::parse(method, path, query).expect(path);
+            assert_eq!(route.device.as_str(), "d");
+            assert_eq!(route.operation, operation, "{method} {path}");
+        }
+        let encoded = HubRoute::parse("GET", "/twins/a%3Ab%20", V);
+        assert!(
+            matches!(encoded, Err(PathError::Malformed(_))),
+            "a blank is no part of an id"
+        );
+    }
+
+    #[test]
+    fn refusals_tell_404_405_and_400_apart() {
+        use PathError::{MethodNotAllowed, NotFound};
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/devices"),
+            ("GET", "/devices/d/files"),
+            ("POST", "/devices/d/modules/m"),
+            ("POST", "/devices/d/messages/devicebound/l/renew"),
+            ("POST", "/twins/d/modules/m/methods"),
+            ("GET", "/jobs/v2"),
+        ] {
+            assert_eq!(HubRoute::parse(method, path, V), Err(NotFound), "{path}");
+        }
+        for (method, path) in [
+            ("POST", "/devices/d"),
+            ("GET", "/devices/d/commands"),
+            ("GET", "/devices/d/messages/events"),
+            ("POST", "/devices/d/messages/devicebound"),
+            ("GET", "/devices/d/messages/devicebound/l"),
+            ("GET", "/devices/d/messages/devicebound/l/abandon"),
+            ("DELETE", "/twins/d"),
+            ("GET", "/twins/d/methods"),
+        ] {
+            assert_eq!(
+                HubRoute::parse(method, path, V),
+                Err(MethodNotAllowed),
+                "{path}"
+            );
+        }
+        for (path, query) in [
+            ("/devices/d", None),
+            ("/devices/d", Some("api-version=")),
+            ("/devices/", V),
+            ("/devices/%ff", V),
+        ] {
+            let refused = HubRoute::parse("GET", path, query);
+            assert!(matches!(refused, Err(PathError::Malformed(_))), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(
+            method in "GET|PUT|POST|DELETE|PATCH|[A-Z]{1,4}",
+            segments in proptest::collection::vec(
+                prop_oneof![
+                    Just("devices".to_owned()), Just("twins".to_owned()), Just("messages".to_owned()),
+                    Just("events".to_owned()), Just("devicebound".to_owned()), ".{0,8}",
+                ],
+                0..6,
+            ),
+            query in proptest::option::of(".{0,20}"),
+        ) {
+            // It must only not panic.
+            let _ = HubRoute::parse(&method, &format!("/{}", segments.join("/")), query.as_deref());
+        }
+    }
+}
