@@ -23,7 +23,16 @@ pub(super) async fn serve(
     if !session.accept().await {
         return;
     }
-    while let Asked::Published(publish) = session.next(|filter| filter == RESPONSE_FILTER).await {
+    loop {
+        let packet = session.receive().await;
+        let publish = match session
+            .acknowledge(packet, |filter| filter == RESPONSE_FILTER)
+            .await
+        {
+            Asked::Published(publish) => publish,
+            Asked::Left | Asked::Gone => break,
+            _ => continue,
+        };
         // Any other topic ends the connection.
         let Ok(request) = DpsRequest::parse(&publish.topic) else {
             break;

@@ -1,54 +1,344 @@
 //! A device's MQTT session with its hub (IoT Hub documentation, "Communicate using MQTT").
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use fleetstorm_protocol::hub::{
-    DESIRED_FILTER, HubRequest, HubUserName, TWIN_RESPONSE_FILTER, TwinResponse,
+    DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, TWIN_RESPONSE_FILTER,
+    TwinResponse, messages_filter,
 };
+use fleetstorm_protocol::service_error::ServiceError;
+use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
-use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Publish};
+use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::mqtt::{Asked, Session, password};
 use super::{Client, Host, Stream};
+use crate::hub::HubRefusal;
+use crate::hub::calls::MethodAnswer;
+use crate::hub::inbox::{Downstream, MethodRequest};
+use crate::hub::message_queue::Settlement;
+use crate::hub::session::{DeviceSession, Interest};
+
+/// Longest packet: 256 KB of message, its topic and header.
+const MAX_PACKET: usize = (256 + 66) * 1024;
+/// Messages that a device may have in its hands at once.
+const MAX_UNACKNOWLEDGED: usize = 16;
+/// Longest life of a connection whose token holds longer.
+const LONGEST: Duration = Duration::from_secs(400 * 86_400);
+/// Property of a message that was a will.
+const WILL: (&str, &str) = ("iothub-MessageType", "Will");
 
 /// Serves it to its end. `asked_for` is the hub named by SNI, which the user name must match.
-pub(super) async fn serve(
-    mut session: Session<impl Stream>,
+pub(super) async fn serve<Carrier: Stream>(
+    mut session: Session<Carrier>,
     user: &HubUserName,
-    connect: &Connect,
+    connect: Connect,
     client: &Client,
     host: &Host,
     asked_for: Option<&str>,
 ) {
     let hub = asked_for.unwrap_or(&user.host);
+    let now = Timestamp::now();
     let named_alike =
         user.host.eq_ignore_ascii_case(hub) && connect.client_id == user.device_id.as_str();
     let admitted = host.hubs.authenticate(
         hub,
         &user.device_id,
-        password(connect),
+        password(&connect),
         &client.certificates,
-        Timestamp::now(),
+        now,
     );
-    let Some(device) = admitted.ok().filter(|_| named_alike) else {
+    let wake = Arc::new(Notify::new());
+    let opened = admitted
+        .ok()
+        .filter(|_| named_alike)
+        .and_then(|device| DeviceSession::open(device, Arc::clone(&wake), now).ok());
+    let Some(device) = opened else {
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
     };
+    session.take_up_to(MAX_PACKET);
     if !session.accept().await {
         return;
     }
-    let may_subscribe = |filter: &str| filter == TWIN_RESPONSE_FILTER || filter == DESIRED_FILTER;
-    while let Asked::Published(publish) = session.next(may_subscribe).await {
-        let Ok(HubRequest::TwinGet { rid }) = HubRequest::parse(&publish.topic) else {
-            break;
-        };
-        let (status, body) = match device.read_twin() {
-            Ok(twin) => (200, twin),
-            Err(_) => (404, Vec::new()),
-        };
-        if !session
-            .answer(TwinResponse { status, rid }.topic(), body)
-            .await
-        {
-            return;
+    let mut conversation = Conversation {
+        messages_filter: messages_filter(device.device().id()),
+        subscriptions: Subscriptions::default(),
+        unacknowledged: Vec::new(),
+        device,
+        session,
+    };
+    let left = conversation.hold(&wake).await;
+    if !left && let Some(will) = connect.last_will {
+        conversation.execute(will);
+    }
+    conversation.session.close().await;
+}
+
+/// A session on both sides: packets of the client, events of the hub.
+struct Conversation<Carrier> {
+    session: Session<Carrier>,
+    device: DeviceSession,
+    messages_filter: String,
+    subscriptions: Subscriptions,
+    /// Packet ids and locks of messages that the device has not acknowledged.
+    unacknowledged: Vec<(u16, Uuid)>,
+}
+
+/// What the device has subscribed to, and how it is delivered.
+#[derive(Debug, Default)]
+struct Subscriptions {
+    twin: Option<QoS>,
+    desired: Option<QoS>,
+    methods: Option<QoS>,
+    messages: Option<QoS>,
+}
+
+/// The connection has to end.
+struct End;
+
+impl<Carrier: Stream> Conversation<Carrier> {
+    /// Holds it to its end. Returns whether the client took its leave.
+    async fn hold(&mut self, wake: &Notify) -> bool {
+        if let Some(expiry) = self.device.device().expiry() {
+            self.session.end_after(until(expiry));
+        }
+        loop {
+            let done = tokio::select! {
+                packet = self.session.receive() => {
+                    let may = |filter: &str| {
+                        [TWIN_RESPONSE_FILTER, DESIRED_FILTER, METHODS_FILTER].contains(&filter)
+                            || filter == self.messages_filter
+                    };
+                    match self.session.acknowledge(packet, may).await {
+                        Asked::Left => return true,
+                        asked => self.answer(asked).await,
+                    }
+                }
+                () = wake.notified() => self.pass_on().await,
+            };
+            if done.is_err() {
+                return false;
+            }
         }
     }
-    session.close().await;
+
+    /// What the client asks.
+    async fn answer(&mut self, asked: Asked) -> Result<(), End> {
+        match asked {
+            Asked::Published(publish) => self.published(publish).await,
+            Asked::Subscribed(granted) => {
+                for (filter, qos) in granted {
+                    self.subscribe(&filter, Some(qos));
+                }
+                Ok(())
+            }
+            Asked::Unsubscribed(filters) => {
+                for filter in filters {
+                    self.subscribe(&filter, None);
+                }
+                Ok(())
+            }
+            Asked::Acknowledged(id) => self.acknowledged(id).await,
+            Asked::Nothing => Ok(()),
+            Asked::Left | Asked::Gone => Err(End),
+        }
+    }
+
+    fn subscribe(&mut self, filter: &str, qos: Option<QoS>) {
+        let (subscription, interest) = match filter {
+            TWIN_RESPONSE_FILTER => (&mut self.subscriptions.twin, None),
+            DESIRED_FILTER => (&mut self.subscriptions.desired, Some(Interest::Desired)),
+            METHODS_FILTER => (&mut self.subscriptions.methods, Some(Interest::Methods)),
+            filter if filter == self.messages_filter => {
+                (&mut self.subscriptions.messages, Some(Interest::Messages))
+            }
+            _ => return,
+        };
+        *subscription = qos;
+        if let Some(interest) = interest {
+            self.device
+                .listen(interest, qos.is_some(), Timestamp::now());
+        }
+    }
+
+    async fn published(&mut self, publish: Publish) -> Result<(), End> {
+        let now = Timestamp::now();
+        // Any other topic ends the connection.
+        match HubRequest::parse(&publish.topic).map_err(|_| End)? {
+            HubRequest::TwinGet { rid } => {
+                let read = self.device.device().read_twin();
+                let answer = read.map(|twin| (200, None, twin));
+                self.twin_answer(rid, answer, now).await
+            }
+            HubRequest::ReportedPatch { rid } => {
+                let patched = self.device.device().patch_reported(&publish.payload, now);
+                let answer = patched.map(|version| (204, Some(version), Vec::new()));
+                self.twin_answer(rid, answer, now).await
+            }
+            HubRequest::MethodResponse { status, rid } => {
+                let call = u64::from_str_radix(&rid, 16).map_err(|_| End)?;
+                let answer = MethodAnswer {
+                    status,
+                    payload: publish.payload,
+                };
+                // An answer that came too late is nobody's.
+                self.device.answer(call, answer);
+                self.flush().await
+            }
+            HubRequest::Telemetry { device, bag } => {
+                if device != *self.device.device().id() {
+                    return Err(End);
+                }
+                let message = HubRequest::message(&bag, &publish.payload).map_err(|_| End)?;
+                self.device.device().send(&message, now).map_err(|_| End)?;
+                self.flush().await
+            }
+        }
+    }
+
+    /// Answers about the twin. A device that has not subscribed hears nothing.
+    async fn twin_answer(
+        &mut self,
+        rid: String,
+        answer: Result<(u16, Option<u64>, Vec<u8>), HubRefusal>,
+        now: Timestamp,
+    ) -> Result<(), End> {
+        let Some(qos) = self.subscriptions.twin else {
+            return self.flush().await;
+        };
+        let (status, version, body) =
+            answer.unwrap_or_else(|refusal| (refusal.status(), None, error_body(&refusal, now)));
+        let response = TwinResponse {
+            status,
+            rid,
+            version,
+        };
+        self.publish(response.topic(), qos, body.into()).await?;
+        Ok(())
+    }
+
+    /// What the hub has to say.
+    async fn pass_on(&mut self) -> Result<(), End> {
+        while let Some(event) = self.device.take() {
+            match (event, &self.subscriptions) {
+                (Downstream::Ended(_), _) => return Err(End),
+                (Downstream::MessagesWait, _) => self.deliver().await?,
+                (
+                    Downstream::Desired(change),
+                    Subscriptions {
+                        desired: Some(qos), ..
+                    },
+                ) => {
+                    let version = change.version;
+                    let topic = HubEvent::Desired { version }.topic();
+                    self.publish(topic, *qos, change.patch).await?;
+                }
+                (
+                    Downstream::Method(request),
+                    Subscriptions {
+                        methods: Some(qos), ..
+                    },
+                ) => {
+                    let MethodRequest {
+                        call,
+                        name,
+                        payload,
+                    } = request;
+                    let (name, rid) = (name.into(), format!("{call:x}"));
+                    let topic = HubEvent::Method { name, rid }.topic();
+                    self.publish(topic, *qos, payload).await?;
+                }
+                // It was on its way when the device gave up its subscription.
+                (Downstream::Desired(_) | Downstream::Method(_), _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages, as many as the device may have in its hands.
+    async fn deliver(&mut self) -> Result<(), End> {
+        while self.unacknowledged.len() < MAX_UNACKNOWLEDGED
+            && let Some(qos) = self.subscriptions.messages
+        {
+            let now = Timestamp::now();
+            let Some(delivery) = self.device.receive(now).map_err(|_| End)? else {
+                break;
+            };
+            let event = HubEvent::of_message(self.device.device().id(), &delivery.message);
+            let body = Bytes::copy_from_slice(&delivery.message.body);
+            match self.publish(event.topic(), qos, body).await? {
+                // What is not acknowledged is settled once it is sent.
+                0 => self.settle(delivery.lock, now)?,
+                id => self.unacknowledged.push((id, delivery.lock)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledged(&mut self, id: u16) -> Result<(), End> {
+        // Answers are acknowledged as well; nobody waits for that.
+        let Some(place) = self.unacknowledged.iter().position(|(sent, _)| *sent == id) else {
+            return Ok(());
+        };
+        let (_, lock) = self.unacknowledged.swap_remove(place);
+        self.settle(lock, Timestamp::now())?;
+        self.deliver().await
+    }
+
+    fn settle(&self, lock: Uuid, now: Timestamp) -> Result<(), End> {
+        match self.device.device().settle(lock, Settlement::Complete, now) {
+            Ok(()) | Err(HubRefusal::LockLost) => Ok(()),
+            Err(_) => Err(End),
+        }
+    }
+
+    /// The client is gone without a word: its will is sent in its name.
+    fn execute(&self, will: LastWill) {
+        let Ok(HubRequest::Telemetry { device, bag }) = HubRequest::parse(&will.topic) else {
+            return;
+        };
+        if device != *self.device.device().id() {
+            return;
+        }
+        if let Ok(mut message) = HubRequest::message(&bag, &will.message) {
+            message.properties.push((WILL.0.into(), WILL.1.into()));
+            // Nobody is there to be told that it is too large.
+            let _ = self.device.device().send(&message, Timestamp::now());
+        }
+    }
+
+    async fn publish(&mut self, topic: String, qos: QoS, body: Bytes) -> Result<u16, End> {
+        self.session.publish(topic, qos, body).await.ok_or(End)
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        if self.session.flush().await {
+            Ok(())
+        } else {
+            Err(End)
+        }
+    }
+}
+
+/// How long a token still holds.
+fn until(expiry: i64) -> Duration {
+    let left = expiry.saturating_sub(Timestamp::now().as_second());
+    // Timers end somewhere; no connection lives that long.
+    Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST)
+}
+
+fn error_body(refusal: &HubRefusal, now: Timestamp) -> Vec<u8> {
+    let error = ServiceError {
+        error_code: refusal.code(),
+        tracking_id: Uuid::new_v4().to_string(),
+        message: refusal.to_string(),
+        info: std::collections::BTreeMap::new(),
+        timestamp_utc: timestamp::format(now),
+    };
+    serde_json::to_vec(&error).expect("text and numbers are JSON")
 }

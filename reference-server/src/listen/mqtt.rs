@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fleetstorm_protocol::hub::HubUserName;
 use fleetstorm_protocol::mqtt::DpsUserName;
 use futures_util::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
-    Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck,
-    SubscribeReasonCode,
+    Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeFilter,
+    SubscribeReasonCode, UnsubAck,
 };
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
@@ -32,13 +33,25 @@ pub(super) struct Session<Carrier> {
     packet: Duration,
     /// When a packet began that is not whole yet.
     began: Option<Instant>,
+    heard: Instant,
+    end: Option<Instant>,
     next_id: u16,
 }
 
-/// What a session is asked.
+/// What a packet of the client comes to, once it is acknowledged.
 pub(super) enum Asked {
     /// A message.
     Published(Publish),
+    /// These filters were granted, with these qualities of service.
+    Subscribed(Vec<(String, QoS)>),
+    /// These filters are given up.
+    Unsubscribed(Vec<String>),
+    /// The message with this packet id has arrived.
+    Acknowledged(u16),
+    /// Nothing: a ping.
+    Nothing,
+    /// The client takes its leave.
+    Left,
     /// Nothing more: the client is gone, silent or broke the protocol.
     Gone,
 }
@@ -71,7 +84,7 @@ pub(crate) async fn serve(
         {
             dps_mqtt::serve(session, &user, &connect, &client, &host).await;
         } else if let Ok(user) = HubUserName::parse(user_name) {
-            hub_mqtt::serve(session, &user, &connect, &client, &host, hub).await;
+            hub_mqtt::serve(session, &user, connect, &client, &host, hub).await;
         } else {
             session.refuse(ConnectReturnCode::BadUserNamePassword).await;
         }
@@ -103,25 +116,31 @@ impl<Carrier: Stream> Session<Carrier> {
             silence,
             packet: limits.packet,
             began: None,
+            heard: Instant::now(),
+            end: None,
             next_id: 0,
         }
     }
 
+    /// Takes packets up to this length.
+    pub(super) fn take_up_to(&mut self, max: usize) {
+        self.packets.codec_mut().max_incoming_size = max;
+        self.packets.codec_mut().max_outgoing_size = max;
+    }
+
     /// Lets the client in. There are no persistent sessions.
     pub(super) async fn accept(&mut self) -> bool {
-        self.packets
-            .send(Packet::ConnAck(ConnAck::new(
-                ConnectReturnCode::Success,
-                false,
-            )))
-            .await
-            .is_ok()
+        self.send(Packet::ConnAck(ConnAck::new(
+            ConnectReturnCode::Success,
+            false,
+        )))
+        .await
     }
 
     /// Keeps the client out.
     pub(super) async fn refuse(mut self, code: ConnectReturnCode) {
         let refusal = Packet::ConnAck(ConnAck::new(code, false));
-        if self.packets.send(refusal).await.is_ok() {
+        if self.send(refusal).await {
             self.close().await;
         }
     }
@@ -132,51 +151,63 @@ impl<Carrier: Stream> Session<Carrier> {
         let _ = self.packets.close().await;
     }
 
-    /// The next message. Subscriptions to what `may_subscribe` allows and pings are answered on the
-    /// way; a message is acknowledged before it is answered, and sent with its answer.
-    pub(super) async fn next(&mut self, may_subscribe: fn(&str) -> bool) -> Asked {
-        loop {
-            let next = packet::next(&mut self.packets, &mut self.began, self.packet);
-            let Ok(Some(packet)) = tokio::time::timeout(self.silence, next).await else {
-                return Asked::Gone;
-            };
-            let reply = match packet {
-                Packet::Publish(publish) => return self.published(publish).await,
-                Packet::Subscribe(subscribe) => {
-                    let granted = subscribe.filters.iter().map(|filter| {
-                        if may_subscribe(&filter.path) {
-                            SubscribeReasonCode::Success(at_most_once_acknowledged(filter.qos))
-                        } else {
-                            SubscribeReasonCode::Failure
-                        }
-                    });
-                    Packet::SubAck(SubAck::new(subscribe.pkid, granted.collect()))
-                }
-                Packet::Unsubscribe(unsubscribe) => {
-                    Packet::UnsubAck(rumqttc::mqttbytes::v4::UnsubAck::new(unsubscribe.pkid))
-                }
-                Packet::PingReq => Packet::PingResp,
-                Packet::PubAck(_) => continue,
-                _ => return Asked::Gone,
-            };
-            if self.packets.send(reply).await.is_err() {
-                return Asked::Gone;
+    /// Hears nothing more after a while.
+    pub(super) fn end_after(&mut self, time: Duration) {
+        self.end = Some(Instant::now() + time);
+    }
+
+    /// The next packet; none when the client is gone or too long silent. Giving up waiting
+    /// loses nothing.
+    pub(super) async fn receive(&mut self) -> Option<Packet> {
+        let silent = self.heard + self.silence;
+        let deadline = self.end.map_or(silent, |end| end.min(silent));
+        let next = packet::next(&mut self.packets, &mut self.began, self.packet);
+        let packet = tokio::time::timeout_at(deadline, next).await.ok()?;
+        self.heard = Instant::now();
+        packet
+    }
+
+    /// Acknowledges a packet. Subscriptions and pings are answered at once; the acknowledgement
+    /// of a message is sent with what is sent next.
+    pub(super) async fn acknowledge(
+        &mut self,
+        packet: Option<Packet>,
+        may_subscribe: impl Fn(&str) -> bool,
+    ) -> Asked {
+        let (reply, asked) = match packet {
+            Some(Packet::Publish(publish)) => return self.published(publish).await,
+            Some(Packet::Subscribe(subscribe)) => {
+                let (codes, granted) = grant(subscribe.filters, may_subscribe);
+                let reply = Packet::SubAck(SubAck::new(subscribe.pkid, codes));
+                (reply, Asked::Subscribed(granted))
             }
+            Some(Packet::Unsubscribe(unsubscribe)) => {
+                let reply = Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid));
+                (reply, Asked::Unsubscribed(unsubscribe.topics))
+            }
+            Some(Packet::PingReq) => (Packet::PingResp, Asked::Nothing),
+            Some(Packet::PubAck(acknowledged)) => return Asked::Acknowledged(acknowledged.pkid),
+            Some(Packet::Disconnect) => return Asked::Left,
+            _ => return Asked::Gone,
+        };
+        if self.send(reply).await {
+            asked
+        } else {
+            Asked::Gone
         }
     }
 
     async fn published(&mut self, publish: Publish) -> Asked {
         let acknowledged = match publish.qos {
-            QoS::AtMostOnce => Ok(()),
+            QoS::AtMostOnce => true,
             QoS::AtLeastOnce => {
-                self.packets
-                    .feed(Packet::PubAck(PubAck::new(publish.pkid)))
-                    .await
+                let acknowledgement = Packet::PubAck(PubAck::new(publish.pkid));
+                self.packets.feed(acknowledgement).await.is_ok()
             }
             // Neither DPS nor IoT Hub takes QoS 2: they close the connection.
             QoS::ExactlyOnce => return Asked::Gone,
         };
-        if acknowledged.is_ok() {
+        if acknowledged {
             Asked::Published(publish)
         } else {
             Asked::Gone
@@ -185,11 +216,47 @@ impl<Carrier: Stream> Session<Carrier> {
 
     /// Sends an answer, and the acknowledgement before it.
     pub(super) async fn answer(&mut self, topic: String, body: Vec<u8>) -> bool {
-        let mut publish = Publish::new(topic, QoS::AtLeastOnce, body);
-        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
-        publish.pkid = self.next_id;
-        self.packets.send(Packet::Publish(publish)).await.is_ok()
+        let published = self.publish(topic, QoS::AtLeastOnce, body.into()).await;
+        published.is_some()
     }
+
+    /// Sends a message, and the acknowledgements before it. Returns its packet id, which is 0
+    /// where it is not acknowledged.
+    pub(super) async fn publish(&mut self, topic: String, qos: QoS, body: Bytes) -> Option<u16> {
+        let mut publish = Publish::from_bytes(topic, qos, body);
+        if qos != QoS::AtMostOnce {
+            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+            publish.pkid = self.next_id;
+        }
+        let id = publish.pkid;
+        self.send(Packet::Publish(publish)).await.then_some(id)
+    }
+
+    /// Sends the acknowledgements that wait.
+    pub(super) async fn flush(&mut self) -> bool {
+        self.packets.flush().await.is_ok()
+    }
+
+    async fn send(&mut self, packet: Packet) -> bool {
+        self.packets.send(packet).await.is_ok()
+    }
+}
+
+/// What a subscription is answered with, and what it comes to.
+fn grant(
+    filters: Vec<SubscribeFilter>,
+    may_subscribe: impl Fn(&str) -> bool,
+) -> (Vec<SubscribeReasonCode>, Vec<(String, QoS)>) {
+    let mut granted = Vec::new();
+    let codes = filters.into_iter().map(|filter| {
+        if !may_subscribe(&filter.path) {
+            return SubscribeReasonCode::Failure;
+        }
+        let qos = at_most_once_acknowledged(filter.qos);
+        granted.push((filter.path, qos));
+        SubscribeReasonCode::Success(qos)
+    });
+    (codes.collect(), granted)
 }
 
 /// QoS 2 is granted as 1.

@@ -5,6 +5,7 @@ mod answers;
 mod any_bytes;
 mod certificates;
 mod dialect;
+mod hub;
 mod instance;
 mod mutation;
 mod questions;

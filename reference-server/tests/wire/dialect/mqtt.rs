@@ -54,9 +54,26 @@ pub fn connect(caller: &Caller) -> Vec<u8> {
 
 /// CONNECT with a clean session and a keep-alive of three minutes.
 pub fn connect_as(client_id: &str, user: &str, password: Option<&str>) -> Vec<u8> {
-    let flags = if password.is_some() { 0xc2 } else { 0x82 };
+    connect_with(client_id, user, password, None)
+}
+
+/// The same with a will: its topic and body, at QoS 1.
+pub fn connect_with(
+    client_id: &str,
+    user: &str,
+    password: Option<&str>,
+    will: Option<(&str, &str)>,
+) -> Vec<u8> {
+    let mut flags = if password.is_some() { 0xc2 } else { 0x82 };
+    if will.is_some() {
+        flags |= 0x0c;
+    }
     let mut body = [text("MQTT").as_slice(), &[4, flags, 0, 180]].concat();
     body.extend(text(client_id));
+    if let Some((topic, message)) = will {
+        body.extend(text(topic));
+        body.extend(text(message));
+    }
     body.extend(text(user));
     body.extend(password.map(text).unwrap_or_default());
     packet(0x10, &body)
@@ -106,7 +123,8 @@ pub fn receive(wire: &mut impl Wire) -> (u8, Vec<u8>) {
     (head, body)
 }
 
-fn send(wire: &mut impl Wire, packet: &[u8]) {
+/// Sends a packet.
+pub fn send(wire: &mut impl Wire, packet: &[u8]) {
     wire.write_all(packet).expect("the server reads");
     wire.flush().expect("the server reads");
 }
@@ -128,7 +146,8 @@ fn answer(publish: &[u8]) -> Answer {
     }
 }
 
-fn packet(head: u8, body: &[u8]) -> Vec<u8> {
+/// One packet of its first byte and what follows the length.
+pub fn packet(head: u8, body: &[u8]) -> Vec<u8> {
     let mut packet = vec![head];
     let mut length = body.len();
     loop {
@@ -143,7 +162,8 @@ fn packet(head: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn text(text: &str) -> Vec<u8> {
+/// A text with its length before it.
+pub fn text(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).expect("a short text");
     [length.to_be_bytes().as_slice(), text.as_bytes()].concat()
 }

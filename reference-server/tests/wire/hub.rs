@@ -1,0 +1,32 @@
+//! A hub as its devices and its service see it.
+
+use fleetstorm_reference_server::Config;
+
+use crate::dialect::{self, Ask};
+use crate::instance::{Instance, quick};
+use crate::questions::register;
+
+mod device;
+mod mqtt;
+
+/// The hub.
+pub const HUB: &str = "hub-1.fleetstorm.test";
+
+/// A server with one hub.
+pub fn yard() -> Instance {
+    Instance::start(Config {
+        hubs: vec![HUB.into()],
+        ..quick()
+    })
+}
+
+/// Provisions a device of group `pumps`: it is entered at the hub then.
+pub fn provisioned(instance: &Instance, name: &str) -> dialect::Caller {
+    let (server, pump) = (instance.server.announcement(), instance.pump(name));
+    let ask = dialect::mqtt::DIALECT.ask;
+    let accepted = ask(server, &pump, &register());
+    let operation = accepted.body["operationId"].as_str().expect("accepted");
+    let ended = ask(server, &pump, &Ask::OperationStatus(operation.into()));
+    assert_eq!(ended.body["registrationState"]["assignedHub"], HUB);
+    pump
+}

@@ -1,0 +1,167 @@
+//! Device and hub over MQTT, topic by topic.
+
+use serde_json::{Value, json};
+
+use super::device::Device;
+use super::{HUB, provisioned, yard};
+use crate::dialect::mqtt::{DISCONNECT, packet, text};
+
+/// Bytes that are no packet.
+const NO_PACKET: [u8; 2] = [0, 0];
+const TWIN: &str = "$iothub/twin/res/#";
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn a_device_reports_and_reads_what_it_reported() {
+    let yard = yard();
+    let mut pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    pump.publish(
+        "$iothub/twin/PATCH/properties/reported/?$rid=0",
+        "{\"a\":1}",
+    );
+    pump.hears_nothing();
+    assert_eq!(pump.subscribe(TWIN, 0), 0);
+    pump.publish(
+        "$iothub/twin/PATCH/properties/reported/?$rid=1",
+        "{\"a\":null,\"b\":[2]}",
+    );
+    let patched = pump.hear();
+    assert_eq!(
+        (patched.qos, patched.topic.as_str(), patched.body.as_str()),
+        (0, "$iothub/twin/res/204/?$rid=1&$version=3", "")
+    );
+    pump.publish_unacknowledged("$iothub/twin/GET/?$rid=x%2F1", " ");
+    let twin = pump.hear();
+    assert_eq!(twin.topic, "$iothub/twin/res/200/?$rid=x%2F1");
+    assert_eq!(
+        json_of(&twin.body),
+        json!({"desired": {"$version": 1}, "reported": {"b": [2], "$version": 3}})
+    );
+    for bad in ["", "nonsense", "[1]", "{\"$x\":1}"] {
+        pump.publish("$iothub/twin/PATCH/properties/reported/?$rid=2", bad);
+        let refused = pump.hear();
+        assert_eq!(refused.topic, "$iothub/twin/res/400/?$rid=2", "{bad}");
+        assert_eq!(json_of(&refused.body)["errorCode"], 400_004, "{bad}");
+    }
+    let counted = yard.server.counters();
+    assert_eq!(counted.reported_patches[HUB], 2);
+    assert_eq!(counted.twins_read[HUB], 1);
+}
+
+#[test]
+fn answers_come_with_the_quality_that_was_subscribed_to() {
+    let yard = yard();
+    let mut pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    assert_eq!(pump.subscribe(TWIN, 2), 1, "QoS 2 is granted as 1");
+    pump.publish("$iothub/twin/GET/?$rid=1", "");
+    let twin = pump.hear();
+    assert_eq!(twin.qos, 1);
+    assert_ne!(twin.packet_id, 0);
+    pump.acknowledge(twin.packet_id);
+    pump.unsubscribe(TWIN);
+    pump.publish("$iothub/twin/GET/?$rid=2", "");
+    pump.hears_nothing();
+    for filter in [
+        "#",
+        "devices/pump-2/messages/devicebound/#",
+        "$iothub/credentials/res/#",
+    ] {
+        assert_eq!(pump.subscribe(filter, 0), 0x80, "{filter}");
+    }
+}
+
+#[test]
+fn telemetry_is_taken_with_any_bag_and_counted() {
+    let yard = yard();
+    let mut pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    for bag in [
+        "",
+        "%24.mid=1&%24.ct=application%2Fjson&level=high",
+        "$.mid=2&flag",
+        "a=b/",
+    ] {
+        pump.publish(&format!("devices/pump-1/messages/events/{bag}"), "{}");
+    }
+    pump.publish_unacknowledged("devices/pump-1/messages/events/", "x");
+    pump.publish("devices/pump-1/messages/events/", &"x".repeat(200 * 1024));
+    assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 6);
+}
+
+#[test]
+fn what_a_device_may_not_send_ends_its_connection() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let at_qos_2 = packet(
+        0x34,
+        &[text("devices/pump-1/messages/events/").as_slice(), &[0, 9]].concat(),
+    );
+    let at_qos_0 =
+        |topic: &str, body: &[u8]| packet(0x30, &[text(topic).as_slice(), body].concat());
+    for (what, bytes) in [
+        ("QoS 2", at_qos_2),
+        (
+            "another device's telemetry",
+            at_qos_0("devices/pump-2/messages/events/", b"x"),
+        ),
+        ("an unknown topic", at_qos_0("devices/pump-1/other", b"x")),
+        (
+            "a bag that is no text",
+            at_qos_0("devices/pump-1/messages/events/a=%ff", b"x"),
+        ),
+        (
+            "more than 256 KB",
+            at_qos_0(
+                "devices/pump-1/messages/events/",
+                &vec![b'x'; 256 * 1024 + 1],
+            ),
+        ),
+        ("an oversize packet", vec![0x30, 0xff, 0xff, 0xff, 0x7f]),
+        (
+            "a second CONNECT",
+            packet(
+                0x10,
+                &[text("MQTT").as_slice(), &[4, 2, 0, 0], &text("x")].concat(),
+            ),
+        ),
+    ] {
+        let mut pump = Device::connect(&yard, &caller);
+        pump.send(&bytes);
+        println!("{what}");
+        pump.ends();
+    }
+    assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 0);
+}
+
+#[test]
+fn a_second_connection_closes_the_first() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let mut first = Device::connect(&yard, &caller);
+    first.hears_nothing();
+    let mut second = Device::connect(&yard, &caller);
+    first.ends();
+    second.hears_nothing();
+}
+
+#[test]
+fn a_will_is_sent_for_who_is_gone_and_not_for_who_takes_its_leave() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let will = Some(("devices/pump-1/messages/events/gone=1", "good-bye"));
+    let mut pump = Device::connect_with_will(&yard, &caller, will);
+    pump.send(&DISCONNECT);
+    pump.ends();
+    assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 0);
+    let mut pump = Device::connect_with_will(&yard, &caller, will);
+    pump.send(&NO_PACKET);
+    pump.ends();
+    assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 1);
+    let foreign = Some(("devices/pump-2/messages/events/", "not mine to send"));
+    let mut pump = Device::connect_with_will(&yard, &caller, foreign);
+    pump.send(&NO_PACKET);
+    pump.ends();
+    assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 1);
+}
