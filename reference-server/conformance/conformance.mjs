@@ -1,31 +1,13 @@
 // Runs the matrix: identities, server, devices; one line a case, the count at the end.
 // Started by `run`, inside namespaces where the standard ports are free and names resolve.
 
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
+import { runDevices } from "./devices.mjs";
 import { Identities, desired } from "./identities.mjs";
-import { cells } from "./matrix.mjs";
+import { cells, steps } from "./matrix.mjs";
 import { endpoint, hubs, idScope, startServer } from "./server.mjs";
-
-/// Longest that the cases of one device process may take together, milliseconds.
-const LIMIT = 240_000;
-
-const here = path.dirname(fileURLToPath(import.meta.url));
-const python = (script) => [process.env.CONFORMANCE_PYTHON, path.join(here, "devices", script)];
-const commands = {
-  node: (tls) => [
-    process.execPath,
-    // In place of the default range, which spans both.
-    tls === "1.3" ? "--tls-min-v1.3" : "--tls-max-v1.2",
-    path.join(here, "devices/node_sdk.mjs"),
-  ],
-  python: () => python("python_sdk.py"),
-  "tpm2-tools": () => python("tpm2_tools.py"),
-};
 
 const only = process.argv[2] ?? "";
 const chosen = cells.filter((cell) => cell.id.includes(only));
@@ -44,40 +26,30 @@ try {
     const kind = `${one.device}-${one.tls}`;
     processes.set(kind, [...(processes.get(kind) ?? []), one]);
   }
-  await Promise.all([...processes.values()].map(runDevices));
+  await Promise.all([...processes.values()].map(run));
   if (!server.running()) {
     failed += 1;
     console.log("FAIL  the server has ended before the devices");
   }
 } finally {
-  server?.stop();
+  await server?.stop();
   identities.close();
   rmSync(folder, { recursive: true });
 }
 console.log(`${chosen.length - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/// Runs the cases of one kind of device and TLS version in one process; a case that it says
-/// nothing of has failed.
-async function runDevices(cases) {
+/// Runs the cases of one kind of device and TLS version in one process, and tells how they went.
+async function run(cases) {
   const [{ device, tls }] = cases;
-  const job = path.join(folder, `${device}-${tls}.json`);
-  const { caFile } = server;
-  writeFileSync(job, JSON.stringify({ endpoint, hubs, idScope, tls, caFile, desired, cases }));
-  const [command, ...args] = commands[device](tls);
-  const child = spawn(command, [...args, job], {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: caFile },
-    stdio: ["ignore", "pipe", process.env.CONFORMANCE_VERBOSE ? "inherit" : "ignore"],
-  });
-  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
-  const open = new Map(cases.map((one) => [one.case, one]));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const { id, problem, done } = JSON.parse(line);
-    tell(open.get(id), problem, done);
-    open.delete(id);
+  const job = { endpoint, hubs, idScope, tls, caFile: server.caFile, desired, steps, cases };
+  for await (const { id, problem, done } of runDevices(device, job, folder)) {
+    tell(
+      cases.find((one) => one.case === id),
+      problem,
+      done,
+    );
   }
-  clearTimeout(timer);
-  for (const one of open.values()) tell(one, "its process ended without a word of it", []);
 }
 
 function tell({ device, tls, attestation, transport, hub }, problem, done) {

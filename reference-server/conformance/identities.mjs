@@ -1,7 +1,7 @@
 // Who the devices are: certificates, keys and TPMs, and the enrollment list that lets them in.
 
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { SoftwareTpm } from "./software_tpm.mjs";
@@ -9,6 +9,8 @@ import { SoftwareTpm } from "./software_tpm.mjs";
 /// What every twin starts with: nested, with a list, and with text that is not ASCII.
 export const desired = { interval: 5, valve: { open: true, place: "Zürich ✓" }, steps: [1, 2.5, "three"] };
 const initialTwin = { tags: { suite: "conformance" }, properties: { desired } };
+const newKey = () => randomBytes(64).toString("base64");
+const keys = (primaryKey, secondaryKey) => ({ type: "symmetricKey", symmetricKey: { primaryKey, secondaryKey } });
 const x509 = (role, certificate) => ({ type: "x509", x509: { [role]: { primary: { certificate } } } });
 
 /// Identities and their enrollments, in files below a folder.
@@ -23,8 +25,8 @@ export class Identities {
     this.root = this.certificate("conformance-root", { authority: true });
     this.upper = this.certificate("conformance-upper", { authority: true, issuer: this.root });
     this.lower = this.certificate("conformance-lower", { authority: true, issuer: this.upper });
-    // A group below its root, direct and through two intermediates, is one group.
-    this.enroll({ enrollmentGroupId: "by-root", attestation: x509("signingCertificates", this.root.pem) });
+    this.groupKeys = [newKey(), newKey()];
+    this.groups = new Set();
   }
 
   file(name) {
@@ -33,6 +35,12 @@ export class Identities {
 
   enroll(enrollment) {
     this.enrollments.push(JSON.stringify({ ...enrollment, initialTwin }));
+  }
+
+  /// Notes a group's enrollment, once a device of it comes.
+  group(enrollmentGroupId, attestation) {
+    if (!this.groups.has(enrollmentGroupId)) this.enroll({ enrollmentGroupId, attestation });
+    this.groups.add(enrollmentGroupId);
   }
 
   /// JSON lines, as the service API takes them.
@@ -54,12 +62,23 @@ export class Identities {
         individual(x509("clientCertificates", leaf.pem));
         return { ...own, ...this.chain(leaf) };
       }
+      // Below its root directly and through two intermediates, it is one group.
       case "x509-group":
+        this.group("by-root", x509("signingCertificates", this.root.pem));
         return { ...own, ...this.chain(this.certificate(cell.id, { issuer: this.root })) };
       case "x509-intermediates": {
+        this.group("by-root", x509("signingCertificates", this.root.pem));
         const leaf = this.certificate(cell.id, { issuer: this.lower });
         return { ...own, ...this.chain(leaf, this.lower, this.upper) };
       }
+      case "symmetric-key-individual": {
+        const symmetricKey = newKey();
+        individual(keys(symmetricKey, newKey()));
+        return { ...own, symmetricKey };
+      }
+      case "symmetric-key-group":
+        this.group("by-key", keys(...this.groupKeys));
+        return { ...own, symmetricKey: derivedKey(this.groupKeys[0], cell.id) };
       case "tpm": {
         const tpm = await SoftwareTpm.start(this.file(`${cell.id}.tpm`));
         this.tpms.push(tpm);
@@ -103,6 +122,11 @@ export class Identities {
   close() {
     for (const tpm of this.tpms) tpm.close();
   }
+}
+
+/// A device's key below a group's (DPS documentation, "Symmetric key attestation").
+function derivedKey(groupKey, id) {
+  return createHmac("sha256", Buffer.from(groupKey, "base64")).update(id).digest("base64");
 }
 
 /// The SDKs' default: base32 of the digest of the endorsement key, in lower case, not padded.

@@ -8,25 +8,32 @@ const bothTls = ["1.2", "1.3"];
 // it speaks the same there as with DPS.
 const rows = [
   { device: "node", attestations: everyX509, transports: ["https"], hub: "mqtt", tls: bothTls },
-  { device: "node", attestations: everyX509, transports: ["mqtt"], tls: bothTls },
+  { device: "node", attestations: everyX509, transports: ["mqtt", "mqtt-ws"], tls: bothTls },
   { device: "node", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
-  { device: "python", attestations: everyX509, transports: ["mqtt"], tls: ["1.2"] },
+  { device: "python", attestations: everyX509, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
 ];
 
+/// What every device does, after it has registered and come to its hub and as far as its SDK can.
+export const steps = ["twin", "register again"];
+
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
-export const cells = rows.flatMap(({ device, attestations, transports, hub, tls }) =>
-  attestations.flatMap((attestation) =>
-    transports.flatMap((transport) =>
-      tls.map((version) => ({
-        device,
-        attestation,
-        transport,
-        hub: hub ?? transport,
-        tls: version,
-        id: `${device}-${attestation}-${transport}-tls-${version.replace(".", "")}`,
-      })),
+export const cells = cellsOf(rows);
+
+function cellsOf(rows) {
+  return rows.flatMap(({ device, attestations, transports, hub, tls }) =>
+    attestations.flatMap((attestation) =>
+      transports.flatMap((transport) =>
+        tls.map((version) => ({
+          device,
+          attestation,
+          transport,
+          hub: hub ?? transport,
+          tls: version,
+          id: `${device}-${attestation}-${transport}-tls-${version.replace(".", "")}`,
+        })),
+      ),
     ),
-  ),
-);
+  );
+}

@@ -10,8 +10,9 @@ export const endpoint = "global.conformance.test";
 export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.conformance.test"];
 export const idScope = "0ne00C0FFEE";
 
-/// Starts `binary` with an enrollment list; returns once it listens.
-export async function startServer(binary, folder, enrollments) {
+/// Starts `binary` with an enrollment list; returns once it listens. `record` is a folder for what
+/// devices say, if that is asked for.
+export async function startServer(binary, folder, enrollments, record) {
   const file = (name, text) => {
     const at = path.join(folder, name);
     if (text !== undefined) writeFileSync(at, text);
@@ -36,7 +37,9 @@ export async function startServer(binary, folder, enrollments) {
   const list = file("enrollments.jsonl", enrollments);
   const child = spawn(
     binary,
-    ["serve", "--config", config, "--enrollments", list, "--ca-out", caFile, "--announce", "json"],
+    ["serve", "--config", config, "--enrollments", list, "--ca-out", caFile, "--announce", "json"].concat(
+      record ? ["--record", record] : [],
+    ),
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const lines = createInterface({ input: child.stdout });
@@ -48,5 +51,10 @@ export async function startServer(binary, folder, enrollments) {
     }),
   ]);
   const { control } = JSON.parse(announced);
-  return { caFile, control, stop: () => child.kill(), running: () => child.exitCode === null };
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  const stop = () => {
+    child.kill();
+    return ended;
+  };
+  return { caFile, control, stop, running: () => child.exitCode === null };
 }

@@ -26,9 +26,12 @@ export class SoftwareTpm {
     const socket = path.join(folder, "tpm");
     const child = spawn(
       "swtpm",
-      ["socket", "--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"].concat(
-        ["--server", `type=unixio,path=${socket}`, "--ctrl", `type=unixio,path=${socket}.ctrl`],
-      ),
+      ["socket", "--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"].concat([
+        "--server",
+        `type=unixio,path=${socket}`,
+        "--ctrl",
+        `type=unixio,path=${socket}.ctrl`,
+      ]),
       { stdio: "ignore" },
     );
     for (let tries = 0; !existsSync(socket); tries += 1) {

@@ -9,17 +9,13 @@ import tls from "node:tls";
 const require = createRequire(import.meta.url);
 const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
 const { X509Security } = require("azure-iot-security-x509");
+const { SymmetricKeySecurityClient } = require("azure-iot-security-symmetric-key");
 const { TpmSecurityClient, TpmAuthenticationProvider } = require("azure-iot-security-tpm");
-const { Client } = require("azure-iot-device");
+const { Client, Message } = require("azure-iot-device");
 const { Tpm } = require("tss.js");
 
-const provisioningTransports = {
-  https: require("azure-iot-provisioning-device-http").Http,
-  mqtt: require("azure-iot-provisioning-device-mqtt").Mqtt,
-};
-const hubTransports = {
-  mqtt: require("azure-iot-device-mqtt").Mqtt,
-};
+const provisioningTransports = transports("azure-iot-provisioning-device");
+const hubTransports = transports("azure-iot-device");
 
 /// Longest that a step may take, milliseconds.
 const STEP_LIMIT = 30_000;
@@ -36,6 +32,18 @@ await Promise.all(
 );
 // The SDK leaves timers and sockets behind that would keep the process alive.
 process.exit(0);
+
+/// The transports of a package's family, by our names.
+function transports(family) {
+  const [mqtt, amqp] = [require(`${family}-mqtt`), require(`${family}-amqp`)];
+  return {
+    https: require(`${family}-http`).Http,
+    mqtt: mqtt.Mqtt,
+    "mqtt-ws": mqtt.MqttWs,
+    amqp: amqp.Amqp,
+    "amqp-ws": amqp.AmqpWs,
+  };
+}
 
 async function report(one) {
   const done = [];
@@ -63,19 +71,42 @@ async function drive(one, step) {
   if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
   const client = hubClient(one, security, assignedHub, deviceId);
   await step("hub", () => client.open());
+  if (asked("twin", one)) await readTwin(client, step);
+  if (asked("telemetry", one)) await step("telemetry", () => client.sendEvent(telemetry(one)));
+  await step("close", () => client.close());
+  if (asked("register again", one)) {
+    const again = await step("register again", () => register(one, security));
+    if (again.assignedHub !== assignedHub) throw new Error(`register again: moved to ${again.assignedHub}`);
+  }
+  await step("TLS version", () => spoken.check());
+}
+
+/// Whether the job wants a step. Over HTTPS a hub has messages and nothing else.
+function asked(name, one) {
+  return job.steps.includes(name) && (one.hub !== "https" || ["telemetry", "register again"].includes(name));
+}
+
+async function readTwin(client, step) {
   const twin = await step("twin", () => client.getTwin());
   if (!isDeepStrictEqual(plain(twin.properties.desired), job.desired)) {
     throw new Error(`twin: desired is ${JSON.stringify(twin.properties.desired)}`);
   }
-  await step("close", () => client.close());
-  const again = await step("register again", () => register(one, security));
-  if (again.assignedHub !== assignedHub) throw new Error(`register again: moved to ${again.assignedHub}`);
-  await step("TLS version", () => spoken.check());
+}
+
+/// A message with all that a message may carry.
+function telemetry(one) {
+  const message = new Message(JSON.stringify({ temperature: 21.5, place: "Zürich ✓" }));
+  message.contentType = "application/json";
+  message.contentEncoding = "utf-8";
+  message.messageId = `message of ${one.id}`;
+  message.properties.add("kind", "a & b = c");
+  return message;
 }
 
 function securityOf(one) {
   // Of a TPM's registration id the SDK makes its own.
   if (one.tpmPort) return new TpmSecurityClient(undefined, new Tpm(true, "127.0.0.1", one.tpmPort));
+  if (one.symmetricKey) return new SymmetricKeySecurityClient(one.id, one.symmetricKey);
   return new X509Security(one.id, certificateOf(one));
 }
 
@@ -99,7 +130,9 @@ function hubClient(one, security, hub, deviceId) {
       transport,
     );
   }
-  const client = Client.fromConnectionString(`HostName=${hub};DeviceId=${deviceId};x509=true`, transport);
+  const named = `HostName=${hub};DeviceId=${deviceId}`;
+  if (one.symmetricKey) return Client.fromConnectionString(`${named};SharedAccessKey=${one.symmetricKey}`, transport);
+  const client = Client.fromConnectionString(`${named};x509=true`, transport);
   client.setOptions(certificateOf(one));
   return client;
 }

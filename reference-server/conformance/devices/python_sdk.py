@@ -9,7 +9,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from azure.iot.device import X509, IoTHubDeviceClient, ProvisioningDeviceClient
+from azure.iot.device import X509, IoTHubDeviceClient, Message, ProvisioningDeviceClient
 
 # Cases under way at once.
 AT_ONCE = 6
@@ -59,22 +59,24 @@ def drive(job, one, steps):
     steps.expect(first.device_id, one["deviceId"])
     client = hub_client(job, one, first.assigned_hub, first.device_id)
     steps("hub", client.connect)
-    twin = steps("twin", client.get_twin)
-    desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
-    steps.expect(desired, job["desired"])
+    if "twin" in job["steps"]:
+        twin = steps("twin", client.get_twin)
+        desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
+        steps.expect(desired, job["desired"])
+    if "telemetry" in job["steps"]:
+        steps("telemetry", lambda: client.send_message(telemetry(one)))
     steps("close", client.shutdown)
     again = steps("register again", lambda: register(job, one))
     steps.expect(again.assigned_hub, first.assigned_hub)
 
 
 def register(job, one):
-    client = ProvisioningDeviceClient.create_from_x509_certificate(
-        provisioning_host=job["endpoint"],
-        registration_id=one["id"],
-        id_scope=job["idScope"],
-        x509=certificate(one),
-        **options(job, one["transport"]),
-    )
+    where = {"provisioning_host": job["endpoint"], "registration_id": one["id"], "id_scope": job["idScope"]}
+    where.update(options(job, one["transport"]))
+    if "symmetricKey" in one:
+        client = ProvisioningDeviceClient.create_from_symmetric_key(symmetric_key=one["symmetricKey"], **where)
+    else:
+        client = ProvisioningDeviceClient.create_from_x509_certificate(x509=certificate(one), **where)
     result = client.register()
     if result.status != "assigned":
         raise AssertionError(f"status {result.status}")
@@ -82,9 +84,18 @@ def register(job, one):
 
 
 def hub_client(job, one, hub, device_id):
-    return IoTHubDeviceClient.create_from_x509_certificate(
-        x509=certificate(one), hostname=hub, device_id=device_id, **options(job, one["hub"])
-    )
+    where = {"hostname": hub, "device_id": device_id, **options(job, one["hub"])}
+    if "symmetricKey" in one:
+        return IoTHubDeviceClient.create_from_symmetric_key(symmetric_key=one["symmetricKey"], **where)
+    return IoTHubDeviceClient.create_from_x509_certificate(x509=certificate(one), **where)
+
+
+def telemetry(one):
+    """A message with all that a message may carry."""
+    message = Message(json.dumps({"temperature": 21.5, "place": "Zürich ✓"}), message_id=f"message of {one['id']}")
+    message.content_type, message.content_encoding = "application/json", "utf-8"
+    message.custom_properties["kind"] = "a & b = c"
+    return message
 
 
 def options(job, transport):

@@ -1,0 +1,45 @@
+// Devices as processes: which program acts as which, and how it is told and heard.
+
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+/// Longest that the cases of one process may take together, milliseconds.
+const LIMIT = 240_000;
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const python = (script) => [process.env.CONFORMANCE_PYTHON, path.join(here, "devices", script)];
+const programs = {
+  node: (tls) => [
+    process.execPath,
+    // In place of the default range, which spans both.
+    tls === "1.3" ? "--tls-min-v1.3" : "--tls-max-v1.2",
+    path.join(here, "devices/node_sdk.mjs"),
+  ],
+  python: () => python("python_sdk.py"),
+  "tpm2-tools": () => python("tpm2_tools.py"),
+};
+
+/// Runs a job in one process: { endpoint, hubs, idScope, tls, caFile, desired, steps, cases }, each case a
+/// cell with its identity. Yields { id, problem, done } a case: what went wrong, if anything, and
+/// which steps were done. A case that the process says nothing of has failed.
+export async function* runDevices(device, job, folder) {
+  const file = path.join(folder, `${device}-${job.tls}.json`);
+  writeFileSync(file, JSON.stringify(job));
+  const [command, ...args] = programs[device](job.tls);
+  const child = spawn(command, [...args, file], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
+    stdio: ["ignore", "pipe", process.env.CONFORMANCE_VERBOSE ? "inherit" : "ignore"],
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
+  const open = new Set(job.cases.map((one) => one.case));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const answer = JSON.parse(line);
+    open.delete(answer.id);
+    yield answer;
+  }
+  clearTimeout(timer);
+  for (const id of open) yield { id, problem: "its process ended without a word of it", done: [] };
+}
