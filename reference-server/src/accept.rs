@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::listen::{Client, Host, control, http, mqtt};
+use crate::listen::{Client, Host, Stream, control, http, mqtt};
 use crate::patience::Patient;
+use crate::recording::Recorder;
 use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
@@ -30,6 +31,16 @@ pub(crate) enum Port {
     Https,
     Mqtt,
     Control,
+}
+
+impl Port {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Mqtt => "mqtt",
+            Self::Control => "control",
+        }
+    }
 }
 
 /// One port, listened on by every thread.
@@ -95,6 +106,8 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
 pub(crate) struct Shared {
     pub(crate) host: Arc<Host>,
     pub(crate) tls: Arc<ServerConfig>,
+    /// None: nothing is recorded.
+    pub(crate) recorder: Option<Recorder>,
     pub(crate) connections: AtomicUsize,
     pub(crate) max_connections: usize,
 }
@@ -166,7 +179,7 @@ async fn accept(
             let stopped = async move {
                 let _ = stop.wait_for(|stopped| *stopped).await;
             };
-            serve(port, stream, acceptor, &shared.host, stopped).await;
+            serve(port, stream, acceptor, &shared, stopped).await;
         });
     }
 }
@@ -175,10 +188,10 @@ async fn serve(
     port: Port,
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    host: &Arc<Host>,
+    shared: &Shared,
     stop: impl Future<Output = ()>,
 ) {
-    let host = Arc::clone(host);
+    let host = Arc::clone(&shared.host);
     let stream = Patient::new(stream, host.limits.stalled_write);
     if port == Port::Control {
         return control::serve(stream, host, stop).await;
@@ -190,6 +203,23 @@ async fn serve(
         return;
     };
     let client = Rc::new(Client::of(&stream));
+    match &shared.recorder {
+        None => converse(port, stream, client, host, stop).await,
+        Some(recorder) => {
+            let recorded = recorder.record(stream, port.name(), client.server_name.as_deref());
+            // Boxed, so that connections that are not recorded have no room for one that is.
+            Box::pin(converse(port, recorded, client, host, stop)).await;
+        }
+    }
+}
+
+async fn converse(
+    port: Port,
+    stream: impl Stream + Send + 'static,
+    client: Rc<Client>,
+    host: Arc<Host>,
+    stop: impl Future<Output = ()>,
+) {
     match port {
         Port::Https => http::serve(stream, client, host, stop).await,
         Port::Mqtt => mqtt::serve(stream, client, host, stop).await,

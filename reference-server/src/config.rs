@@ -44,6 +44,10 @@ pub struct Config {
     pub threads: usize,
     /// Most connections at once; more are closed at accept.
     pub max_connections: usize,
+    /// Folder to write conversations to, decrypted, a file each, for looking at clients; nothing
+    /// is written when absent. What is written holds tokens and keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_dir: Option<PathBuf>,
     /// How long it waits for its clients.
     pub limits: Limits,
 }
@@ -123,6 +127,7 @@ impl Default for Config {
             ca_key: None,
             threads: 0,
             max_connections: 18_000,
+            record_dir: None,
             limits: Limits::default(),
         }
     }

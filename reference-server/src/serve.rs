@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::counters::{Counters, Tally};
 use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
+use crate::recording::Recorder;
 use crate::service::Service;
 use crate::service::enrollment_list::EnrollmentList;
 use crate::tls;
@@ -136,6 +137,11 @@ pub fn start(
     let mqtt = Listening::on(Port::Mqtt, config.listen, config.mqtt_port, threads)?;
     let control = Listening::on(Port::Control, config.listen, config.control_port, threads)?;
     let tls = tls::prepare(&config)?;
+    let recorder = config
+        .record_dir
+        .as_deref()
+        .map(|folder| Recorder::in_folder(folder).map_err(|e| file_error(folder, &e)))
+        .transpose()?;
     let tally = Arc::new(Tally::new(&config.hubs));
     let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
     let announcement = Announcement {
@@ -156,6 +162,7 @@ pub fn start(
             limits: config.limits,
         }),
         tls: tls.config,
+        recorder,
         connections: AtomicUsize::new(0),
         max_connections: config.max_connections,
     });
@@ -206,10 +213,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
             start(options.config, lines)?
         }
         Some(EnrollmentSource::File(path)) => {
-            let file = File::open(path).map_err(|e| ServeError::File {
-                path: path.clone(),
-                problem: e.to_string(),
-            })?;
+            let file = File::open(path).map_err(|e| file_error(path, &e))?;
             start(
                 options.config,
                 Lines {
@@ -220,10 +224,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         }
     };
     if let Some(path) = &options.ca_out {
-        std::fs::write(path, &running.announcement.ca_pem).map_err(|e| ServeError::File {
-            path: path.clone(),
-            problem: e.to_string(),
-        })?;
+        std::fs::write(path, &running.announcement.ca_pem).map_err(|e| file_error(path, &e))?;
     }
     announce(running.announcement(), options.announce_json)?;
     if options.enrollments == Some(EnrollmentSource::StandardInput) {
@@ -242,6 +243,13 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         }
     })?;
     Ok(())
+}
+
+fn file_error(path: &Path, problem: &io::Error) -> ServeError {
+    ServeError::File {
+        path: path.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {

@@ -63,6 +63,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(port) = args.mqtt_port {
         config.mqtt_port = port;
     }
+    if let Some(folder) = &args.record {
+        config.record_dir = Some(folder.clone());
+    }
     let enrollments = args
         .enrollments
         .as_ref()
