@@ -16,7 +16,7 @@ const rows = [
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.
-export const steps = ["twin", "register again"];
+export const steps = ["twin", "reported", "telemetry", "register again"];
 
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
 export const cells = cellsOf(rows);

@@ -19,6 +19,8 @@ const hubTransports = transports("azure-iot-device");
 
 /// Longest that a step may take, milliseconds.
 const STEP_LIMIT = 30_000;
+/// What devices report.
+const reported = { firmware: "4.2.0", valve: { open: false, place: "Zürich ✓" } };
 /// Cases under way at once.
 const AT_ONCE = 8;
 
@@ -71,7 +73,7 @@ async function drive(one, step) {
   if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
   const client = hubClient(one, security, assignedHub, deviceId);
   await step("hub", () => client.open());
-  if (asked("twin", one)) await readTwin(client, step);
+  if (asked("twin", one)) await useTwin(client, step);
   if (asked("telemetry", one)) await step("telemetry", () => client.sendEvent(telemetry(one)));
   await step("close", () => client.close());
   if (asked("register again", one)) {
@@ -86,11 +88,22 @@ function asked(name, one) {
   return job.steps.includes(name) && (one.hub !== "https" || ["telemetry", "register again"].includes(name));
 }
 
-async function readTwin(client, step) {
+async function useTwin(client, step) {
   const twin = await step("twin", () => client.getTwin());
-  if (!isDeepStrictEqual(plain(twin.properties.desired), job.desired)) {
-    throw new Error(`twin: desired is ${JSON.stringify(twin.properties.desired)}`);
-  }
+  expect("twin", plain(twin.properties.desired), job.desired);
+  if (!job.steps.includes("reported")) return;
+  await step("reported", () => promised((done) => twin.properties.reported.update(reported, done)));
+  await step("twin again", () => twin.get());
+  expect("twin again", plain(twin.properties.reported), reported);
+}
+
+function expect(step, found, wanted) {
+  if (!isDeepStrictEqual(found, wanted)) throw new Error(`${step}: ${JSON.stringify(found)}`);
+}
+
+/// The end of something that is told by a call back.
+function promised(doing) {
+  return new Promise((resolve, reject) => doing((error, result) => (error ? reject(error) : resolve(result))));
 }
 
 /// A message with all that a message may carry.

@@ -13,6 +13,8 @@ from azure.iot.device import X509, IoTHubDeviceClient, Message, ProvisioningDevi
 
 # Cases under way at once.
 AT_ONCE = 6
+# What devices report.
+REPORTED = {"firmware": "4.2.0", "valve": {"open": False, "place": "Zürich ✓"}}
 
 
 def main():
@@ -61,8 +63,11 @@ def drive(job, one, steps):
     steps("hub", client.connect)
     if "twin" in job["steps"]:
         twin = steps("twin", client.get_twin)
-        desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
-        steps.expect(desired, job["desired"])
+        steps.expect(plain(twin["desired"]), job["desired"])
+    if "reported" in job["steps"]:
+        steps("reported", lambda: client.patch_twin_reported_properties(REPORTED))
+        again = steps("twin again", client.get_twin)
+        steps.expect(plain(again["reported"]), REPORTED)
     if "telemetry" in job["steps"]:
         steps("telemetry", lambda: client.send_message(telemetry(one)))
     steps("close", client.shutdown)
@@ -88,6 +93,11 @@ def hub_client(job, one, hub, device_id):
     if "symmetricKey" in one:
         return IoTHubDeviceClient.create_from_symmetric_key(symmetric_key=one["symmetricKey"], **where)
     return IoTHubDeviceClient.create_from_x509_certificate(x509=certificate(one), **where)
+
+
+def plain(properties):
+    """Properties without what the hub adds."""
+    return {name: value for name, value in properties.items() if not name.startswith("$")}
 
 
 def telemetry(one):
