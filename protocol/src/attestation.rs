@@ -11,6 +11,10 @@ pub enum AttestationKind {
     X509Group,
     /// X.509 leaf named by an individual enrollment.
     X509Individual,
+    /// Key derived from that of an enrollment group.
+    SymmetricKeyGroup,
+    /// Key of an individual enrollment.
+    SymmetricKeyIndividual,
     /// Trusted Platform Module: endorsement key, storage root key, nonce challenge.
     Tpm,
 }
@@ -37,13 +41,21 @@ pub enum Protocol {
 
 impl AttestationKind {
     /// Every kind, in the order reports list them.
-    pub const ALL: [Self; 3] = [Self::X509Group, Self::X509Individual, Self::Tpm];
+    pub const ALL: [Self; 5] = [
+        Self::X509Group,
+        Self::X509Individual,
+        Self::SymmetricKeyGroup,
+        Self::SymmetricKeyIndividual,
+        Self::Tpm,
+    ];
 
     /// The word scenario files and reports use.
     pub fn name(self) -> &'static str {
         match self {
             Self::X509Group => "x509-group",
             Self::X509Individual => "x509-individual",
+            Self::SymmetricKeyGroup => "symmetric-key-group",
+            Self::SymmetricKeyIndividual => "symmetric-key-individual",
             Self::Tpm => "tpm",
         }
     }

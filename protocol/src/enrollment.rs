@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::DecodeError;
 use crate::registration::TpmAttestation;
+use crate::symmetric_key::SymmetricKey;
 use crate::twin::InitialTwin;
 
 /// An individual enrollment or a group, told apart by which id it carries.
@@ -18,7 +19,7 @@ use crate::twin::InitialTwin;
 pub enum Enrollment {
     /// One device.
     Individual(IndividualEnrollment),
-    /// Many devices below one signing certificate.
+    /// Many devices below one signing certificate or one pair of keys.
     Group(EnrollmentGroup),
 }
 
@@ -161,6 +162,26 @@ pub enum AttestationMechanism {
         /// The certificates.
         x509: X509Attestation,
     },
+    /// By a shared key.
+    #[serde(rename_all = "camelCase")]
+    SymmetricKey {
+        /// The keys.
+        #[serde(default)]
+        symmetric_key: SymmetricKeyAttestation,
+    },
+}
+
+/// Keys of an enrollment: of the device itself (individual), or those that its devices' keys
+/// derive from (group). Either opens the door, so that one can be rolled while the other serves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SymmetricKeyAttestation {
+    /// In use; the service makes one up when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_key: Option<SymmetricKey>,
+    /// In use as well; the service makes one up when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary_key: Option<SymmetricKey>,
 }
 
 /// Certificates of an enrollment: of the device itself (individual) or of its signer (group).
@@ -223,6 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn keys_read_and_write_back_and_are_not_told() {
+        let text = r#"{"registrationId":"a","attestation":{"type":"symmetricKey","symmetricKey":{"primaryKey":"AAECAwQFBgcICQoLDA0ODw=="}},"provisioningStatus":"enabled"}"#;
+        let enrollment = Enrollment::from_json(text).expect("documented form");
+        assert_eq!(
+            serde_json::to_string(&enrollment).expect("serialises"),
+            text
+        );
+        assert!(!format!("{enrollment:?}").contains("AAEC"));
+        for members in [
+            "",
+            r#","symmetricKey":{}"#,
+            r#","symmetricKey":{"primaryKey":null}"#,
+        ] {
+            let text = format!(
+                r#"{{"enrollmentGroupId":"g","attestation":{{"type":"symmetricKey"{members}}}}}"#
+            );
+            let Ok(Enrollment::Group(group)) = Enrollment::from_json(&text) else {
+                panic!("{text}")
+            };
+            let symmetric_key = SymmetricKeyAttestation::default();
+            let generated = AttestationMechanism::SymmetricKey { symmetric_key };
+            assert_eq!(group.attestation, generated, "{text}");
+        }
+    }
+
+    #[test]
     fn a_reprovision_policy_defaults_to_moving_with_data() {
         let policy: ReprovisionPolicy = serde_json::from_str("{}").expect("all optional");
         assert_eq!(
@@ -258,6 +305,14 @@ mod tests {
             (
                 r#"{"enrollmentGroupId":"g","attestation":{"type":"x509"}}"#,
                 "missing field `x509`",
+            ),
+            (
+                r#"{"registrationId":"a","attestation":{"type":"symmetricKey","symmetricKey":{"primaryKey":"AAECAw=="}}}"#,
+                "symmetric key: has 4 bytes, from 16 to 64 are allowed",
+            ),
+            (
+                r#"{"registrationId":"a","attestation":{"type":"symmetricKey","symmetricKey":{"secondaryKey":"???"}}}"#,
+                "symmetric key: is not base64",
             ),
             (
                 r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{}}}"#,

@@ -7,8 +7,8 @@
 //!
 //! In reading order: [`ids`], [`attestation`], [`registration`] and
 //! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`] and [`mqtt`] (how the bodies
-//! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`x509`] and [`tpm`]
-//! (how a device proves who it is), [`enrollment`] (what the service was told
+//! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`symmetric_key`], [`x509`]
+//! and [`tpm`] (how a device proves who it is), [`enrollment`] (what the service was told
 //! beforehand).
 
 pub mod attestation;
@@ -20,6 +20,7 @@ pub mod mqtt;
 pub mod registration;
 pub mod sas;
 pub mod service_error;
+pub mod symmetric_key;
 pub mod timestamp;
 pub mod tpm;
 pub mod twin;

@@ -103,6 +103,9 @@ pub struct DeviceRegistrationResult {
     /// X.509 only: empty for individual enrollments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub x509: Option<GroupRegistrationResult>,
+    /// Symmetric keys of a group only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symmetric_key: Option<GroupRegistrationResult>,
     /// The device.
     pub registration_id: String,
     /// When it first registered, RFC 3339 with seven fractional digits.

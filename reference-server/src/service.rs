@@ -25,6 +25,7 @@ pub mod allocation;
 pub mod enrollment_list;
 
 mod chain;
+mod device_keys;
 mod operation;
 mod proof;
 mod refusal;
@@ -287,6 +288,13 @@ impl Service {
         let hub_name = self.hub_names.get(hub).ok_or(Refusal::Internal)?;
         let (authentication, hub_key) = match &registration.credential {
             Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
+            Credential::SymmetricKey(keys) => {
+                let authentication = Authentication::Sas {
+                    primary: keys.primary().as_bytes().into(),
+                    secondary: Some(keys.secondary().as_bytes().into()),
+                };
+                (authentication, None)
+            }
             Credential::Tpm { .. } => {
                 let key = new_key();
                 (Authentication::key(key), Some(key))
@@ -338,7 +346,7 @@ impl Credential {
     fn not_shown(&self) -> Refusal {
         match self {
             Self::Certificate(_) => Refusal::InvalidCertificate,
-            Self::Tpm { .. } => Refusal::Unauthorized,
+            Self::SymmetricKey(_) | Self::Tpm { .. } => Refusal::Unauthorized,
         }
     }
 }

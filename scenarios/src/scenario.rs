@@ -128,17 +128,20 @@ pub enum Flaw {
     MissingIntermediate,
     /// TPM: the private keys are not those of the enrolled endorsement keys.
     WrongTpmKey,
+    /// Symmetric key: not the enrolled one, nor derived from it.
+    WrongKey,
     /// Nobody enrolled them.
     Unenrolled,
 }
 
 impl Flaw {
     /// Every flaw, in the order messages list them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ExpiredCertificate,
         Self::WrongRoot,
         Self::MissingIntermediate,
         Self::WrongTpmKey,
+        Self::WrongKey,
         Self::Unenrolled,
     ];
 
@@ -149,6 +152,7 @@ impl Flaw {
             Self::WrongRoot => "wrong-root",
             Self::MissingIntermediate => "missing-intermediate",
             Self::WrongTpmKey => "wrong-tpm-key",
+            Self::WrongKey => "wrong-key",
             Self::Unenrolled => "unenrolled",
         }
     }
@@ -157,11 +161,18 @@ impl Flaw {
     /// groups alone: an individual X.509 enrollment names the leaf itself.
     pub fn befalls(self, attestation: AttestationKind) -> bool {
         match self {
-            Self::ExpiredCertificate => attestation != AttestationKind::Tpm,
+            Self::ExpiredCertificate => matches!(
+                attestation,
+                AttestationKind::X509Group | AttestationKind::X509Individual
+            ),
             Self::WrongRoot | Self::MissingIntermediate => {
                 attestation == AttestationKind::X509Group
             }
             Self::WrongTpmKey => attestation == AttestationKind::Tpm,
+            Self::WrongKey => matches!(
+                attestation,
+                AttestationKind::SymmetricKeyGroup | AttestationKind::SymmetricKeyIndividual
+            ),
             Self::Unenrolled => true,
         }
     }

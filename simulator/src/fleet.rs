@@ -15,6 +15,7 @@ use fleetstorm_protocol::enrollment::{
 };
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
 use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
 use fleetstorm_scenarios::{Cohort, Flaw, Plan};
@@ -24,11 +25,13 @@ use crate::failure::Failure;
 use certificates::Certificates;
 use derive::Derivation;
 use primes::PrimePool;
+use symmetric_keys::SymmetricKeys;
 
 mod certificates;
 mod derive;
 mod key;
 mod primes;
+mod symmetric_keys;
 pub mod tpm;
 
 pub use tpm::VirtualTpm;
@@ -50,6 +53,8 @@ pub struct Identity {
 pub enum Credential {
     /// Leaf and chain as presented in TLS, with the leaf's key.
     X509(Arc<CertifiedKey>),
+    /// Shared with the service.
+    SymmetricKey(SymmetricKey),
     /// Endorsement key and storage root key.
     Tpm(Box<VirtualTpm>),
 }
@@ -66,6 +71,8 @@ struct CohortIdentities {
 enum Source {
     Group(Box<Certificates>),
     Individual(Box<Certificates>),
+    KeyGroup(Box<SymmetricKeys>),
+    KeyIndividual(Box<SymmetricKeys>),
     Tpm(PrimePool),
 }
 
@@ -131,9 +138,12 @@ impl CohortIdentities {
                 .map(Box::new)
                 .map_err(|e| Failure::bug(format!("cohort {}: no certificates: {e}", cohort.name)))
         };
+        let keys = || Box::new(SymmetricKeys::derive(seed, &cohort.name, cohort.flaw));
         let source = match cohort.attestation {
             AttestationKind::X509Group => Source::Group(certificates()?),
             AttestationKind::X509Individual => Source::Individual(certificates()?),
+            AttestationKind::SymmetricKeyGroup => Source::KeyGroup(keys()),
+            AttestationKind::SymmetricKeyIndividual => Source::KeyIndividual(keys()),
             AttestationKind::Tpm => {
                 let needed = primes::primes_for(2 * u64::from(devices));
                 let derivation = Derivation::new(seed, &cohort.name);
@@ -155,10 +165,11 @@ impl CohortIdentities {
     }
 
     fn identity(&self, device: u32) -> Identity {
+        let named = || format!("{}-{device:07}", self.name);
         let x509 =
             |certified: fn(&Certificates, &str, u32) -> Result<Arc<CertifiedKey>, rcgen::Error>,
              from| {
-                let registration_id = format!("{}-{device:07}", self.name);
+                let registration_id = named();
                 let key = certified(from, &registration_id, device)
                     .expect("a derived key signs a derived certificate");
                 (registration_id, Credential::X509(key))
@@ -166,6 +177,15 @@ impl CohortIdentities {
         let (registration_id, credential) = match &self.source {
             Source::Group(certificates) => x509(Certificates::of_group, certificates),
             Source::Individual(certificates) => x509(Certificates::of_individual, certificates),
+            Source::KeyGroup(keys) => {
+                let registration_id = named();
+                let key = keys.of_group(&registration_id);
+                (registration_id, Credential::SymmetricKey(key))
+            }
+            Source::KeyIndividual(keys) => (
+                named(),
+                Credential::SymmetricKey(keys.of_individual(device)),
+            ),
             Source::Tpm(pool) => {
                 let tpm = VirtualTpm::new(pool, device, self.flaw == Some(Flaw::WrongTpmKey));
                 (
@@ -183,52 +203,61 @@ impl CohortIdentities {
     }
 
     fn group(&self) -> Option<Enrollment> {
-        let Source::Group(certificates) = &self.source else {
-            return None;
-        };
-        let x509 = X509Attestation {
-            signing_certificates: Some(primary(STANDARD.encode(certificates.root().der()))),
-            ..X509Attestation::default()
+        let attestation = match &self.source {
+            Source::Group(certificates) => AttestationMechanism::X509 {
+                x509: X509Attestation {
+                    signing_certificates: Some(primary(STANDARD.encode(certificates.root().der()))),
+                    ..X509Attestation::default()
+                },
+            },
+            Source::KeyGroup(keys) => keys.enrolled_group(),
+            Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => return None,
         };
         Some(Enrollment::Group(EnrollmentGroup {
             enrollment_group_id: self.name.clone(),
-            attestation: AttestationMechanism::X509 { x509 },
+            attestation,
             settings: self.settings.clone(),
         }))
     }
 
     fn individuals(&self) -> impl Iterator<Item = Enrollment> + '_ {
-        let devices = if matches!(self.source, Source::Group(_)) {
-            0
-        } else {
-            self.devices
+        let devices = match self.source {
+            Source::Group(_) | Source::KeyGroup(_) => 0,
+            Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => self.devices,
         };
-        (0..devices).map(|device| {
-            let identity = self.identity(device);
-            let attestation = match &identity.credential {
-                Credential::X509(key) => AttestationMechanism::X509 {
-                    x509: X509Attestation {
-                        client_certificates: key
-                            .cert
-                            .first()
-                            .map(|leaf| primary(STANDARD.encode(leaf))),
-                        ..X509Attestation::default()
-                    },
+        (0..devices).filter_map(|device| self.individual(device))
+    }
+
+    fn individual(&self, device: u32) -> Option<Enrollment> {
+        let identity = self.identity(device);
+        let attestation = match (&identity.credential, &self.source) {
+            (Credential::X509(key), _) => AttestationMechanism::X509 {
+                x509: X509Attestation {
+                    client_certificates: key
+                        .cert
+                        .first()
+                        .map(|leaf| primary(STANDARD.encode(leaf))),
+                    ..X509Attestation::default()
                 },
-                Credential::Tpm(tpm) => AttestationMechanism::Tpm {
-                    tpm: TpmAttestation {
-                        endorsement_key: STANDARD.encode(tpm.endorsement_public().as_tpm2b()),
-                        storage_root_key: None,
-                    },
+            },
+            (Credential::Tpm(tpm), _) => AttestationMechanism::Tpm {
+                tpm: TpmAttestation {
+                    endorsement_key: STANDARD.encode(tpm.endorsement_public().as_tpm2b()),
+                    storage_root_key: None,
                 },
-            };
-            Enrollment::Individual(IndividualEnrollment {
-                registration_id: identity.registration_id.to_string(),
-                device_id: None,
-                attestation,
-                settings: self.settings.clone(),
-            })
-        })
+            },
+            // What the device holds may be the wrong key.
+            (Credential::SymmetricKey(_), Source::KeyIndividual(keys)) => {
+                keys.enrolled_individual(device)
+            }
+            (Credential::SymmetricKey(_), _) => return None,
+        };
+        Some(Enrollment::Individual(IndividualEnrollment {
+            registration_id: identity.registration_id.to_string(),
+            device_id: None,
+            attestation,
+            settings: self.settings.clone(),
+        }))
     }
 }
 

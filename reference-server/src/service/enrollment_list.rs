@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::enrollment::{
     AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings, IndividualEnrollment,
-    ProvisioningStatus, X509Certificates,
+    ProvisioningStatus, X509Attestation, X509Certificates,
 };
 use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::registration::TpmAttestation;
@@ -16,6 +16,10 @@ use fleetstorm_protocol::twin::InitialTwin;
 use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
 
 use super::chain::SigningCertificate;
+use super::device_keys::KeyPair;
+
+/// Groups with symmetric keys that an instance may have (DPS documentation, "Quotas and limits").
+const MAX_KEY_GROUPS: usize = 100;
 
 /// Individual enrollments by registration id, and groups in their order.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ pub enum IndividualProof {
         /// Compared byte for byte.
         endorsement_key: Box<[u8]>,
     },
+    /// By either of these keys.
+    SymmetricKey(Box<KeyPair>),
     /// By this very certificate: primary or secondary.
     Certificate {
         /// Their thumbprints.
@@ -52,15 +58,24 @@ pub enum IndividualProof {
     },
 }
 
-/// Devices below a signing certificate.
+/// Devices below a signing certificate or a pair of keys.
 #[derive(Debug)]
 pub struct Group {
     /// Its name.
     pub id: String,
-    /// Primary and secondary.
-    pub signing_certificates: Vec<SigningCertificate>,
+    /// How its devices prove who they are.
+    pub proof: GroupProof,
     /// The rest.
     pub settings: Arc<Settings>,
+}
+
+/// How the devices of a group prove who they are.
+#[derive(Debug)]
+pub enum GroupProof {
+    /// By a chain to one of these, primary and secondary.
+    Certificates(Vec<SigningCertificate>),
+    /// By a key that derives from one of these.
+    SymmetricKey(KeyPair),
 }
 
 /// What individual enrollments and groups have in common.
@@ -116,6 +131,9 @@ impl EnrollmentList {
             AttestationMechanism::Tpm { tpm } => IndividualProof::Tpm {
                 endorsement_key: endorsement_key(tpm)?.as_tpm2b().into(),
             },
+            AttestationMechanism::SymmetricKey { symmetric_key } => {
+                IndividualProof::SymmetricKey(Box::new(KeyPair::of(symmetric_key)))
+            }
             AttestationMechanism::X509 { x509 } => {
                 let certificates = x509.client_certificates.as_ref();
                 let certificates =
@@ -148,27 +166,39 @@ impl EnrollmentList {
         {
             return Err(format!("enrollmentGroupId: \"{id}\" was entered before"));
         }
-        let AttestationMechanism::X509 { x509 } = &group.attestation else {
-            return Err(
-                "attestation.type: a group can't be attested by TPM: enroll each TPM by itself"
-                    .into(),
-            );
+        let proof = match &group.attestation {
+            AttestationMechanism::X509 { x509 } => {
+                GroupProof::Certificates(signing_certificates(x509)?)
+            }
+            AttestationMechanism::SymmetricKey { symmetric_key } => {
+                self.room_for_a_key_group()?;
+                GroupProof::SymmetricKey(KeyPair::of(symmetric_key))
+            }
+            AttestationMechanism::Tpm { .. } => {
+                return Err(
+                    "attestation.type: a group can't be attested by TPM: enroll each TPM by itself"
+                        .into(),
+                );
+            }
         };
-        let certificates = x509.signing_certificates.as_ref();
-        let certificates =
-            certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
-        let signing_certificates = each_certificate(certificates)?
-            .into_iter()
-            .map(SigningCertificate::new)
-            .collect::<Result<_, _>>()
-            .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))?;
         let settings = self.settings(&group.settings)?;
         self.groups.push(Arc::new(Group {
             id,
-            signing_certificates,
+            proof,
             settings,
         }));
         Ok(())
+    }
+
+    /// A device's token does not name its group: each one more costs every registration.
+    fn room_for_a_key_group(&self) -> Result<(), String> {
+        let by_key = |group: &&Arc<Group>| matches!(group.proof, GroupProof::SymmetricKey(_));
+        if self.groups.iter().filter(by_key).count() < MAX_KEY_GROUPS {
+            return Ok(());
+        }
+        Err(format!(
+            "attestation.type: there are {MAX_KEY_GROUPS} groups with symmetric keys already, which is the limit: use individual enrollments"
+        ))
     }
 
     /// Neighbours in a list mostly share their settings: kept once.
@@ -213,6 +243,16 @@ impl EnrollmentList {
             initial_twin: settings.initial_twin.clone(),
         })
     }
+}
+
+fn signing_certificates(x509: &X509Attestation) -> Result<Vec<SigningCertificate>, String> {
+    let certificates = x509.signing_certificates.as_ref();
+    let certificates = certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
+    each_certificate(certificates)?
+        .into_iter()
+        .map(SigningCertificate::new)
+        .collect::<Result<_, _>>()
+        .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))
 }
 
 fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
@@ -274,6 +314,21 @@ mod tests {
             let problem = add(&line).expect_err(&line);
             assert!(problem.contains(words), "{line}: {problem}");
         }
+    }
+
+    #[test]
+    fn there_are_a_hundred_groups_with_keys_and_no_more() {
+        let mut list = EnrollmentList::new(&["hub-1.test".into()]);
+        let mut add = |number: usize| {
+            let text = format!(
+                r#"{{"enrollmentGroupId":"g-{number}","attestation":{{"type":"symmetricKey"}}}}"#
+            );
+            list.add(&Enrollment::from_json(&text).expect("an enrollment"))
+        };
+        for number in 0..100 {
+            assert_eq!(add(number), Ok(()));
+        }
+        assert!(add(100).is_err_and(|problem| problem.contains("limit")));
     }
 
     #[test]

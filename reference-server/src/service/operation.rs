@@ -89,17 +89,20 @@ impl Registration {
                 (RegistrationStatus::Assigned, hubs.get(hub).cloned(), at)
             }
         };
+        let in_group = || GroupRegistrationResult {
+            enrollment_group_id: self.group.as_deref().map(Into::into),
+        };
         DeviceRegistrationResult {
             device_id: hub.is_some().then(|| self.device_id.to_string()),
             substatus: hub.is_some().then(|| "initialAssignment".into()),
             assigned_hub: hub,
             status: Some(status),
             tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),
-            x509: matches!(self.credential, Credential::Certificate(_)).then(|| {
-                GroupRegistrationResult {
-                    enrollment_group_id: self.group.as_deref().map(Into::into),
-                }
-            }),
+            x509: matches!(self.credential, Credential::Certificate(_)).then(in_group),
+            // Unlike X.509's, it is not there at all for an individual enrollment.
+            symmetric_key: (matches!(self.credential, Credential::SymmetricKey(_))
+                && self.group.is_some())
+            .then(in_group),
             registration_id: self.registration_id.to_string(),
             created_date_time_utc: Some(timestamp::format(self.created)),
             last_updated_date_time_utc: Some(timestamp::format(changed)),

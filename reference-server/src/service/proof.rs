@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::registration::DeviceRegistration;
-use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::sas::{SasError, SasToken};
 use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
-use super::enrollment_list::{EnrollmentList, Group, Individual, IndividualProof, Settings};
+use super::device_keys::KeyPair;
+use super::enrollment_list::{
+    EnrollmentList, Group, GroupProof, Individual, IndividualProof, Settings,
+};
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 use super::{Question, Refusal};
 
 /// A device that has proven itself, or is asked to.
 pub enum Standing {
-    /// By certificate or by solving the challenge.
+    /// By certificate, by key or by solving the challenge.
     Proven(Proven),
     /// Its TPM has to solve a challenge first.
     Challenged(Box<PresentedTpm>),
@@ -38,6 +41,8 @@ pub struct Proven {
 pub enum Credential {
     /// This certificate; that it holds the key is proven by each TLS handshake.
     Certificate(Thumbprint),
+    /// Its enrollment's keys, or those that derive from its group's for it.
+    SymmetricKey(Box<KeyPair>),
     /// A key that only its TPM could unwrap.
     Tpm {
         /// The nonce key.
@@ -57,6 +62,10 @@ impl Credential {
                 .certificates
                 .first()
                 .is_some_and(|leaf| thumbprint(leaf) == *known),
+            Self::SymmetricKey(keys) => question
+                .sas
+                .and_then(|token| SasToken::parse(token).ok())
+                .is_some_and(|token| keys.verify(&token, resource, now).is_ok()),
             Self::Tpm { key, .. } => question
                 .sas
                 .and_then(|token| SasToken::parse(token).ok())
@@ -87,14 +96,19 @@ pub fn prove(
                     individual.proven(id, Credential::Certificate(thumbprint))?,
                 ))
             }
+            IndividualProof::SymmetricKey(keys) => {
+                keys.verify(&token(question)?, resource, now)
+                    .map_err(|_| Refusal::Unauthorized)?;
+                let credential = Credential::SymmetricKey(keys.clone());
+                Ok(Standing::Proven(individual.proven(id, credential)?))
+            }
             IndividualProof::Tpm { endorsement_key } => {
                 let tpm = PresentedTpm::of(registration.tpm.as_ref(), endorsement_key)?;
-                let Some(token) = question.sas else {
+                if question.sas.is_none() {
                     return Ok(Standing::Challenged(Box::new(tpm)));
-                };
-                let token = SasToken::parse(token).map_err(|_| Refusal::Unauthorized)?;
+                }
                 let key = challenges
-                    .solved(&id.canonical(), &token, resource, now)
+                    .solved(&id.canonical(), &token(question)?, resource, now)
                     .ok_or(Refusal::Unauthorized)?;
                 let credential = Credential::Tpm {
                     key,
@@ -105,7 +119,11 @@ pub fn prove(
             }
         },
         None if registration.tpm.is_some() => Err(Refusal::EnrollmentNotFound),
-        None => by_group(list.groups(), id, question.certificates, now).map(Standing::Proven),
+        None if question.certificates.is_empty() => {
+            by_derived_key(list.groups(), id, &token(question)?, resource, now)
+                .map(Standing::Proven)
+        }
+        None => by_chain(list.groups(), id, question.certificates, now).map(Standing::Proven),
     }
 }
 
@@ -141,7 +159,7 @@ fn individual_certificate(
 }
 
 /// The first group whose signing certificate the presented chain leads to.
-fn by_group(
+fn by_chain(
     groups: &[Arc<Group>],
     id: &RegistrationId,
     chain: &[CertificateDer<'static>],
@@ -151,22 +169,64 @@ fn by_group(
     if !is_named(leaf, id) || !is_valid(leaf, now) {
         return Err(Refusal::InvalidCertificate);
     }
-    let signed = |group: &&Arc<Group>| {
-        group
-            .signing_certificates
-            .iter()
-            .any(|signer| signer.signed(chain, now))
+    let signed = |group: &&Arc<Group>| match &group.proof {
+        GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.signed(chain, now)),
+        GroupProof::SymmetricKey(_) => false,
     };
     let group = groups
         .iter()
         .find(signed)
         .ok_or(Refusal::InvalidCertificate)?;
-    Ok(Proven {
-        credential: Credential::Certificate(thumbprint(leaf)),
-        group: Some(group.id.clone()),
-        device_id: device_id_of(id)?,
-        settings: Arc::clone(&group.settings),
-    })
+    group.proven(id, Credential::Certificate(thumbprint(leaf)))
+}
+
+/// The first group below whose keys the device's own derives. Whether devices derive it from
+/// their id as they write it or in lower case is not documented: both are taken.
+fn by_derived_key(
+    groups: &[Arc<Group>],
+    id: &RegistrationId,
+    token: &SasToken,
+    resource: &str,
+    now: Timestamp,
+) -> Result<Proven, Refusal> {
+    let lower_case = Some(id.canonical()).filter(|lower| lower != id.as_str());
+    for group in groups {
+        let GroupProof::SymmetricKey(keys) = &group.proof else {
+            continue;
+        };
+        for written in [Some(id.as_str()), lower_case.as_deref()]
+            .into_iter()
+            .flatten()
+        {
+            let derived = keys.derive(written);
+            match derived.verify(token, resource, now) {
+                Ok(()) => return group.proven(id, Credential::SymmetricKey(Box::new(derived))),
+                Err(SasError::BadSignature) => {}
+                // No other key makes it better.
+                Err(SasError::Expired | SasError::WrongResource) => {
+                    return Err(Refusal::Unauthorized);
+                }
+            }
+        }
+    }
+    Err(Refusal::Unauthorized)
+}
+
+impl Group {
+    fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
+        Ok(Proven {
+            credential,
+            group: Some(self.id.clone()),
+            device_id: device_id_of(id)?,
+            settings: Arc::clone(&self.settings),
+        })
+    }
+}
+
+/// The token that a device without certificate must show.
+fn token(question: &Question<'_>) -> Result<SasToken, Refusal> {
+    let token = question.sas.ok_or(Refusal::Unauthorized)?;
+    SasToken::parse(token).map_err(|_| Refusal::Unauthorized)
 }
 
 /// A certificate's common name is the registration id of its device, whatever the case.

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::IdentityKey;
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
@@ -21,6 +23,7 @@ const PROCESSING: Duration = Duration::from_secs(10);
 /// A service with two enrollments, at a time that the test moves.
 struct Told {
     service: Service,
+    hubs: Arc<HubRegistry>,
     tally: Arc<Tally>,
     now: Timestamp,
     pump: CertificateDer<'static>,
@@ -44,6 +47,8 @@ impl Told {
         let enrollments = [
             json!({"registrationId": "pump", "attestation": {"type": "x509", "x509": {
                 "clientCertificates": {"primary": pem(&pump), "secondary": pem(&renewed_pump)}}}}),
+            json!({"registrationId": "lock", "attestation": {"type": "symmetricKey", "symmetricKey": {
+                "primaryKey": lock_key(1), "secondaryKey": lock_key(2)}}}),
             json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
@@ -55,7 +60,8 @@ impl Told {
         let tally = Arc::new(Tally::new(&config.hubs));
         let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
         Self {
-            service: Service::new(&config, list, hubs, Arc::clone(&tally)),
+            service: Service::new(&config, list, Arc::clone(&hubs), Arc::clone(&tally)),
+            hubs,
             tally,
             now: "2026-06-01T00:00:00Z".parse().expect("a time"),
             pump,
@@ -117,6 +123,11 @@ impl Told {
             key.sign(text)
         })
     }
+}
+
+/// One of the keys of enrollment `lock`; others are nobody's.
+fn lock_key(byte: u8) -> SymmetricKey {
+    SymmetricKey::from_bytes([byte; 32]).expect("a key")
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -288,6 +299,38 @@ fn a_hub_key_stays_the_same_however_often_it_is_wrapped() {
             .sign(b"text")
     };
     assert_eq!(hub_key(), hub_key());
+}
+
+#[test]
+fn the_hub_knows_both_keys_of_a_device() {
+    let mut told = Told::new();
+    let token = |resource: &str, byte: u8| {
+        let expiry = (told.now + HOUR).as_second();
+        SasToken::format(resource, expiry, None, |text| lock_key(byte).sign(text))
+    };
+    let sas = token("0ne00000001/registrations/lock", 2);
+    let (_, accepted) = told.ask("lock", DeviceOperation::Register, b"", Some(&sas), &[]);
+    let at_hub = |hub: &str| [1, 2, 3].map(|byte| token(&format!("{hub}/devices/lock"), byte));
+    let tokens: Vec<_> = Config::default()
+        .hubs
+        .iter()
+        .map(|hub| at_hub(hub))
+        .collect();
+    told.pass(PROCESSING);
+    let (_, body) = told.ask("lock", operation(&accepted), b"", Some(&sas), &[]);
+    let hub = body["registrationState"]["assignedHub"].as_str();
+    let hub = hub.expect("a hub");
+    let index = Config::default().hubs.iter().position(|name| name == hub);
+    let device = DeviceId::parse("lock").expect("an id");
+    let admitted = tokens[index.expect("a linked hub")]
+        .each_ref()
+        .map(|token| {
+            let door = told
+                .hubs
+                .authenticate(hub, &device, Some(token), &[], told.now);
+            door.is_ok()
+        });
+    assert_eq!(admitted, [true, true, false]);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! One table of questions, asked over every transport: the same answers.
 
 use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use serde_json::{Value, json};
 
 use crate::dialect::{self, Answer, Ask, Caller, Dialect};
 use crate::instance::{Instance, caller, quick, stranger};
 use crate::questions::Expected::{self, Accepted, Disabled, Refused};
+use crate::questions::symmetric_keys::keyed;
 use crate::questions::{register, rows, sas, token, tpm_body};
 use crate::software_tpm::SoftwareTpm;
 
@@ -110,14 +112,20 @@ fn without_chance(mut answer: Answer) -> Answer {
 #[test]
 fn a_registration_ends_alike_whatever_carries_it() {
     let instance = Instance::start(quick());
+    let keyed = |id: &str, key: &SymmetricKey| keyed(id, id, key, i64::from(u32::MAX));
     let cases = [
         (
             instance.pump("pump-1"),
-            json!({"enrollmentGroupId": "pumps"}),
+            json!({"x509": {"enrollmentGroupId": "pumps"}}),
         ),
-        (caller("valve-1", &instance.valve), json!({})),
+        (caller("valve-1", &instance.valve), json!({"x509": {}})),
+        (
+            keyed("meter-1", &instance.meters[0].derive("meter-1")),
+            json!({"symmetricKey": {"enrollmentGroupId": "meters"}}),
+        ),
+        (keyed("lock-1", &instance.locks[1]), json!({})),
     ];
-    for (caller, x509) in cases {
+    for (caller, attested) in cases {
         let ended =
             dialect::ALL.map(|dialect| without_chance(registered(&instance, &dialect, &caller)));
         let id = caller.registration_id.as_str();
@@ -130,13 +138,13 @@ fn a_registration_ends_alike_whatever_carries_it() {
                 instance.server.announcement().hubs.contains(&hub),
                 "{state}"
             );
-            assert_eq!(
-                *state,
-                json!({
-                    "registrationId": id, "deviceId": id, "assignedHub": hub, "x509": x509,
-                    "status": "assigned", "substatus": "initialAssignment",
-                })
-            );
+            let mut expected = json!({
+                "registrationId": id, "deviceId": id, "assignedHub": hub,
+                "status": "assigned", "substatus": "initialAssignment",
+            });
+            let members = expected.as_object_mut().expect("an object");
+            members.extend(attested.as_object().cloned().expect("an object"));
+            assert_eq!(*state, expected);
         }
     }
 }

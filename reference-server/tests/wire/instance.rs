@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_reference_server::{Config, Running, start};
 use rustls::sign::CertifiedKey;
 use serde_json::{Value, json};
@@ -30,6 +31,15 @@ pub struct Instance {
     pub disabled_valve: Arc<CertifiedKey>,
     /// Individual enrollment `vault-1`.
     pub tpm: SoftwareTpm,
+    /// Primary and secondary key of group `meters`.
+    pub meters: [SymmetricKey; 2],
+    /// The same of group `lamps`.
+    pub lamps: [SymmetricKey; 2],
+    /// The same of group `old-meters`, which is disabled.
+    pub retired_meters: [SymmetricKey; 2],
+    /// The same of individual enrollments `lock-1`, and `lock-2`, which is disabled. Nobody
+    /// knows those of `lock-3`.
+    pub locks: [SymmetricKey; 2],
 }
 
 impl Instance {
@@ -40,7 +50,14 @@ impl Instance {
         let old_valve = self_signed("valve-2", Validity::Past);
         let disabled_valve = self_signed("valve-3", Validity::Current);
         let tpm = SoftwareTpm::new();
+        let [meters, lamps, retired_meters, locks] = [1, 3, 5, 7].map(keys);
         let enrollments = [
+            key_group("meters", &meters, "enabled"),
+            key_group("lamps", &lamps, "enabled"),
+            key_group("old-meters", &retired_meters, "disabled"),
+            individual("lock-1", by_key(&locks), "enabled"),
+            individual("lock-2", by_key(&locks), "disabled"),
+            individual("lock-3", json!({"type": "symmetricKey"}), "enabled"),
             group("pumps", &pumps, "enabled"),
             group("retired", &retired, "disabled"),
             individual("valve-1", x509(&valve), "enabled"),
@@ -64,6 +81,10 @@ impl Instance {
             old_valve,
             disabled_valve,
             tpm,
+            meters,
+            lamps,
+            retired_meters,
+            locks,
         }
     }
 
@@ -110,6 +131,25 @@ fn group(name: &str, authority: &Authority, status: &str) -> Value {
             "type": "x509",
             "x509": {"signingCertificates": {"primary": {"certificate": pem}}},
         },
+        "provisioningStatus": status,
+    })
+}
+
+fn keys(first: u8) -> [SymmetricKey; 2] {
+    [first, first + 1].map(|byte| SymmetricKey::from_bytes([byte; 64]).expect("a key"))
+}
+
+fn by_key([primary, secondary]: &[SymmetricKey; 2]) -> Value {
+    json!({
+        "type": "symmetricKey",
+        "symmetricKey": {"primaryKey": primary, "secondaryKey": secondary},
+    })
+}
+
+fn key_group(name: &str, keys: &[SymmetricKey; 2], status: &str) -> Value {
+    json!({
+        "enrollmentGroupId": name,
+        "attestation": by_key(keys),
         "provisioningStatus": status,
     })
 }

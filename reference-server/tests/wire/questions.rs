@@ -11,6 +11,8 @@ use crate::certificates::{Authority, Validity, self_signed, without_intermediate
 use crate::dialect::{Ask, Caller};
 use crate::instance::{ID_SCOPE, Instance, caller, stranger};
 
+pub mod symmetric_keys;
+
 /// One question and what it must be answered with.
 pub struct Row {
     /// In words.
@@ -56,7 +58,7 @@ pub fn rows(instance: &Instance) -> Vec<Row> {
     let expired = instance.pumps.device("pump-2", Validity::Past);
     let leaf_alone = without_intermediate(&instance.pumps.device("pump-3", Validity::Current));
     let retired = instance.retired.device("retired-1", Validity::Current);
-    vec![
+    let mut rows = vec![
         asks(
             "a good device of a group, through its intermediate",
             pump(),
@@ -232,7 +234,9 @@ pub fn rows(instance: &Instance) -> Vec<Row> {
             register(),
             Refused(400_004),
         ),
-    ]
+    ];
+    rows.extend(symmetric_keys::rows(instance));
+    rows
 }
 
 /// A JSON body of exactly `length` bytes.
@@ -257,11 +261,15 @@ pub fn token(registration_id: &str, key: u8) -> String {
 
 /// A SAS token for one of the instance's devices.
 pub fn sas(registration_id: &str, key: &IdentityKey) -> String {
+    signed_until(registration_id, i64::from(u32::MAX), |text| key.sign(text))
+}
+
+/// A SAS token that holds until `expiry` (Unix seconds).
+pub fn signed_until(
+    registration_id: &str,
+    expiry: i64,
+    sign: impl FnOnce(&[u8]) -> [u8; 32],
+) -> String {
     let resource = format!("{ID_SCOPE}/registrations/{registration_id}");
-    SasToken::format(
-        &resource,
-        i64::from(u32::MAX),
-        Some("registration"),
-        |text| key.sign(text),
-    )
+    SasToken::format(&resource, expiry, Some("registration"), sign)
 }

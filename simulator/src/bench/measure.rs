@@ -95,7 +95,7 @@ pub(super) fn measure_bare(
     let keys: Vec<_> = (0..BARE_IDENTITIES)
         .filter_map(|device| match fleet.identity(0, device).credential {
             Credential::X509(key) => Some(key),
-            Credential::Tpm(_) => None,
+            Credential::SymmetricKey(_) | Credential::Tpm(_) => None,
         })
         .collect();
     let announcement = &responder.announcement;

@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::hub;
-use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
@@ -67,7 +66,11 @@ impl<'run> Drive<'run> {
             registration_id: &self.identity.registration_id,
         };
         let body = self.registration_body()?;
-        let mut sas = None;
+        let mut sas = match &self.identity.credential {
+            Credential::SymmetricKey(key) => Some(self.dps_proof(|data| key.sign(data))),
+            // A certificate is shown in TLS; a TPM waits for its challenge.
+            Credential::X509(_) | Credential::Tpm(_) => None,
+        };
         let mut link = self.open(caller, sas.as_deref(), trip).await?;
         let mut flow = Flow::new(matches!(self.identity.credential, Credential::Tpm(_)));
         let mut action = Action::Register;
@@ -80,11 +83,7 @@ impl<'run> Drive<'run> {
                 }
                 Action::Prove(blob) => {
                     let key = self.activate(&blob, trip.phase())?;
-                    sas = Some(sas_token(
-                        &dps_resource(&self.conditions.id_scope, self.identity),
-                        Some("registration"),
-                        &key,
-                    ));
+                    sas = Some(self.dps_proof(|data| key.sign(data)));
                     Action::Register
                 }
                 Action::Wait(wait) => {
@@ -177,19 +176,8 @@ impl<'run> Drive<'run> {
 
     async fn connect(&self, assignment: &Assignment, trip: &mut Trip) -> Result<HubLink, Outcome> {
         // The hub key comes out of the TPM before the device turns to its hub.
-        let key = assignment
-            .hub_key
-            .as_deref()
-            .map(|blob| self.activate(blob, Phase::HubConnect))
-            .transpose()?;
+        let sas = self.hub_proof(assignment)?;
         trip.enter(Phase::HubConnect);
-        let sas = key.map(|key| {
-            sas_token(
-                &hub::sas_resource(&assignment.hub, &assignment.device_id),
-                None,
-                &key,
-            )
-        });
         let (transport, host) = (self.hub_transport(), &assignment.hub);
         let port = self.conditions.ports.of(transport);
         let dialling = self.conditions.dialer.dial(host, port, self.certificate());
@@ -226,7 +214,7 @@ impl<'run> Drive<'run> {
 
     fn registration_body(&self) -> Result<Vec<u8>, Outcome> {
         let tpm = match &self.identity.credential {
-            Credential::X509(_) => None,
+            Credential::X509(_) | Credential::SymmetricKey(_) => None,
             Credential::Tpm(tpm) => Some(TpmAttestation {
                 endorsement_key: STANDARD.encode(tpm.endorsement_public().as_tpm2b()),
                 storage_root_key: Some(STANDARD.encode(tpm.storage_root_public().as_tpm2b())),
@@ -241,6 +229,28 @@ impl<'run> Drive<'run> {
         serde_json::to_vec(&registration).map_err(|_| Outcome::Broken {
             phase: Phase::Register,
             fault: Fault::Protocol,
+        })
+    }
+
+    /// The SAS token that proves the device to DPS.
+    fn dps_proof(&self, sign: impl FnOnce(&[u8]) -> [u8; 32]) -> String {
+        let (scope, id) = (&self.conditions.id_scope, &self.identity.registration_id);
+        let resource = format!("{scope}/registrations/{id}");
+        sas_token(&resource, Some("registration"), sign)
+    }
+
+    /// The SAS token that proves a device without certificate to its hub.
+    fn hub_proof(&self, assignment: &Assignment) -> Result<Option<String>, Outcome> {
+        let resource = hub::sas_resource(&assignment.hub, &assignment.device_id);
+        Ok(match (&self.identity.credential, &assignment.hub_key) {
+            (Credential::SymmetricKey(key), _) => {
+                Some(sas_token(&resource, None, |data| key.sign(data)))
+            }
+            (_, Some(blob)) => {
+                let key = self.activate(blob, Phase::HubConnect)?;
+                Some(sas_token(&resource, None, |data| key.sign(data)))
+            }
+            (_, None) => None,
         })
     }
 
@@ -259,7 +269,7 @@ impl<'run> Drive<'run> {
     fn certificate(&self) -> Option<&'run Arc<CertifiedKey>> {
         match &self.identity.credential {
             Credential::X509(key) => Some(key),
-            Credential::Tpm(_) => None,
+            Credential::SymmetricKey(_) | Credential::Tpm(_) => None,
         }
     }
 
@@ -276,14 +286,12 @@ impl<'run> Drive<'run> {
     }
 }
 
-fn dps_resource(scope: &IdScope, identity: &Identity) -> String {
-    format!("{scope}/registrations/{}", identity.registration_id)
-}
-
-fn sas_token(resource: &str, key_name: Option<&str>, key: &IdentityKey) -> String {
-    SasToken::format(resource, unix_now() + SAS_LIFE, key_name, |data| {
-        key.sign(data)
-    })
+fn sas_token(
+    resource: &str,
+    key_name: Option<&str>,
+    sign: impl FnOnce(&[u8]) -> [u8; 32],
+) -> String {
+    SasToken::format(resource, unix_now() + SAS_LIFE, key_name, sign)
 }
 
 fn broken(trip: &Trip, fault: Fault) -> Outcome {

@@ -68,6 +68,21 @@ fn an_expired_leaf_is_refused() {
 }
 
 #[test]
+fn a_wrong_key_is_refused() {
+    for (attestation, transport) in [
+        ("symmetric-key-group", "https"),
+        ("symmetric-key-group", "mqtt"),
+        ("symmetric-key-individual", "https"),
+        ("symmetric-key-individual", "mqtt-ws"),
+    ] {
+        let cohort = format!(
+            "attestation = \"{attestation}\"\ntransport = \"{transport}\"\nflaw = \"wrong-key\""
+        );
+        ends_all_in(&cohort, "refused at register: 401 (401000)");
+    }
+}
+
+#[test]
 fn a_wrong_root_is_refused() {
     ends_all_in(
         "attestation = \"x509-group\"\ntransport = \"https\"\nflaw = \"wrong-root\"",

@@ -41,9 +41,24 @@ transport = "https"
 hub-transport = "mqtt-ws"
 desired = { mode = "auto" }
 
+[[cohort]]
+name = "meters"
+devices = 15
+attestation = "symmetric-key-group"
+transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
+
+[[cohort]]
+name = "locks"
+devices = 15
+attestation = "symmetric-key-individual"
+transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
+desired = { open = false }
+
 [thresholds]
 "provisioned.ratio" = "== 100%"
 "#;
+/// How many those are.
+const DEVICES: u64 = 90;
 
 fn count(summary: &Value, key: &str) -> u64 {
     summary["devices"][key].as_u64().expect("a count")
@@ -56,7 +71,7 @@ fn every_attestation_and_transport_provisions() {
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
     for key in ["planned", "released", "registered", "provisioned"] {
-        assert_eq!(count(&summary, key), 60, "{key}");
+        assert_eq!(count(&summary, key), DEVICES, "{key}");
     }
     assert_eq!(count(&summary, "failed"), 0);
     assert_eq!(summary["verdict"], "pass");
@@ -71,6 +86,10 @@ fn every_attestation_and_transport_provisions() {
         "mqtt-ws",
         "x509-group",
         "x509-individual",
+        "meters",
+        "locks",
+        "symmetric-key-group",
+        "symmetric-key-individual",
         "tpm",
     ] {
         let cut = cuts.iter().find(|cut| cut["name"] == name);
@@ -97,7 +116,7 @@ fn every_attestation_and_transport_provisions() {
         );
     }
     for (latency, kind) in [("registration", "response"), ("provisioning", "service")] {
-        assert_eq!(summary[latency][kind]["count"], 60, "{latency} {kind}");
+        assert_eq!(summary[latency][kind]["count"], DEVICES, "{latency} {kind}");
     }
     let response = summary["provisioning"]["response"]["p50_us"].as_u64();
     assert!(response >= summary["registration"]["service"]["p50_us"].as_u64());
@@ -132,7 +151,7 @@ fn another_endpoint_is_driven_like_the_bundled_one() {
     let run = scratch.run(SMALL, &served.flags(&ca));
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
-    assert_eq!(count(&summary, "provisioned"), 60);
+    assert_eq!(count(&summary, "provisioned"), DEVICES);
     assert!(
         summary["resources"]["server"].is_null(),
         "somebody else's server is not measured"
@@ -173,7 +192,7 @@ fn an_interrupted_run_writes_its_report_and_exits_130() {
     assert_eq!(child.wait().expect("an end").code(), Some(130));
     let summary = scratch.summary();
     assert_eq!(summary["verdict"], "invalid");
-    assert!(count(&summary, "released") < 60);
+    assert!(count(&summary, "released") < DEVICES);
     assert_eq!(
         count(&summary, "released"),
         count(&summary, "provisioned") + count(&summary, "failed")
@@ -200,5 +219,9 @@ fn same_seed_same_fleet_and_another_seed_another() {
     let first = list("5", "a");
     assert_eq!(first, list("5", "b"));
     assert_ne!(first, list("6", "c"));
-    assert_eq!(first.lines().count(), 31, "one group, 20 sensors, 10 TPMs");
+    assert_eq!(
+        first.lines().count(),
+        47,
+        "two groups, 20 sensors, 10 TPMs, 15 locks"
+    );
 }
