@@ -6,11 +6,12 @@
 //! and both can be tested from vectors.
 //!
 //! In reading order: [`ids`], [`attestation`], [`registration`] and
-//! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`] and [`mqtt`] (how the bodies
+//! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`], [`mqtt`] and [`amqp`] (how the bodies
 //! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`symmetric_key`], [`x509`]
 //! and [`tpm`] (how a device proves who it is), [`enrollment`] (what the service was told
 //! beforehand).
 
+pub mod amqp;
 pub mod attestation;
 pub mod enrollment;
 pub mod http;

@@ -1,0 +1,157 @@
+//! Frames: eight bytes of header, a performative, perhaps a payload (part 2, 2.3).
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use fe2o3_amqp_types::performatives::Performative;
+use serde::Serialize;
+
+use super::encoding;
+use crate::DecodeError;
+
+/// Every peer takes frames of this size (MIN-MAX-FRAME-SIZE, part 2, 2.8.20).
+pub const MIN_MAX_FRAME_SIZE: usize = 512;
+
+const HEADER: usize = 8;
+const AMQP: u8 = 0x00;
+const SASL: u8 = 0x01;
+
+/// An AMQP frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Channel of the session it belongs to; 0 for those that belong to none.
+    pub channel: u16,
+    /// What it says; nothing when it only shows that the peer is alive.
+    pub performative: Option<Performative>,
+    /// What follows a transfer: a message, or a part of one.
+    pub payload: Bytes,
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The header contradicts itself, or the frame is of the other layer.
+    #[error("frame: {0}")]
+    Framing(String),
+    /// Longer than was agreed.
+    #[error("frame: {size} bytes are more than the {limit} that were agreed")]
+    TooLong {
+        /// As the header says.
+        size: usize,
+        /// What was agreed.
+        limit: usize,
+    },
+    /// The performative can't be read.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+}
+
+impl Frame {
+    /// Takes the first frame off `buffer`; `None` while it is not complete.
+    ///
+    /// # Errors
+    /// See [`FrameError`]. The stream can't be read any further.
+    pub fn read(buffer: &mut BytesMut, limit: usize) -> Result<Option<Self>, FrameError> {
+        let Some((channel, mut body)) = cut(buffer, AMQP, limit)? else {
+            return Ok(None);
+        };
+        if body.is_empty() {
+            return Ok(Some(Self {
+                channel,
+                performative: None,
+                payload: Bytes::new(),
+            }));
+        }
+        let performative = body.split_to(encoding::length(&body)?);
+        let performative = decode("performative", &performative)?;
+        if !body.is_empty() && !matches!(performative, Performative::Transfer(_)) {
+            return Err(DecodeError::new("performative", "only a transfer has a payload").into());
+        }
+        Ok(Some(Self {
+            channel,
+            performative: Some(performative),
+            payload: body,
+        }))
+    }
+}
+
+/// Appends a frame with its payload.
+pub fn write(out: &mut BytesMut, channel: u16, performative: &Performative, payload: &[u8]) {
+    begin(out, AMQP, channel, |out| {
+        encode(out, performative);
+        out.put_slice(payload);
+    });
+}
+
+/// Appends an empty frame: a sign of life.
+pub fn write_heartbeat(out: &mut BytesMut) {
+    begin(out, AMQP, 0, |_| {});
+}
+
+/// Takes the body of the first SASL frame off `buffer`; `None` while it is not complete.
+pub(super) fn read_sasl(buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+    let frame = cut(buffer, SASL, MIN_MAX_FRAME_SIZE)?;
+    let Some((_, body)) = frame else {
+        return Ok(None);
+    };
+    encoding::check(&body)?;
+    Ok(Some(body))
+}
+
+/// Appends a SASL frame.
+pub(super) fn write_sasl(out: &mut BytesMut, body: &impl Serialize) {
+    begin(out, SASL, 0, |out| encode(out, body));
+}
+
+/// Takes channel and body of the first frame off `buffer`, without extended header.
+fn cut(buffer: &mut BytesMut, kind: u8, limit: usize) -> Result<Option<(u16, Bytes)>, FrameError> {
+    let Some(header) = buffer.first_chunk::<HEADER>() else {
+        return Ok(None);
+    };
+    let [s0, s1, s2, s3, offset, found, c0, c1] = *header;
+    let size = usize::try_from(u32::from_be_bytes([s0, s1, s2, s3])).unwrap_or(usize::MAX);
+    let (offset, channel) = (usize::from(offset) * 4, u16::from_be_bytes([c0, c1]));
+    if size > limit {
+        return Err(FrameError::TooLong { size, limit });
+    }
+    if offset < HEADER || size < offset {
+        return Err(FrameError::Framing(format!(
+            "its body starts at {offset} of {size} bytes"
+        )));
+    }
+    if found != kind {
+        return Err(FrameError::Framing(format!(
+            "its type is {found}, not {kind}"
+        )));
+    }
+    if buffer.len() < size {
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(size);
+    frame.advance(offset);
+    Ok(Some((channel, frame.freeze())))
+}
+
+fn begin(out: &mut BytesMut, kind: u8, channel: u16, write_body: impl FnOnce(&mut BytesMut)) {
+    let start = out.len();
+    out.put_u32(0);
+    out.put_slice(&[2, kind]);
+    out.put_u16(channel);
+    write_body(out);
+    let size = u32::try_from(out.len() - start).expect("frames are far below 4 GB");
+    out[start..start + 4].copy_from_slice(&size.to_be_bytes());
+}
+
+/// Decodes one checked value.
+pub(super) fn decode<'de, T: serde::Deserialize<'de>>(
+    what: &'static str,
+    value: &'de [u8],
+) -> Result<T, DecodeError> {
+    serde_amqp::from_slice(value).map_err(|problem| DecodeError::new(what, problem.to_string()))
+}
+
+/// Appends one value.
+pub(super) fn encode(out: &mut BytesMut, value: &impl Serialize) {
+    let mut serializer = serde_amqp::ser::Serializer::new(out.writer());
+    value
+        .serialize(&mut serializer)
+        .expect("values of ours have an encoding, and memory takes it");
+}
