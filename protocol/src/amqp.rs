@@ -26,8 +26,6 @@ pub use serde_amqp::value::Value;
 pub const AMQP_HEADER: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
 /// Starts the SASL layer (part 5, 5.3.1).
 pub const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
-/// WebSocket sub-protocol under which Azure carries AMQP.
-pub const WEBSOCKET_PROTOCOL: &str = "AMQPWSB10";
 /// Attach property that names the api-version.
 pub const API_VERSION_PROPERTY: &str = "com.microsoft:api-version";
 /// Attach property that names the client.

@@ -28,6 +28,10 @@ pub enum TransportKind {
     Mqtt,
     /// MQTT 3.1.1 in the messages of a WebSocket, port 443.
     MqttWs,
+    /// AMQP 1.0 over TLS, port 5671.
+    Amqp,
+    /// AMQP 1.0 in the messages of a WebSocket, port 443.
+    AmqpWs,
 }
 
 /// The language of a [`TransportKind`], whatever carries it.
@@ -37,6 +41,8 @@ pub enum Protocol {
     Http,
     /// MQTT 3.1.1.
     Mqtt,
+    /// AMQP 1.0.
+    Amqp,
 }
 
 impl AttestationKind {
@@ -69,7 +75,13 @@ impl AttestationKind {
 
 impl TransportKind {
     /// Every kind, in the order reports list them.
-    pub const ALL: [Self; 3] = [Self::Https, Self::Mqtt, Self::MqttWs];
+    pub const ALL: [Self; 5] = [
+        Self::Https,
+        Self::Mqtt,
+        Self::MqttWs,
+        Self::Amqp,
+        Self::AmqpWs,
+    ];
 
     /// The word scenario files and reports use.
     pub fn name(self) -> &'static str {
@@ -77,6 +89,8 @@ impl TransportKind {
             Self::Https => "https",
             Self::Mqtt => "mqtt",
             Self::MqttWs => "mqtt-ws",
+            Self::Amqp => "amqp",
+            Self::AmqpWs => "amqp-ws",
         }
     }
 
@@ -85,14 +99,16 @@ impl TransportKind {
         match self {
             Self::Https => Protocol::Http,
             Self::Mqtt | Self::MqttWs => Protocol::Mqtt,
+            Self::Amqp | Self::AmqpWs => Protocol::Amqp,
         }
     }
 
     /// What the WebSocket is asked for that it travels in, if it does.
     pub fn sub_protocol(self) -> Option<SubProtocol> {
         match self {
-            Self::Https | Self::Mqtt => None,
+            Self::Https | Self::Mqtt | Self::Amqp => None,
             Self::MqttWs => Some(SubProtocol::Mqtt),
+            Self::AmqpWs => Some(SubProtocol::Amqp),
         }
     }
 
@@ -105,7 +121,7 @@ impl TransportKind {
     /// the same, but hubs hold no sessions over HTTPS.
     pub fn at_hub(self) -> Self {
         match self {
-            Self::Https => Self::Mqtt,
+            Self::Https | Self::Amqp | Self::AmqpWs => Self::Mqtt,
             other => other,
         }
     }

@@ -1,4 +1,4 @@
-//! The WebSocket that carries MQTT through port 443: its path and its sub-protocol
+//! The WebSocket that carries MQTT and AMQP through port 443: its path and its sub-protocols
 //! (the SDKs' sources; DPS documentation, "MQTT support: over WebSockets").
 
 /// The path that most SDKs ask for.
@@ -9,6 +9,8 @@ pub const PATH: &str = "/$iothub/websocket";
 pub enum SubProtocol {
     /// MQTT 3.1.1.
     Mqtt,
+    /// AMQP 1.0.
+    Amqp,
 }
 
 /// Whether a WebSocket may be asked for at `path`: the C# SDK uses `/`, Java's MQTT client `/mqtt`.
@@ -18,12 +20,13 @@ pub fn is_path(path: &str) -> bool {
 
 impl SubProtocol {
     /// Every sub-protocol.
-    pub const ALL: [Self; 1] = [Self::Mqtt];
+    pub const ALL: [Self; 2] = [Self::Mqtt, Self::Amqp];
 
     /// Its name in `Sec-WebSocket-Protocol`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
+            Self::Amqp => "AMQPWSB10",
         }
     }
 
@@ -57,6 +60,8 @@ mod tests {
             ("mqtt", Some((SubProtocol::Mqtt, "mqtt"))),
             ("MQTT", Some((SubProtocol::Mqtt, "MQTT"))),
             ("mqttv5, Mqtt , mqtt", Some((SubProtocol::Mqtt, "Mqtt"))),
+            ("AMQPWSB10", Some((SubProtocol::Amqp, "AMQPWSB10"))),
+            ("amqpwsb10", Some((SubProtocol::Amqp, "amqpwsb10"))),
             ("", None),
             ("mqttv5", None),
             ("soap", None),

@@ -31,6 +31,7 @@ export async function startServer(binary, folder, enrollments, record) {
       // SDKs hard-code these.
       "https-port = 443",
       "mqtt-port = 8883",
+      "amqp-port = 5671",
     ].join("\n"),
   );
   const caFile = file("ca.pem");

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::listen::{Client, Host, Stream, control, http, mqtt};
+use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
 use crate::patience::Patient;
 use crate::recording::Recorder;
 use crate::serve::ServeError;
@@ -30,6 +30,7 @@ const BACK_OFF: Duration = Duration::from_millis(10);
 pub(crate) enum Port {
     Https,
     Mqtt,
+    Amqp,
     Control,
 }
 
@@ -38,6 +39,7 @@ impl Port {
         match self {
             Self::Https => "https",
             Self::Mqtt => "mqtt",
+            Self::Amqp => "amqp",
             Self::Control => "control",
         }
     }
@@ -223,6 +225,7 @@ async fn converse(
     match port {
         Port::Https => http::serve(stream, client, host, stop).await,
         Port::Mqtt => mqtt::serve(stream, client, host, stop).await,
+        Port::Amqp => amqp::serve(stream, client, host, stop).await,
         Port::Control => {}
     }
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub https_port: u16,
     /// MQTT port; 0 takes a free one.
     pub mqtt_port: u16,
+    /// AMQP port, for DPS and hubs; 0 takes a free one.
+    pub amqp_port: u16,
     /// Port of the plain HTTP control endpoint (counters, health), always on loopback; 0 takes a free one.
     pub control_port: u16,
     /// Linked hubs, by host name; at least one.
@@ -114,6 +116,7 @@ impl Default for Config {
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             https_port: 0,
             mqtt_port: 0,
+            amqp_port: 0,
             control_port: 0,
             hubs: vec![
                 "hub-1.fleetstorm.test".into(),

@@ -26,7 +26,7 @@ pub struct Limits {
     /// HTTP: for a whole connection; the SDKs open new ones.
     #[serde(rename = "connection-ms", with = "milliseconds")]
     pub connection: Duration,
-    /// MQTT: longest silence, whatever keep-alive a client announces; the longest that IoT Hub
+    /// MQTT and AMQP: longest silence, whatever keep-alive a client announces; the longest that IoT Hub
     /// allows, 1767 s, and half.
     #[serde(rename = "silence-ms", with = "milliseconds")]
     pub silence: Duration,

@@ -13,10 +13,12 @@ use crate::limits::Limits;
 use crate::patience::Patient;
 use crate::service::Service;
 
+pub(crate) mod amqp;
 pub(crate) mod control;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 
+mod dps_amqp;
 mod dps_mqtt;
 mod hub_mqtt;
 mod packet;

@@ -37,6 +37,8 @@ pub struct Announcement {
     pub https: SocketAddr,
     /// Where MQTT listens, for DPS and hubs.
     pub mqtt: SocketAddr,
+    /// Where AMQP listens, for DPS and hubs.
+    pub amqp: SocketAddr,
     /// Where the control endpoint listens: `GET /counters`, `GET /health`.
     pub control: SocketAddr,
     /// Hub host names.
@@ -135,6 +137,7 @@ pub fn start(
     };
     let https = Listening::on(Port::Https, config.listen, config.https_port, threads)?;
     let mqtt = Listening::on(Port::Mqtt, config.listen, config.mqtt_port, threads)?;
+    let amqp = Listening::on(Port::Amqp, config.listen, config.amqp_port, threads)?;
     let control = Listening::on(Port::Control, config.listen, config.control_port, threads)?;
     let tls = tls::prepare(&config)?;
     let recorder = config
@@ -149,6 +152,7 @@ pub fn start(
         id_scope: config.id_scope.clone(),
         https: https.address,
         mqtt: mqtt.address,
+        amqp: amqp.address,
         control: control.address,
         hubs: config.hubs.clone(),
         ca_pem: tls.ca_pem,
@@ -167,7 +171,7 @@ pub fn start(
         max_connections: config.max_connections,
     });
     let (stop, stopped) = watch::channel(false);
-    let threads = accept::start(&shared, vec![https, mqtt, control], threads, &stopped)?;
+    let threads = accept::start(&shared, vec![https, mqtt, amqp, control], threads, &stopped)?;
     Ok(Running {
         announcement,
         tally,
@@ -263,6 +267,7 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
             id_scope,
             https,
             mqtt,
+            amqp,
             control,
             hubs,
             ..
@@ -270,6 +275,7 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
         writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
         writeln!(out, "  https    {https}")?;
         writeln!(out, "  mqtt     {mqtt}")?;
+        writeln!(out, "  amqp     {amqp}")?;
         writeln!(out, "  control  http://{control}/counters")?;
         writeln!(out, "  hubs     {}", hubs.join(", "))?;
     }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
 use fleetstorm_protocol::registration::{
     DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus,
+    TpmAttestation,
 };
+use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
@@ -44,8 +48,10 @@ pub struct Question<'a> {
     pub operation: DeviceOperation,
     /// Body of a register; ignored for status look-ups.
     pub body: &'a [u8],
-    /// SAS token: Authorization header or MQTT password.
+    /// SAS token: Authorization header, MQTT password or that of SASL.
     pub sas: Option<&'a str>,
+    /// Keys of a TPM, where they were shown before the question: over AMQP, in SASL.
+    pub tpm: Option<&'a TpmAttestation>,
     /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
     pub certificates: &'a [CertificateDer<'static>],
 }
@@ -130,6 +136,52 @@ impl Service {
         refusal.answer(now)
     }
 
+    /// Challenges a TPM before it asks anything (SASL `TPM`): the activation blob that only it can
+    /// open. Over HTTPS the same is the 401 that answers a register.
+    ///
+    /// # Errors
+    /// Nobody enrolled this TPM by this name.
+    pub fn challenge_tpm(
+        &self,
+        id_scope: &str,
+        id: &RegistrationId,
+        tpm: &TpmAttestation,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, Refusal> {
+        let challenged = if id_scope.eq_ignore_ascii_case(&self.id_scope) {
+            proof::enrolled_tpm(&self.enrollments, id, Some(tpm))
+                .and_then(|tpm| self.challenges.issue(&id.canonical(), &tpm, now))
+        } else {
+            Err(Refusal::ScopeNotFound)
+        };
+        match &challenged {
+            Ok(_) => self.tally.tpm_challenges.add(),
+            Err(refusal) => self.tally.refused(refusal.code()),
+        }
+        challenged
+    }
+
+    /// Whether a SAS token is signed with the key of a challenge to `id`.
+    pub fn solves_challenge(
+        &self,
+        id_scope: &str,
+        id: &RegistrationId,
+        sas: &str,
+        now: Timestamp,
+    ) -> bool {
+        let resource = format!("{id_scope}/registrations/{id}");
+        let solved = SasToken::parse(sas).is_ok_and(|token| {
+            let solved = self
+                .challenges
+                .solved(&id.canonical(), &token, &resource, now);
+            solved.is_some()
+        });
+        if !solved {
+            self.tally.refused(Refusal::Unauthorized.code());
+        }
+        solved
+    }
+
     fn register(
         &self,
         question: &Question<'_>,
@@ -157,9 +209,9 @@ impl Service {
         )?;
         match standing {
             Standing::Challenged(tpm) => {
-                let challenge = self.challenges.issue(&id.canonical(), &tpm, now)?;
+                let blob = self.challenges.issue(&id.canonical(), &tpm, now)?;
                 self.tally.tpm_challenges.add();
-                json(401, None, &challenge)
+                json(401, None, &tpm_challenge::body(&blob))
             }
             Standing::Proven(proven) if !proven.settings.enabled => {
                 let state = operation::disabled_state(id.as_str(), now);
@@ -334,7 +386,7 @@ impl Service {
                 },
             ) => {
                 let tpm = PresentedTpm::known(endorsement_key, storage_root_key)?;
-                Some(tpm.wrap(&key)?)
+                Some(STANDARD.encode(tpm.wrap(&key)?))
             }
             _ => None,
         };

@@ -22,6 +22,7 @@ impl Ports {
         match transport.protocol() {
             Protocol::Http => self.https,
             Protocol::Mqtt => self.mqtt,
+            Protocol::Amqp => self.amqp,
         }
     }
 }

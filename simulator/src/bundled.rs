@@ -63,6 +63,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(port) = args.mqtt_port {
         config.mqtt_port = port;
     }
+    if let Some(port) = args.amqp_port {
+        config.amqp_port = port;
+    }
     if let Some(folder) = &args.record {
         config.record_dir = Some(folder.clone());
     }
@@ -87,7 +90,7 @@ fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
     use fleetstorm_reference_server::ServeError;
     match error {
         ServeError::Listen { .. } => Failure::unreachable(error.to_string())
-            .hint("another process has the port: stop it, or choose another with --https-port and --mqtt-port (0 takes a free one)"),
+            .hint("another process has the port: stop it, or choose another with --https-port, --mqtt-port and --amqp-port (0 takes a free one)"),
         _ => Failure::usage(error.to_string()),
     }
 }
@@ -163,7 +166,7 @@ impl BundledServer {
             ports: Ports {
                 https: self.announcement.https.port(),
                 mqtt: self.announcement.mqtt.port(),
-                ..Ports::default()
+                amqp: self.announcement.amqp.port(),
             },
             dial: DialOptions {
                 trust_pem: Some(self.announcement.ca_pem.clone()),

@@ -157,6 +157,9 @@ pub struct ServeArgs {
     /// MQTT port; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub mqtt_port: Option<u16>,
+    /// AMQP port; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub amqp_port: Option<u16>,
     /// Write every conversation here, decrypted, tokens and keys included
     #[arg(long, value_name = "FOLDER")]
     pub record: Option<PathBuf>,

@@ -19,6 +19,7 @@ use crate::stopwatch::RunClock;
 
 pub mod drive;
 pub mod flow;
+pub mod prover;
 pub mod trip;
 
 /// How far a device goes.

@@ -7,6 +7,7 @@ use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::{IdScope, OperationId, RegistrationId};
 use fleetstorm_reports::Fault;
 
+pub mod amqp;
 pub mod carrier;
 pub mod dial;
 pub mod http;
@@ -70,17 +71,53 @@ impl From<Fault> for LinkError {
     }
 }
 
+/// How a device proves itself while a link is opened.
+pub enum Proof<'a> {
+    /// Not now: its certificate has done so, or each question will.
+    None,
+    /// By a SAS token.
+    Sas(&'a str),
+    /// By its TPM, where the protocol has a place for the challenge.
+    Tpm(&'a mut dyn Tpm),
+}
+
+/// A TPM that can be challenged while a link is opened.
+pub trait Tpm {
+    /// The challenge begins: shows the endorsement key and the storage root key, both TPM2B_PUBLIC.
+    fn begin(&mut self) -> (Vec<u8>, Vec<u8>);
+
+    /// The SAS token signed with the key in an activation blob.
+    ///
+    /// # Errors
+    /// The blob is for another TPM.
+    fn solve(&mut self, blob: &[u8]) -> Result<String, LinkError>;
+
+    /// The server took the proof.
+    fn proven(&mut self);
+}
+
+impl<'a> Proof<'a> {
+    fn sas(&self) -> Option<&'a str> {
+        match self {
+            Self::Sas(sas) => Some(sas),
+            Self::None | Self::Tpm(_) => None,
+        }
+    }
+}
+
 /// An open link to DPS, whatever it speaks.
 pub enum DpsLink {
     /// HTTPS.
     Http(http::HttpLink),
     /// MQTT.
     Mqtt(Box<mqtt::MqttLink>),
+    /// AMQP.
+    Amqp(Box<amqp::dps::DpsAmqp>),
 }
 
 impl DpsLink {
-    /// Speaks `transport` to DPS at `host` over a secured connection. `sas` proves a device
-    /// that has no certificate, where the proof is asked for now.
+    /// Speaks `transport` to DPS at `host` over a secured connection. `proof` is for a
+    /// device that has no certificate, where the protocol asks for it now.
     ///
     /// # Errors
     /// The connection broke, or DPS refused the device.
@@ -89,15 +126,20 @@ impl DpsLink {
         stream: Secured,
         host: &str,
         caller: Caller<'_>,
-        sas: Option<&str>,
+        proof: Proof<'_>,
     ) -> Result<Self, LinkError> {
         Ok(match transport.protocol() {
             Protocol::Http => Self::Http(http::HttpLink::open(stream, host).await?),
             Protocol::Mqtt => {
                 let carrier = Carrier::open(transport, stream, host).await?;
                 Self::Mqtt(Box::new(
-                    mqtt::MqttLink::open_dps(carrier, caller, sas).await?,
+                    mqtt::MqttLink::open_dps(carrier, caller, proof.sas()).await?,
                 ))
+            }
+            Protocol::Amqp => {
+                let carrier = Carrier::open(transport, stream, host).await?;
+                let link = amqp::dps::DpsAmqp::open(carrier, host, caller, proof).await?;
+                Self::Amqp(Box::new(link))
             }
         })
     }
@@ -115,6 +157,7 @@ impl DpsLink {
         match self {
             Self::Http(link) => link.ask(caller, ask, sas).await,
             Self::Mqtt(link) => link.ask_dps(ask).await,
+            Self::Amqp(link) => link.ask(ask).await,
         }
     }
 
@@ -122,7 +165,7 @@ impl DpsLink {
     pub fn is_closed(&self) -> bool {
         match self {
             Self::Http(link) => link.is_closed(),
-            Self::Mqtt(_) => false,
+            Self::Mqtt(_) | Self::Amqp(_) => false,
         }
     }
 
@@ -131,6 +174,7 @@ impl DpsLink {
         match self {
             Self::Http(link) => link.close().await,
             Self::Mqtt(link) => link.close().await,
+            Self::Amqp(link) => link.close().await,
         }
     }
 }

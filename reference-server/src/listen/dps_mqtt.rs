@@ -48,6 +48,7 @@ pub(super) async fn serve(
             },
             body: &publish.payload,
             sas: password(connect),
+            tpm: None,
             certificates: &client.certificates,
         };
         let answer = host.service.answer(&question, Timestamp::now());

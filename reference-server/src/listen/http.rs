@@ -101,6 +101,7 @@ async fn respond(
                 .headers
                 .get(AUTHORIZATION)
                 .and_then(|value| value.to_str().ok()),
+            tpm: None,
             certificates: &client.certificates,
         };
         let answer = host.service.answer(&question, Timestamp::now());

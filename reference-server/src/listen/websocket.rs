@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
-use super::{Client, Host, Stream, mqtt};
+use super::{Client, Host, Stream, amqp, mqtt};
 use crate::service::Refusal;
 
 /// Longest message and longest frame: 96 KB of message, and what MQTT and AMQP put around it.
@@ -85,6 +85,7 @@ impl Upgrade {
         let stream = as_bytes(socket);
         match self.sub_protocol {
             SubProtocol::Mqtt => mqtt::serve(stream, client, host, stop).await,
+            SubProtocol::Amqp => amqp::serve(stream, client, host, stop).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
-use fleetstorm_protocol::registration::DeviceRegistration;
+use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::{SasError, SasToken};
 use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
 use jiff::Timestamp;
@@ -103,7 +103,8 @@ pub fn prove(
                 Ok(Standing::Proven(individual.proven(id, credential)?))
             }
             IndividualProof::Tpm { endorsement_key } => {
-                let tpm = PresentedTpm::of(registration.tpm.as_ref(), endorsement_key)?;
+                let presented = registration.tpm.as_ref().or(question.tpm);
+                let tpm = PresentedTpm::of(presented, endorsement_key)?;
                 if question.sas.is_none() {
                     return Ok(Standing::Challenged(Box::new(tpm)));
                 }
@@ -118,12 +119,32 @@ pub fn prove(
                 Ok(Standing::Proven(individual.proven(id, credential)?))
             }
         },
-        None if registration.tpm.is_some() => Err(Refusal::EnrollmentNotFound),
+        None if registration.tpm.is_some() || question.tpm.is_some() => {
+            Err(Refusal::EnrollmentNotFound)
+        }
         None if question.certificates.is_empty() => {
             by_derived_key(list.groups(), id, &token(question)?, resource, now)
                 .map(Standing::Proven)
         }
         None => by_chain(list.groups(), id, question.certificates, now).map(Standing::Proven),
+    }
+}
+
+/// The TPM that is enrolled by this name, as it presents itself.
+///
+/// # Errors
+/// There is none, or it presents other keys.
+pub fn enrolled_tpm(
+    list: &EnrollmentList,
+    id: &RegistrationId,
+    presented: Option<&TpmAttestation>,
+) -> Result<PresentedTpm, Refusal> {
+    match list.individual(id).map(|individual| &individual.proof) {
+        Some(IndividualProof::Tpm { endorsement_key }) => {
+            PresentedTpm::of(presented, endorsement_key)
+        }
+        Some(_) => Err(Refusal::Unauthorized),
+        None => Err(Refusal::EnrollmentNotFound),
     }
 }
 

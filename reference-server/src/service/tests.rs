@@ -100,6 +100,7 @@ impl Told {
             operation,
             body,
             sas,
+            tpm: None,
             certificates,
         };
         let answer = self.service.answer(&question, self.now);

@@ -77,17 +77,16 @@ impl PresentedTpm {
         self.storage_root_key.as_tpm2b()
     }
 
-    /// Wraps `key` so that only this TPM can load it; base64.
+    /// Wraps `key` in an activation blob that only this TPM can open.
     ///
     /// # Errors
     /// A modulus that is no RSA key.
-    pub fn wrap(&self, key: &HmacKey) -> Result<String, Refusal> {
+    pub fn wrap(&self, key: &HmacKey) -> Result<Vec<u8>, Refusal> {
         let mut secrets = ActivationSecrets::generate(fill);
         secrets.identity_key = *key;
         let blob =
             make_activation_blob(&self.endorsement_key, &self.storage_root_key, &secrets, b"");
-        blob.map(|blob| STANDARD.encode(blob))
-            .map_err(|e| Refusal::BadRequest(format!("tpm: {e}")))
+        blob.map_err(|e| Refusal::BadRequest(format!("tpm: {e}")))
     }
 }
 
@@ -99,26 +98,17 @@ impl Challenges {
         }
     }
 
-    /// Issues a nonce key for `id`, wrapped for its TPM.
+    /// Issues a nonce key for `id`, in the activation blob for its TPM.
     ///
     /// # Errors
     /// The TPM's keys can't wrap it.
-    pub fn issue(
-        &self,
-        id: &str,
-        tpm: &PresentedTpm,
-        now: Timestamp,
-    ) -> Result<TpmChallenge, Refusal> {
+    pub fn issue(&self, id: &str, tpm: &PresentedTpm, now: Timestamp) -> Result<Vec<u8>, Refusal> {
         let key = new_key();
-        let authentication_key = tpm.wrap(&key)?;
+        let blob = tpm.wrap(&key)?;
         let mut issued = self.issued.of(id);
         let keys = issued.entry(id.into()).or_default();
         *keys = [Some(Issued { key, at: now }), keys[0]];
-        Ok(TpmChallenge {
-            authentication_key,
-            key_name: "registration".into(),
-            message: "Authorization required".into(),
-        })
+        Ok(blob)
     }
 
     /// The nonce key that signed `token` for `resource`, if it is one of `id`'s and still good.
@@ -136,6 +126,15 @@ impl Challenges {
         fresh
             .find(|issued| token.verify(resource, &issued.key, now.as_second()).is_ok())
             .map(|issued| issued.key)
+    }
+}
+
+/// A challenge as the body of a 401.
+pub fn body(blob: &[u8]) -> TpmChallenge {
+    TpmChallenge {
+        authentication_key: STANDARD.encode(blob),
+        key_name: "registration".into(),
+        message: "Authorization required".into(),
     }
 }
 

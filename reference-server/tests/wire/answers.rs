@@ -162,7 +162,7 @@ fn registered(instance: &Instance, dialect: &Dialect, caller: &Caller) -> Answer
 fn an_operation_started_over_one_transport_is_told_over_another() {
     let instance = Instance::start(quick());
     let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
-    for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+    for (from, to) in [(0, 1), (1, 3), (2, 0), (3, 4), (4, 2)] {
         let accepted = (dialect::ALL[from].ask)(server, &pump, &register());
         let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
         let told = (dialect::ALL[to].ask)(server, &pump, &operation);

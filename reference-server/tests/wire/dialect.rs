@@ -7,13 +7,21 @@ use fleetstorm_reference_server::Announcement;
 use rustls::sign::CertifiedKey;
 use serde_json::Value;
 
+pub mod amqp;
 pub mod https;
 pub mod mqtt;
 
+mod amqp_ws;
 mod mqtt_ws;
 
 /// Every dialect.
-pub const ALL: [Dialect; 3] = [https::DIALECT, mqtt::DIALECT, mqtt_ws::DIALECT];
+pub const ALL: [Dialect; 5] = [
+    https::DIALECT,
+    mqtt::DIALECT,
+    mqtt_ws::DIALECT,
+    amqp::DIALECT,
+    amqp_ws::DIALECT,
+];
 
 /// One way to ask.
 pub struct Dialect {

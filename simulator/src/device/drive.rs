@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::hub;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::SasToken;
@@ -15,12 +15,14 @@ use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
 use super::flow::{Action, Assignment, Flow};
+use super::prover::Prover;
 use super::trip::Trip;
 use super::{Conditions, Goal};
+use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
 use crate::link::dial::Secured;
 use crate::link::hub::HubLink;
-use crate::link::{Ask, Caller, DpsLink, LinkError};
+use crate::link::{Ask, Caller, DpsLink, LinkError, Proof};
 use crate::stopwatch::unix_now;
 
 /// Life of a SAS token, seconds: the SDKs' default.
@@ -72,7 +74,10 @@ impl<'run> Drive<'run> {
             Credential::X509(_) | Credential::Tpm(_) => None,
         };
         let mut link = self.open(caller, sas.as_deref(), trip).await?;
-        let mut flow = Flow::new(matches!(self.identity.credential, Credential::Tpm(_)));
+        let mut flow = match self.attests_on_opening() {
+            Some(_) => Flow::attested(),
+            None => Flow::new(matches!(self.identity.credential, Credential::Tpm(_))),
+        };
         let mut action = Action::Register;
         loop {
             action = match action {
@@ -139,7 +144,7 @@ impl<'run> Drive<'run> {
             .await
             .map_err(|fault| broken(trip, fault))?;
         trip.enter(Phase::Open);
-        let link = self.speak(caller, stream, sas).await;
+        let link = self.speak(caller, stream, sas, Some(trip)).await;
         link.map_err(|error| ended(error, trip.phase()))
     }
 
@@ -159,7 +164,7 @@ impl<'run> Drive<'run> {
             phase,
             fault: broken.fault,
         })?;
-        self.speak(caller, stream, sas)
+        self.speak(caller, stream, sas, None)
             .await
             .map_err(|error| ended(error, phase))
     }
@@ -169,9 +174,31 @@ impl<'run> Drive<'run> {
         caller: Caller<'_>,
         stream: Secured,
         sas: Option<&str>,
+        trip: Option<&mut Trip>,
     ) -> Result<DpsLink, LinkError> {
         let (transport, host) = (self.release.transport, &self.conditions.endpoint);
-        DpsLink::open(transport, stream, host, caller, sas).await
+        let sign = |key: &IdentityKey| self.dps_proof(|data| key.sign(data));
+        let mut prover = self.attests_on_opening().map(|tpm| Prover {
+            tpm,
+            sign: &sign,
+            trip,
+        });
+        let proof = match (&mut prover, sas) {
+            (Some(prover), _) => Proof::Tpm(prover),
+            (None, Some(sas)) => Proof::Sas(sas),
+            (None, None) => Proof::None,
+        };
+        DpsLink::open(transport, stream, host, caller, proof).await
+    }
+
+    /// The TPM, where it proves itself before the first question: over AMQP.
+    fn attests_on_opening(&self) -> Option<&'run VirtualTpm> {
+        match &self.identity.credential {
+            Credential::Tpm(tpm) if self.release.transport.protocol() == Protocol::Amqp => {
+                Some(tpm)
+            }
+            _ => None,
+        }
     }
 
     async fn connect(&self, assignment: &Assignment, trip: &mut Trip) -> Result<HubLink, Outcome> {

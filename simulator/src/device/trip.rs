@@ -90,7 +90,10 @@ impl Trip {
     fn end_phase(&mut self) -> u64 {
         let now_us = self.clock.now_us();
         if let Some(entered_us) = self.entered_us {
-            self.record.phases_us[self.phase as usize] = clamp(now_us.saturating_sub(entered_us));
+            // A phase can be entered again: what came between is another's.
+            let spent = &mut self.record.phases_us[self.phase as usize];
+            let before = if *spent == NOT_REACHED { 0 } else { *spent };
+            *spent = clamp(u64::from(before) + now_us.saturating_sub(entered_us));
         }
         now_us
     }

@@ -31,7 +31,7 @@ impl HubLink {
     ) -> Result<Self, LinkError> {
         match transport.protocol() {
             // Devices hold no session with their hub over HTTPS, so there is no twin to read.
-            Protocol::Http => Err(Fault::Protocol.into()),
+            Protocol::Http | Protocol::Amqp => Err(Fault::Protocol.into()),
             Protocol::Mqtt => {
                 let carrier = Carrier::open(transport, stream, host).await?;
                 let session = mqtt::HubMqtt::open(carrier, host, device, sas).await?;

@@ -136,6 +136,8 @@ impl Served {
             self.port("https"),
             "--mqtt-port",
             self.port("mqtt"),
+            "--amqp-port",
+            self.port("amqp"),
             "--ca",
             path(ca),
         ]

@@ -232,7 +232,7 @@ fn an_unwritable_out_is_found_before_anything_starts() {
 fn a_port_in_use_exits_3_and_names_the_port() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("its number").port().to_string();
-    for flag in ["--https-port", "--mqtt-port"] {
+    for flag in ["--https-port", "--mqtt-port", "--amqp-port"] {
         refused(
             &fleetstorm(&["serve", flag, &port]),
             3,

@@ -24,20 +24,20 @@ rate = "100/s"
 name = "gateways"
 devices = 30
 attestation = "x509-group"
-transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
+transport = { https = 20, mqtt = 20, mqtt-ws = 20, amqp = 20, amqp-ws = 20 }
 desired = { interval = 30, firmware = { version = "1.2" } }
 
 [[cohort]]
 name = "sensors"
 devices = 20
 attestation = "x509-individual"
-transport = { https = 50, mqtt = 50 }
+transport = { https = 40, mqtt = 30, amqp = 30 }
 
 [[cohort]]
 name = "controllers"
 devices = 10
 attestation = "tpm"
-transport = "https"
+transport = { https = 40, amqp = 30, amqp-ws = 30 }
 hub-transport = "mqtt-ws"
 desired = { mode = "auto" }
 
@@ -45,13 +45,13 @@ desired = { mode = "auto" }
 name = "meters"
 devices = 15
 attestation = "symmetric-key-group"
-transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
+transport = { https = 20, mqtt = 20, mqtt-ws = 20, amqp = 20, amqp-ws = 20 }
 
 [[cohort]]
 name = "locks"
 devices = 15
 attestation = "symmetric-key-individual"
-transport = { https = 40, mqtt = 30, mqtt-ws = 30 }
+transport = { https = 20, mqtt = 20, mqtt-ws = 20, amqp = 20, amqp-ws = 20 }
 desired = { open = false }
 
 [thresholds]
@@ -84,6 +84,8 @@ fn every_attestation_and_transport_provisions() {
         "https",
         "mqtt",
         "mqtt-ws",
+        "amqp",
+        "amqp-ws",
         "x509-group",
         "x509-individual",
         "meters",

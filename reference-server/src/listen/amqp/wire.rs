@@ -1,0 +1,95 @@
+//! The byte stream below a conversation: what has come and not been read, what was written and not
+//! been sent. Every wait can be given up and taken up again.
+
+use bytes::BytesMut;
+use fleetstorm_protocol::amqp::frame::{Frame, FrameError};
+use fleetstorm_protocol::amqp::sasl::SaslFrame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use crate::listen::Stream;
+
+/// Buffers start small: most frames are.
+const BUFFER: usize = 1024;
+
+/// A stream and its buffers.
+pub(super) struct Wire<Carrier> {
+    stream: Carrier,
+    input: BytesMut,
+    pub(super) output: BytesMut,
+}
+
+/// The peer is gone, silent, or does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
+impl<Carrier: Stream> Wire<Carrier> {
+    pub(super) fn new(stream: Carrier) -> Self {
+        Self {
+            stream,
+            input: BytesMut::with_capacity(BUFFER),
+            output: BytesMut::with_capacity(BUFFER),
+        }
+    }
+
+    /// The next eight bytes.
+    pub(super) async fn protocol_header(&mut self, deadline: Instant) -> Result<[u8; 8], Gone> {
+        loop {
+            if let Some(header) = self.input.first_chunk().copied() {
+                let _ = self.input.split_to(8);
+                return Ok(header);
+            }
+            self.exchange(deadline).await?;
+        }
+    }
+
+    /// The next SASL frame; one that is none ends it.
+    pub(super) async fn sasl_frame(&mut self, deadline: Instant) -> Result<SaslFrame, Gone> {
+        loop {
+            match SaslFrame::read(&mut self.input) {
+                Ok(Some(frame)) => return Ok(frame),
+                Ok(None) => self.exchange(deadline).await?,
+                Err(_) => return Err(Gone),
+            }
+        }
+    }
+
+    /// The next frame that has already come, if it is whole.
+    pub(super) fn waiting_frame(&mut self, limit: usize) -> Result<Option<Frame>, FrameError> {
+        Frame::read(&mut self.input, limit)
+    }
+
+    /// Whether a part of a frame has come.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Sends what was written, then waits for more to come.
+    pub(super) async fn exchange(&mut self, deadline: Instant) -> Result<(), Gone> {
+        self.send().await?;
+        match timeout_at(deadline, self.stream.read_buf(&mut self.input)).await {
+            Ok(Ok(read)) if read > 0 => Ok(()),
+            _ => Err(Gone),
+        }
+    }
+
+    /// Sends what was written. That the peer reads it is watched over below TLS.
+    pub(super) async fn send(&mut self) -> Result<(), Gone> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        while !self.output.is_empty() {
+            let written = self.stream.write_buf(&mut self.output).await;
+            written.map_err(|_| Gone)?;
+        }
+        self.stream.flush().await.map_err(|_| Gone)
+    }
+
+    /// Sends what was written, and closes the stream.
+    pub(super) async fn close(mut self) {
+        // A peer that is gone already makes no difference.
+        if self.send().await.is_ok() {
+            let _ = self.stream.shutdown().await;
+        }
+    }
+}

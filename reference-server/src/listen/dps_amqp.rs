@@ -1,0 +1,158 @@
+//! A device's AMQP connection with DPS (DPS documentation, "AMQP protocol support"): one link a
+//! direction, both with the device's address.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use fleetstorm_protocol::amqp::dps::{DpsAddress, DpsRequest, DpsResponse, rejection};
+use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
+use fleetstorm_protocol::http::MAX_BODY;
+use jiff::Timestamp;
+
+use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
+use super::{Client, Host, Stream};
+use crate::service::{Answer, Question, Refusal};
+
+/// Two links are needed; some clients open theirs anew before the old are gone.
+pub(super) const ALLOWANCE: Allowance = Allowance {
+    links: 8,
+    message: MAX_BODY + 8 * 1024,
+};
+
+/// The device's links.
+#[derive(Default)]
+struct Links {
+    /// On which questions come, and who asks.
+    questions: HashMap<LinkId, Rc<DpsAddress>>,
+    /// On which answers go, and to whom.
+    answers: Vec<(LinkId, Rc<DpsAddress>)>,
+}
+
+/// Serves it to its end. As over MQTT, the proof is looked at with each request.
+pub(super) async fn serve(
+    conversation: &mut Conversation<impl Stream>,
+    login: &Login,
+    client: &Client,
+    host: &Host,
+) {
+    let mut links = Links::default();
+    while let Some(event) = conversation.next().await {
+        match event {
+            Event::Attach(asked) => attach(conversation, asked, login, &mut links),
+            Event::Message(id, delivery, message) => {
+                let asker = Asker {
+                    login,
+                    client,
+                    host,
+                };
+                asker.answer(conversation, (id, delivery), &message, &links);
+            }
+            Event::Detached(id) => {
+                links.questions.remove(&id);
+                links.answers.retain(|(link, _)| *link != id);
+            }
+        }
+    }
+}
+
+fn attach(
+    conversation: &mut Conversation<impl Stream>,
+    asked: Asked,
+    login: &Login,
+    links: &mut Links,
+) {
+    let address = match DpsAddress::parse(asked.address().unwrap_or_default()) {
+        Ok(address) => Rc::new(address),
+        Err(error) => {
+            let error = Error::new(AmqpError::NotFound, error.to_string(), None);
+            return conversation.refuse(asked, error);
+        }
+    };
+    if login.address().is_some_and(|own| !is_same(own, &address)) {
+        let problem = "the link is another device's than the login".to_owned();
+        let error = Error::new(AmqpError::UnauthorizedAccess, problem, None);
+        return conversation.refuse(asked, error);
+    }
+    if asked.is_incoming() {
+        links.questions.insert(asked.id, address);
+    } else {
+        links.answers.push((asked.id, address));
+    }
+    conversation.accept(asked);
+}
+
+/// Ids and scopes are the same in any case.
+fn is_same(one: &DpsAddress, other: &DpsAddress) -> bool {
+    one.id_scope.eq_ignore_ascii_case(&other.id_scope)
+        && one.registration_id.canonical() == other.registration_id.canonical()
+}
+
+struct Asker<'a> {
+    login: &'a Login,
+    client: &'a Client,
+    host: &'a Host,
+}
+
+impl Asker<'_> {
+    fn answer(
+        &self,
+        conversation: &mut Conversation<impl Stream>,
+        (id, delivery): (LinkId, Delivery),
+        message: &Message,
+        links: &Links,
+    ) {
+        let Some(address) = links.questions.get(&id) else {
+            return;
+        };
+        let answers = links
+            .answers
+            .iter()
+            .find(|(link, to)| link.is_beside(id) && is_same(to, address));
+        let Some((answers, _)) = answers else {
+            // Without a link for it there is nobody to hear the answer.
+            let refusal = Refusal::BadRequest("no link for the answer is attached".into());
+            let answer = self.host.service.refuse(&refusal, Timestamp::now());
+            return conversation.settle(id, delivery, Some(rejected(&answer)));
+        };
+        let (answer, correlation_id) = match DpsRequest::of(message) {
+            Ok(request) => (self.ask(address, &request), request.correlation_id),
+            Err(error) => {
+                let refusal = Refusal::BadRequest(error.to_string());
+                let answer = self.host.service.refuse(&refusal, Timestamp::now());
+                (answer, None)
+            }
+        };
+        if answer.status >= 400 {
+            return conversation.settle(id, delivery, Some(rejected(&answer)));
+        }
+        let response = DpsResponse {
+            correlation_id,
+            retry_after: answer.retry_after,
+            body: answer.body.into(),
+        };
+        conversation.settle(id, delivery, None);
+        conversation.send(*answers, &response.message());
+    }
+
+    fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
+        let (service, now) = (&self.host.service, Timestamp::now());
+        if request.body.len() > MAX_BODY {
+            return service.refuse(&Refusal::TooLarge, now);
+        }
+        let question = Question {
+            id_scope: &address.id_scope,
+            registration_id: &address.registration_id,
+            operation: request.operation.clone(),
+            body: &request.body,
+            sas: self.login.sas(),
+            tpm: self.login.tpm(),
+            certificates: &self.client.certificates,
+        };
+        service.answer(&question, now)
+    }
+}
+
+fn rejected(answer: &Answer) -> fleetstorm_protocol::amqp::types::messaging::Rejected {
+    rejection(answer.status, answer.retry_after, &answer.body)
+}

@@ -1,0 +1,488 @@
+//! AMQP 1.0: a dialogue by hand over the library's frames. [`dps`] speaks it to DPS and
+//! [`super::hub`] to hubs.
+//!
+//! What needs no answer to be right is sent at once, as the C and Java SDKs do: header, open, begin
+//! and all attaches are one write.
+
+use std::ops::RangeInclusive;
+
+use bytes::{Buf, Bytes, BytesMut};
+use fleetstorm_protocol::amqp::dps::refusal_of;
+use fleetstorm_protocol::amqp::frame::{self, Frame, MIN_MAX_FRAME_SIZE};
+use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::types::definitions::{
+    Error, Fields, Handle, ReceiverSettleMode, Role, SenderSettleMode,
+};
+use fleetstorm_protocol::amqp::types::messaging::{
+    Accepted, DeliveryState, Rejected, Source, Target, TargetArchetype,
+};
+use fleetstorm_protocol::amqp::types::performatives::{
+    Attach, Begin, ChannelMax, Close, Disposition, Flow, MaxFrameSize, Open, Performative, Transfer,
+};
+use fleetstorm_protocol::amqp::{
+    AMQP_HEADER, API_VERSION_PROPERTY, CLIENT_VERSION_PROPERTY, Symbol, Value,
+};
+use fleetstorm_reports::Fault;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::carrier::Carrier;
+use super::dial::fault_of;
+use super::{CLIENT_VERSION, LinkError, MAX_ANSWER};
+
+pub mod dps;
+
+mod sasl;
+
+/// First size of the buffers: an answer fits.
+const BUFFER: usize = 2048;
+/// Longest frame that is taken; also announced. As the C and C# SDKs.
+const MAX_FRAME: usize = 64 * 1024;
+/// Transfers that the peer may send before it hears of us again.
+const WINDOW: u32 = 2048;
+/// Messages that the peer may send before it gets more credit.
+const CREDIT: u32 = 16;
+/// What a transfer takes in a frame, besides its payload.
+const OVERHEAD: usize = 64;
+/// The one channel.
+const CHANNEL: u16 = 0;
+
+/// A connection with one session, and links whose handles are their places in `ends`.
+pub struct AmqpLink {
+    carrier: Carrier,
+    input: BytesMut,
+    output: BytesMut,
+    opened: bool,
+    peer_frame: usize,
+    /// Transfers that the peer takes.
+    window: u32,
+    sent: u32,
+    deliveries: u32,
+    received: u32,
+    ends: Vec<End>,
+}
+
+/// Our end of a link.
+#[derive(Debug, Default)]
+struct End {
+    sends: bool,
+    attached: bool,
+    credit: u32,
+    deliveries: u32,
+    /// A message of which not all has come.
+    part: BytesMut,
+}
+
+/// A link to attach.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The node.
+    pub address: &'a str,
+    /// Which way its messages go.
+    pub sends: bool,
+    /// Whether its messages need no outcome.
+    pub settled: bool,
+    /// Of the api.
+    pub api_version: &'a str,
+    /// Other properties.
+    pub properties: &'a [(&'a str, &'a str)],
+}
+
+/// What came of a message.
+#[derive(Debug)]
+pub enum Heard {
+    /// It was answered.
+    Answer(Box<Message>),
+    /// It was rejected.
+    Rejection(Rejected),
+}
+
+/// What a frame was about.
+enum Noticed {
+    Message(Box<Message>),
+    Rejection(RangeInclusive<u32>, Rejected),
+    Other,
+}
+
+impl AmqpLink {
+    /// A dialogue that has not begun.
+    pub fn new(carrier: Carrier) -> Self {
+        Self {
+            carrier,
+            input: BytesMut::with_capacity(BUFFER),
+            output: BytesMut::with_capacity(BUFFER),
+            opened: false,
+            peer_frame: MIN_MAX_FRAME_SIZE,
+            window: 0,
+            sent: 0,
+            deliveries: 0,
+            received: 0,
+            ends: Vec::with_capacity(4),
+        }
+    }
+
+    /// Writes the header, open and begin; sent with what follows.
+    pub fn begin(&mut self, host: &str, container: &str) {
+        self.output.extend_from_slice(&AMQP_HEADER);
+        self.write(Performative::Open(Open {
+            container_id: container.to_owned(),
+            hostname: Some(host.to_owned()),
+            max_frame_size: MaxFrameSize(MAX_FRAME as u32),
+            channel_max: ChannelMax(CHANNEL),
+            idle_time_out: None,
+            outgoing_locales: None,
+            incoming_locales: None,
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        }));
+        self.write(Performative::Begin(Begin {
+            remote_channel: None,
+            next_outgoing_id: 0,
+            incoming_window: WINDOW,
+            outgoing_window: WINDOW,
+            handle_max: Handle(7),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+        }));
+    }
+
+    /// Writes an attach, and credit for a link that receives; sent with what follows. Returns its handle.
+    pub fn attach(&mut self, wanted: &Wanted<'_>) -> u32 {
+        let handle = self.ends.len() as u32;
+        let there = wanted.address.to_owned();
+        let (source, target) = if wanted.sends {
+            (None, Some(there))
+        } else {
+            (Some(there), None)
+        };
+        let mut properties = Fields::new();
+        for (key, value) in [
+            (API_VERSION_PROPERTY, wanted.api_version),
+            (CLIENT_VERSION_PROPERTY, CLIENT_VERSION),
+        ]
+        .iter()
+        .chain(wanted.properties)
+        {
+            properties.insert(Symbol::from(*key), Value::String((*value).to_owned()));
+        }
+        self.write(Performative::Attach(Attach {
+            name: wanted.name.to_owned(),
+            handle: Handle(handle),
+            role: if wanted.sends {
+                Role::Sender
+            } else {
+                Role::Receiver
+            },
+            snd_settle_mode: if wanted.settled {
+                SenderSettleMode::Settled
+            } else {
+                SenderSettleMode::Mixed
+            },
+            rcv_settle_mode: ReceiverSettleMode::First,
+            source: Some(Box::new(Source {
+                address: source,
+                ..Source::default()
+            })),
+            target: Some(Box::new(TargetArchetype::Target(Target {
+                address: target,
+                ..Target::default()
+            }))),
+            unsettled: None,
+            incomplete_unsettled: false,
+            initial_delivery_count: wanted.sends.then_some(0),
+            max_message_size: Some(MAX_ANSWER as u64),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: Some(properties),
+        }));
+        self.ends.push(End {
+            sends: wanted.sends,
+            ..End::default()
+        });
+        if !wanted.sends {
+            self.give_credit(handle);
+        }
+        handle
+    }
+
+    /// Sends what was written, and waits until everything is granted that was asked for.
+    ///
+    /// # Errors
+    /// The connection broke, or the peer refused.
+    pub async fn settle_in(&mut self) -> Result<(), LinkError> {
+        if !self.opened {
+            self.expect_header(AMQP_HEADER).await?;
+        }
+        while !self.opened || self.ends.iter().any(|end| !end.is_ready()) {
+            self.notice().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a message by one link and waits for its rejection, or for the message on any other
+    /// that `is_answer` knows. Messages that are no answer go to nobody.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn exchange(
+        &mut self,
+        handle: u32,
+        message: &Message,
+        settled: bool,
+        is_answer: impl Fn(&Message) -> bool,
+    ) -> Result<Heard, LinkError> {
+        let delivery = self.send(handle, message.to_bytes(), settled).await?;
+        loop {
+            match self.notice().await? {
+                Noticed::Message(message) if is_answer(&message) => {
+                    return Ok(Heard::Answer(message));
+                }
+                Noticed::Rejection(ids, rejected) if ids.contains(&delivery) => {
+                    return Ok(Heard::Rejection(rejected));
+                }
+                Noticed::Message(_) | Noticed::Rejection(..) | Noticed::Other => {}
+            }
+        }
+    }
+
+    /// Closes the connection, without waiting for the peer to close it as well.
+    pub async fn close(mut self) {
+        self.write(Performative::Close(Close { error: None }));
+        // A peer that is gone already makes no difference.
+        if self.flush().await.is_ok() {
+            let _ = self.carrier.shutdown().await;
+        }
+    }
+
+    /// Writes a message, in as many frames as it needs. Returns its delivery id.
+    async fn send(
+        &mut self,
+        handle: u32,
+        mut payload: Bytes,
+        settled: bool,
+    ) -> Result<u32, LinkError> {
+        while self.end(handle)?.credit == 0 {
+            self.notice().await?;
+        }
+        let end = self.end(handle)?;
+        end.credit -= 1;
+        end.deliveries = end.deliveries.wrapping_add(1);
+        let delivery = self.deliveries;
+        self.deliveries = delivery.wrapping_add(1);
+        let mut first = true;
+        loop {
+            while self.window == 0 {
+                self.notice().await?;
+            }
+            let room = self.peer_frame - OVERHEAD;
+            let part = payload.split_to(room.min(payload.len()));
+            let transfer = Transfer {
+                handle: Handle(handle),
+                delivery_id: first.then_some(delivery),
+                delivery_tag: first.then(|| delivery.to_be_bytes().to_vec().into()),
+                message_format: first.then_some(0),
+                settled: Some(settled),
+                more: !payload.is_empty(),
+                rcv_settle_mode: None,
+                state: None,
+                resume: false,
+                aborted: false,
+                batchable: false,
+            };
+            frame::write(
+                &mut self.output,
+                CHANNEL,
+                &Performative::Transfer(transfer),
+                &part,
+            );
+            self.sent = self.sent.wrapping_add(1);
+            self.window -= 1;
+            first = false;
+            if payload.is_empty() {
+                return Ok(delivery);
+            }
+        }
+    }
+
+    /// Sends what was written, and reads one frame.
+    async fn notice(&mut self) -> Result<Noticed, LinkError> {
+        let frame = loop {
+            match Frame::read(&mut self.input, MAX_FRAME) {
+                Ok(Some(frame)) => break frame,
+                Ok(None) => self.read_more().await?,
+                Err(_) => return Err(Fault::Protocol.into()),
+            }
+        };
+        let Some(performative) = frame.performative else {
+            return Ok(Noticed::Other);
+        };
+        match performative {
+            Performative::Open(open) => {
+                self.opened = true;
+                let limit = usize::try_from(open.max_frame_size.0).unwrap_or(MAX_FRAME);
+                self.peer_frame = limit.clamp(MIN_MAX_FRAME_SIZE, MAX_FRAME);
+            }
+            Performative::Begin(begin) => self.window = begin.incoming_window,
+            Performative::Attach(attach) => self.attached(&attach)?,
+            Performative::Flow(flow) => self.flowed(&flow)?,
+            Performative::Transfer(transfer) => return self.transferred(&transfer, &frame.payload),
+            Performative::Disposition(disposition) => return Ok(noticed_of(disposition)),
+            Performative::Detach(detach) => return Err(ended(detach.error.as_ref())),
+            Performative::End(end) => return Err(ended(end.error.as_ref())),
+            Performative::Close(close) => return Err(ended(close.error.as_ref())),
+        }
+        Ok(Noticed::Other)
+    }
+
+    fn attached(&mut self, attach: &Attach) -> Result<(), LinkError> {
+        // Names are unique, and a peer answers in the order it was asked: handles agree with ours,
+        // or the answer is to nothing.
+        let end = self.end(attach.handle.0)?;
+        end.attached = true;
+        Ok(())
+    }
+
+    fn flowed(&mut self, flow: &Flow) -> Result<(), LinkError> {
+        let on_its_way = self.sent.wrapping_sub(flow.next_incoming_id.unwrap_or(0));
+        self.window = flow.incoming_window.saturating_sub(on_its_way);
+        if let (Some(handle), Some(credit)) = (&flow.handle, flow.link_credit) {
+            let end = self.end(handle.0)?;
+            if end.sends {
+                let on_its_way = end
+                    .deliveries
+                    .wrapping_sub(flow.delivery_count.unwrap_or(0));
+                end.credit = credit.saturating_sub(on_its_way);
+            }
+        }
+        Ok(())
+    }
+
+    fn transferred(&mut self, transfer: &Transfer, part: &[u8]) -> Result<Noticed, LinkError> {
+        self.received = self.received.wrapping_add(1);
+        let handle = transfer.handle.0;
+        let end = self.end(handle)?;
+        if end.sends || end.part.len() + part.len() > MAX_ANSWER {
+            return Err(Fault::Protocol.into());
+        }
+        end.part.extend_from_slice(part);
+        if transfer.more {
+            return Ok(Noticed::Other);
+        }
+        let bytes = end.part.split().freeze();
+        end.deliveries = end.deliveries.wrapping_add(1);
+        end.credit = end.credit.saturating_sub(1);
+        let short = end.credit < CREDIT / 2;
+        if let (Some(id), false) = (transfer.delivery_id, transfer.settled.unwrap_or(false)) {
+            self.write(Performative::Disposition(Disposition {
+                role: Role::Receiver,
+                first: id,
+                last: None,
+                settled: true,
+                state: Some(DeliveryState::Accepted(Accepted {})),
+                batchable: false,
+            }));
+        }
+        if short {
+            self.give_credit(handle);
+        }
+        let message = Message::read(bytes).map_err(|_| Fault::Protocol)?;
+        Ok(Noticed::Message(Box::new(message)))
+    }
+
+    fn give_credit(&mut self, handle: u32) {
+        let Ok(end) = self.end(handle) else {
+            return;
+        };
+        end.credit = CREDIT;
+        let deliveries = end.deliveries;
+        let flow = Flow {
+            next_incoming_id: Some(self.received),
+            incoming_window: WINDOW,
+            next_outgoing_id: self.sent,
+            outgoing_window: WINDOW,
+            handle: Some(Handle(handle)),
+            delivery_count: Some(deliveries),
+            link_credit: Some(CREDIT),
+            available: None,
+            drain: false,
+            echo: false,
+            properties: None,
+        };
+        self.write(Performative::Flow(flow));
+    }
+
+    fn end(&mut self, handle: u32) -> Result<&mut End, LinkError> {
+        let place = usize::try_from(handle).unwrap_or(usize::MAX);
+        self.ends.get_mut(place).ok_or(Fault::Protocol.into())
+    }
+
+    fn write(&mut self, performative: Performative) {
+        frame::write(&mut self.output, CHANNEL, &performative, b"");
+    }
+
+    /// Sends what was written, and reads the peer's header.
+    async fn expect_header(&mut self, header: [u8; 8]) -> Result<(), LinkError> {
+        while self.input.len() < header.len() {
+            self.read_more().await?;
+        }
+        if !self.input.starts_with(&header) {
+            return Err(Fault::Protocol.into());
+        }
+        self.input.advance(header.len());
+        Ok(())
+    }
+
+    async fn read_more(&mut self) -> Result<(), LinkError> {
+        self.flush().await?;
+        match self.carrier.read_buf(&mut self.input).await {
+            Ok(0) => Err(Fault::ConnectionLost.into()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(fault_of(&error).into()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), LinkError> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
+        let sending = async {
+            self.carrier.write_all_buf(&mut self.output).await?;
+            self.carrier.flush().await
+        };
+        sending.await.map_err(|error| fault_of(&error).into())
+    }
+}
+
+impl End {
+    /// Granted, and, if it sends, with credit to send.
+    fn is_ready(&self) -> bool {
+        self.attached && (!self.sends || self.credit > 0)
+    }
+}
+
+fn noticed_of(disposition: Disposition) -> Noticed {
+    match disposition.state {
+        Some(DeliveryState::Rejected(rejected)) if disposition.role == Role::Receiver => {
+            let last = disposition.last.unwrap_or(disposition.first);
+            Noticed::Rejection(disposition.first..=last, rejected)
+        }
+        _ => Noticed::Other,
+    }
+}
+
+/// The peer ended what it was not asked to end: for a reason, or just so.
+fn ended(error: Option<&Error>) -> LinkError {
+    match error {
+        Some(error) => {
+            let rejected = Rejected {
+                error: Some(error.clone()),
+            };
+            let (status, _, _) = refusal_of(&rejected);
+            LinkError::Refused { status }
+        }
+        None => Fault::ConnectionLost.into(),
+    }
+}

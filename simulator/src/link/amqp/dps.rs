@@ -1,0 +1,115 @@
+//! DPS over AMQP: one link a direction, both with the device's address.
+
+use bytes::Bytes;
+use fleetstorm_protocol::amqp::dps::{DpsAddress, DpsRequest, DpsResponse, refusal_of};
+use fleetstorm_protocol::amqp::sasl::Plain;
+use fleetstorm_protocol::amqp::types::messaging::MessageId;
+use fleetstorm_protocol::http::{API_VERSION, DeviceOperation};
+use fleetstorm_reports::Fault;
+
+use super::{AmqpLink, Heard, Wanted};
+use crate::link::carrier::Carrier;
+use crate::link::{Ask, Caller, LinkError, Proof, Reply};
+
+/// A device's AMQP connection with DPS.
+pub struct DpsAmqp {
+    link: AmqpLink,
+    questions: u32,
+    asked: u64,
+}
+
+impl DpsAmqp {
+    /// Proves who the device is, where its certificate has not, then opens both links.
+    ///
+    /// # Errors
+    /// The connection broke, or DPS refused the device.
+    pub async fn open(
+        carrier: Carrier,
+        host: &str,
+        caller: Caller<'_>,
+        proof: Proof<'_>,
+    ) -> Result<Self, LinkError> {
+        let address = DpsAddress::format(caller.id_scope, caller.registration_id);
+        let mut link = AmqpLink::new(carrier);
+        match proof {
+            Proof::None => {}
+            Proof::Sas(sas) => {
+                let plain = Plain {
+                    user: address.clone(),
+                    password: sas.to_owned(),
+                };
+                link.authenticate(&plain).await?;
+            }
+            Proof::Tpm(tpm) => link.attest(caller, tpm).await?,
+        }
+        link.begin(host, caller.registration_id.as_str());
+        let wanted = |name, sends| Wanted {
+            name,
+            address: &address,
+            sends,
+            settled: false,
+            api_version: API_VERSION,
+            properties: &[],
+        };
+        link.attach(&wanted("provision_receiver_link", false));
+        let questions = link.attach(&wanted("provision_sender_link", true));
+        link.settle_in().await?;
+        Ok(Self {
+            link,
+            questions,
+            asked: 0,
+        })
+    }
+
+    /// Asks, and waits for the answer or the refusal.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn ask(&mut self, ask: Ask<'_>) -> Result<Reply, LinkError> {
+        self.asked += 1;
+        let correlation_id = Some(MessageId::String(self.asked.to_string()));
+        let (operation, body) = match ask {
+            Ask::Register(body) => (DeviceOperation::Register, Bytes::copy_from_slice(body)),
+            Ask::OperationStatus(id) => {
+                (DeviceOperation::OperationStatus(id.clone()), Bytes::new())
+            }
+        };
+        let is_register = operation == DeviceOperation::Register;
+        let request = DpsRequest {
+            correlation_id: correlation_id.clone(),
+            operation,
+            body,
+        };
+        let heard = self
+            .link
+            .exchange(self.questions, &request.message(), false, |message| {
+                message.properties.correlation_id == correlation_id
+            })
+            .await?;
+        match heard {
+            Heard::Rejection(rejected) => {
+                let (status, retry_after, body) = refusal_of(&rejected);
+                Ok(Reply {
+                    status,
+                    retry_after,
+                    body,
+                })
+            }
+            Heard::Answer(message) => {
+                let answer = DpsResponse::of(*message).map_err(|_| Fault::Protocol)?;
+                // AMQP has no status for success; the JSON tells what matters.
+                let status = if is_register { 202 } else { 200 };
+                Ok(Reply {
+                    status,
+                    retry_after: answer.retry_after,
+                    body: answer.body,
+                })
+            }
+        }
+    }
+
+    /// Closes the connection.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+}
