@@ -7,6 +7,7 @@ use fleetstorm_protocol::ids::IdScope;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
+use crate::hub::access_policy::AccessPolicy;
 use crate::limits::Limits;
 use crate::serve::ServeError;
 
@@ -30,6 +31,9 @@ pub struct Config {
     pub control_port: u16,
     /// Linked hubs, by host name; at least one.
     pub hubs: Vec<String>,
+    /// Key of the policy `iothubowner` of every hub, in base64, for the service API; a new one when
+    /// absent. `serve` announces connection strings.
+    pub hub_service_key: Option<String>,
     /// Median time that an assignment takes, microseconds.
     pub processing_p50_us: u64,
     /// 99th percentile of the same.
@@ -68,6 +72,20 @@ impl Config {
         toml::from_str(&text).map_err(|e| failed(format!("is no configuration of a server:\n{e}")))
     }
 
+    /// The policy that opens the hubs' service API.
+    ///
+    /// # Errors
+    /// The key is none.
+    pub(crate) fn access_policy(&self) -> Result<AccessPolicy, ServeError> {
+        let Some(key) = &self.hub_service_key else {
+            return Ok(AccessPolicy::generate());
+        };
+        AccessPolicy::from_base64(key).map_err(|problem| ServeError::Config {
+            key: "hub-service-key",
+            problem,
+        })
+    }
+
     /// Whether a server can be made of it.
     ///
     /// # Errors
@@ -101,6 +119,7 @@ impl Config {
         if let Some(key) = self.limits.zero() {
             return wrong(key, "is 0: nobody could keep it".into());
         }
+        self.access_policy()?;
         if self.max_connections == 0 {
             return wrong("max-connections", "is 0: nobody could connect".into());
         }
@@ -122,6 +141,7 @@ impl Default for Config {
                 "hub-1.fleetstorm.test".into(),
                 "hub-2.fleetstorm.test".into(),
             ],
+            hub_service_key: None,
             processing_p50_us: 20_000,
             processing_p99_us: 100_000,
             retry_after_seconds: 3,
@@ -182,6 +202,13 @@ mod tests {
                     ..Config::default()
                 },
                 "id-scope",
+            ),
+            (
+                Config {
+                    hub_service_key: Some("AAAA".into()),
+                    ..Config::default()
+                },
+                "hub-service-key: has 3 bytes",
             ),
             (
                 Config {

@@ -11,6 +11,7 @@
 //! [`device::AdmittedDevice`], which asks on its behalf. If the connection stays, it opens a
 //! [`session::DeviceSession`] with it and passes on what the hub has to say.
 
+pub mod access_policy;
 pub mod administration;
 pub mod calls;
 pub mod device;

@@ -20,6 +20,7 @@ pub(crate) mod mqtt;
 
 mod dps_amqp;
 mod dps_mqtt;
+mod hub_http;
 mod hub_mqtt;
 mod packet;
 mod websocket;
@@ -66,7 +67,11 @@ impl Client {
 impl Host {
     /// The hub that a client asked for by name.
     pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
-        let asked = client.server_name.as_deref()?;
+        self.hub_named(client.server_name.as_deref()?)
+    }
+
+    /// The hub with a host name.
+    pub(crate) fn hub_named(&self, asked: &str) -> Option<&str> {
         self.hubs
             .host_names()
             .find(|host| host.eq_ignore_ascii_case(asked))

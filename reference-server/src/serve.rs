@@ -43,6 +43,8 @@ pub struct Announcement {
     pub control: SocketAddr,
     /// Hub host names.
     pub hubs: Vec<String>,
+    /// What service SDKs connect to each hub with.
+    pub hub_connection_strings: Vec<String>,
     /// PEM of the CA to trust.
     pub ca_pem: String,
 }
@@ -146,7 +148,11 @@ pub fn start(
         .map(|folder| Recorder::in_folder(folder).map_err(|e| file_error(folder, &e)))
         .transpose()?;
     let tally = Arc::new(Tally::new(&config.hubs));
-    let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
+    let policy = config.access_policy()?;
+    let connection_string = |hub: &String| policy.connection_string(hub);
+    let hub_connection_strings = config.hubs.iter().map(connection_string).collect();
+    let hubs = HubRegistry::new(&config.hubs, policy, Arc::clone(&tally));
+    let hubs = Arc::new(hubs);
     let announcement = Announcement {
         global_endpoint: config.global_endpoint.clone(),
         id_scope: config.id_scope.clone(),
@@ -155,6 +161,7 @@ pub fn start(
         amqp: amqp.address,
         control: control.address,
         hubs: config.hubs.clone(),
+        hub_connection_strings,
         ca_pem: tls.ca_pem,
     };
     let shared = Arc::new(Shared {
@@ -269,7 +276,7 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
             mqtt,
             amqp,
             control,
-            hubs,
+            hub_connection_strings,
             ..
         } = announcement;
         writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
@@ -277,7 +284,9 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
         writeln!(out, "  mqtt     {mqtt}")?;
         writeln!(out, "  amqp     {amqp}")?;
         writeln!(out, "  control  http://{control}/counters")?;
-        writeln!(out, "  hubs     {}", hubs.join(", "))?;
+        for hub in hub_connection_strings {
+            writeln!(out, "  hub      {hub}")?;
+        }
     }
     out.flush()
 }

@@ -31,6 +31,9 @@ pub enum HubRefusal {
     /// Fifty messages wait already.
     #[error("too many messages wait for the device")]
     QueueFull,
+    /// The rest of a request did not come in time.
+    #[error("the request took too long to come")]
+    TooSlow,
     /// Too much at once.
     #[error("too many requests are under way")]
     Throttled,
@@ -52,6 +55,7 @@ impl HubRefusal {
             Self::QueueFull => 403_004,
             Self::UnknownDevice => 404_001,
             Self::NotOnline => 404_103,
+            Self::TooSlow => 408_000,
             Self::AlreadyExists => 409_001,
             Self::PreconditionFailed => 412_001,
             Self::LockLost => 412_002,
@@ -75,6 +79,7 @@ impl HubRefusal {
             Self::QueueFull => "DeviceMaximumQueueDepthExceeded",
             Self::UnknownDevice => "DeviceNotFound",
             Self::NotOnline => "DeviceNotOnline",
+            Self::TooSlow => "RequestTimeout",
             Self::AlreadyExists => "DeviceAlreadyExists",
             Self::PreconditionFailed => "PreconditionFailed",
             Self::LockLost => "DeviceMessageLockLost",

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
 use super::HubRefusal;
+use super::access_policy::AccessPolicy;
 use super::device::AdmittedDevice;
 use super::identity::{Authentication, Device};
 use crate::counters::{HubTally, Tally};
@@ -18,6 +19,7 @@ use crate::shards::Shards;
 /// The hubs of a server.
 pub struct HubRegistry {
     hubs: Vec<Hub>,
+    policy: AccessPolicy,
     tally: Arc<Tally>,
     last_number: AtomicU64,
 }
@@ -29,13 +31,14 @@ pub(super) struct Hub {
 
 impl HubRegistry {
     /// Hubs without devices.
-    pub(crate) fn new(host_names: &[String], tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(host_names: &[String], policy: AccessPolicy, tally: Arc<Tally>) -> Self {
         let hub = |host_name: &String| Hub {
             host_name: host_name.clone(),
             devices: Shards::new(),
         };
         Self {
             hubs: host_names.iter().map(hub).collect(),
+            policy,
             tally,
             last_number: AtomicU64::new(0),
         }
@@ -119,6 +122,30 @@ impl HubRegistry {
         ))
     }
 
+    /// Whether the service side may ask for `resource`: the hub's host name or something below it.
+    ///
+    /// # Errors
+    /// Unknown hub, no token, or one that does not open it.
+    pub fn authorize_service(
+        &self,
+        hub: &str,
+        resource: &str,
+        token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let names_hub = resource
+            .get(..hub.host_name.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
+        let opens = |token| self.policy.admits(token, resource, now);
+        if names_hub && token.is_some_and(opens) {
+            Ok(())
+        } else {
+            self.tally.hub_refusals.add();
+            Err(HubRefusal::Unauthorized)
+        }
+    }
+
     /// A hub by name, whatever its case.
     pub(super) fn hub(&self, host_name: &str) -> Result<(usize, &Hub), HubRefusal> {
         let mut hubs = self.hubs.iter().enumerate();
@@ -164,7 +191,8 @@ mod tests {
 
     fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
-        Arc::new(HubRegistry::new(&hubs, Arc::new(Tally::new(&hubs))))
+        let tally = Arc::new(Tally::new(&hubs));
+        Arc::new(HubRegistry::new(&hubs, AccessPolicy::generate(), tally))
     }
 
     fn device() -> DeviceId {

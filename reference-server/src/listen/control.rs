@@ -1,26 +1,38 @@
-//! The control endpoint, plain HTTP on loopback: `GET /health`, `GET /counters`.
+//! The control endpoint, plain HTTP on loopback: `GET /health`, `GET /counters`, and
+//! `POST /hubs/{hub}/devices/{id}/messages/devicebound`, because a hub's REST API has no way to send
+//! a message to a device.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use fleetstorm_protocol::hub::MAX_CLOUD_TO_DEVICE;
+use fleetstorm_protocol::ids::DeviceId;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use serde_json::json;
 
+use super::hub_http::message;
 use super::{Host, Stream};
+use crate::hub::HubRefusal;
+
+/// What there is.
+const PATHS: &str =
+    r#"{"paths":["/health","/counters","/hubs/{hub}/devices/{id}/messages/devicebound"]}"#;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Future<Output = ()>) {
     let head_limit = host.limits.first_request;
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(&request, &host);
-        async move { Ok::<_, Infallible>(response) }
+        let host = Arc::clone(&host);
+        async move { Ok::<_, Infallible>(respond(request, &host).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -32,17 +44,15 @@ pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Futur
     }
 }
 
-fn respond(request: &Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
     let (status, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => (StatusCode::OK, r#"{"status":"ok"}"#.into()),
         (&Method::GET, "/counters") => match serde_json::to_vec(&host.tally.read()) {
             Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
         },
-        (&Method::GET, _) => (
-            StatusCode::NOT_FOUND,
-            r#"{"paths":["/health","/counters"]}"#.into(),
-        ),
+        (&Method::GET, _) => (StatusCode::NOT_FOUND, PATHS.into()),
+        (&Method::POST, _) => send(request, host).await,
         _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
     };
     let mut response = Response::new(Full::new(body));
@@ -51,4 +61,43 @@ fn respond(request: &Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Sends a message to a device; its properties are headers, as devices write them.
+async fn send(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
+    let (head, body) = request.into_parts();
+    let segments: Vec<&str> = head.uri.path().split('/').collect();
+    let [
+        "",
+        "hubs",
+        hub,
+        "devices",
+        device,
+        "messages",
+        "devicebound",
+    ] = segments.as_slice()
+    else {
+        return (StatusCode::NOT_FOUND, PATHS.into());
+    };
+    let reading = Limited::new(body, MAX_CLOUD_TO_DEVICE).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
+        return (StatusCode::BAD_REQUEST, Bytes::new());
+    };
+    let message = message::of_request(&head.headers, &body.to_bytes());
+    let sent = DeviceId::parse(device)
+        .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
+        .and_then(|device| {
+            host.hubs
+                .send_message(hub, &device, message, Timestamp::now())
+        });
+    match sent {
+        Ok(sequence) => {
+            let body = json!({"sequenceNumber": sequence}).to_string();
+            (StatusCode::OK, body.into())
+        }
+        Err(refusal) => {
+            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, json!({"error": refusal.name()}).to_string().into())
+        }
+    }
 }

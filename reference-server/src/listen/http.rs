@@ -1,4 +1,5 @@
-//! The HTTPS device API (DPS REST reference, "Runtime registration"), and where WebSockets begin.
+//! The HTTPS port: a hub, told apart by SNI or Host, or the DPS device API (DPS REST reference,
+//! "Runtime registration"); and where WebSockets begin.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathEr
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY,
 };
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Client, Host, Stream, websocket};
+use super::{Client, Host, Stream, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
 /// Longest head of a request.
@@ -42,7 +43,10 @@ pub(crate) async fn serve(
     let service = service_fn(async |mut request| {
         asked.set(true);
         if !websocket::is_asked(&request) {
-            return Ok::<_, Infallible>(respond(request, &client, &host).await);
+            return Ok::<_, Infallible>(match hub_asked(&request, &client, &host) {
+                Some(hub) => hub_http::respond(hub, request, &client, &host).await,
+                None => respond(request, &client, &host).await,
+            });
         }
         Ok(match websocket::accept(&mut request) {
             Ok((response, accepted)) => {
@@ -76,6 +80,15 @@ pub(crate) async fn serve(
     }
 }
 
+/// The hub that a request is for. A client that sends no SNI still names its host.
+fn hub_asked<'a>(request: &Request<Incoming>, client: &Client, host: &'a Host) -> Option<&'a str> {
+    if client.server_name.is_some() {
+        return host.hub_of(client);
+    }
+    let named = request.headers().get(HOST)?.to_str().ok()?;
+    host.hub_named(named.split_once(':').map_or(named, |(name, _)| name))
+}
+
 async fn respond(
     request: Request<Incoming>,
     client: &Client,
@@ -83,9 +96,6 @@ async fn respond(
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let answered = async {
-        if host.hub_of(client).is_some() {
-            return Err(Refusal::PathNotFound);
-        }
         let asked = DeviceRequest::parse(head.method.as_str(), head.uri.path(), head.uri.query())
             .map_err(refusal)?;
         if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {

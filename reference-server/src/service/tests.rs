@@ -12,6 +12,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::hub::access_policy::AccessPolicy;
 use software_tpm::SoftwareTpm;
 
 #[path = "../../tests/wire/software_tpm.rs"]
@@ -58,7 +59,11 @@ impl Told {
             list.add(&enrollment).expect("good");
         }
         let tally = Arc::new(Tally::new(&config.hubs));
-        let hubs = Arc::new(HubRegistry::new(&config.hubs, Arc::clone(&tally)));
+        let hubs = Arc::new(HubRegistry::new(
+            &config.hubs,
+            AccessPolicy::generate(),
+            Arc::clone(&tally),
+        ));
         Self {
             service: Service::new(&config, list, Arc::clone(&hubs), Arc::clone(&tally)),
             hubs,

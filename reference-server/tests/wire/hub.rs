@@ -1,21 +1,30 @@
 //! A hub as its devices and its service see it.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fleetstorm_reference_server::Config;
 
 use crate::dialect::{self, Ask};
 use crate::instance::{Instance, quick};
 use crate::questions::register;
 
+mod both_sides;
 mod device;
+mod http;
+mod https;
 mod mqtt;
 
 /// The hub.
 pub const HUB: &str = "hub-1.fleetstorm.test";
 
+/// Every byte of the key of its service API.
+pub const SERVICE_KEY: u8 = 7;
+
 /// A server with one hub.
 pub fn yard() -> Instance {
     Instance::start(Config {
         hubs: vec![HUB.into()],
+        hub_service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
         ..quick()
     })
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::counters::Tally;
+use crate::hub::access_policy::AccessPolicy;
 use crate::hub::administration::{Condition, WantedIdentity};
 use crate::hub::identity::Authentication;
 use crate::hub::message_queue::Settlement;
@@ -36,7 +37,11 @@ impl Yard {
         let hubs = [HUB.to_owned()];
         let tally = Arc::new(Tally::new(&hubs));
         let yard = Self {
-            hubs: Arc::new(HubRegistry::new(&hubs, Arc::clone(&tally))),
+            hubs: Arc::new(HubRegistry::new(
+                &hubs,
+                AccessPolicy::generate(),
+                Arc::clone(&tally),
+            )),
             tally,
             certificate: CertificateDer::from(vec![1; 100]),
         };

@@ -1,0 +1,127 @@
+//! Who may use the service API: the shared access policy that every hub has
+//! (IoT Hub documentation, "Control access with shared access signatures").
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::sas::SasToken;
+use jiff::Timestamp;
+
+/// The policy that may do everything.
+const OWNER: &str = "iothubowner";
+/// Shortest and longest key, in bytes, as IoT Hub takes them.
+const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// `iothubowner`.
+#[derive(Clone)]
+pub struct AccessPolicy {
+    key: Box<[u8]>,
+}
+
+impl AccessPolicy {
+    /// With a key of its own.
+    pub fn generate() -> Self {
+        let mut key = [0; 32];
+        rand::fill(&mut key).expect("the system has randomness");
+        Self { key: key.into() }
+    }
+
+    /// With a given key, in base64.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn from_base64(key: &str) -> Result<Self, String> {
+        let key = STANDARD
+            .decode(key)
+            .map_err(|problem| format!("is not base64: {problem}"))?;
+        if !KEY_LENGTHS.contains(&key.len()) {
+            let (shortest, longest) = (KEY_LENGTHS.start(), KEY_LENGTHS.end());
+            return Err(format!(
+                "has {} bytes, a key has {shortest} to {longest}",
+                key.len()
+            ));
+        }
+        Ok(Self { key: key.into() })
+    }
+
+    /// Whether a token opens `resource` of the hub: it is signed with the policy's key for that,
+    /// or for something that it lies in.
+    pub fn admits(&self, token: &str, resource: &str, now: Timestamp) -> bool {
+        let Ok(token) = SasToken::parse(token) else {
+            return false;
+        };
+        token.key_name() == Some(OWNER)
+            && lies_in(resource, token.resource())
+            && token
+                .verify(token.resource(), &self.key, now.as_second())
+                .is_ok()
+    }
+
+    /// What service SDKs connect with.
+    pub fn connection_string(&self, host_name: &str) -> String {
+        let key = STANDARD.encode(&self.key);
+        format!("HostName={host_name};SharedAccessKeyName={OWNER};SharedAccessKey={key}")
+    }
+}
+
+/// Whether a path is another or below it.
+fn lies_in(path: &str, other: &str) -> bool {
+    let other = other.trim_end_matches('/');
+    let (Some(start), Some(rest)) = (path.get(..other.len()), path.get(other.len()..)) else {
+        return false;
+    };
+    !other.is_empty()
+        && start.eq_ignore_ascii_case(other)
+        && (rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetstorm_protocol::tpm::IdentityKey;
+
+    const NOW: i64 = 1_800_000_000;
+
+    #[test]
+    fn a_policy_opens_its_hub_and_what_lies_in_it() {
+        let policy = AccessPolicy::from_base64(&STANDARD.encode([7; 32])).expect("a key");
+        let now = Timestamp::from_second(NOW).expect("in range");
+        let token = |resource: &str, name: Option<&str>, key: u8, expiry: i64| {
+            SasToken::format(resource, expiry, name, |text| {
+                IdentityKey::from_bytes([key; 32]).sign(text)
+            })
+        };
+        let opens = |token: &str, resource: &str| policy.admits(token, resource, now);
+        let good = token("hub.test", Some(OWNER), 7, NOW + 60);
+        assert!(opens(&good, "hub.test"));
+        assert!(opens(&good, "hub.test/devices/d"));
+        assert!(!opens(&good, "hub.test.evil/devices/d"));
+        assert!(!opens(&good, "other.test"));
+        let narrow = token("hub.test/devices/d", Some(OWNER), 7, NOW + 60);
+        assert!(opens(&narrow, "hub.test/devices/d"));
+        assert!(!opens(&narrow, "hub.test"));
+        for bad in [
+            token("hub.test", Some(OWNER), 8, NOW + 60),
+            token("hub.test", Some("device"), 7, NOW + 60),
+            token("hub.test", None, 7, NOW + 60),
+            token("hub.test", Some(OWNER), 7, NOW - 3600),
+            String::new(),
+        ] {
+            assert!(!opens(&bad, "hub.test"), "{bad}");
+        }
+        assert_eq!(
+            policy.connection_string("hub.test"),
+            "HostName=hub.test;SharedAccessKeyName=iothubowner;\
+             SharedAccessKey=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+        );
+    }
+
+    #[test]
+    fn keys_are_base64_of_sixteen_to_sixty_four_bytes() {
+        for (key, words) in [("?", "is not base64"), ("AAAA", "has 3 bytes")] {
+            let problem = AccessPolicy::from_base64(key).err().expect(words);
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert!(AccessPolicy::generate().connection_string("h").len() > 60);
+    }
+}

@@ -1,0 +1,144 @@
+//! A hub over HTTPS: a device's own paths and the service API
+//! (IoT Hub REST reference; IoT Hub documentation, "Communicate using HTTPS").
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fleetstorm_protocol::http::PathError;
+use fleetstorm_protocol::hub::route::{HubOperation, HubRoute};
+use fleetstorm_protocol::hub::sas_resource;
+use fleetstorm_protocol::timestamp;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Client, Host};
+use crate::hub::HubRefusal;
+
+pub(super) mod message;
+
+mod device;
+mod documents;
+mod service;
+
+/// Largest body: a batch of messages.
+const MAX_BODY: usize = 512 * 1024;
+
+/// What the hub answers: what was asked for, or its refusal.
+type Answered = Result<Response<Full<Bytes>>, HubRefusal>;
+
+/// Answers a request to `hub`. Who asks is looked at before the body is.
+pub(super) async fn respond(
+    hub: &str,
+    request: Request<Incoming>,
+    client: &Client,
+    host: &Host,
+) -> Response<Full<Bytes>> {
+    let now = Timestamp::now();
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let route = match HubRoute::parse(head.method.as_str(), path, head.uri.query()) {
+        Ok(route) => route,
+        Err(PathError::NotFound) => return empty(StatusCode::NOT_FOUND),
+        Err(PathError::MethodNotAllowed) => return empty(StatusCode::METHOD_NOT_ALLOWED),
+        Err(PathError::Malformed(problem)) => {
+            return refusal(&HubRefusal::Malformed(problem.to_string()), now);
+        }
+    };
+    let token = head
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let answered = async {
+        match route.operation {
+            HubOperation::Device(operation) => {
+                let certificates = &client.certificates;
+                let device =
+                    host.hubs
+                        .authenticate(hub, &route.device, token, certificates, now)?;
+                let body = read(body, host.limits.body).await?;
+                device::answer(&device, &operation, &head.headers, &body, now)
+            }
+            HubOperation::Service(operation) => {
+                let resource = sas_resource(hub, &route.device);
+                host.hubs.authorize_service(hub, &resource, token, now)?;
+                let body = read(body, host.limits.body).await?;
+                let asked = service::Asked {
+                    hub,
+                    device: &route.device,
+                    headers: &head.headers,
+                    body: &body,
+                    now,
+                };
+                service::answer(&host.hubs, operation, &asked).await
+            }
+        }
+    };
+    answered
+        .await
+        .unwrap_or_else(|refused| refusal(&refused, now))
+}
+
+async fn read(body: Incoming, limit: Duration) -> Result<Bytes, HubRefusal> {
+    let reading = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(limit, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HubRefusal::TooLarge(format!(
+            "body: the limit is {MAX_BODY} bytes"
+        ))),
+        Ok(Err(_)) => Err(HubRefusal::Malformed("the body was cut short".into())),
+        Err(_) => Err(HubRefusal::TooSlow),
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
+    with_json(StatusCode::OK, document)
+}
+
+fn with_json(status: StatusCode, document: &impl Serialize) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(document).expect("documents of ours are JSON");
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}
+
+/// The documented body of an error. What concerns the device's connection comes as text in text.
+fn refusal(refused: &HubRefusal, now: Timestamp) -> Response<Full<Bytes>> {
+    let tracking = format!("{}-TimeStamp:{now}", Uuid::new_v4().simple());
+    let body = match refused {
+        HubRefusal::NotOnline | HubRefusal::NoAnswer => {
+            let inner = json!({
+                "errorCode": refused.code(),
+                "trackingId": tracking,
+                "message": refused.to_string(),
+                "timestampUtc": timestamp::format(now),
+            });
+            json!({"Message": inner.to_string(), "ExceptionMessage": ""})
+        }
+        refused => json!({
+            "Message": format!("ErrorCode:{};{refused}", refused.name()),
+            "ExceptionMessage": format!("Tracking ID:{tracking}"),
+        }),
+    };
+    let status = StatusCode::from_u16(refused.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = with_json(status, &body);
+    response
+        .headers_mut()
+        .insert("iothub-errorcode", HeaderValue::from_static(refused.name()));
+    response
+}

@@ -1,0 +1,368 @@
+//! Identities and twins as the service API writes them
+//! (IoT Hub REST reference, "Device", "Twin").
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::timestamp;
+use fleetstorm_protocol::x509::Thumbprint;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::hub::HubRefusal;
+use crate::hub::administration::{Identity, WantedIdentity};
+use crate::hub::identity::Authentication;
+use crate::hub::twin::TwinDocument;
+
+/// A time that never was.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// An identity as the service sends it; what it can't change is ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct IdentityDocument {
+    device_id: Option<String>,
+    status: Option<Status>,
+    status_reason: Option<String>,
+    authentication: Option<AuthenticationDocument>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Status {
+    Enabled,
+    Disabled,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AuthenticationDocument {
+    r#type: Option<Kind>,
+    symmetric_key: Option<Keys>,
+    x509_thumbprint: Option<Thumbprints>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    Sas,
+    SelfSigned,
+    CertificateAuthority,
+    None,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Keys {
+    primary_key: Option<String>,
+    secondary_key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Thumbprints {
+    primary_thumbprint: Option<String>,
+    secondary_thumbprint: Option<String>,
+}
+
+impl IdentityDocument {
+    /// The identity of `device` that is asked for. Keys that are left out are made.
+    pub(super) fn wanted(self, device: &DeviceId) -> Result<WantedIdentity, HubRefusal> {
+        if let Some(other) = self.device_id.filter(|other| other != device.as_str()) {
+            return Err(malformed(
+                "deviceId",
+                format!("\"{other}\" is not \"{device}\""),
+            ));
+        }
+        Ok(WantedIdentity {
+            authentication: self.authentication.unwrap_or_default().wanted()?,
+            enabled: self.status != Some(Status::Disabled),
+            status_reason: self.status_reason,
+        })
+    }
+}
+
+impl AuthenticationDocument {
+    fn wanted(self) -> Result<Authentication, HubRefusal> {
+        let thumbprints = self.x509_thumbprint.unwrap_or_default();
+        let kind = self.r#type.unwrap_or(if thumbprints.is_empty() {
+            Kind::Sas
+        } else {
+            Kind::SelfSigned
+        });
+        match kind {
+            Kind::Sas => {
+                let keys = self.symmetric_key.unwrap_or_default();
+                Ok(Authentication::Sas {
+                    primary: key("primaryKey", keys.primary_key)?,
+                    secondary: Some(key("secondaryKey", keys.secondary_key)?),
+                })
+            }
+            Kind::SelfSigned => {
+                let primary = thumbprint("primaryThumbprint", thumbprints.primary_thumbprint)?;
+                let secondary =
+                    thumbprint("secondaryThumbprint", thumbprints.secondary_thumbprint)?;
+                Ok(Authentication::SelfSigned {
+                    primary: primary
+                        .ok_or_else(|| malformed("primaryThumbprint", "is missing".into()))?,
+                    secondary: secondary.map(Box::new),
+                })
+            }
+            Kind::CertificateAuthority | Kind::None => Err(malformed(
+                "authentication.type",
+                "must be sas or selfSigned here".into(),
+            )),
+        }
+    }
+}
+
+impl Thumbprints {
+    fn is_empty(&self) -> bool {
+        let named =
+            |thumbprint: &Option<String>| thumbprint.as_deref().is_some_and(|t| !t.is_empty());
+        !named(&self.primary_thumbprint) && !named(&self.secondary_thumbprint)
+    }
+}
+
+/// A key in base64, of 16 to 64 bytes; a new one where none is given.
+fn key(name: &'static str, written: Option<String>) -> Result<Box<[u8]>, HubRefusal> {
+    let Some(written) = written.filter(|written| !written.is_empty()) else {
+        let mut key = [0; 32];
+        rand::fill(&mut key).expect("the system has randomness");
+        return Ok(key.into());
+    };
+    match STANDARD.decode(&written) {
+        Ok(key) if (16..=64).contains(&key.len()) => Ok(key.into()),
+        Ok(key) => Err(malformed(
+            name,
+            format!("has {} bytes, a key has 16 to 64", key.len()),
+        )),
+        Err(problem) => Err(malformed(name, format!("is not base64: {problem}"))),
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+fn thumbprint(
+    name: &'static str,
+    written: Option<String>,
+) -> Result<Option<Thumbprint>, HubRefusal> {
+    let Some(written) = written.filter(|written| !written.is_empty()) else {
+        return Ok(None);
+    };
+    let mut thumbprint = [0; 32];
+    let digits = written.as_bytes();
+    let is_hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+    if digits.len() != 2 * thumbprint.len() || !is_hexadecimal {
+        return Err(malformed(
+            name,
+            "is not a SHA-256 in 64 hexadecimal digits".into(),
+        ));
+    }
+    for (byte, pair) in thumbprint.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair.iter().fold(0, |byte, digit| {
+            let value = char::from(*digit)
+                .to_digit(16)
+                .and_then(|value| u8::try_from(value).ok());
+            byte << 4 | value.unwrap_or(0)
+        });
+    }
+    Ok(Some(thumbprint))
+}
+
+fn malformed(name: &str, problem: String) -> HubRefusal {
+    HubRefusal::Malformed(format!("{name}: {problem}"))
+}
+
+/// An identity as the service reads it.
+pub(super) fn identity_document(device: &DeviceId, identity: &Identity) -> Value {
+    let Parts {
+        kind,
+        keys,
+        thumbprints,
+    } = Parts::of(&identity.authentication);
+    json!({
+        "deviceId": device.as_str(),
+        "generationId": generation(identity.created),
+        "etag": identity.etag,
+        "connectionState": connection_state(identity),
+        "status": status(identity),
+        "statusReason": identity.status_reason,
+        "connectionStateUpdatedTime": time(identity.last_seen),
+        "statusUpdatedTime": NEVER,
+        "lastActivityTime": time(identity.last_seen),
+        "cloudToDeviceMessageCount": identity.waiting_messages,
+        "authentication": {
+            "symmetricKey": {"primaryKey": keys[0], "secondaryKey": keys[1]},
+            "x509Thumbprint": {
+                "primaryThumbprint": thumbprints[0],
+                "secondaryThumbprint": thumbprints[1],
+            },
+            "type": kind,
+        },
+        "capabilities": {"iotEdge": false},
+    })
+}
+
+/// A twin as the service reads it.
+pub(super) fn twin_document(device: &DeviceId, identity: &Identity, twin: &TwinDocument) -> Value {
+    let Parts {
+        kind, thumbprints, ..
+    } = Parts::of(&identity.authentication);
+    json!({
+        "deviceId": device.as_str(),
+        "etag": twin.etag,
+        "deviceEtag": identity.etag,
+        "status": status(identity),
+        "statusReason": identity.status_reason,
+        "statusUpdateTime": NEVER,
+        "connectionState": connection_state(identity),
+        "lastActivityTime": time(identity.last_seen),
+        "cloudToDeviceMessageCount": identity.waiting_messages,
+        "authenticationType": kind,
+        "x509Thumbprint": {
+            "primaryThumbprint": thumbprints[0],
+            "secondaryThumbprint": thumbprints[1],
+        },
+        "modelId": "",
+        "version": twin.version,
+        "tags": twin.tags,
+        "properties": {"desired": twin.desired, "reported": twin.reported},
+        "capabilities": {"iotEdge": false},
+    })
+}
+
+/// How an authentication is written: primary, secondary.
+struct Parts {
+    kind: &'static str,
+    keys: [Option<String>; 2],
+    thumbprints: [Option<String>; 2],
+}
+
+impl Parts {
+    fn of(authentication: &Authentication) -> Self {
+        match authentication {
+            Authentication::Sas { primary, secondary } => Self {
+                kind: "sas",
+                keys: [
+                    Some(STANDARD.encode(primary)),
+                    secondary.as_ref().map(|key| STANDARD.encode(key)),
+                ],
+                thumbprints: [None, None],
+            },
+            Authentication::SelfSigned { primary, secondary } => Self {
+                kind: "selfSigned",
+                keys: [None, None],
+                thumbprints: [
+                    Some(hexadecimal(primary)),
+                    secondary.as_deref().map(hexadecimal),
+                ],
+            },
+        }
+    }
+}
+
+fn hexadecimal(thumbprint: &Thumbprint) -> String {
+    thumbprint
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect()
+}
+
+/// Tells an identity from an earlier one of the same name.
+fn generation(created: Timestamp) -> String {
+    created.as_nanosecond().to_string()
+}
+
+fn status(identity: &Identity) -> &'static str {
+    if identity.enabled {
+        "enabled"
+    } else {
+        "disabled"
+    }
+}
+
+fn connection_state(identity: &Identity) -> &'static str {
+    if identity.connected {
+        "Connected"
+    } else {
+        "Disconnected"
+    }
+}
+
+fn time(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| NEVER.into(), timestamp::format)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(document: Value) -> Result<WantedIdentity, HubRefusal> {
+        let device = DeviceId::parse("d").expect("valid");
+        let document: IdentityDocument = serde_json::from_value(document)
+            .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
+        document.wanted(&device)
+    }
+
+    #[test]
+    fn keys_that_are_left_out_are_made() {
+        let made = wanted(json!({"deviceId": "d"})).expect("good");
+        let Authentication::Sas {
+            primary,
+            secondary: Some(secondary),
+        } = made.authentication
+        else {
+            panic!("two keys");
+        };
+        assert_eq!((primary.len(), secondary.len()), (32, 32));
+        assert_ne!(primary, secondary);
+        assert!(made.enabled);
+    }
+
+    #[test]
+    fn thumbprints_are_read_and_written() {
+        let digits = "0123456789ABCDEF".repeat(4);
+        let wanted = wanted(json!({
+            "status": "disabled",
+            "authentication": {"x509Thumbprint": {"primaryThumbprint": digits.to_lowercase()}},
+        }))
+        .expect("good");
+        assert!(!wanted.enabled);
+        let parts = Parts::of(&wanted.authentication);
+        assert_eq!(parts.kind, "selfSigned");
+        assert_eq!(parts.thumbprints, [Some(digits), None]);
+    }
+
+    #[test]
+    fn what_is_no_identity_is_refused_by_name() {
+        for (document, words) in [
+            (json!({"deviceId": "e"}), "deviceId: \"e\" is not \"d\""),
+            (json!({"status": "retired"}), "unknown variant"),
+            (
+                json!({"authentication": {"symmetricKey": {"primaryKey": "?"}}}),
+                "primaryKey: is not base64",
+            ),
+            (
+                json!({"authentication": {"symmetricKey": {"primaryKey": "AAAA"}}}),
+                "primaryKey: has 3 bytes",
+            ),
+            (
+                json!({"authentication": {"type": "selfSigned"}}),
+                "primaryThumbprint: is missing",
+            ),
+            (
+                json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": "ab"}}}),
+                "is not a SHA-256",
+            ),
+            (
+                json!({"authentication": {"type": "certificateAuthority"}}),
+                "must be sas or selfSigned",
+            ),
+        ] {
+            let problem = wanted(document).expect_err(words).to_string();
+            assert!(problem.contains(words), "{problem}");
+        }
+    }
+}

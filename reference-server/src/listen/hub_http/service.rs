@@ -1,0 +1,199 @@
+//! What the service side asks a hub over HTTPS.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fleetstorm_protocol::hub::route::ServiceOperation;
+use fleetstorm_protocol::ids::DeviceId;
+use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::documents::{IdentityDocument, identity_document, twin_document};
+use super::{Answered, empty};
+use crate::hub::HubRefusal;
+use crate::hub::administration::Condition;
+use crate::hub::registry::HubRegistry;
+use crate::hub::twin::{TwinChange, TwinPatch};
+
+/// How long a device may take to answer a call, when nothing else is said.
+const RESPONSE_SECONDS: u64 = 30;
+/// How long it may take at most, and how long one may wait for it to connect.
+const LONGEST_SECONDS: u64 = 300;
+/// Largest payload of a call.
+const MAX_PAYLOAD: usize = 128 * 1024;
+
+/// A question whose asker may ask it.
+pub(super) struct Asked<'a> {
+    pub(super) hub: &'a str,
+    pub(super) device: &'a DeviceId,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+    pub(super) now: Timestamp,
+}
+
+/// Answers it.
+pub(super) async fn answer(
+    hubs: &HubRegistry,
+    operation: ServiceOperation,
+    asked: &Asked<'_>,
+) -> Answered {
+    let Asked {
+        hub, device, now, ..
+    } = *asked;
+    match operation {
+        ServiceOperation::ReadIdentity => {
+            let identity = hubs.identity(hub, device)?;
+            Ok(tagged(
+                &identity.etag,
+                &identity_document(device, &identity),
+            ))
+        }
+        ServiceOperation::PutIdentity => {
+            let wanted = asked.document::<IdentityDocument>()?.wanted(device)?;
+            let identity = hubs.put_identity(hub, device, wanted, asked.condition(), now)?;
+            Ok(tagged(
+                &identity.etag,
+                &identity_document(device, &identity),
+            ))
+        }
+        ServiceOperation::RemoveIdentity => {
+            hubs.remove_identity(hub, device, asked.condition())?;
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        ServiceOperation::PurgeMessages => {
+            let purged = hubs.purge_messages(hub, device)?;
+            let document = json!({
+                "deviceId": device.as_str(),
+                "moduleId": null,
+                "totalMessagesPurged": purged,
+            });
+            Ok(super::json(&document))
+        }
+        ServiceOperation::ReadTwin => {
+            let (identity, twin) = hubs.twin(hub, device)?;
+            Ok(tagged(&twin.etag, &twin_document(device, &identity, &twin)))
+        }
+        ServiceOperation::PatchTwin => change_twin(hubs, asked, TwinChange::Merge),
+        ServiceOperation::ReplaceTwin => change_twin(hubs, asked, TwinChange::Replace),
+        ServiceOperation::CallMethod => call(hubs, asked).await,
+    }
+}
+
+impl Asked<'_> {
+    fn document<Document: DeserializeOwned>(&self) -> Result<Document, HubRefusal> {
+        serde_json::from_slice(self.body)
+            .map_err(|problem| HubRefusal::Malformed(format!("body: {problem}")))
+    }
+
+    /// `If-Match`, whose quotes some clients leave out and others put around the star.
+    fn condition(&self) -> Condition<'_> {
+        let named = self
+            .headers
+            .get(IF_MATCH)
+            .and_then(|value| value.to_str().ok());
+        match named.map(|named| named.trim().trim_matches('"')) {
+            None | Some("") => Condition::Unnamed,
+            Some("*") => Condition::Exists,
+            Some(etag) => Condition::Is(etag),
+        }
+    }
+}
+
+fn change_twin(hubs: &HubRegistry, asked: &Asked<'_>, change: TwinChange) -> Answered {
+    let patch: TwinPatch = asked.document()?;
+    let (identity, twin) = hubs.change_twin(
+        asked.hub,
+        asked.device,
+        patch,
+        change,
+        asked.condition(),
+        asked.now,
+    )?;
+    Ok(tagged(
+        &twin.etag,
+        &twin_document(asked.device, &identity, &twin),
+    ))
+}
+
+/// Body of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Call {
+    method_name: String,
+    #[serde(default)]
+    payload: Value,
+    #[serde(default)]
+    response_timeout_in_seconds: Option<u64>,
+    #[serde(default)]
+    connect_timeout_in_seconds: Option<u64>,
+}
+
+async fn call(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
+    let call: Call = asked.document()?;
+    let payload = Bytes::from(call.payload.to_string());
+    if call.method_name.is_empty() {
+        return Err(HubRefusal::Malformed("methodName: is empty".into()));
+    }
+    if payload.len() > MAX_PAYLOAD {
+        return Err(HubRefusal::TooLarge(format!(
+            "payload: {} bytes, the limit is {MAX_PAYLOAD}",
+            payload.len()
+        )));
+    }
+    let connecting = seconds(
+        "connectTimeoutInSeconds",
+        call.connect_timeout_in_seconds,
+        0,
+    )?;
+    let answering = seconds(
+        "responseTimeoutInSeconds",
+        call.response_timeout_in_seconds,
+        RESPONSE_SECONDS,
+    )?;
+    let begin = || hubs.call(asked.hub, asked.device, &call.method_name, payload.clone());
+    let pending = match begin() {
+        Err(HubRefusal::NotOnline) if !connecting.is_zero() => {
+            let arrival = hubs.arrival(asked.hub, asked.device)?;
+            let arrived = tokio::time::timeout(connecting, arrival).await;
+            arrived
+                .ok()
+                .and_then(Result::ok)
+                .ok_or(HubRefusal::NotOnline)?;
+            begin()?
+        }
+        begun => begun?,
+    };
+    let answer = tokio::time::timeout(answering, pending.answer())
+        .await
+        .map_err(|_| HubRefusal::NoAnswer)??;
+    let payload = match serde_json::from_slice(&answer.payload) {
+        Ok(payload) => payload,
+        Err(_) if answer.payload.trim_ascii().is_empty() => Value::Null,
+        Err(_) => Value::String(String::from_utf8_lossy(&answer.payload).into_owned()),
+    };
+    Ok(super::json(
+        &json!({"status": answer.status, "payload": payload}),
+    ))
+}
+
+fn seconds(name: &'static str, asked: Option<u64>, otherwise: u64) -> Result<Duration, HubRefusal> {
+    let seconds = asked.unwrap_or(otherwise);
+    if seconds > LONGEST_SECONDS {
+        return Err(HubRefusal::Malformed(format!(
+            "{name}: {seconds}, the limit is {LONGEST_SECONDS}"
+        )));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn tagged(etag: &str, document: &Value) -> hyper::Response<http_body_util::Full<Bytes>> {
+    let mut response = super::json(document);
+    if let Ok(etag) = HeaderValue::try_from(format!("\"{etag}\"")) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}

@@ -1,0 +1,229 @@
+//! What the service asks of a connected device, and what the device hears.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::device::Device;
+use super::http::{as_service, to_control};
+use super::{HUB, provisioned, yard};
+
+const V: &str = "api-version=2021-04-12";
+const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
+const METHODS: &str = "$iothub/methods/POST/#";
+
+#[test]
+fn a_change_of_desired_properties_reaches_the_device() {
+    let yard = yard();
+    let mut pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    assert_eq!(pump.subscribe(DESIRED, 0), 0);
+    let ask = |method: &str, condition: &[(&str, &str)], body: Value| {
+        let line = format!("{method} /twins/pump-1?{V}");
+        as_service(&yard, &line, condition, &body.to_string())
+    };
+    let patched = ask(
+        "PATCH",
+        &[],
+        json!({"tags": {"site": "north"}, "properties": {"desired": {"interval": 5}}}),
+    );
+    assert_eq!(
+        (patched.status, patched.header("etag")),
+        (200, "\"AAAAAAAAAAI=\"")
+    );
+    let told = pump.hear();
+    assert_eq!(
+        told.topic,
+        "$iothub/twin/PATCH/properties/desired/?$version=2"
+    );
+    let told: Value = serde_json::from_str(&told.body).expect("JSON");
+    assert_eq!(told, json!({"interval": 5, "$version": 2}));
+
+    let twin = ask("GET", &[], Value::Null).json();
+    assert_eq!(twin, patched.json());
+    assert_eq!(
+        (
+            &twin["deviceId"],
+            &twin["connectionState"],
+            &twin["authenticationType"]
+        ),
+        (&json!("pump-1"), &json!("Connected"), &json!("selfSigned"))
+    );
+    assert_eq!(twin["tags"], json!({"site": "north"}));
+    let desired = &twin["properties"]["desired"];
+    assert_eq!(
+        (&desired["interval"], &desired["$version"]),
+        (&json!(5), &json!(2))
+    );
+    assert_eq!(desired["$metadata"]["interval"]["$lastUpdatedVersion"], 2);
+
+    let stale = ask("PUT", &[("If-Match", "\"AAAAAAAAAAE=\"")], json!({}));
+    assert_eq!(stale.status, 412);
+    let wrong = ask("PATCH", &[], json!({"properties": {"desired": {"a.b": 1}}}));
+    assert_eq!(
+        (wrong.status, wrong.header("iothub-errorcode")),
+        (400, "ArgumentInvalid")
+    );
+    let replaced = ask(
+        "PUT",
+        &[("If-Match", "\"AAAAAAAAAAI=\"")],
+        json!({"properties": {"desired": {"mode": "eco"}}}),
+    );
+    assert_eq!(replaced.status, 200);
+    assert_eq!(replaced.json()["tags"], json!({}));
+    let told: Value = serde_json::from_str(&pump.hear().body).expect("JSON");
+    assert_eq!(
+        told,
+        json!({"interval": null, "mode": "eco", "$version": 3})
+    );
+    assert_eq!(yard.server.counters().desired_changes_sent[HUB], 2);
+}
+
+#[test]
+fn a_method_is_called_and_its_answer_comes_back() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let call = |body: Value| {
+        let line = format!("POST /twins/pump-1/methods?{V}");
+        as_service(&yard, &line, &[], &body.to_string())
+    };
+    let reboot =
+        json!({"methodName": "re boot", "payload": {"in": 5}, "responseTimeoutInSeconds": 20});
+    let absent = call(reboot.clone());
+    assert_eq!(
+        (absent.status, absent.header("iothub-errorcode")),
+        (404, "DeviceNotOnline")
+    );
+    let message = absent.json()["Message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let inner: Value = serde_json::from_str(&message).expect("JSON in JSON");
+    assert_eq!(inner["errorCode"], 404_103);
+
+    let mut pump = Device::connect(&yard, &caller);
+    assert_eq!(call(reboot.clone()).status, 404, "it does not listen");
+    assert_eq!(pump.subscribe(METHODS, 0), 0);
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| call(reboot.clone()));
+        let called = pump.hear();
+        assert_eq!(called.body, r#"{"in":5}"#);
+        let rid = called
+            .topic
+            .strip_prefix("$iothub/methods/POST/re%20boot/?$rid=");
+        let rid = rid.expect(&called.topic);
+        pump.publish(
+            &format!("$iothub/methods/res/418/?$rid={rid}"),
+            "{\"tea\":true}",
+        );
+        let answer = caller.join().expect("an answer");
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            answer.json(),
+            json!({"status": 418, "payload": {"tea": true}})
+        );
+        // Too late, or never asked: nobody minds.
+        pump.publish(&format!("$iothub/methods/res/200/?$rid={rid}"), "");
+        pump.hears_nothing();
+    });
+    let silent = call(json!({"methodName": "x", "responseTimeoutInSeconds": 0}));
+    assert_eq!(
+        (silent.status, silent.header("iothub-errorcode")),
+        (504, "GatewayTimeout")
+    );
+    assert_eq!(pump.hear().body, "null");
+    for bad in [
+        json!({}),
+        json!({"methodName": ""}),
+        json!({"methodName": "x", "connectTimeoutInSeconds": 301}),
+    ] {
+        assert_eq!(call(bad.clone()).status, 400, "{bad}");
+    }
+    assert_eq!(yard.server.counters().methods_called[HUB], 2);
+}
+
+#[test]
+fn a_caller_may_wait_for_the_device_to_connect() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            let body = json!({"methodName": "x", "connectTimeoutInSeconds": 20}).to_string();
+            as_service(
+                &yard,
+                &format!("POST /twins/pump-1/methods?{V}"),
+                &[],
+                &body,
+            )
+        });
+        let mut pump = Device::connect(&yard, &caller);
+        assert_eq!(pump.subscribe(METHODS, 0), 0);
+        let called = pump.hear();
+        let (_, rid) = called.topic.split_once("$rid=").expect("a call");
+        pump.publish(&format!("$iothub/methods/res/200/?$rid={rid}"), "");
+        let answer = call.join().expect("an answer");
+        assert_eq!(answer.json(), json!({"status": 200, "payload": null}));
+    });
+}
+
+#[test]
+fn messages_reach_the_device_and_stay_until_it_acknowledges_them() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let send = |body: &str| {
+        let line = format!("POST /hubs/{HUB}/devices/pump-1/messages/devicebound");
+        let properties = [("iothub-app-a-b", "c d"), ("iothub-messageid", "7")];
+        assert_eq!(to_control(&yard, &line, &properties, body).status, 200);
+    };
+    let filter = "devices/pump-1/messages/devicebound/#";
+    send("one");
+    let mut pump = Device::connect(&yard, &caller);
+    assert_eq!(pump.subscribe(filter, 1), 1);
+    let one = pump.hear();
+    assert_eq!(
+        (one.topic.as_str(), one.body.as_str(), one.qos),
+        (
+            "devices/pump-1/messages/devicebound/%24.mid=7&a-b=c%20d",
+            "one",
+            1
+        )
+    );
+    send("two");
+    let two = pump.hear();
+    pump.acknowledge(two.packet_id);
+    pump.hears_nothing();
+    drop(pump);
+
+    // The first was not acknowledged: the next connection hears it again.
+    let mut pump = Device::connect(&yard, &caller);
+    assert_eq!(pump.subscribe(filter, 1), 1);
+    let again = pump.hear();
+    assert_eq!(again.body, "one");
+    pump.acknowledge(again.packet_id);
+    pump.hears_nothing();
+    pump.unsubscribe(filter);
+    assert_eq!(pump.subscribe(filter, 0), 0);
+    send("three");
+    assert_eq!(
+        (
+            pump.hear().qos,
+            yard.server.counters().cloud_to_device_messages[HUB]
+        ),
+        (0, 3)
+    );
+    pump.hears_nothing();
+    assert_eq!(yard.server.counters().cloud_to_device_completed[HUB], 3);
+}
+
+#[test]
+fn a_device_that_is_removed_or_disabled_is_thrown_out() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let mut pump = Device::connect(&yard, &caller);
+    pump.hears_nothing();
+    let line = format!("DELETE /devices/pump-1?{V}");
+    assert_eq!(
+        as_service(&yard, &line, &[("If-Match", "*")], "").status,
+        204
+    );
+    pump.ends();
+}
