@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::websocket::{SubProtocol, is_path};
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use futures_util::{Sink, SinkExt, Stream as Messages, StreamExt, TryStreamExt};
 use http_body_util::Full;
 use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -19,8 +19,11 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
+use self::whole::Begun;
 use super::{Client, Host, Stream, amqp, mqtt};
 use crate::service::Refusal;
+
+mod whole;
 
 /// Longest message and longest frame: 96 KB of message, and what MQTT and AMQP put around it.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -80,9 +83,11 @@ impl Upgrade {
         let Ok(upgraded) = self.done.await else {
             return;
         };
-        let stream = TokioIo::new(upgraded);
+        let begun = Begun::default();
+        let stream = begun.watch(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounded())).await;
-        let stream = as_bytes(socket);
+        let (messages, incoming) = socket.split();
+        let stream = as_bytes(messages, begun.limit(incoming, host.limits.packet));
         match self.sub_protocol {
             SubProtocol::Mqtt => mqtt::serve(stream, client, host, stop).await,
             SubProtocol::Amqp => amqp::serve(stream, client, host, stop).await,
@@ -100,8 +105,10 @@ fn bounded() -> WebSocketConfig {
 }
 
 /// The bytes in the messages, without their borders: packets may be cut anywhere (MQTT 3.1.1, 6).
-fn as_bytes(socket: WebSocketStream<impl Stream>) -> impl Stream {
-    let (messages, incoming) = socket.split();
+fn as_bytes(
+    messages: impl Sink<Message, Error = Error> + Unpin,
+    incoming: impl Messages<Item = Result<Message, Error>> + Unpin,
+) -> impl Stream {
     let read = incoming.map_err(failure).try_filter_map(|message| {
         ready(match message {
             Message::Binary(bytes) => Ok(Some(bytes)),

@@ -1,15 +1,16 @@
 //! WebSockets on the HTTPS port: who gets one, and what goes through it.
 
 use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
 
-use fleetstorm_reference_server::Announcement;
+use fleetstorm_reference_server::{Announcement, Config, Limits};
 use rustls::ALL_VERSIONS;
 
 use crate::dialect::mqtt::{connect, converse, publish, receive, subscribe};
 use crate::instance::{Instance, quick, stranger};
 use crate::questions::register;
 use crate::tls::{Secured, dial};
-use crate::websocket::{BINARY, CLOSE, PING, Socket, TEXT, frame_head, head, request};
+use crate::websocket::{BINARY, CLOSE, PING, Socket, TEXT, frame, frame_head, head, request};
 
 const PATH: &str = "/$iothub/websocket";
 
@@ -140,6 +141,32 @@ fn what_breaks_the_protocol_ends_the_connection() {
     let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
     socket.send(CLOSE, &[]).expect("it is read");
     ends(socket, "a good-bye before the first packet");
+}
+
+#[test]
+fn a_message_that_stops_half_way_ends_the_connection() {
+    let limits = Limits {
+        packet: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let instance = Instance::start(Config { limits, ..quick() });
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
+    socket
+        .send(BINARY, &connect(&stranger("pump-1")))
+        .expect("it is read");
+    assert_eq!(receive(&mut socket), (0x20, vec![0, 0]));
+    // Idle for longer than a packet may take, which is no crime.
+    std::thread::sleep(limits.packet * 2);
+    let subscribe = frame(BINARY, &subscribe("$dps/registrations/res/#"));
+    let (first, rest) = subscribe.split_at(12);
+    socket.send_raw(first).expect("it is read");
+    std::thread::sleep(limits.packet / 4);
+    socket.send_raw(rest).expect("it is read");
+    assert_eq!(receive(&mut socket), (0x90, vec![0, 1, 1]));
+    socket.send_raw(first).expect("it is read");
+    ends(socket, "half a message");
 }
 
 /// Nothing comes but a good-bye, and that before anybody loses patience.
