@@ -51,15 +51,15 @@ impl Fold {
                 at.saturating_sub(record.start_us),
             );
         }
-        if record.outcome.is_provisioned() {
+        if let Some(at) = record.provisioned_us() {
             self.provisioned += 1;
             self.sample(
                 Metric::ProvisioningResponse,
-                record.end_us.saturating_sub(record.intended_start_us),
+                at.saturating_sub(record.intended_start_us),
             );
             self.sample(
                 Metric::ProvisioningService,
-                record.end_us.saturating_sub(record.start_us),
+                at.saturating_sub(record.start_us),
             );
         }
         for phase in Phase::ALL {

@@ -10,7 +10,8 @@ use crate::phase::Phase;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Assigned, connected to the hub, twin read and as the enrollment asked.
+    /// Assigned, connected to the hub, twin read and as the enrollment asked; and what the
+    /// scenario has devices do after that is done.
     Provisioned,
     /// Assigned to a hub, and that was all that was asked for.
     Registered,
@@ -71,7 +72,7 @@ pub enum Fault {
 }
 
 impl Outcome {
-    /// Whether the device got its twin.
+    /// Whether the device got its twin, and did what it had to do after that.
     pub fn is_provisioned(self) -> bool {
         matches!(self, Self::Provisioned)
     }

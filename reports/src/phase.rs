@@ -14,7 +14,8 @@ pub enum Phase {
     Connect,
     /// TLS handshake with the global endpoint.
     Tls,
-    /// Opening the protocol: MQTT CONNECT and SUBSCRIBE; nothing for HTTPS.
+    /// Opening the protocol: WebSocket upgrade, MQTT CONNECT and SUBSCRIBE, AMQP open and attach;
+    /// nothing for HTTPS.
     Open,
     /// TPM challenge until the SAS token is signed.
     Attest,
@@ -22,15 +23,19 @@ pub enum Phase {
     Register,
     /// Accepted until assigned, waits between polls included.
     Assign,
-    /// Resolve, TCP, TLS and MQTT CONNECT to the assigned hub.
+    /// Resolve, TCP, TLS and opening the protocol with the assigned hub.
     HubConnect,
-    /// Subscribing for and reading the twin.
+    /// Subscribing for and reading the twin: the end of provisioning.
     Twin,
+    /// Reporting properties to the twin until they are taken.
+    Report,
+    /// Sending messages to the hub until the last is acknowledged.
+    Telemetry,
 }
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Queue,
         Self::Resolve,
         Self::Connect,
@@ -41,7 +46,11 @@ impl Phase {
         Self::Assign,
         Self::HubConnect,
         Self::Twin,
+        Self::Report,
+        Self::Telemetry,
     ];
+    /// What comes after provisioning, up to the end.
+    pub const AFTER: [Self; 2] = [Self::Report, Self::Telemetry];
 
     /// The word thresholds and reports use.
     pub fn name(self) -> &'static str {
@@ -56,6 +65,8 @@ impl Phase {
             Self::Assign => "assign",
             Self::HubConnect => "hub-connect",
             Self::Twin => "twin",
+            Self::Report => "report",
+            Self::Telemetry => "telemetry",
         }
     }
 }

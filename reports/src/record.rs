@@ -28,6 +28,9 @@ pub struct Record {
     pub attestation: u8,
     /// Polls that it took.
     pub polls: u16,
+    /// Messages that its hub has acknowledged.
+    #[serde(default)]
+    pub messages: u16,
     /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
     pub hub: Option<u16>,
     /// How it ended.
@@ -43,6 +46,17 @@ impl Record {
     /// Duration of `phase`, if the device went through it.
     pub fn phase_us(&self, phase: Phase) -> Option<u32> {
         Some(self.phases_us[phase as usize]).filter(|us| *us != NOT_REACHED)
+    }
+
+    /// When the twin was read, for a device that was provisioned: what comes after it lasts to the end.
+    pub fn provisioned_us(&self) -> Option<u64> {
+        let after = Phase::AFTER
+            .into_iter()
+            .filter_map(|phase| self.phase_us(phase));
+        let after: u64 = after.map(u64::from).sum();
+        self.outcome
+            .is_provisioned()
+            .then(|| self.end_us.saturating_sub(after))
     }
 }
 
@@ -69,7 +83,25 @@ pub(crate) fn sample() -> Record {
         transport: 0,
         attestation: 0,
         polls: 1,
+        messages: 0,
         hub: Some(0),
         outcome: Outcome::Provisioned,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_the_twin_is_no_part_of_provisioning() {
+        let mut record = sample();
+        assert_eq!(record.provisioned_us(), Some(5_000));
+        record.phases_us[Phase::Report as usize] = 600;
+        record.phases_us[Phase::Telemetry as usize] = 1_400;
+        record.end_us = 7_000;
+        assert_eq!(record.provisioned_us(), Some(5_000));
+        record.outcome = Outcome::Cancelled;
+        assert_eq!(record.provisioned_us(), None);
     }
 }

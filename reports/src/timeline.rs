@@ -39,12 +39,12 @@ impl Timeline {
     pub fn add(&mut self, record: &Record) {
         self.point(record.start_us / 1_000_000).released += 1;
         let end = self.point(record.end_us / 1_000_000);
-        if record.outcome.is_provisioned() {
+        if let Some(at) = record.provisioned_us() {
             end.provisioned += 1;
             let response = end
                 .response
                 .get_or_insert_with(|| LatencyHistogram::new(Precision::Coarse));
-            response.record(record.end_us.saturating_sub(record.intended_start_us));
+            response.record(at.saturating_sub(record.intended_start_us));
         } else {
             end.failed += 1;
         }

@@ -22,6 +22,6 @@ pub use error::{Mistake, ScenarioError};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
 pub use scenario::{
-    Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target, load,
-    parse,
+    After, Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target,
+    load, parse,
 };

@@ -111,10 +111,21 @@ pub struct Cohort {
     pub hubs: Vec<String>,
     /// Desired properties that the enrollment asks for.
     pub desired: BTreeMap<String, serde_json::Value>,
+    /// What they do once they have their twin.
+    pub after: After,
     /// Whether the enrollment is enabled.
     pub enabled: bool,
     /// What is wrong with the devices, if anything.
     pub flaw: Option<Flaw>,
+}
+
+/// What devices do at their hub once provisioning is over.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct After {
+    /// Properties to report to the twin; nothing is reported when empty.
+    pub reported: BTreeMap<String, serde_json::Value>,
+    /// Messages to send to the hub, one after another.
+    pub messages: u32,
 }
 
 /// A batch that went wrong in the factory.

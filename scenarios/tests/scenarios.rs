@@ -116,6 +116,7 @@ fn everything_that_can_be_said_is_understood() {
         arrival = { kind = "ramping-rate", start = "60/m", stages = [{ to = "500/s", over = "2m" }, { hold = "5m" }, { to = "2/s", over = "0s" }] }
         hubs = ["elsewhere"]
         desired = { a = 1, b = { c = [true, "x", 1.5] } }
+        after = { reported = { state = "ready" }, messages = 3 }
         enabled = false
         flaw = "wrong-root"
         hub-transport = "mqtt-ws"
@@ -170,6 +171,8 @@ fn everything_that_can_be_said_is_understood() {
     assert!(!cohort.enabled);
     assert_eq!(cohort.flaw, Some(Flaw::WrongRoot));
     assert_eq!(cohort.desired["b"]["c"][2], 1.5);
+    assert_eq!(cohort.after.reported["state"], "ready");
+    assert_eq!(cohort.after.messages, 3);
 }
 
 #[test]

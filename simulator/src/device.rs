@@ -53,10 +53,21 @@ pub struct Conditions {
     pub desired: Vec<Map<String, Value>>,
     /// What each cohort speaks to hubs, where it is not what follows from its release.
     pub hub_transports: Vec<Option<TransportKind>>,
+    /// What each cohort's devices do once they have their twin.
+    pub after: Vec<After>,
     /// Hub host name to index in the run's dimensions.
     pub hubs: HashMap<String, u16>,
     /// Attestation of each cohort, as index in the run's dimensions.
     pub attestations: Vec<u8>,
+}
+
+/// What devices do at their hub once provisioning is over.
+#[derive(Debug, Clone, Default)]
+pub struct After {
+    /// JSON of the properties to report; nothing is reported when absent.
+    pub reported: Option<Vec<u8>>,
+    /// Messages to send, one after another.
+    pub messages: u32,
 }
 
 /// Runs one device through the whole flow.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetstorm_reports::summary::{CounterRow, ServerCounters};
-use fleetstorm_reports::{Outcome, Record};
+use fleetstorm_reports::{Phase, Record};
 
 use crate::bundled::Counters;
 
@@ -14,6 +14,8 @@ pub struct Reconciliation {
     registered: u64,
     assigned: BTreeMap<u16, u64>,
     twins: BTreeMap<u16, u64>,
+    reported: BTreeMap<u16, u64>,
+    messages: BTreeMap<u16, u64>,
 }
 
 impl Reconciliation {
@@ -32,9 +34,13 @@ impl Reconciliation {
         }
         let Some(hub) = record.hub else { return };
         *self.assigned.entry(hub).or_default() += 1;
-        if matches!(record.outcome, Outcome::Provisioned | Outcome::TwinMismatch) {
-            *self.twins.entry(hub).or_default() += 1;
-        }
+        let mut count = |seen: fn(&mut Self) -> &mut BTreeMap<u16, u64>, more| {
+            *seen(self).entry(hub).or_default() += more;
+        };
+        let went_through = |phase| u64::from(record.phase_us(phase).is_some());
+        count(|seen| &mut seen.twins, went_through(Phase::Twin));
+        count(|seen| &mut seen.reported, went_through(Phase::Report));
+        count(|seen| &mut seen.messages, u64::from(record.messages));
     }
 
     /// Lays both ends side by side.
@@ -44,10 +50,24 @@ impl Reconciliation {
             server: server.registrations_assigned,
             simulator: self.registered,
         }];
-        for (name, of_server, of_devices) in [
+        let after = [
+            ("reports to", &server.reported_patches, &self.reported),
+            (
+                "messages to",
+                &server.device_to_cloud_messages,
+                &self.messages,
+            ),
+        ];
+        // Most scenarios end with the twin.
+        let happened = after.into_iter().filter(|(_, of_server, of_devices)| {
+            let mut counts = of_server.values().chain(of_devices.values());
+            counts.any(|count| *count > 0)
+        });
+        let always = [
             ("assigned to", &server.assignments, &self.assigned),
             ("twins read from", &server.twins_read, &self.twins),
-        ] {
+        ];
+        for (name, of_server, of_devices) in always.into_iter().chain(happened) {
             rows.extend((0_u16..).zip(&self.hubs).map(|(index, hub)| CounterRow {
                 name: format!("{name} {hub}"),
                 server: of_server.get(hub).copied().unwrap_or(0),
@@ -62,21 +82,26 @@ impl Reconciliation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_reports::Phase;
+    use fleetstorm_reports::Outcome;
     use fleetstorm_reports::record::NOT_REACHED;
 
     fn record(hub: Option<u16>, outcome: Outcome) -> Record {
+        let mut phases_us = [NOT_REACHED; Phase::ALL.len()];
+        if outcome == Outcome::Provisioned {
+            phases_us[Phase::Twin as usize] = 1;
+        }
         Record {
             intended_start_us: 0,
             start_us: 0,
             registered_us: hub.map(|_| 1),
             end_us: 2,
-            phases_us: [NOT_REACHED; Phase::ALL.len()],
+            phases_us,
             device: 0,
             cohort: 0,
             transport: 0,
             attestation: 0,
             polls: 1,
+            messages: 0,
             hub,
             outcome,
         }

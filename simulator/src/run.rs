@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
-use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, Scenario};
+use fleetstorm_scenarios::{self as scenarios, Cohort, Overrides, Plan, Scenario};
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
-use crate::device::{Conditions, Goal};
+use crate::device::{After, Conditions, Goal};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -228,6 +228,7 @@ pub(crate) fn conditions(
             .iter()
             .map(|cohort| cohort.hub_transport)
             .collect(),
+        after: scenario.cohorts.iter().map(after).collect(),
         hubs: (0..)
             .zip(&target.hubs)
             .map(|(index, hub)| (hub.clone(), index))
@@ -238,6 +239,15 @@ pub(crate) fn conditions(
             .map(|cohort| cohort.attestation as u8)
             .collect(),
     })
+}
+
+fn after(cohort: &Cohort) -> After {
+    let reported = &cohort.after.reported;
+    let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
+    After {
+        reported: (!reported.is_empty()).then_some(patch),
+        messages: cohort.after.messages,
+    }
 }
 
 fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {

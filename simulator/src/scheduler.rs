@@ -164,6 +164,7 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
             .copied()
             .unwrap_or(0),
         polls: 0,
+        messages: 0,
         hub: None,
         outcome: Outcome::Cancelled,
     }

@@ -1,6 +1,7 @@
 //! `[[cohort]]`: devices alike.
 
-mod desired;
+mod after;
+mod properties;
 mod transport;
 
 use std::collections::HashSet;
@@ -97,7 +98,10 @@ fn read(
         hubs(&value, around.hubs)
     });
     let desired = or(table.take("desired"), Default::default(), |value| {
-        desired::read(&value)
+        properties::read(&value)
+    });
+    let after = or(table.take("after"), Default::default(), |value| {
+        after::read(&value)
     });
     let enabled = or(table.take("enabled"), true, |value| value.boolean());
     let flaw = or(table.take("flaw"), None, |value| {
@@ -114,6 +118,7 @@ fn read(
             arrival: arrival?,
             hubs: hubs?,
             desired: desired?,
+            after: after?,
             enabled: enabled?,
             flaw: flaw?,
         },

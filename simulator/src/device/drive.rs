@@ -57,7 +57,14 @@ impl<'run> Drive<'run> {
             return (Outcome::Registered, None);
         }
         match self.connect(&assignment, trip).await {
-            Ok(mut hub) => (self.read_twin(&mut hub, trip).await, Some(hub)),
+            Ok(mut hub) => {
+                let mut outcome = self.read_twin(&mut hub, trip).await;
+                if outcome == Outcome::Provisioned {
+                    let lived = self.live(&mut hub, trip).await;
+                    outcome = lived.err().unwrap_or(outcome);
+                }
+                (outcome, Some(hub))
+            }
             Err(outcome) => (outcome, None),
         }
     }
@@ -225,6 +232,29 @@ impl<'run> Drive<'run> {
         } else {
             Outcome::TwinMismatch
         }
+    }
+
+    /// What comes after provisioning.
+    async fn live(&self, hub: &mut HubLink, trip: &mut Trip) -> Result<(), Outcome> {
+        let after = self.conditions.after.get(usize::from(self.release.cohort));
+        let Some(after) = after else { return Ok(()) };
+        if let Some(patch) = &after.reported {
+            trip.enter(Phase::Report);
+            let reported = hub.report(patch).await;
+            reported.map_err(|error| ended(error, Phase::Report))?;
+            trip.leave();
+        }
+        if after.messages > 0 {
+            trip.enter(Phase::Telemetry);
+            for sequence in 1..=after.messages {
+                let message = format!(r#"{{"sequence":{sequence}}}"#);
+                let sent = hub.send(message.as_bytes()).await;
+                sent.map_err(|error| ended(error, Phase::Telemetry))?;
+                trip.sent();
+            }
+            trip.leave();
+        }
+        Ok(())
     }
 
     fn is_as_asked(&self, twin: &DeviceTwin) -> bool {

@@ -36,6 +36,7 @@ impl Trip {
             transport: release.transport as u8,
             attestation,
             polls: 0,
+            messages: 0,
             hub: None,
             outcome: Outcome::Cancelled,
         };
@@ -78,6 +79,11 @@ impl Trip {
     /// Asked once more how it stands.
     pub fn polled(&mut self) {
         self.record.polls = self.record.polls.saturating_add(1);
+    }
+
+    /// The hub has acknowledged one more message.
+    pub fn sent(&mut self) {
+        self.record.messages = self.record.messages.saturating_add(1);
     }
 
     /// The device ended. A phase that was not completed does not count.

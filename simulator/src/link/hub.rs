@@ -1,4 +1,4 @@
-//! The assigned hub: log in, read the twin.
+//! The assigned hub: log in, read the twin, report to it, send messages.
 
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::DeviceId;
@@ -47,6 +47,26 @@ impl HubLink {
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
         match self {
             Self::Mqtt(session) => session.read_twin().await,
+        }
+    }
+
+    /// Reports properties: a JSON merge patch of the twin's reported part.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.report(patch).await,
+        }
+    }
+
+    /// Sends a message and waits until the hub has it.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.send(message).await,
         }
     }
 

@@ -122,17 +122,32 @@ impl MqttLink {
         loop {
             match self.receive().await? {
                 Packet::Publish(message) => {
-                    if message.qos == QoS::AtLeastOnce {
-                        self.packets
-                            .feed(Packet::PubAck(PubAck::new(message.pkid)))
-                            .await
-                            .map_err(|e| fault(&e))?;
-                    }
+                    self.acknowledge(&message).await?;
                     if let Some(answer) = is_answer(&message.topic) {
                         return Ok((answer, message.payload));
                     }
                 }
                 Packet::PubAck(_) | Packet::PingResp => {}
+                _ => return Err(Fault::Protocol.into()),
+            }
+        }
+    }
+
+    /// Publishes to `topic` and waits for the acknowledgement.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn publish(&mut self, topic: String, payload: &[u8]) -> Result<(), LinkError> {
+        let mut message = Publish::new(topic, QoS::AtLeastOnce, payload);
+        message.pkid = self.next_packet_id();
+        let id = message.pkid;
+        self.send(Packet::Publish(message)).await?;
+        loop {
+            match self.receive().await? {
+                Packet::PubAck(acknowledged) if acknowledged.pkid == id => return Ok(()),
+                Packet::PubAck(_) | Packet::PingResp => {}
+                // What the hub says of its own accord is not what is waited for.
+                Packet::Publish(message) => self.acknowledge(&message).await?,
                 _ => return Err(Fault::Protocol.into()),
             }
         }
@@ -177,6 +192,18 @@ impl MqttLink {
         // A peer that is gone already makes no difference.
         let _ = self.send(Packet::Disconnect).await;
         let _ = self.packets.close().await;
+    }
+
+    /// Goes out with what is sent next.
+    async fn acknowledge(&mut self, message: &Publish) -> Result<(), LinkError> {
+        if message.qos == QoS::AtLeastOnce {
+            let acknowledgement = Packet::PubAck(PubAck::new(message.pkid));
+            self.packets
+                .feed(acknowledgement)
+                .await
+                .map_err(|e| fault(&e))?;
+        }
+        Ok(())
     }
 
     fn next_packet_id(&mut self) -> u16 {

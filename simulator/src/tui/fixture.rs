@@ -40,6 +40,7 @@ pub(super) fn snapshot() -> Snapshot {
         provisioned_rate: 96.0,
         metrics: (0..)
             .zip(Metric::all())
+            .filter(|(_, metric)| !comes_after(*metric))
             .map(|(step, metric)| view(metric, step))
             .collect(),
         outcomes: vec![
@@ -94,6 +95,10 @@ fn cells() -> Vec<CellView> {
     all.filter(|(attestation, transport)| *attestation != "tpm" || !transport.contains("mqtt"))
         .map(|(attestation, transport)| cell(attestation, transport))
         .collect()
+}
+
+fn comes_after(metric: Metric) -> bool {
+    matches!(metric, Metric::Phase(phase) if Phase::AFTER.contains(&phase))
 }
 
 fn second(at: u32) -> SecondView {

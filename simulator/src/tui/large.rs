@@ -1,6 +1,5 @@
 //! The overview where there is room: frames, and the course of the rate.
 
-use fleetstorm_reports::Metric;
 use fleetstorm_reports::snapshot::{SecondView, Snapshot};
 use fleetstorm_reports::units;
 use ratatui::Frame;
@@ -18,7 +17,7 @@ use super::theme::Theme;
 /// Draws it.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
-    let table = u16::try_from(Metric::COUNT + 3).unwrap_or(u16::MAX);
+    let table = u16::try_from(state.metrics().len() + 3).unwrap_or(u16::MAX);
     let [top, middle, bottom] = Layout::vertical([
         Constraint::Length(6),
         Constraint::Length(table),

@@ -1,6 +1,5 @@
 //! The overview where room is scarce: 80 by 24.
 
-use fleetstorm_reports::Metric;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::Line;
@@ -13,7 +12,7 @@ use super::theme::Theme;
 /// Draws it.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
-    let table = u16::try_from(Metric::COUNT + 1).unwrap_or(u16::MAX);
+    let table = u16::try_from(state.metrics().len() + 1).unwrap_or(u16::MAX);
     let [bar, counts, rates, latencies, titles, bottom] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),

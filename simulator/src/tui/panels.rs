@@ -104,7 +104,7 @@ pub(super) fn latencies(frame: &mut Frame<'_>, area: Rect, state: &State, theme:
     let number = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
     let head = ["count", "p50", "p90", "p99", "p99.9", "max"].map(|name| number(name.into()));
     let head = std::iter::once(Cell::from("  latency")).chain(head);
-    let rows = (0..).zip(Metric::all()).map(|(index, metric)| {
+    let rows = (0..).zip(state.metrics()).map(|(index, metric)| {
         let mark = if index == state.selected { "▸" } else { " " };
         let indent = if matches!(metric, Metric::Phase(_)) {
             "  "

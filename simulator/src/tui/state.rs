@@ -1,7 +1,7 @@
 //! What the viewer chose: view, row, whether the picture stands still.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use fleetstorm_reports::{Metric, Snapshot};
+use fleetstorm_reports::{Metric, Phase, Snapshot};
 
 use crate::progress::Command;
 
@@ -23,7 +23,7 @@ pub(super) enum View {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) view: View,
-    /// Position in [`Metric::all`].
+    /// Position in [`State::metrics`].
     pub(super) selected: usize,
     pub(super) frozen: bool,
     latest: Snapshot,
@@ -44,10 +44,22 @@ impl State {
         &self.shown
     }
 
+    /// The metrics that are shown: what comes after provisioning only where devices do it.
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let has_samples = |metric| self.shown.metrics.iter().any(|view| view.metric == metric);
+        let comes_after =
+            |metric| matches!(metric, Metric::Phase(phase) if Phase::AFTER.contains(&phase));
+        Metric::all()
+            .filter(|metric| !comes_after(*metric) || has_samples(*metric))
+            .collect()
+    }
+
     /// The metric whose histogram is shown.
     pub(super) fn metric(&self) -> Metric {
-        Metric::all()
-            .nth(self.selected)
+        let metrics = self.metrics();
+        metrics
+            .get(self.selected)
+            .copied()
             .unwrap_or(Metric::ProvisioningResponse)
     }
 
@@ -60,13 +72,16 @@ impl State {
         match key.code {
             KeyCode::Char('q' | 's') => return Some(Command::Stop),
             KeyCode::Up | KeyCode::Char('k') => {
-                self.selected = self.selected.checked_sub(1).unwrap_or(Metric::COUNT - 1);
+                self.selected = self
+                    .selected
+                    .checked_sub(1)
+                    .unwrap_or(self.metrics().len() - 1);
             }
             KeyCode::Down | KeyCode::Char('j') => {
-                self.selected = (self.selected + 1) % Metric::COUNT;
+                self.selected = (self.selected + 1) % self.metrics().len();
             }
             KeyCode::Home => self.selected = 0,
-            KeyCode::End => self.selected = Metric::COUNT - 1,
+            KeyCode::End => self.selected = self.metrics().len() - 1,
             KeyCode::Char(' ' | 'f') => self.freeze(),
             KeyCode::Char('1') => self.view = View::Overview,
             KeyCode::Char('2') => self.view = View::Cuts,

@@ -26,6 +26,7 @@ devices = 30
 attestation = "x509-group"
 transport = { https = 20, mqtt = 20, mqtt-ws = 20, amqp = 20, amqp-ws = 20 }
 desired = { interval = 30, firmware = { version = "1.2" } }
+after = { reported = { firmware = "1.1" }, messages = 2 }
 
 [[cohort]]
 name = "sensors"
@@ -59,6 +60,8 @@ desired = { open = false }
 "#;
 /// How many those are.
 const DEVICES: u64 = 90;
+/// Those that report and send two messages each.
+const GATEWAYS: u64 = 30;
 
 fn count(summary: &Value, key: &str) -> u64 {
     summary["devices"][key].as_u64().expect("a count")
@@ -76,6 +79,14 @@ fn every_attestation_and_transport_provisions() {
     assert_eq!(count(&summary, "failed"), 0);
     assert_eq!(summary["verdict"], "pass");
     assert_eq!(summary["server_counters"]["agree"], true);
+    let rows = summary["server_counters"]["rows"].as_array().expect("rows");
+    let messages = rows.iter().filter(|row| {
+        row["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("messages to"))
+    });
+    let received: u64 = messages.filter_map(|row| row["server"].as_u64()).sum();
+    assert_eq!(received, 2 * GATEWAYS);
     let cuts = summary["cuts"].as_array().expect("cuts");
     for name in [
         "gateways",
@@ -111,6 +122,8 @@ fn every_attestation_and_transport_provisions() {
         "assign",
         "hub-connect",
         "twin",
+        "report",
+        "telemetry",
     ] {
         assert!(
             summary["phases"][phase]["count"].as_u64() > Some(0),

@@ -1,6 +1,9 @@
 //! A hub over MQTT.
 
-use fleetstorm_protocol::hub::{HubRequest, HubUserName, TWIN_RESPONSE_FILTER, TwinResponse};
+use bytes::Bytes;
+use fleetstorm_protocol::hub::{
+    HubRequest, HubUserName, SystemProperties, TWIN_RESPONSE_FILTER, TwinResponse, property_bag,
+};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::Fault;
@@ -12,6 +15,7 @@ use crate::link::{CLIENT_VERSION, LinkError};
 /// A device's MQTT session with its hub.
 pub struct HubMqtt {
     session: MqttLink,
+    device: DeviceId,
 }
 
 impl HubMqtt {
@@ -32,6 +36,7 @@ impl HubMqtt {
         };
         Ok(Self {
             session: MqttLink::connect(carrier, log_in).await?,
+            device: device.clone(),
         })
     }
 
@@ -41,19 +46,47 @@ impl HubMqtt {
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
         self.session.subscribe(TWIN_RESPONSE_FILTER).await?;
+        let body = self.ask(|rid| HubRequest::TwinGet { rid }, b"").await?;
+        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?)
+    }
+
+    /// Reports properties. Answers are heard once the twin was read.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
+        let request = |rid| HubRequest::ReportedPatch { rid };
+        self.ask(request, patch).await.map(drop)
+    }
+
+    /// Sends a message and waits for its acknowledgement.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
+        let request = HubRequest::Telemetry {
+            device: self.device.clone(),
+            bag: property_bag::format(&SystemProperties::of_json(), &[]),
+        };
+        self.session.publish(request.topic(), message).await
+    }
+
+    /// Asks something of the twin.
+    async fn ask(
+        &mut self,
+        request: impl FnOnce(String) -> HubRequest,
+        body: &[u8],
+    ) -> Result<Bytes, LinkError> {
         let rid = self.session.next_request_id();
-        let request = HubRequest::TwinGet { rid: rid.clone() };
         let is_answer = |topic: &str| {
             TwinResponse::parse(topic)
                 .ok()
                 .filter(|answer| answer.rid == rid)
         };
-        let (answer, body) = self
-            .session
-            .exchange(request.topic(), b"", is_answer)
-            .await?;
+        let asked = request(rid.clone()).topic();
+        let (answer, body) = self.session.exchange(asked, body, is_answer).await?;
         match answer.status {
-            200 => Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?),
+            200..300 => Ok(body),
             status => Err(LinkError::Refused { status }),
         }
     }

@@ -1,4 +1,4 @@
-//! `desired = { … }`: any TOML that is JSON too.
+//! `desired = { … }`, `reported = { … }`: any TOML that is JSON too.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::each;
 use crate::file::Value;
 
-/// The desired properties of a cohort's enrollment.
+/// Properties of a cohort's twins.
 pub(super) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
     let entries = members(value)?;
     Some(entries.into_iter().collect())
