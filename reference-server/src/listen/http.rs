@@ -27,6 +27,8 @@ use uuid::Uuid;
 use super::{Client, Host, Stream, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
+/// Most of an oversize body that is read to its end, bytes.
+const MOST_DISCARDED: usize = 10 * MAX_BODY;
 /// Longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;
 
@@ -150,13 +152,27 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(body: Incoming, limit: Duration) -> Result<Bytes, Refusal> {
-    let reading = Limited::new(body, MAX_BODY).collect();
+async fn read(mut body: Incoming, limit: Duration) -> Result<Bytes, Refusal> {
+    let reading = Limited::new(&mut body, MAX_BODY).collect();
     match tokio::time::timeout(limit, reading).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            // Whether all of it could be read changes nothing.
+            let _ = tokio::time::timeout(limit, discard(&mut body)).await;
+            Err(Refusal::TooLarge)
+        }
         Ok(Err(_)) => Err(Refusal::BadRequest("the body was cut short".into())),
         Err(_) => Err(Refusal::TooSlow),
+    }
+}
+
+/// Reads some of what is too much: who is hung up on while it sends does not hear why.
+async fn discard(body: &mut Incoming) {
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = body.frame().await
+        && discarded < MOST_DISCARDED
+    {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 

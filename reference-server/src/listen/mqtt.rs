@@ -9,11 +9,11 @@ use bytes::Bytes;
 use fleetstorm_protocol::hub::HubUserName;
 use fleetstorm_protocol::mqtt::DpsUserName;
 use futures_util::{SinkExt, StreamExt};
-use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeFilter,
     SubscribeReasonCode, UnsubAck,
 };
+use rumqttc::mqttbytes::{Error, Protocol, QoS};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
@@ -70,8 +70,17 @@ pub(crate) async fn serve(
     let mut packets = Framed::with_capacity(stream, codec, BUFFER);
     let session = async {
         let first = tokio::time::timeout(host.limits.first_request, packets.next()).await;
-        let Ok(Some(Ok(Packet::Connect(connect)))) = first else {
-            return;
+        let connect = match first {
+            Ok(Some(Ok(Packet::Connect(connect)))) if connect.protocol == Protocol::V4 => connect,
+            Ok(Some(Ok(Packet::Connect(_)) | Err(Error::InvalidProtocolLevel(_)))) => {
+                // MQTT 3.1.1, 3.1.2.2: say so, then close.
+                let refusal = ConnAck::new(ConnectReturnCode::RefusedProtocolVersion, false);
+                if packets.send(Packet::ConnAck(refusal)).await.is_ok() {
+                    let _ = packets.close().await;
+                }
+                return;
+            }
+            _ => return,
         };
         let session = Session::new(packets, &connect, host.limits);
         let user_name = connect

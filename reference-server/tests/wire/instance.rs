@@ -1,6 +1,6 @@
 //! A server with everybody that the tests ask for enrolled.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
@@ -14,6 +14,9 @@ use crate::software_tpm::SoftwareTpm;
 
 /// The id scope that exists.
 pub const ID_SCOPE: &str = "0ne00000001";
+
+/// Its keys take longer to find than a server to start.
+static TPM: LazyLock<SoftwareTpm> = LazyLock::new(SoftwareTpm::new);
 
 /// A server, and who is enrolled there.
 pub struct Instance {
@@ -30,7 +33,7 @@ pub struct Instance {
     /// Individual enrollment `valve-3`, disabled.
     pub disabled_valve: Arc<CertifiedKey>,
     /// Individual enrollment `vault-1`.
-    pub tpm: SoftwareTpm,
+    pub tpm: &'static SoftwareTpm,
     /// Primary and secondary key of group `meters`.
     pub meters: [SymmetricKey; 2],
     /// The same of group `lamps`.
@@ -49,7 +52,7 @@ impl Instance {
         let valve = self_signed("valve-1", Validity::Current);
         let old_valve = self_signed("valve-2", Validity::Past);
         let disabled_valve = self_signed("valve-3", Validity::Current);
-        let tpm = SoftwareTpm::new();
+        let tpm = &*TPM;
         let [meters, lamps, retired_meters, locks] = [1, 3, 5, 7].map(keys);
         let enrollments = [
             key_group("meters", &meters, "enabled"),

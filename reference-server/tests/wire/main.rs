@@ -3,8 +3,10 @@
 
 mod answers;
 mod any_bytes;
+mod bounded_time;
 mod certificates;
 mod dialect;
+mod disorder;
 mod hub;
 mod instance;
 mod mutation;

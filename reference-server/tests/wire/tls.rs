@@ -35,6 +35,17 @@ pub fn dial(
     certificate: Option<&Arc<CertifiedKey>>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Secured {
+    dial_over(announcement, connect(address), host, certificate, versions)
+}
+
+/// The same over a connection that is there.
+pub fn dial_over(
+    announcement: &Announcement,
+    stream: TcpStream,
+    host: &str,
+    certificate: Option<&Arc<CertifiedKey>>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Secured {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(announcement.ca_pem.as_bytes()).expect("PEM");
     roots.add(ca).expect("a CA");
@@ -45,12 +56,15 @@ pub fn dial(
         .with_client_cert_resolver(Arc::new(Shown(certificate.cloned())));
     let name = ServerName::try_from(host.to_owned()).expect("a host name");
     let connection = ClientConnection::new(Arc::new(config), name).expect("a client");
-    StreamOwned::new(connection, connect(address))
+    StreamOwned::new(connection, patient(stream))
 }
 
 /// TCP alone.
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the server listens");
+    patient(TcpStream::connect(address).expect("the server listens"))
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("a socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     stream.set_write_timeout(Some(PATIENCE)).expect("a socket");

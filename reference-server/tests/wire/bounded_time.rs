@@ -1,0 +1,392 @@
+//! A peer that stops, wherever it stops: its connection ends in bounded time, and in the
+//! protocol's own way where it has one.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use fleetstorm_reference_server::{Announcement, Config, Limits};
+use rustls::{ALL_VERSIONS, ClientConnection};
+use socket2::{Domain, Socket as RawSocket, Type};
+
+use crate::dialect::{Ask, Caller, https, mqtt};
+use crate::instance::{Instance, quick, stranger};
+use crate::questions::register;
+use crate::tls::{PATIENCE, Secured, Wire, connect, dial, dial_over};
+use crate::websocket::{BINARY, Socket, frame};
+
+/// Shorter than anybody needs; each its own, so that a test knows which one ended a connection.
+pub const LIMITS: Limits = Limits {
+    handshake: Duration::from_millis(500),
+    first_request: Duration::from_millis(700),
+    between_requests: Duration::from_millis(900),
+    body: Duration::from_millis(600),
+    connection: Duration::from_millis(4000),
+    silence: Duration::from_millis(2200),
+    packet: Duration::from_millis(400),
+    stalled_write: Duration::from_millis(800),
+};
+/// A busy machine is late, never early.
+const LATE: Duration = Duration::from_millis(3000);
+/// For what ends without waiting.
+pub const AT_ONCE: Duration = Duration::ZERO;
+
+/// A server that waits for nobody.
+pub fn impatient() -> Instance {
+    Instance::start(Config {
+        limits: LIMITS,
+        ..quick()
+    })
+}
+
+/// Waits for all cases at once.
+fn each<Case: Send>(cases: impl IntoIterator<Item = Case>, check: impl Fn(Case) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            let check = &check;
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
+/// What was still heard until the connection ended, which must be after `limit`.
+fn ends_after(limit: Duration, wire: &mut impl Read, since: Instant, what: &str) -> Vec<u8> {
+    let mut heard = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        match wire.read(&mut part) {
+            Ok(0) => break,
+            Ok(length) => heard.extend(&part[..length]),
+            Err(error) => {
+                let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+                assert!(!waited, "{what}: does not end");
+                break;
+            }
+        }
+    }
+    let took = since.elapsed();
+    assert!(
+        took + Duration::from_millis(50) >= limit,
+        "{what}: ended after {took:?}, not {limit:?}"
+    );
+    assert!(
+        took < limit + LATE,
+        "{what}: ended after {took:?}, not {limit:?}"
+    );
+    heard
+}
+
+/// The peer says this much, and no more.
+pub fn stops(wire: &mut impl Wire, said: &[u8], limit: Duration, what: &str) -> Vec<u8> {
+    let since = Instant::now();
+    // Who is hung up on half-way may still hear why.
+    let _ = wire.write_all(said).and_then(|()| wire.flush());
+    ends_after(limit, wire, since, what)
+}
+
+/// A connection up to where HTTP begins.
+pub fn https_wire(server: &Announcement) -> Secured {
+    dial(
+        server,
+        server.https,
+        &server.global_endpoint,
+        None,
+        ALL_VERSIONS,
+    )
+}
+
+/// A connection up to where MQTT begins.
+pub fn mqtt_wire(server: &Announcement) -> Secured {
+    dial(
+        server,
+        server.mqtt,
+        &server.global_endpoint,
+        None,
+        ALL_VERSIONS,
+    )
+}
+
+/// The same in a WebSocket.
+pub fn mqtt_ws_wire(server: &Announcement) -> Socket<Secured> {
+    Socket::open(
+        https_wire(server),
+        &server.global_endpoint,
+        "/$iothub/websocket",
+        "mqtt",
+    )
+}
+
+/// CONNECT of a device that announces a keep-alive.
+fn connect_with(keep_alive: u16) -> Vec<u8> {
+    let mut connect = mqtt::connect(&stranger("pump-1"));
+    // Behind the fixed header: the protocol's name, its level and the flags.
+    let at = connect
+        .windows(4)
+        .position(|four| four == b"MQTT")
+        .expect("a name")
+        + 6;
+    connect[at..at + 2].copy_from_slice(&keep_alive.to_be_bytes());
+    connect
+}
+
+/// Accepted, without a session.
+pub const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
+
+#[test]
+fn who_never_secures_the_connection_is_not_waited_for() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let mut connection: ClientConnection = https_wire(server).conn;
+    let mut hello = Vec::new();
+    connection.write_tls(&mut hello).expect("a first flight");
+    for address in [server.https, server.mqtt] {
+        each(
+            [&[], &hello[..1], &hello[..hello.len() / 2], &hello],
+            |said| {
+                let what = format!("{} bytes of a handshake", said.len());
+                stops(&mut connect(address), said, LIMITS.handshake, &what);
+            },
+        );
+    }
+    let what = "no request at the control port";
+    stops(
+        &mut connect(server.control),
+        b"",
+        LIMITS.first_request,
+        what,
+    );
+    let what = "half a request at the control port";
+    stops(
+        &mut connect(server.control),
+        b"GET /heal",
+        LIMITS.first_request,
+        what,
+    );
+}
+
+#[test]
+fn who_never_asks_is_not_waited_for() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let pump = stranger("pump-1");
+    let request = https::request(&server.global_endpoint, &pump, &register());
+    each([&[], &request[..1], &request[..40]], |said| {
+        let what = format!("{} bytes of a request", said.len());
+        let heard = stops(&mut https_wire(server), said, LIMITS.first_request, &what);
+        assert!(heard.is_empty(), "{what}: {heard:?}");
+    });
+    let connect = mqtt::connect(&pump);
+    each([&[], &connect[..1], &connect[..20]], |said| {
+        let what = format!("{} bytes of a CONNECT", said.len());
+        stops(&mut mqtt_wire(server), said, LIMITS.first_request, &what);
+        stops(&mut mqtt_ws_wire(server), said, LIMITS.first_request, &what);
+    });
+}
+
+#[test]
+fn who_stops_between_requests_is_waited_for_as_long_as_a_poll_takes() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let request = https::request(&server.global_endpoint, &stranger("pump-1"), &register());
+    each([0, 1, 40], |rest| {
+        let mut wire = https_wire(server);
+        wire.write_all(&request).expect("it is read");
+        assert_eq!(https::read_answer(&mut wire).status, 401);
+        let what = format!("{rest} bytes of a second request");
+        stops(&mut wire, &request[..rest], LIMITS.between_requests, &what);
+    });
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_with_408() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let ask = Ask::Register(vec![b' '; 1000]);
+    let request = https::request(&server.global_endpoint, &stranger("pump-1"), &ask);
+    each([1, 999, 1000], |missing| {
+        let what = format!("a body without {missing} bytes");
+        let said = &request[..request.len() - missing];
+        let heard = stops(&mut https_wire(server), said, LIMITS.body, &what);
+        let heard = String::from_utf8(heard).expect("UTF-8");
+        assert!(heard.starts_with("HTTP/1.1 408 "), "{what}: {heard}");
+        assert!(heard.contains("\"errorCode\":408000"), "{what}: {heard}");
+    });
+}
+
+#[test]
+fn a_connection_has_its_time_however_often_it_asks() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let request = https::request(&server.global_endpoint, &stranger("pump-1"), &register());
+    let mut wire = https_wire(server);
+    let since = Instant::now();
+    while since.elapsed() + Duration::from_millis(500) < LIMITS.connection {
+        wire.write_all(&request).expect("it is read");
+        assert_eq!(https::read_answer(&mut wire).status, 401);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    ends_after(LIMITS.connection, &mut wire, since, "many requests");
+}
+
+#[test]
+fn a_packet_that_began_ends_in_time_or_never() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let (open, publish) = (connect_with(0), mqtt::publish(&register()));
+    each(
+        [&publish[..1], &publish[..2], &publish[..publish.len() - 1]],
+        |said| {
+            let what = format!("{} bytes of a PUBLISH", said.len());
+            let said = [&open, said].concat();
+            let heard = stops(&mut mqtt_wire(server), &said, LIMITS.packet, &what);
+            assert_eq!(heard, CONNACK, "{what}");
+            let heard = stops(&mut mqtt_ws_wire(server), &said, LIMITS.packet, &what);
+            assert_eq!(heard, CONNACK, "{what}");
+        },
+    );
+    // Byte by byte makes it no younger.
+    let mut wire = mqtt_wire(server);
+    wire.write_all(&open).expect("it is read");
+    let since = Instant::now();
+    for byte in &publish {
+        if wire
+            .write_all(&[*byte])
+            .and_then(|()| wire.flush())
+            .is_err()
+        {
+            break;
+        }
+        std::thread::sleep(LIMITS.packet / 8);
+    }
+    ends_after(LIMITS.packet, &mut wire, since, "a PUBLISH byte by byte");
+}
+
+#[test]
+fn silence_lasts_as_long_as_the_keep_alive_allows_and_no_longer_than_the_server_does() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let announced = [
+        (0, LIMITS.silence),
+        (1, Duration::from_millis(1500)),
+        (65_535, LIMITS.silence),
+    ];
+    each(announced, |(keep_alive, limit)| {
+        let what = format!("keep-alive {keep_alive}");
+        let said = connect_with(keep_alive);
+        let heard = stops(&mut mqtt_wire(server), &said, limit, &what);
+        assert_eq!(heard, CONNACK, "{what}");
+        stops(&mut mqtt_ws_wire(server), &said, limit, &what);
+    });
+    // A message that began is silence, too.
+    let mut socket = mqtt_ws_wire(server);
+    let message = frame(BINARY, &connect_with(0));
+    let since = Instant::now();
+    socket
+        .send_raw(&message[..message.len() - 1])
+        .expect("it is read");
+    ends_after(
+        LIMITS.first_request,
+        &mut socket,
+        since,
+        "a message of a WebSocket",
+    );
+}
+
+#[test]
+fn who_keeps_the_connection_alive_keeps_it() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let mut wire = mqtt_wire(server);
+    wire.write_all(&connect_with(1)).expect("it is read");
+    assert_eq!(mqtt::receive(&mut wire), (0x20, vec![0, 0]));
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(700));
+        wire.write_all(&mqtt::PING).expect("it is read");
+        assert_eq!(mqtt::receive(&mut wire), (0xd0, vec![]));
+    }
+}
+
+/// Asks again and again and never listens; the server must stop reading, and then hang up.
+fn never_listens(wire: &mut impl Wire, question: &[u8], what: &str) {
+    let since = Instant::now();
+    let mut asked = 0;
+    let error = loop {
+        match wire.write_all(question).and_then(|()| wire.flush()) {
+            Ok(()) => asked += question.len(),
+            Err(error) => break error,
+        }
+        assert!(asked < 64 << 20, "{what}: the server reads on and on");
+    };
+    let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+    assert!(!waited, "{what}: the server waits for ever");
+    assert!(since.elapsed() < PATIENCE, "{what}: {:?}", since.elapsed());
+}
+
+/// A connection whose reader has next to no room.
+fn narrow(server: &Announcement, address: SocketAddr) -> Secured {
+    let socket =
+        RawSocket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a socket");
+    socket.connect(&address.into()).expect("the server listens");
+    dial_over(
+        server,
+        socket.into(),
+        &server.global_endpoint,
+        None,
+        ALL_VERSIONS,
+    )
+}
+
+#[test]
+fn who_never_listens_is_hung_up_on() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let pump = stranger("pump-1");
+    let request = https::request(&server.global_endpoint, &pump, &register());
+    never_listens(&mut narrow(server, server.https), &request, "requests");
+
+    let open = [
+        mqtt::connect(&pump),
+        mqtt::subscribe("$dps/registrations/res/#"),
+    ]
+    .concat();
+    let publish = mqtt::publish(&register());
+    let mut wire = narrow(server, server.mqtt);
+    wire.write_all(&open).expect("it is read");
+    never_listens(&mut wire, &publish, "messages");
+
+    let wire = narrow(server, server.https);
+    let mut socket = Socket::open(wire, &server.global_endpoint, "/$iothub/websocket", "mqtt");
+    socket.write_all(&open).expect("it is read");
+    never_listens(&mut socket, &publish, "messages over a WebSocket");
+}
+
+#[test]
+fn a_full_server_hangs_up_and_serves_again_when_there_is_room() {
+    let instance = Instance::start(Config {
+        max_connections: 2,
+        ..quick()
+    });
+    let server = instance.server.announcement();
+    let held = [mqtt_wire(server), mqtt_wire(server)].map(|mut wire| {
+        wire.write_all(&connect_with(0)).expect("it is read");
+        assert_eq!(mqtt::receive(&mut wire), (0x20, vec![0, 0]));
+        wire
+    });
+    let since = Instant::now();
+    ends_after(AT_ONCE, &mut connect(server.https), since, "one too many");
+    assert_eq!(instance.server.counters().connections_refused, 1);
+    drop(held);
+    let asked = |caller: &Caller| {
+        let mut wire = https_wire(server);
+        let request = https::request(&server.global_endpoint, caller, &register());
+        wire.write_all(&request)
+            .is_ok()
+            .then(|| https::read_answer(&mut wire))
+    };
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(
+        asked(&stranger("pump-1")).map(|answer| answer.status),
+        Some(401)
+    );
+}
