@@ -262,6 +262,20 @@ fn a_packet_that_began_ends_in_time_or_never() {
 }
 
 #[test]
+fn a_message_of_a_websocket_that_began_ends_in_time_or_never() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let message = frame(BINARY, &connect_with(0));
+    each([1, 2, 5, message.len() - 1], |said| {
+        let what = format!("{said} bytes of a message");
+        let mut socket = mqtt_ws_wire(server);
+        let since = Instant::now();
+        socket.send_raw(&message[..said]).expect("it is read");
+        ends_after(LIMITS.packet, &mut socket, since, &what);
+    });
+}
+
+#[test]
 fn silence_lasts_as_long_as_the_keep_alive_allows_and_no_longer_than_the_server_does() {
     let instance = impatient();
     let server = instance.server.announcement();
@@ -277,19 +291,6 @@ fn silence_lasts_as_long_as_the_keep_alive_allows_and_no_longer_than_the_server_
         assert_eq!(heard, CONNACK, "{what}");
         stops(&mut mqtt_ws_wire(server), &said, limit, &what);
     });
-    // A message that began is silence, too.
-    let mut socket = mqtt_ws_wire(server);
-    let message = frame(BINARY, &connect_with(0));
-    let since = Instant::now();
-    socket
-        .send_raw(&message[..message.len() - 1])
-        .expect("it is read");
-    ends_after(
-        LIMITS.first_request,
-        &mut socket,
-        since,
-        "a message of a WebSocket",
-    );
 }
 
 #[test]
