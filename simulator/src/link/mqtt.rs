@@ -37,6 +37,8 @@ pub struct LogIn {
     pub user_name: String,
     /// SAS token; empty when the certificate is the proof.
     pub password: String,
+    /// Whether to begin anew. DPS keeps no sessions; a hub does, and every SDK asks for its own.
+    pub clean_session: bool,
 }
 
 impl MqttLink {
@@ -53,6 +55,7 @@ impl MqttLink {
             client_id: caller.registration_id.to_string(),
             user_name: DpsUserName::format(caller.id_scope, caller.registration_id, CLIENT_VERSION),
             password: sas.unwrap_or_default().to_owned(),
+            clean_session: true,
         };
         let mut link = Self::connect(carrier, log_in).await?;
         link.subscribe(RESPONSE_FILTER).await?;
@@ -74,6 +77,7 @@ impl MqttLink {
         };
         let mut connect = Connect::new(log_in.client_id);
         connect.keep_alive = KEEP_ALIVE;
+        connect.clean_session = log_in.clean_session;
         connect.login = Some(Login::new(log_in.user_name, log_in.password));
         link.send(Packet::Connect(connect)).await?;
         match link.receive().await? {

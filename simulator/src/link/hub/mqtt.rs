@@ -33,6 +33,7 @@ impl HubMqtt {
             client_id: device.to_string(),
             user_name: HubUserName::format(host, device, CLIENT_VERSION),
             password: sas.unwrap_or_default(),
+            clean_session: false,
         };
         Ok(Self {
             session: MqttLink::connect(carrier, log_in).await?,
