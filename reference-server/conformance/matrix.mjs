@@ -2,17 +2,27 @@
 // lists; a cell that an SDK can't do is left out, never skipped.
 
 const everyX509 = ["x509-individual", "x509-group", "x509-intermediates"];
+const keys = ["symmetric-key-individual", "symmetric-key-group"];
+const certificatesAndKeys = [...everyX509, ...keys];
 const bothTls = ["1.2", "1.3"];
 
 // `device`: whose code acts as the device. `hub`: what it speaks with its hub, left out where
 // it speaks the same there as with DPS.
 const rows = [
-  { device: "node", attestations: everyX509, transports: ["https"], hub: "mqtt", tls: bothTls },
-  { device: "node", attestations: everyX509, transports: ["mqtt", "mqtt-ws"], tls: bothTls },
+  { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: bothTls },
   { device: "node", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
-  { device: "python", attestations: everyX509, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
+  { device: "python", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
+];
+
+// What `compare` compares: one attestation of each kind suffices, since what the enrollment says
+// of it is the server's business.
+const oneOfEach = ["x509-individual", "symmetric-key-individual"];
+const comparedRows = [
+  { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["https"], hub: "mqtt", tls: ["1.3"] },
+  { device: "node", attestations: oneOfEach, transports: ["mqtt", "mqtt-ws"], tls: ["1.3"] },
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.
@@ -20,6 +30,8 @@ export const steps = ["twin", "reported", "telemetry", "register again"];
 
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
 export const cells = cellsOf(rows);
+/// Those of the comparison.
+export const compared = cellsOf(comparedRows);
 
 function cellsOf(rows) {
   return rows.flatMap(({ device, attestations, transports, hub, tls }) =>
