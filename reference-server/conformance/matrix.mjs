@@ -11,7 +11,8 @@ const bothTls = ["1.2", "1.3"];
 const rows = [
   { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "mqtt", tls: bothTls },
   { device: "node", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: bothTls },
-  { device: "node", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: certificatesAndKeys, transports: ["amqp", "amqp-ws"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: ["tpm"], transports: ["https", "amqp", "amqp-ws"], hub: "mqtt", tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
   { device: "python", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
