@@ -177,11 +177,26 @@ pub enum AttestationMechanism {
 #[serde(rename_all = "camelCase", default)]
 pub struct SymmetricKeyAttestation {
     /// In use; the service makes one up when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "empty_as_absent",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub primary_key: Option<SymmetricKey>,
     /// In use as well; the service makes one up when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "empty_as_absent",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub secondary_key: Option<SymmetricKey>,
+}
+
+/// Some callers write `""` for "make one up".
+fn empty_as_absent<'de, D: Deserializer<'de>>(key: D) -> Result<Option<SymmetricKey>, D::Error> {
+    let written = Option::<String>::deserialize(key)?.filter(|written| !written.is_empty());
+    written
+        .map(SymmetricKey::try_from)
+        .transpose()
+        .map_err(D::Error::custom)
 }
 
 /// Certificates of an enrollment: of the device itself (individual) or of its signer (group).
@@ -256,6 +271,7 @@ mod tests {
             "",
             r#","symmetricKey":{}"#,
             r#","symmetricKey":{"primaryKey":null}"#,
+            r#","symmetricKey":{"primaryKey":"","secondaryKey":""}"#,
         ] {
             let text = format!(
                 r#"{{"enrollmentGroupId":"g","attestation":{{"type":"symmetricKey"{members}}}}}"#

@@ -20,6 +20,7 @@ pub mod service;
 mod accept;
 mod listen;
 mod patience;
+mod randomness;
 mod recording;
 mod shards;
 mod tls;

@@ -23,7 +23,7 @@ use crate::shards::Shards;
 use enrollment_list::EnrollmentList;
 use operation::{Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
-use tpm_challenge::{Challenges, PresentedTpm, new_key};
+use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
 pub mod allocation;
 pub mod enrollment_list;
@@ -342,14 +342,14 @@ impl Service {
             Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
             Credential::SymmetricKey(keys) => {
                 let authentication = Authentication::Sas {
-                    primary: keys.primary().as_bytes().into(),
-                    secondary: Some(keys.secondary().as_bytes().into()),
+                    primary: keys.primary().clone(),
+                    secondary: Some(keys.secondary().clone()),
                 };
                 (authentication, None)
             }
             Credential::Tpm { .. } => {
-                let key = new_key();
-                (Authentication::key(key), Some(key))
+                let key = HmacKey::new();
+                (Authentication::key(key.into()), Some(key))
             }
         };
         let entered = self.hubs.create_or_update(

@@ -1,29 +1,26 @@
 //! Who may use the service API: the shared access policy that every hub has
 //! (IoT Hub documentation, "Control access with shared access signatures").
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
+
+use crate::randomness;
 
 /// The policy that may do everything.
 const OWNER: &str = "iothubowner";
-/// Shortest and longest key, in bytes, as IoT Hub takes them.
-const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// `iothubowner`.
 #[derive(Clone)]
 pub struct AccessPolicy {
-    key: Box<[u8]>,
+    key: SymmetricKey,
 }
 
 impl AccessPolicy {
     /// With a key of its own.
     pub fn generate() -> Self {
-        let mut key = [0; 32];
-        rand::fill(&mut key).expect("the system has randomness");
-        Self { key: key.into() }
+        let key = SymmetricKey::generate::<32>(randomness::fill);
+        Self { key }
     }
 
     /// With a given key, in base64.
@@ -31,17 +28,8 @@ impl AccessPolicy {
     /// # Errors
     /// Says what is wrong with it.
     pub fn from_base64(key: &str) -> Result<Self, String> {
-        let key = STANDARD
-            .decode(key)
-            .map_err(|problem| format!("is not base64: {problem}"))?;
-        if !KEY_LENGTHS.contains(&key.len()) {
-            let (shortest, longest) = (KEY_LENGTHS.start(), KEY_LENGTHS.end());
-            return Err(format!(
-                "has {} bytes, a key has {shortest} to {longest}",
-                key.len()
-            ));
-        }
-        Ok(Self { key: key.into() })
+        let key = SymmetricKey::parse(key).map_err(|error| error.problem)?;
+        Ok(Self { key })
     }
 
     /// Whether a token opens `resource` of the hub: it is signed with the policy's key for that,
@@ -53,13 +41,13 @@ impl AccessPolicy {
         token.key_name() == Some(OWNER)
             && lies_in(resource, token.resource())
             && token
-                .verify(token.resource(), &self.key, now.as_second())
+                .verify(token.resource(), self.key.as_bytes(), now.as_second())
                 .is_ok()
     }
 
     /// What service SDKs connect with.
     pub fn connection_string(&self, host_name: &str) -> String {
-        let key = STANDARD.encode(&self.key);
+        let key = String::from(self.key.clone());
         format!("HostName={host_name};SharedAccessKeyName={OWNER};SharedAccessKey={key}")
     }
 }
@@ -78,18 +66,19 @@ fn lies_in(path: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_protocol::tpm::IdentityKey;
 
     const NOW: i64 = 1_800_000_000;
 
+    fn key(byte: u8) -> SymmetricKey {
+        SymmetricKey::from_bytes([byte; 32]).expect("a key")
+    }
+
     #[test]
     fn a_policy_opens_its_hub_and_what_lies_in_it() {
-        let policy = AccessPolicy::from_base64(&STANDARD.encode([7; 32])).expect("a key");
+        let policy = AccessPolicy::from_base64(&String::from(key(7))).expect("a key");
         let now = Timestamp::from_second(NOW).expect("in range");
         let token = |resource: &str, name: Option<&str>, key: u8, expiry: i64| {
-            SasToken::format(resource, expiry, name, |text| {
-                IdentityKey::from_bytes([key; 32]).sign(text)
-            })
+            SasToken::format(resource, expiry, name, |text| self::key(key).sign(text))
         };
         let opens = |token: &str, resource: &str| policy.admits(token, resource, now);
         let good = token("hub.test", Some(OWNER), 7, NOW + 60);

@@ -3,6 +3,7 @@
 use fleetstorm_protocol::hub::sas_resource;
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::twin::InitialTwin;
 use fleetstorm_protocol::x509::{Thumbprint, thumbprint};
 use jiff::Timestamp;
@@ -19,9 +20,9 @@ pub enum Authentication {
     /// By a shared key: SAS tokens.
     Sas {
         /// The key.
-        primary: Box<[u8]>,
+        primary: SymmetricKey,
         /// Another.
-        secondary: Option<Box<[u8]>>,
+        secondary: Option<SymmetricKey>,
     },
     /// By this very certificate, as DPS enters it for X.509 devices of either kind of
     /// enrollment (DPS documentation, "Roll X.509 device certificates").
@@ -35,9 +36,9 @@ pub enum Authentication {
 
 impl Authentication {
     /// By one key.
-    pub fn key(key: impl Into<Box<[u8]>>) -> Self {
+    pub fn key(key: SymmetricKey) -> Self {
         Self::Sas {
-            primary: key.into(),
+            primary: key,
             secondary: None,
         }
     }
@@ -64,8 +65,11 @@ impl Authentication {
             Self::Sas { primary, secondary } => {
                 let token = SasToken::parse(password?).ok()?;
                 let resource = sas_resource(host_name, device);
-                let signed = |key: &[u8]| token.verify(&resource, key, now.as_second()).is_ok();
-                let shown = signed(primary) || secondary.as_deref().is_some_and(signed);
+                let signed = |key: &SymmetricKey| {
+                    let verified = token.verify(&resource, key.as_bytes(), now.as_second());
+                    verified.is_ok()
+                };
+                let shown = signed(primary) || secondary.as_ref().is_some_and(signed);
                 shown.then_some(Some(token.expiry()))
             }
             Self::SelfSigned { primary, secondary } => {

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use fleetstorm_protocol::hub::sas_resource;
     use fleetstorm_protocol::sas::SasToken;
-    use fleetstorm_protocol::tpm::IdentityKey;
+    use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use fleetstorm_protocol::x509::thumbprint;
     use serde_json::{Value, json};
 
@@ -203,8 +203,12 @@ mod tests {
         Timestamp::from_second(NOW).expect("in range")
     }
 
+    fn sas_key(byte: u8) -> SymmetricKey {
+        SymmetricKey::from_bytes([byte; 32]).expect("a key")
+    }
+
     fn token(key: u8) -> String {
-        let sign = |text: &[u8]| IdentityKey::from_bytes([key; 32]).sign(text);
+        let sign = |text: &[u8]| sas_key(key).sign(text);
         SasToken::format(&sas_resource(HUB, &device()), NOW + 3600, None, sign)
     }
 
@@ -217,7 +221,7 @@ mod tests {
             .desired
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
-            let authentication = Authentication::key([key; 32]);
+            let authentication = Authentication::key(sas_key(key));
             registry.create_or_update(HUB, &device(), authentication, twin, now())
         };
         enter(1, Some(&initial)).expect("known hub");
@@ -240,8 +244,8 @@ mod tests {
     fn either_of_two_keys_opens() {
         let registry = registry();
         let authentication = Authentication::Sas {
-            primary: [1; 32].into(),
-            secondary: Some([2; 32].into()),
+            primary: sas_key(1),
+            secondary: Some(sas_key(2)),
         };
         registry
             .create_or_update(HUB, &device(), authentication, None, now())

@@ -1,13 +1,11 @@
 //! Symmetric keys as enrollments hold them: two, so that one can be rolled while the other serves.
 
-use aws_lc_rs::rand;
 use fleetstorm_protocol::enrollment::SymmetricKeyAttestation;
 use fleetstorm_protocol::sas::{SasError, SasToken};
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
-/// Bytes of a key that the service makes up.
-const GENERATED: usize = 64;
+use crate::randomness;
 
 /// Primary and secondary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +17,8 @@ pub struct KeyPair {
 impl KeyPair {
     /// As the enrollment gives them; what it leaves out is made up.
     pub fn of(attestation: &SymmetricKeyAttestation) -> Self {
-        let given = |key: &Option<SymmetricKey>| key.clone().unwrap_or_else(new_key);
+        let new = || SymmetricKey::generate::<64>(randomness::fill);
+        let given = |key: &Option<SymmetricKey>| key.clone().unwrap_or_else(new);
         Self {
             primary: given(&attestation.primary_key),
             secondary: given(&attestation.secondary_key),
@@ -55,12 +54,6 @@ impl KeyPair {
             other => other,
         }
     }
-}
-
-fn new_key() -> SymmetricKey {
-    let mut key = [0; GENERATED];
-    rand::fill(&mut key).expect("the system has randomness");
-    SymmetricKey::from_bytes(key).expect("64 bytes are a key")
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub struct Proven {
 }
 
 /// What a device has proven itself by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Credential {
     /// This certificate; that it holds the key is proven by each TLS handshake.
     Certificate(Thumbprint),
@@ -69,7 +69,11 @@ impl Credential {
             Self::Tpm { key, .. } => question
                 .sas
                 .and_then(|token| SasToken::parse(token).ok())
-                .is_some_and(|token| token.verify(resource, key, now.as_second()).is_ok()),
+                .is_some_and(|token| {
+                    token
+                        .verify(resource, key.as_bytes(), now.as_second())
+                        .is_ok()
+                }),
         }
     }
 }

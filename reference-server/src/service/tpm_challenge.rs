@@ -1,24 +1,27 @@
 //! The TPM nonce challenge: a key that only the enrolled TPM can unwrap
 //! (DPS documentation, "TPM attestation").
 
+use std::fmt;
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::registration::{TpmAttestation, TpmChallenge};
 use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::{ActivationSecrets, PublicArea, make_activation_blob};
 use jiff::Timestamp;
 
 use super::Refusal;
+use crate::randomness;
 use crate::shards::Shards;
 
 /// How long a nonce key can be used.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// An HMAC-SHA256 key.
-pub type HmacKey = [u8; 32];
+#[derive(Clone, Copy)]
+pub struct HmacKey([u8; 32]);
 
 /// The TPM as its device presents it.
 pub struct PresentedTpm {
@@ -36,6 +39,33 @@ pub struct Challenges {
 struct Issued {
     key: HmacKey,
     at: Timestamp,
+}
+
+impl HmacKey {
+    /// A new one.
+    pub fn new() -> Self {
+        let mut key = [0; 32];
+        randomness::fill(&mut key);
+        Self(key)
+    }
+
+    /// The secret.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<HmacKey> for SymmetricKey {
+    fn from(key: HmacKey) -> Self {
+        Self::from_bytes(key.0).expect("32 bytes are a key")
+    }
+}
+
+/// Says nothing of the key.
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HmacKey").finish_non_exhaustive()
+    }
 }
 
 impl PresentedTpm {
@@ -82,8 +112,8 @@ impl PresentedTpm {
     /// # Errors
     /// A modulus that is no RSA key.
     pub fn wrap(&self, key: &HmacKey) -> Result<Vec<u8>, Refusal> {
-        let mut secrets = ActivationSecrets::generate(fill);
-        secrets.identity_key = *key;
+        let mut secrets = ActivationSecrets::generate(randomness::fill);
+        secrets.identity_key = key.0;
         let blob =
             make_activation_blob(&self.endorsement_key, &self.storage_root_key, &secrets, b"");
         blob.map_err(|e| Refusal::BadRequest(format!("tpm: {e}")))
@@ -103,7 +133,7 @@ impl Challenges {
     /// # Errors
     /// The TPM's keys can't wrap it.
     pub fn issue(&self, id: &str, tpm: &PresentedTpm, now: Timestamp) -> Result<Vec<u8>, Refusal> {
-        let key = new_key();
+        let key = HmacKey::new();
         let blob = tpm.wrap(&key)?;
         let mut issued = self.issued.of(id);
         let keys = issued.entry(id.into()).or_default();
@@ -124,7 +154,11 @@ impl Challenges {
         let oldest = now - LIFETIME;
         let mut fresh = keys.filter(|issued| issued.at >= oldest);
         fresh
-            .find(|issued| token.verify(resource, &issued.key, now.as_second()).is_ok())
+            .find(|issued| {
+                token
+                    .verify(resource, issued.key.as_bytes(), now.as_second())
+                    .is_ok()
+            })
             .map(|issued| issued.key)
     }
 }
@@ -136,17 +170,6 @@ pub fn body(blob: &[u8]) -> TpmChallenge {
         key_name: "registration".into(),
         message: "Authorization required".into(),
     }
-}
-
-/// A key from the system's source of randomness.
-pub fn new_key() -> HmacKey {
-    let mut key = HmacKey::default();
-    fill(&mut key);
-    key
-}
-
-fn fill(bytes: &mut [u8]) {
-    rand::fill(bytes).expect("the system has randomness");
 }
 
 fn public_area(field: &str, text: &str) -> Result<PublicArea, Refusal> {

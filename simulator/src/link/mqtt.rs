@@ -29,7 +29,6 @@ pub struct MqttLink {
 }
 
 /// How to log in.
-#[derive(Debug)]
 pub struct LogIn {
     /// Registration id at DPS, device id at a hub.
     pub client_id: String,

@@ -1,10 +1,8 @@
 //! Identities and twins as the service API writes them
 //! (IoT Hub REST reference, "Device", "Twin").
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::timestamp;
 use fleetstorm_protocol::x509::Thumbprint;
 use jiff::Timestamp;
@@ -15,12 +13,13 @@ use crate::hub::HubRefusal;
 use crate::hub::administration::{Identity, WantedIdentity};
 use crate::hub::identity::Authentication;
 use crate::hub::twin::TwinDocument;
+use crate::randomness;
 
 /// A time that never was.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// An identity as the service sends it; what it can't change is ignored.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct IdentityDocument {
     device_id: Option<String>,
@@ -36,7 +35,7 @@ enum Status {
     Disabled,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AuthenticationDocument {
     r#type: Option<Kind>,
@@ -53,7 +52,7 @@ enum Kind {
     None,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Keys {
     primary_key: Option<String>,
@@ -127,19 +126,12 @@ impl Thumbprints {
 }
 
 /// A key in base64, of 16 to 64 bytes; a new one where none is given.
-fn key(name: &'static str, written: Option<String>) -> Result<Box<[u8]>, HubRefusal> {
-    let Some(written) = written.filter(|written| !written.is_empty()) else {
-        let mut key = [0; 32];
-        rand::fill(&mut key).expect("the system has randomness");
-        return Ok(key.into());
-    };
-    match STANDARD.decode(&written) {
-        Ok(key) if (16..=64).contains(&key.len()) => Ok(key.into()),
-        Ok(key) => Err(malformed(
-            name,
-            format!("has {} bytes, a key has 16 to 64", key.len()),
-        )),
-        Err(problem) => Err(malformed(name, format!("is not base64: {problem}"))),
+fn key(name: &'static str, written: Option<String>) -> Result<SymmetricKey, HubRefusal> {
+    match written.filter(|written| !written.is_empty()) {
+        None => Ok(SymmetricKey::generate::<32>(randomness::fill)),
+        Some(written) => {
+            SymmetricKey::parse(&written).map_err(|error| malformed(name, error.problem))
+        }
     }
 }
 
@@ -246,8 +238,8 @@ impl Parts {
             Authentication::Sas { primary, secondary } => Self {
                 kind: "sas",
                 keys: [
-                    Some(STANDARD.encode(primary)),
-                    secondary.as_ref().map(|key| STANDARD.encode(key)),
+                    Some(primary.clone().into()),
+                    secondary.clone().map(Into::into),
                 ],
                 thumbprints: [None, None],
             },
@@ -316,7 +308,6 @@ mod tests {
         else {
             panic!("two keys");
         };
-        assert_eq!((primary.len(), secondary.len()), (32, 32));
         assert_ne!(primary, secondary);
         assert!(made.enabled);
     }
