@@ -74,9 +74,9 @@ async function serving(enrollments, record, doing) {
 /// A device a cell, in order.
 function scenarioOf(cells) {
   const cohorts = cells.map(
-    ({ attestation, transport }, index) =>
+    ({ attestation, transport, hub }, index) =>
       `[[cohort]]\nname = "cell-${index}"\ndevices = 1\nattestation = "${attestation}"\n` +
-      `transport = "${transport}"\ndesired = { interval = 5 }\n`,
+      `transport = "${transport}"\nhub-transport = "${hub}"\ndesired = { interval = 5 }\n`,
   );
   return `name = "comparison"\n[arrival]\nkind = "all-at-once"\n${cohorts.join("")}`;
 }

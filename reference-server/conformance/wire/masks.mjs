@@ -19,7 +19,7 @@ export function mask(text, known) {
   }
   return masked
     .replace(/\b\d\.[0-9a-f]{16}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "{operation}")
-    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi, "{uuid}")
+    .replace(/(?<![0-9a-f-])[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])/gi, "{uuid}")
     .replace(/\$rid=\d+/g, "$rid={number}")
     .replace(/\bfleetstorm\/[\d.]+/g, "fleetstorm/{version}");
 }
