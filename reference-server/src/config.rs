@@ -34,6 +34,9 @@ pub struct Config {
     /// Key of the policy `iothubowner` of every hub, in base64, for the service API; a new one when
     /// absent. `serve` announces connection strings.
     pub hub_service_key: Option<String>,
+    /// Messages of devices that each hub keeps for `GET /hubs/{hub}/messages/events` of the control
+    /// endpoint; 0 keeps none.
+    pub kept_messages: usize,
     /// Median time that an assignment takes, microseconds.
     pub processing_p50_us: u64,
     /// 99th percentile of the same.
@@ -142,6 +145,7 @@ impl Default for Config {
                 "hub-2.fleetstorm.test".into(),
             ],
             hub_service_key: None,
+            kept_messages: 0,
             processing_p50_us: 20_000,
             processing_p99_us: 100_000,
             retry_after_seconds: 3,

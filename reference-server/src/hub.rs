@@ -18,6 +18,7 @@ pub mod device;
 pub mod identity;
 pub mod inbox;
 pub mod message_queue;
+pub mod recent;
 pub mod registry;
 pub mod session;
 pub mod twin;

@@ -151,7 +151,12 @@ pub fn start(
     let policy = config.access_policy()?;
     let connection_string = |hub: &String| policy.connection_string(hub);
     let hub_connection_strings = config.hubs.iter().map(connection_string).collect();
-    let hubs = HubRegistry::new(&config.hubs, policy, Arc::clone(&tally));
+    let hubs = HubRegistry::new(
+        &config.hubs,
+        policy,
+        config.kept_messages,
+        Arc::clone(&tally),
+    );
     let hubs = Arc::new(hubs);
     let announcement = Announcement {
         global_endpoint: config.global_endpoint.clone(),

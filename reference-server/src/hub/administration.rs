@@ -197,7 +197,7 @@ impl HubRegistry {
         &self,
         hub: &str,
         device: &DeviceId,
-        message: Message,
+        mut message: Message,
         now: Timestamp,
     ) -> Result<u64, HubRefusal> {
         let (index, _) = self.hub(hub)?;
@@ -207,6 +207,8 @@ impl HubRegistry {
                 "message: {size} bytes, the limit is {MAX_CLOUD_TO_DEVICE}"
             )));
         }
+        let to = &mut message.system.to;
+        to.get_or_insert_with(|| format!("/devices/{device}/messages/devicebound"));
         let sequence = self.with(index, device, |known| {
             let traffic = known.traffic_or_new();
             let sequence = traffic.messages.push(message, now)?;

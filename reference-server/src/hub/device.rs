@@ -99,6 +99,7 @@ impl AdmittedDevice {
             )));
         }
         self.with(|known| known.seen(now))?;
+        self.hubs.keep(self.hub, &self.id, message, now);
         if let Some(tally) = self.hubs.tally(self.hub) {
             tally.device_to_cloud_messages.add();
         }

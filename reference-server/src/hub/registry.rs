@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fleetstorm_protocol::hub::Message;
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use super::HubRefusal;
 use super::access_policy::AccessPolicy;
 use super::device::AdmittedDevice;
 use super::identity::{Authentication, Device};
+use super::recent::{Received, Recent};
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
 
@@ -26,14 +28,21 @@ pub struct HubRegistry {
 
 pub(super) struct Hub {
     pub(super) host_name: String,
+    recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
 }
 
 impl HubRegistry {
-    /// Hubs without devices.
-    pub(crate) fn new(host_names: &[String], policy: AccessPolicy, tally: Arc<Tally>) -> Self {
+    /// Hubs without devices, each of which keeps so many messages of its devices.
+    pub(crate) fn new(
+        host_names: &[String],
+        policy: AccessPolicy,
+        kept_messages: usize,
+        tally: Arc<Tally>,
+    ) -> Self {
         let hub = |host_name: &String| Hub {
             host_name: host_name.clone(),
+            recent: Recent::new(kept_messages),
             devices: Shards::new(),
         };
         Self {
@@ -122,6 +131,15 @@ impl HubRegistry {
         ))
     }
 
+    /// The last messages of a hub's devices, the oldest first.
+    ///
+    /// # Errors
+    /// Unknown hub.
+    pub fn recent_messages(&self, hub: &str) -> Result<Vec<Received>, HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        Ok(hub.recent.all())
+    }
+
     /// Whether the service side may ask for `resource`: the hub's host name or something below it.
     ///
     /// # Errors
@@ -166,6 +184,13 @@ impl HubRegistry {
         Ok(act(known))
     }
 
+    /// Keeps a message of a device of the hub at `index`.
+    pub(super) fn keep(&self, index: usize, device: &DeviceId, message: &Message, now: Timestamp) {
+        if let Some(hub) = self.hubs.get(index) {
+            hub.recent.keep(device, message, now);
+        }
+    }
+
     /// What is counted of the hub at `index`.
     pub(super) fn tally(&self, index: usize) -> Option<&HubTally> {
         self.tally.hub(index)
@@ -192,7 +217,7 @@ mod tests {
     fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
         let tally = Arc::new(Tally::new(&hubs));
-        Arc::new(HubRegistry::new(&hubs, AccessPolicy::generate(), tally))
+        Arc::new(HubRegistry::new(&hubs, AccessPolicy::generate(), 0, tally))
     }
 
     fn device() -> DeviceId {

@@ -1,6 +1,6 @@
 //! The control endpoint, plain HTTP on loopback: `GET /health`, `GET /counters`, and
-//! `POST /hubs/{hub}/devices/{id}/messages/devicebound`, because a hub's REST API has no way to send
-//! a message to a device.
+//! what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a
+//! message to a device, `GET /hubs/{hub}/messages/events` reads the last messages of devices.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -17,15 +17,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::hub_http::message;
 use super::{Host, Stream};
 use crate::hub::HubRefusal;
 
 /// What there is.
-const PATHS: &str =
-    r#"{"paths":["/health","/counters","/hubs/{hub}/devices/{id}/messages/devicebound"]}"#;
+const PATHS: &str = concat!(
+    r#"{"paths":["/health","/counters","/hubs/{hub}/messages/events","#,
+    r#""/hubs/{hub}/devices/{id}/messages/devicebound"]}"#
+);
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Future<Output = ()>) {
@@ -51,7 +53,7 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
             Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
         },
-        (&Method::GET, _) => (StatusCode::NOT_FOUND, PATHS.into()),
+        (&Method::GET, path) => received(path, host),
         (&Method::POST, _) => send(request, host).await,
         _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
     };
@@ -61,6 +63,26 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// The last messages of a hub's devices.
+fn received(path: &str, host: &Host) -> (StatusCode, Bytes) {
+    let segments: Vec<&str> = path.split('/').collect();
+    let ["", "hubs", hub, "messages", "events"] = segments.as_slice() else {
+        return (StatusCode::NOT_FOUND, PATHS.into());
+    };
+    match host.hubs.recent_messages(hub) {
+        Ok(messages) => {
+            let documents: Vec<_> = messages.iter().map(message::document).collect();
+            (StatusCode::OK, Value::from(documents).to_string().into())
+        }
+        Err(refusal) => refused(&refusal),
+    }
+}
+
+fn refused(refusal: &HubRefusal) -> (StatusCode, Bytes) {
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, json!({"error": refusal.name()}).to_string().into())
 }
 
 /// Sends a message to a device; its properties are headers, as devices write them.
@@ -95,9 +117,6 @@ async fn send(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
             let body = json!({"sequenceNumber": sequence}).to_string();
             (StatusCode::OK, body.into())
         }
-        Err(refusal) => {
-            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            (status, json!({"error": refusal.name()}).to_string().into())
-        }
+        Err(refusal) => refused(&refusal),
     }
 }

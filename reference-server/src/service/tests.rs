@@ -62,6 +62,7 @@ impl Told {
         let hubs = Arc::new(HubRegistry::new(
             &config.hubs,
             AccessPolicy::generate(),
+            0,
             Arc::clone(&tally),
         ));
         Self {

@@ -24,6 +24,7 @@ pub const SERVICE_KEY: u8 = 7;
 pub fn yard() -> Instance {
     Instance::start(Config {
         hubs: vec![HUB.into()],
+        kept_messages: 16,
         hub_service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
         ..quick()
     })

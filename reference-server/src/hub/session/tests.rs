@@ -40,6 +40,7 @@ impl Yard {
             hubs: Arc::new(HubRegistry::new(
                 &hubs,
                 AccessPolicy::generate(),
+                0,
                 Arc::clone(&tally),
             )),
             tally,

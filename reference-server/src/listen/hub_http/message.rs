@@ -9,9 +9,11 @@ use fleetstorm_protocol::hub::{Message, SystemProperties};
 use fleetstorm_protocol::timestamp;
 use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::hub::HubRefusal;
 use crate::hub::message_queue::Delivery;
+use crate::hub::recent::Received;
 
 /// Begins the names of application properties.
 const APPLICATION: &str = "iothub-app-";
@@ -56,6 +58,34 @@ fn field<'a>(system: &'a mut SystemProperties, header: &str) -> Option<&'a mut O
     })
 }
 
+/// A message of a device in JSON: its properties by their names, its body as text.
+pub(in crate::listen) fn document(received: &Received) -> Value {
+    let Message {
+        system,
+        properties,
+        body,
+    } = &received.message;
+    let others = system
+        .others
+        .iter()
+        .map(|(name, value)| (name.as_str(), value));
+    let system: BTreeMap<&str, &String> = fields(system)
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .chain(others)
+        .collect();
+    let properties: BTreeMap<&str, &String> = properties
+        .iter()
+        .map(|(name, value)| (name.as_str(), value))
+        .collect();
+    json!({
+        "deviceId": received.device.as_str(),
+        "enqueuedTimeUtc": timestamp::format(received.enqueued),
+        "systemProperties": system,
+        "properties": properties,
+        "body": String::from_utf8_lossy(body),
+    })
+}
+
 /// Writes a delivered message's properties as headers; its lock is the entity tag. A property
 /// that no header can hold is left out.
 pub(super) fn headers(delivery: &Delivery, headers: &mut HeaderMap) {
@@ -68,8 +98,19 @@ pub(super) fn headers(delivery: &Delivery, headers: &mut HeaderMap) {
     insert("iothub-sequencenumber", &delivery.sequence.to_string());
     insert("iothub-deliverycount", &delivery.deliveries.to_string());
     insert("iothub-enqueuedtime", &timestamp::format(delivery.enqueued));
-    let system = &delivery.message.system;
-    for (name, value) in [
+    for (name, value) in fields(&delivery.message.system) {
+        if let Some(value) = value {
+            insert(name, value);
+        }
+    }
+    for (name, value) in &delivery.message.properties {
+        insert(&format!("{APPLICATION}{name}"), value);
+    }
+}
+
+/// System properties by the names of their headers.
+fn fields(system: &SystemProperties) -> impl Iterator<Item = (&'static str, &Option<String>)> {
+    let fields = [
         ("iothub-messageid", &system.message_id),
         ("iothub-correlationid", &system.correlation_id),
         ("iothub-userid", &system.user_id),
@@ -79,14 +120,8 @@ pub(super) fn headers(delivery: &Delivery, headers: &mut HeaderMap) {
         ("iothub-expiry", &system.expiry),
         ("iothub-creationtimeutc", &system.creation_time),
         ("iothub-ack", &system.acknowledgement),
-    ] {
-        if let Some(value) = value {
-            insert(name, value);
-        }
-    }
-    for (name, value) in &delivery.message.properties {
-        insert(&format!("{APPLICATION}{name}"), value);
-    }
+    ];
+    fields.into_iter()
 }
 
 /// One message of a batch.

@@ -1,12 +1,19 @@
 //! What the service asks of a connected device, and what the device hears.
 
 use std::thread;
+use std::time::UNIX_EPOCH;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::tpm::IdentityKey;
 use serde_json::{Value, json};
 
 use super::device::Device;
 use super::http::{as_service, to_control};
 use super::{HUB, provisioned, yard};
+use crate::dialect::Caller;
+use crate::instance::stranger;
 
 const V: &str = "api-version=2021-04-12";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
@@ -182,7 +189,7 @@ fn messages_reach_the_device_and_stay_until_it_acknowledges_them() {
     assert_eq!(
         (one.topic.as_str(), one.body.as_str(), one.qos),
         (
-            "devices/pump-1/messages/devicebound/%24.mid=7&a-b=c%20d",
+            "devices/pump-1/messages/devicebound/%24.mid=7&%24.to=%2Fdevices%2Fpump-1%2Fmessages%2Fdevicebound&a-b=c%20d",
             "one",
             1
         )
@@ -226,4 +233,32 @@ fn a_device_that_is_removed_or_disabled_is_thrown_out() {
         204
     );
     pump.ends();
+}
+
+#[test]
+fn a_connection_ends_with_its_token() {
+    let yard = yard();
+    let key = STANDARD.encode([3; 32]);
+    let identity = json!({"authentication": {"symmetricKey": {"primaryKey": key}}}).to_string();
+    let created = as_service(&yard, &format!("PUT /devices/meter-1?{V}"), &[], &identity);
+    assert_eq!(created.status, 200);
+    let connect = |seconds: u64| {
+        let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let expiry = i64::try_from(now + seconds).expect("not yet");
+        let sign = |text: &[u8]| IdentityKey::from_bytes([3; 32]).sign(text);
+        let caller = Caller {
+            sas: Some(SasToken::format(
+                &format!("{HUB}/devices/meter-1"),
+                expiry,
+                None,
+                sign,
+            )),
+            ..stranger("meter-1")
+        };
+        Device::connect(&yard, &caller)
+    };
+    let mut meter = connect(2);
+    meter.hears_nothing();
+    meter.ends();
+    connect(600).hears_nothing();
 }

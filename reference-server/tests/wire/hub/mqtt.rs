@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::device::Device;
+use super::http::to_control;
 use super::{HUB, provisioned, yard};
 use crate::dialect::mqtt::{DISCONNECT, packet, text};
 
@@ -88,6 +89,18 @@ fn telemetry_is_taken_with_any_bag_and_counted() {
     pump.publish_unacknowledged("devices/pump-1/messages/events/", "x");
     pump.publish("devices/pump-1/messages/events/", &"x".repeat(200 * 1024));
     assert_eq!(yard.server.counters().device_to_cloud_messages[HUB], 6);
+    let kept = to_control(&yard, &format!("GET /hubs/{HUB}/messages/events"), &[], "").json();
+    assert_eq!(kept.as_array().map(Vec::len), Some(6));
+    assert_eq!(
+        (&kept[1]["deviceId"], &kept[1]["body"]),
+        (&json!("pump-1"), &json!("{}"))
+    );
+    assert_eq!(kept[1]["properties"], json!({"level": "high"}));
+    assert_eq!(
+        kept[1]["systemProperties"],
+        json!({"iothub-messageid": "1", "iothub-contenttype": "application/json"})
+    );
+    assert_eq!(kept[2]["properties"], json!({"flag": ""}));
 }
 
 #[test]
