@@ -18,10 +18,12 @@ use rustls::sign::CertifiedKey;
 use rustls::{ALL_VERSIONS, ClientConnection};
 use serde_json::json;
 
-use crate::dialect::{self, Ask, Caller, https, mqtt};
-use crate::instance::{Instance, quick, stranger};
+use crate::conversations::{Conversation, at_amqp, at_control, at_https, at_mqtt};
+use crate::dialect::{self, Ask, Caller, https};
+use crate::hub::{one_hub, provisioned};
+use crate::instance::Instance;
 use crate::mutation::{edited, edits};
-use crate::questions::{register, token, tpm_body};
+use crate::questions::register;
 use crate::tls::{Secured, connect, dial};
 
 /// Cases between two proofs that the server still serves.
@@ -47,7 +49,7 @@ impl Siege {
         PANICS.store(0, Ordering::SeqCst);
         let instance = Instance::start(Config {
             max_connections: 24,
-            ..quick()
+            ..one_hub()
         });
         Self {
             instance,
@@ -155,96 +157,42 @@ fn until_the_end(wire: &mut TcpStream) -> TestCaseResult {
     }
 }
 
+impl Siege {
+    /// Mutates good conversations over TLS.
+    fn conversations(&self, device: &Caller, good: &[Conversation]) {
+        let server = self.instance.server.announcement();
+        self.last((0..good.len(), edits()), |(chosen, edits)| {
+            let Conversation {
+                host,
+                address,
+                pieces,
+            } = &good[chosen];
+            let certificate = device.certificate.as_ref();
+            let wire = dial(server, *address, host, certificate, ALL_VERSIONS);
+            say(wire, &edited(pieces, &edits))
+        });
+    }
+}
+
 #[test]
 fn no_bytes_at_the_https_port_do_harm() {
     let siege = Siege::lay();
-    let instance = &siege.instance;
-    let server = instance.server.announcement();
-    let pump = instance.pump("pump-1");
-    let host = &server.global_endpoint;
-    let vault = Caller {
-        sas: Some(token("vault-1", 7)),
-        ..stranger("vault-1")
-    };
-    let path = "/0ne00000001/registrations/pump-1";
-    let chunked = format!(
-        "PUT {path}/register?api-version=2019-03-31 HTTP/1.1\r\nHost: {host}\r\n\
-         Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
-    );
-    let look_up = format!(
-        "POST {path}?api-version=2021-06-01 HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}"
-    );
-    let conversation = [
-        https::request(host, &pump, &register()),
-        https::request(host, &pump, &Ask::OperationStatus("5.0.0".into())),
-        https::request(host, &vault, &Ask::Register(tpm_body(instance))),
-        chunked.into_bytes(),
-        look_up.into_bytes(),
-    ];
-    siege.last(edits(), |edits| {
-        let wire = dial(
-            server,
-            server.https,
-            host,
-            pump.certificate.as_ref(),
-            ALL_VERSIONS,
-        );
-        say(wire, &edited(&conversation, &edits))
-    });
+    let pump = provisioned(&siege.instance, "pump-1");
+    siege.conversations(&pump, &at_https(&siege.instance, &pump));
 }
 
 #[test]
 fn no_bytes_at_the_mqtt_port_do_harm() {
     let siege = Siege::lay();
-    let instance = &siege.instance;
-    let server = instance.server.announcement();
-    let pump = instance.pump("pump-1");
-    let hub = assigned_hub(instance, &pump);
-    let to_dps = [
-        mqtt::connect(&pump),
-        mqtt::subscribe("$dps/registrations/res/#"),
-        mqtt::publish(&register()),
-        mqtt::publish(&Ask::OperationStatus("5.0.0".into())),
-        mqtt::publish(&Ask::Register(tpm_body(instance))),
-        mqtt::PING.to_vec(),
-        mqtt::DISCONNECT.to_vec(),
-    ];
-    let to_hub = [
-        mqtt::connect_as(
-            "pump-1",
-            &format!("{hub}/pump-1/?api-version=2021-04-12"),
-            None,
-        ),
-        mqtt::subscribe("$iothub/twin/res/#"),
-        mqtt::publish_to("$iothub/twin/GET/?$rid=1", b""),
-        mqtt::PING.to_vec(),
-        mqtt::DISCONNECT.to_vec(),
-    ];
-    siege.last((any::<bool>(), edits()), |(at_hub, edits)| {
-        let (host, conversation) = if at_hub {
-            (&hub, to_hub.as_slice())
-        } else {
-            (&server.global_endpoint, to_dps.as_slice())
-        };
-        let wire = dial(
-            server,
-            server.mqtt,
-            host,
-            pump.certificate.as_ref(),
-            ALL_VERSIONS,
-        );
-        say(wire, &edited(conversation, &edits))
-    });
+    let pump = provisioned(&siege.instance, "pump-1");
+    siege.conversations(&pump, &at_mqtt(&siege.instance, &pump));
 }
 
-fn assigned_hub(instance: &Instance, device: &Caller) -> String {
-    let server = instance.server.announcement();
-    let https = &dialect::ALL[0];
-    let accepted = (https.ask)(server, device, &register());
-    let operation = accepted.body["operationId"].as_str().expect("accepted");
-    let assigned = (https.ask)(server, device, &Ask::OperationStatus(operation.to_owned()));
-    let hub = &assigned.body["registrationState"]["assignedHub"];
-    hub.as_str().expect("assigned").to_owned()
+#[test]
+fn no_bytes_at_the_amqp_port_do_harm() {
+    let siege = Siege::lay();
+    let pump = provisioned(&siege.instance, "pump-1");
+    siege.conversations(&pump, &at_amqp(&siege.instance, &pump));
 }
 
 #[test]
@@ -255,9 +203,9 @@ fn no_bytes_instead_of_tls_do_harm() {
     let hello = client_hello(instance);
     let garbage = vec(any::<u8>(), 0..2000).prop_map(|bytes| vec![bytes]);
     let mutated = edits().prop_map(move |edits| edited(std::slice::from_ref(&hello), &edits));
-    let cases = (0..3usize, prop_oneof![garbage, mutated]);
+    let cases = (0..4usize, prop_oneof![garbage, mutated]);
     siege.last(cases, |(port, pieces)| {
-        let address = [server.https, server.mqtt, server.control][port];
+        let address = [server.https, server.mqtt, server.amqp, server.control][port];
         say_plainly(address, &pieces)
     });
 }
@@ -280,14 +228,13 @@ fn client_hello(instance: &Instance) -> Vec<u8> {
 #[test]
 fn no_bytes_at_the_control_port_do_harm() {
     let siege = Siege::lay();
-    let instance = &siege.instance;
-    let control = instance.server.announcement().control;
-    let conversation = ["/health", "/counters", "/other"]
-        .map(|path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes());
-    siege.last(edits(), |edits| {
-        say_plainly(control, &edited(&conversation, &edits))?;
-        let health = [b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()];
-        say_plainly(control, &health)
+    provisioned(&siege.instance, "pump-1");
+    let good = at_control(&siege.instance);
+    siege.last((0..good.len(), edits()), |(chosen, edits)| {
+        let Conversation {
+            address, pieces, ..
+        } = &good[chosen];
+        say_plainly(*address, &edited(pieces, &edits))
     });
 }
 

@@ -10,7 +10,7 @@ use crate::questions::register;
 
 mod both_sides;
 mod device;
-mod http;
+pub mod http;
 mod https;
 mod mqtt;
 
@@ -22,12 +22,17 @@ pub const SERVICE_KEY: u8 = 7;
 
 /// A server with one hub.
 pub fn yard() -> Instance {
-    Instance::start(Config {
+    Instance::start(one_hub())
+}
+
+/// What it is started with.
+pub fn one_hub() -> Config {
+    Config {
         hubs: vec![HUB.into()],
         kept_messages: 16,
         hub_service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
         ..quick()
-    })
+    }
 }
 
 /// Provisions a device of group `pumps`: it is entered at the hub then.

@@ -5,6 +5,7 @@ mod answers;
 mod any_bytes;
 mod bounded_time;
 mod certificates;
+mod conversations;
 mod dialect;
 mod disorder;
 mod hub;

@@ -11,6 +11,12 @@ use crate::tls::{Wire, dial};
 pub const HEADER: &[u8] = b"AMQP\x00\x01\x00\x00";
 /// Starts the SASL layer.
 pub const SASL_HEADER: &[u8] = b"AMQP\x03\x01\x00\x00";
+/// A frame that says nothing.
+pub const HEARTBEAT: &[u8] = &[0, 0, 0, 8, 2, 0, 0, 0];
+/// The end of a session, without an error.
+pub const END: &[u8] = &[0, 0, 0, 12, 2, 0, 0, 0, 0x00, 0x53, 0x17, 0x45];
+/// The end of a connection, without an error.
+pub const CLOSE: &[u8] = &[0, 0, 0, 12, 2, 0, 0, 0, 0x00, 0x53, 0x18, 0x45];
 /// Most of a message that is put into one frame: less than the server takes.
 const PART: usize = 60_000;
 
@@ -54,8 +60,7 @@ pub fn plain(wire: &mut impl Wire, response: &[u8]) -> u8 {
     assert_eq!(read(wire, 8), SASL_HEADER);
     let (code, _) = receive_sasl(wire);
     assert_eq!(code, 0x40, "SASL mechanisms");
-    let init = [symbol("PLAIN"), binary(response)];
-    send(wire, &sasl(0x41, &init));
+    send(wire, &init("PLAIN", response));
     let (code, outcome) = receive_sasl(wire);
     assert_eq!(code, 0x44, "SASL outcome");
     // A list of one ubyte, behind its descriptor.
@@ -64,15 +69,7 @@ pub fn plain(wire: &mut impl Wire, response: &[u8]) -> u8 {
 
 /// Header, open, begin, receiver, sender: all at once, as the Java SDK does; then what the server says to it.
 pub fn open(wire: &mut impl Wire, address: &str) {
-    let frames = [
-        HEADER.to_vec(),
-        frame(0x10, &[string("wire"), string("global.test:5671")]),
-        frame(0x11, &[vec![0x40], uint(0), uint(200), uint(200)]),
-        attach(0, true, address),
-        attach(1, false, address),
-        flow(0, 10),
-    ];
-    send(wire, &frames.concat());
+    send(wire, &opening(address).concat());
     assert_eq!(read(wire, 8), HEADER);
     for (code, name) in [
         (0x10, "open"),
@@ -83,6 +80,33 @@ pub fn open(wire: &mut impl Wire, address: &str) {
     ] {
         assert_eq!(receive(wire).0, code, "{name}");
     }
+}
+
+/// Header, open, begin, receiver, sender, and credit for the receiver.
+pub fn opening(address: &str) -> Vec<Vec<u8>> {
+    vec![
+        HEADER.to_vec(),
+        frame(0x10, &[string("wire"), string("global.test:5671")]),
+        frame(0x11, &[vec![0x40], uint(0), uint(200), uint(200)]),
+        attach(0, true, address),
+        attach(1, false, address),
+        flow(0, 10),
+    ]
+}
+
+/// SASL init with its response.
+pub fn init(mechanism: &str, response: &[u8]) -> Vec<u8> {
+    sasl(0x41, &[symbol(mechanism), binary(response)])
+}
+
+/// SASL response.
+pub fn response(response: &[u8]) -> Vec<u8> {
+    sasl(0x43, &[binary(response)])
+}
+
+/// The end of a link, without an error.
+pub fn detach(handle: u8) -> Vec<u8> {
+    frame(0x16, &[uint(handle), vec![0x41]])
 }
 
 /// An attach with its terminus on the server's side.

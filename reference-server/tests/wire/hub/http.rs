@@ -97,7 +97,8 @@ pub fn policy_token(key: u8, policy: &str) -> String {
     SasToken::format(HUB, i64::from(u32::MAX), Some(policy), sign)
 }
 
-fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+/// Head and body of a request.
+pub fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let headers: String = headers
         .iter()
