@@ -16,6 +16,9 @@ pub struct Limits {
     /// For the first request or packet, once the connection is secured.
     #[serde(rename = "first-request-ms", with = "milliseconds")]
     pub first_request: Duration,
+    /// AMQP: for all of SASL; the Java SDK waits a minute for its TPM.
+    #[serde(rename = "login-ms", with = "milliseconds")]
+    pub login: Duration,
     /// HTTP: from one request to the head of the next; above the longest Retry-After that SDKs
     /// obey, 300 s.
     #[serde(rename = "between-requests-ms", with = "milliseconds")]
@@ -26,11 +29,11 @@ pub struct Limits {
     /// HTTP: for a whole connection; the SDKs open new ones.
     #[serde(rename = "connection-ms", with = "milliseconds")]
     pub connection: Duration,
-    /// MQTT and AMQP: longest silence, whatever keep-alive a client announces; the longest that IoT Hub
-    /// allows, 1767 s, and half.
+    /// MQTT and AMQP: longest silence, whatever keep-alive a client announces; the longest that
+    /// IoT Hub allows, 1767 s, and half. AMQP announces a shorter one itself.
     #[serde(rename = "silence-ms", with = "milliseconds")]
     pub silence: Duration,
-    /// For the rest of a packet, once it began.
+    /// For the rest of a packet, frame or message of a WebSocket, once it began.
     #[serde(rename = "packet-ms", with = "milliseconds")]
     pub packet: Duration,
     /// For a client to take anything at all of what it is sent.
@@ -44,6 +47,7 @@ impl Limits {
         let each = [
             ("limits.handshake-ms", self.handshake),
             ("limits.first-request-ms", self.first_request),
+            ("limits.login-ms", self.login),
             ("limits.between-requests-ms", self.between_requests),
             ("limits.body-ms", self.body),
             ("limits.connection-ms", self.connection),
@@ -62,6 +66,7 @@ impl Default for Limits {
         Self {
             handshake: Duration::from_secs(15),
             first_request: Duration::from_secs(30),
+            login: Duration::from_secs(90),
             between_requests: Duration::from_secs(310),
             body: Duration::from_secs(30),
             connection: Duration::from_secs(3600),

@@ -46,7 +46,7 @@ pub(crate) async fn serve(
         match opened {
             Ok(Some((login, open))) => talk(wire, &login, &open, &client, &host).await,
             Ok(None) => wire.close().await,
-            Err(Gone) => {}
+            Err(Gone::Lost | Gone::Silent) => {}
         }
     };
     tokio::select! {
@@ -173,7 +173,11 @@ impl<Carrier: Stream> Conversation<Carrier> {
                     self.patience.renew();
                     self.connection.receive(frame, &mut self.wire.output);
                 }
-                Ok(None) => self.exchange().await.ok()?,
+                Ok(None) => match self.exchange().await {
+                    Ok(()) => {}
+                    Err(Gone::Lost) => return None,
+                    Err(Gone::Silent) => self.too_slow(),
+                },
                 Err(error) => self.connection.broken(&error, &mut self.wire.output),
             }
         }
@@ -192,6 +196,17 @@ impl<Carrier: Stream> Conversation<Carrier> {
             },
             _ => self.wire.exchange(deadline).await,
         }
+    }
+
+    /// Part 2, 2.4.5: who waits no longer says why.
+    fn too_slow(&mut self) {
+        let problem = if self.wire.has_begun() {
+            "a frame began, and its end did not come"
+        } else {
+            "no frame came within the idle time-out"
+        };
+        let error = Error::new(AmqpError::ResourceLimitExceeded, problem.to_owned(), None);
+        self.connection.close(Some(error), &mut self.wire.output);
     }
 
     /// Grants a link.

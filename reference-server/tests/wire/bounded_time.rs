@@ -9,7 +9,7 @@ use fleetstorm_reference_server::{Announcement, Config, Limits};
 use rustls::{ALL_VERSIONS, ClientConnection};
 use socket2::{Domain, Socket as RawSocket, Type};
 
-use crate::dialect::{Ask, Caller, https, mqtt};
+use crate::dialect::{Ask, Caller, amqp, https, mqtt};
 use crate::instance::{Instance, quick, stranger};
 use crate::questions::register;
 use crate::tls::{PATIENCE, Secured, Wire, connect, dial, dial_over};
@@ -19,6 +19,7 @@ use crate::websocket::{BINARY, Socket, frame};
 pub const LIMITS: Limits = Limits {
     handshake: Duration::from_millis(500),
     first_request: Duration::from_millis(700),
+    login: Duration::from_millis(1300),
     between_requests: Duration::from_millis(900),
     body: Duration::from_millis(600),
     connection: Duration::from_millis(4000),
@@ -116,6 +117,27 @@ pub fn mqtt_ws_wire(server: &Announcement) -> Socket<Secured> {
     )
 }
 
+/// A connection up to where AMQP begins.
+pub fn amqp_wire(server: &Announcement) -> Secured {
+    dial(
+        server,
+        server.amqp,
+        &server.global_endpoint,
+        None,
+        ALL_VERSIONS,
+    )
+}
+
+/// The same in a WebSocket.
+pub fn amqp_ws_wire(server: &Announcement) -> Socket<Secured> {
+    Socket::open(
+        https_wire(server),
+        &server.global_endpoint,
+        "/$iothub/websocket",
+        "AMQPWSB10",
+    )
+}
+
 /// CONNECT of a device that announces a keep-alive.
 fn connect_with(keep_alive: u16) -> Vec<u8> {
     let mut connect = mqtt::connect(&stranger("pump-1"));
@@ -139,7 +161,7 @@ fn who_never_secures_the_connection_is_not_waited_for() {
     let mut connection: ClientConnection = https_wire(server).conn;
     let mut hello = Vec::new();
     connection.write_tls(&mut hello).expect("a first flight");
-    for address in [server.https, server.mqtt] {
+    for address in [server.https, server.mqtt, server.amqp] {
         each(
             [&[], &hello[..1], &hello[..hello.len() / 2], &hello],
             |said| {
@@ -181,6 +203,77 @@ fn who_never_asks_is_not_waited_for() {
         stops(&mut mqtt_wire(server), said, LIMITS.first_request, &what);
         stops(&mut mqtt_ws_wire(server), said, LIMITS.first_request, &what);
     });
+    let header = amqp::HEADER;
+    let open = amqp::opening(&amqp::address(&pump)).swap_remove(1);
+    each([0, 1, 8, 9, 8 + open.len() - 1], |length| {
+        let what = format!("{length} bytes of AMQP");
+        let said = &[header, &open].concat()[..length];
+        let expected = if length < 8 { &[][..] } else { header };
+        let heard = stops(&mut amqp_wire(server), said, LIMITS.first_request, &what);
+        assert_eq!(heard, expected, "{what}");
+        stops(&mut amqp_ws_wire(server), said, LIMITS.first_request, &what);
+    });
+}
+
+#[test]
+fn a_login_has_its_time() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let init = amqp::init("PLAIN", b"\x000ne00000001/registrations/lock-1\0token");
+    let header = amqp::SASL_HEADER;
+    each([0, 1, init.len() - 1], |length| {
+        let what = format!("{length} bytes of SASL");
+        let said = [header, &init[..length]].concat();
+        stops(&mut amqp_wire(server), &said, LIMITS.login, &what);
+        stops(&mut amqp_ws_wire(server), &said, LIMITS.login, &what);
+    });
+    let what = "no AMQP after SASL";
+    let said = [header, &init].concat();
+    stops(&mut amqp_wire(server), &said, LIMITS.login, what);
+}
+
+/// Whether the last frame is a close with this condition; with any or none for an empty one.
+pub fn closes_with(heard: &[u8], condition: &str) -> bool {
+    let mut frames = heard.strip_prefix(amqp::HEADER).unwrap_or(heard);
+    let mut last = frames;
+    while let Some(size) = frames.first_chunk() {
+        let size = usize::try_from(u32::from_be_bytes(*size)).expect("a size");
+        (last, frames) = frames.split_at(size);
+    }
+    let condition = condition.as_bytes();
+    // Its performative is a described list with the descriptor 0x18.
+    last.get(8..11) == Some(&[0x00, 0x53, 0x18])
+        && (condition.is_empty() || last.windows(condition.len()).any(|part| part == condition))
+}
+
+#[test]
+fn a_frame_that_began_ends_in_time_or_never_and_silence_ends_with_a_close() {
+    let instance = impatient();
+    let server = instance.server.announcement();
+    let mut pieces = amqp::opening(&amqp::address(&stranger("pump-1")));
+    let open = pieces[..2].concat();
+    pieces.push(amqp::transfer(&register()));
+    let attached = pieces.concat();
+    let over = "amqp:resource-limit-exceeded";
+    each([&open, &attached], |said| {
+        for (rest, limit) in [(0, LIMITS.silence), (1, LIMITS.packet), (11, LIMITS.packet)] {
+            let what = format!("{} bytes, then {rest} bytes of a frame", said.len());
+            let said = [said, &amqp::END[..rest]].concat();
+            let heard = stops(&mut amqp_wire(server), &said, limit, &what);
+            assert!(closes_with(&heard, over), "{what}: {heard:?}");
+            stops(&mut amqp_ws_wire(server), &said, limit, &what);
+        }
+    });
+    // Signs of life keep it alive.
+    let mut wire = amqp_wire(server);
+    wire.write_all(&open).expect("it is read");
+    let since = Instant::now();
+    while since.elapsed() < LIMITS.silence + LIMITS.packet {
+        std::thread::sleep(LIMITS.silence / 4);
+        wire.write_all(amqp::HEARTBEAT).expect("it is read");
+    }
+    let heard = stops(&mut wire, amqp::CLOSE, AT_ONCE, "a good-bye");
+    assert!(closes_with(&heard, ""), "{heard:?}");
 }
 
 #[test]
@@ -356,6 +449,17 @@ fn who_never_listens_is_hung_up_on() {
     wire.write_all(&open).expect("it is read");
     never_listens(&mut wire, &publish, "messages");
 
+    let open = amqp::opening(&amqp::address(&pump)).concat();
+    let transfer = amqp::transfer(&register());
+    let mut wire = narrow(server, server.amqp);
+    wire.write_all(&open).expect("it is read");
+    never_listens(&mut wire, &transfer, "transfers");
+
+    let open = [
+        mqtt::connect(&pump),
+        mqtt::subscribe("$dps/registrations/res/#"),
+    ]
+    .concat();
     let wire = narrow(server, server.https);
     let mut socket = Socket::open(wire, &server.global_endpoint, "/$iothub/websocket", "mqtt");
     socket.write_all(&open).expect("it is read");

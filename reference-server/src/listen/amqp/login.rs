@@ -1,7 +1,5 @@
 //! The security layer: a bare AMQP header, or SASL before it.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::amqp::dps::DpsAddress;
@@ -19,8 +17,6 @@ use tokio::time::Instant;
 use super::wire::{Gone, Wire};
 use crate::listen::{Host, Stream};
 
-/// How long all of it may take: the Java SDK waits a minute for its TPM.
-const LOGIN_LIMIT: Duration = Duration::from_secs(90);
 /// What is offered, best first.
 const MECHANISMS: [&str; 5] = [EXTERNAL, TPM, PLAIN, MSSBCBS, ANONYMOUS];
 
@@ -83,7 +79,7 @@ pub(super) async fn log_in<Carrier: Stream>(
     let mut header = wire
         .protocol_header(start + host.limits.first_request)
         .await?;
-    let deadline = start + LOGIN_LIMIT;
+    let deadline = start + host.limits.login;
     if header == SASL_HEADER {
         wire.output.extend_from_slice(&SASL_HEADER);
         login = match authenticate(wire, host, deadline).await? {
@@ -108,7 +104,7 @@ async fn authenticate<Carrier: Stream>(
     });
     mechanisms.write(&mut wire.output);
     let SaslFrame::Init(init) = wire.sasl_frame(deadline).await? else {
-        return Err(Gone);
+        return Err(Gone::Lost);
     };
     let login = match init.mechanism.as_str() {
         ANONYMOUS | EXTERNAL | MSSBCBS => Some(Login::None),
@@ -194,6 +190,6 @@ async fn challenge<Carrier: Stream>(
     challenge.write(&mut wire.output);
     match wire.sasl_frame(deadline).await? {
         SaslFrame::Response(response) => Ok(response.response.into_vec()),
-        _ => Err(Gone),
+        _ => Err(Gone::Lost),
     }
 }

@@ -19,9 +19,14 @@ pub(super) struct Wire<Carrier> {
     pub(super) output: BytesMut,
 }
 
-/// The peer is gone, silent, or does not read.
+/// Why nothing more comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gone;
+pub(super) enum Gone {
+    /// The peer hung up, does not read, or speaks something else.
+    Lost,
+    /// It said nothing in its time.
+    Silent,
+}
 
 impl<Carrier: Stream> Wire<Carrier> {
     pub(super) fn new(stream: Carrier) -> Self {
@@ -49,7 +54,7 @@ impl<Carrier: Stream> Wire<Carrier> {
             match SaslFrame::read(&mut self.input) {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => self.exchange(deadline).await?,
-                Err(_) => return Err(Gone),
+                Err(_) => return Err(Gone::Lost),
             }
         }
     }
@@ -69,7 +74,8 @@ impl<Carrier: Stream> Wire<Carrier> {
         self.send().await?;
         match timeout_at(deadline, self.stream.read_buf(&mut self.input)).await {
             Ok(Ok(read)) if read > 0 => Ok(()),
-            _ => Err(Gone),
+            Ok(_) => Err(Gone::Lost),
+            Err(_) => Err(Gone::Silent),
         }
     }
 
@@ -80,9 +86,9 @@ impl<Carrier: Stream> Wire<Carrier> {
         }
         while !self.output.is_empty() {
             let written = self.stream.write_buf(&mut self.output).await;
-            written.map_err(|_| Gone)?;
+            written.map_err(|_| Gone::Lost)?;
         }
-        self.stream.flush().await.map_err(|_| Gone)
+        self.stream.flush().await.map_err(|_| Gone::Lost)
     }
 
     /// Sends what was written, and closes the stream.
