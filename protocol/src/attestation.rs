@@ -121,7 +121,7 @@ impl TransportKind {
     /// the same, but hubs hold no sessions over HTTPS.
     pub fn at_hub(self) -> Self {
         match self {
-            Self::Https | Self::Amqp | Self::AmqpWs => Self::Mqtt,
+            Self::Https => Self::Mqtt,
             other => other,
         }
     }

@@ -20,6 +20,7 @@ pub(crate) mod mqtt;
 
 mod dps_amqp;
 mod dps_mqtt;
+mod hub_amqp;
 mod hub_http;
 mod hub_mqtt;
 mod packet;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use self::connection::{Connection, IDLE_TIMEOUT, MAX_FRAME};
 use self::wire::{Gone, Wire};
-use super::{Client, Host, Stream, dps_amqp};
+use super::{Client, Host, Stream, dps_amqp, hub_amqp};
 use crate::limits::Limits;
 
 pub(super) use self::connection::{Allowance, Asked, Event, LinkId};
@@ -86,8 +86,12 @@ async fn talk(
         .idle_time_out
         .map(|millis| Duration::from_millis(millis.into()))
         .filter(|idle| !idle.is_zero());
-    let allowance = dps_amqp::ALLOWANCE;
-    let mut connection = Connection::new(allowance, &host.global_endpoint, open, &mut wire.output);
+    let hub = hub_of(open, client, host);
+    let (name, allowance) = match hub {
+        Some(hub) => (hub, hub_amqp::ALLOWANCE),
+        None => (host.global_endpoint.as_str(), dps_amqp::ALLOWANCE),
+    };
+    let mut connection = Connection::new(allowance, name, open, &mut wire.output);
     if idle.is_some_and(|idle| idle < SHORTEST_IDLE) {
         let problem = "idle-time-out: is too short".to_owned();
         let error = Error::new(AmqpError::NotAllowed, problem, None);
@@ -102,8 +106,20 @@ async fn talk(
             next: Instant::now() + idle / 2,
         }),
     };
-    dps_amqp::serve(&mut conversation, login, client, host).await;
+    match hub {
+        Some(hub) => hub_amqp::serve(&mut conversation, hub, client, host).await,
+        None => dps_amqp::serve(&mut conversation, login, client, host).await,
+    }
     conversation.wire.close().await;
+}
+
+/// The hub that a client asked for, by SNI, or by the host name of its open.
+fn hub_of<'a>(open: &Open, client: &Client, host: &'a Host) -> Option<&'a str> {
+    host.hub_of(client).or_else(|| {
+        let asked = open.hostname.as_deref()?;
+        let name = asked.split_once(':').map_or(asked, |(name, _port)| name);
+        host.hub_named(name)
+    })
 }
 
 /// An open connection over its stream.
@@ -225,10 +241,15 @@ impl<Carrier: Stream> Conversation<Carrier> {
         self.connection.settle(id, delivery, rejected, out);
     }
 
-    /// Sends a message. A peer that lets too many wait is told, and loses its connection.
-    pub(super) fn send(&mut self, id: LinkId, message: &Message) {
+    /// Ends a link.
+    pub(super) fn detach(&mut self, id: LinkId, error: Error) {
+        self.connection.detach(id, error, &mut self.wire.output);
+    }
+
+    /// Sends a message; with a `name`, [`Event::Settled`] tells what became of it. A peer that lets too many wait is told, and loses its connection.
+    pub(super) fn send(&mut self, id: LinkId, message: &Message, name: Option<u64>) {
         let out = &mut self.wire.output;
-        if !self.connection.send(id, message, out) {
+        if !self.connection.send(id, message, name, out) {
             let problem = "too many messages wait for credit".to_owned();
             let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
             self.connection.close(Some(error), out);

@@ -48,6 +48,7 @@ pub(super) async fn serve(
                 };
                 asker.answer(conversation, (id, delivery), &message, &links);
             }
+            Event::Settled(..) => {}
             Event::Detached(id) => {
                 links.questions.remove(&id);
                 links.answers.retain(|(link, _)| *link != id);
@@ -132,7 +133,7 @@ impl Asker<'_> {
             body: answer.body.into(),
         };
         conversation.settle(id, delivery, None);
-        conversation.send(*answers, &response.message());
+        conversation.send(*answers, &response.message(), None);
     }
 
     fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {

@@ -326,13 +326,14 @@ impl<Carrier: Stream> Conversation<Carrier> {
 }
 
 /// How long a token still holds.
-fn until(expiry: i64) -> Duration {
+pub(super) fn until(expiry: i64) -> Duration {
     let left = expiry.saturating_sub(Timestamp::now().as_second());
     // Timers end somewhere; no connection lives that long.
     Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST)
 }
 
-fn error_body(refusal: &HubRefusal, now: Timestamp) -> Vec<u8> {
+/// What says it to a device.
+pub(super) fn error_body(refusal: &HubRefusal, now: Timestamp) -> Vec<u8> {
     let error = ServiceError {
         error_code: refusal.code(),
         tracking_id: Uuid::new_v4().to_string(),

@@ -101,7 +101,7 @@ pub enum Heard {
 /// What a frame was about.
 enum Noticed {
     Message(Box<Message>),
-    Rejection(RangeInclusive<u32>, Rejected),
+    Outcome(RangeInclusive<u32>, Option<Rejected>),
     Other,
 }
 
@@ -240,10 +240,29 @@ impl AmqpLink {
                 Noticed::Message(message) if is_answer(&message) => {
                     return Ok(Heard::Answer(message));
                 }
-                Noticed::Rejection(ids, rejected) if ids.contains(&delivery) => {
+                Noticed::Outcome(ids, Some(rejected)) if ids.contains(&delivery) => {
                     return Ok(Heard::Rejection(rejected));
                 }
-                Noticed::Message(_) | Noticed::Rejection(..) | Noticed::Other => {}
+                Noticed::Message(_) | Noticed::Outcome(..) | Noticed::Other => {}
+            }
+        }
+    }
+
+    /// Sends a message by one link and waits until the peer has taken it. Returns why it did not.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn deliver(
+        &mut self,
+        handle: u32,
+        message: &Message,
+    ) -> Result<Option<Rejected>, LinkError> {
+        let delivery = self.send(handle, message.to_bytes(), false).await?;
+        loop {
+            if let Noticed::Outcome(ids, rejected) = self.notice().await?
+                && ids.contains(&delivery)
+            {
+                return Ok(rejected);
             }
         }
     }
@@ -464,13 +483,15 @@ impl End {
 }
 
 fn noticed_of(disposition: Disposition) -> Noticed {
-    match disposition.state {
-        Some(DeliveryState::Rejected(rejected)) if disposition.role == Role::Receiver => {
-            let last = disposition.last.unwrap_or(disposition.first);
-            Noticed::Rejection(disposition.first..=last, rejected)
-        }
-        _ => Noticed::Other,
+    if disposition.role == Role::Sender {
+        return Noticed::Other;
     }
+    let last = disposition.last.unwrap_or(disposition.first);
+    let rejected = match disposition.state {
+        Some(DeliveryState::Rejected(rejected)) => Some(rejected),
+        _ => None,
+    };
+    Noticed::Outcome(disposition.first..=last, rejected)
 }
 
 /// The peer ended what it was not asked to end: for a reason, or just so.

@@ -9,12 +9,15 @@ use super::LinkError;
 use super::carrier::Carrier;
 use super::dial::Secured;
 
+mod amqp;
 mod mqtt;
 
 /// A device's session with its hub, whatever it speaks.
 pub enum HubLink {
     /// MQTT.
-    Mqtt(mqtt::HubMqtt),
+    Mqtt(Box<mqtt::HubMqtt>),
+    /// AMQP.
+    Amqp(Box<amqp::HubAmqp>),
 }
 
 impl HubLink {
@@ -31,11 +34,16 @@ impl HubLink {
     ) -> Result<Self, LinkError> {
         match transport.protocol() {
             // Devices hold no session with their hub over HTTPS, so there is no twin to read.
-            Protocol::Http | Protocol::Amqp => Err(Fault::Protocol.into()),
+            Protocol::Http => Err(Fault::Protocol.into()),
             Protocol::Mqtt => {
                 let carrier = Carrier::open(transport, stream, host).await?;
                 let session = mqtt::HubMqtt::open(carrier, host, device, sas).await?;
-                Ok(Self::Mqtt(session))
+                Ok(Self::Mqtt(Box::new(session)))
+            }
+            Protocol::Amqp => {
+                let carrier = Carrier::open(transport, stream, host).await?;
+                let session = amqp::HubAmqp::open(carrier, host, device, sas).await?;
+                Ok(Self::Amqp(Box::new(session)))
             }
         }
     }
@@ -47,6 +55,7 @@ impl HubLink {
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
         match self {
             Self::Mqtt(session) => session.read_twin().await,
+            Self::Amqp(session) => session.read_twin().await,
         }
     }
 
@@ -57,6 +66,7 @@ impl HubLink {
     pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
         match self {
             Self::Mqtt(session) => session.report(patch).await,
+            Self::Amqp(session) => session.report(patch).await,
         }
     }
 
@@ -67,6 +77,7 @@ impl HubLink {
     pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
         match self {
             Self::Mqtt(session) => session.send(message).await,
+            Self::Amqp(session) => session.send(message).await,
         }
     }
 
@@ -74,6 +85,7 @@ impl HubLink {
     pub async fn close(self) {
         match self {
             Self::Mqtt(session) => session.close().await,
+            Self::Amqp(session) => session.close().await,
         }
     }
 }

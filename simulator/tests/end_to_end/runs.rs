@@ -39,7 +39,7 @@ name = "controllers"
 devices = 10
 attestation = "tpm"
 transport = { https = 40, amqp = 30, amqp-ws = 30 }
-hub-transport = "mqtt-ws"
+hub-transport = "amqp-ws"
 desired = { mode = "auto" }
 
 [[cohort]]

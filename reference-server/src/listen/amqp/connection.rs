@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use fleetstorm_protocol::amqp::Value;
 use fleetstorm_protocol::amqp::frame::{self, Frame, FrameError, MIN_MAX_FRAME_SIZE};
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{
@@ -39,7 +40,7 @@ pub(in crate::listen) struct Allowance {
 }
 
 /// Names a link of a connection, until it is detached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::listen) struct LinkId {
     channel: u16,
     handle: u32,
@@ -59,6 +60,8 @@ pub(in crate::listen) enum Event {
     Attach(Asked),
     /// It sent a message: to be answered by [`Connection::settle`].
     Message(LinkId, Delivery, Box<Message>),
+    /// What became of a message that was sent with this name.
+    Settled(LinkId, u64, Option<DeliveryState>),
     /// A link is gone.
     Detached(LinkId),
 }
@@ -85,6 +88,15 @@ impl Asked {
             }
         } else {
             self.attach.source.as_deref()?.address.as_deref()
+        }
+    }
+
+    /// A property of the attach, if it is text.
+    pub(in crate::listen) fn property(&self, name: &str) -> Option<&str> {
+        match self.attach.properties.as_ref()?.get(name)? {
+            Value::String(text) => Some(text),
+            Value::Symbol(text) => Some(text.as_str()),
+            _ => None,
         }
     }
 }
@@ -265,12 +277,13 @@ impl Connection {
         }
     }
 
-    /// Sends a message, now or once the peer gives credit. `false` when the link is gone, or too many
-    /// messages wait.
+    /// Sends a message, now or once the peer gives credit. With a `name`, [`Event::Settled`] tells
+    /// what became of it. `false` when the link is gone, or too many messages wait.
     pub(in crate::listen) fn send(
         &mut self,
         id: LinkId,
         message: &Message,
+        name: Option<u64>,
         out: &mut BytesMut,
     ) -> bool {
         let Some(session) = self.session(id.channel) else {
@@ -282,10 +295,15 @@ impl Connection {
         let Direction::Out(outgoing) = &mut link.direction else {
             return false;
         };
-        if !outgoing.queue(message.to_bytes()) {
+        let done = name.filter(|_| outgoing.sends_settled());
+        let owed = name.filter(|_| !outgoing.sends_settled());
+        if !outgoing.queue(message.to_bytes(), owed) {
             return false;
         }
         session.pump(out);
+        if let Some(name) = done {
+            self.events.push_back(Event::Settled(id, name, None));
+        }
         true
     }
 
@@ -461,13 +479,26 @@ impl Connection {
         if disposition.role == Role::Sender || !over {
             return Ok(());
         }
-        if !disposition.settled {
+        let mut settled = Vec::new();
+        for link in &mut session.links {
+            if let Direction::Out(outgoing) = &mut link.direction {
+                let handle = link.handle;
+                let id = LinkId { channel, handle };
+                let names = outgoing.settle(first, last).into_iter();
+                settled.extend(names.map(|name| (id, name)));
+            }
+        }
+        if !disposition.settled && !settled.is_empty() {
             let state = state
                 .clone()
                 .unwrap_or(DeliveryState::Accepted(Accepted {}));
             say_disposition(channel, Role::Sender, first, last, state, out);
         }
         session.pump(out);
+        for (id, name) in settled {
+            let event = Event::Settled(id, name, state.clone());
+            self.events.push_back(event);
+        }
         Ok(())
     }
 

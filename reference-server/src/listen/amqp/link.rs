@@ -15,6 +15,8 @@ use super::session::Window;
 const CREDIT: u32 = 64;
 /// Messages that may wait for a peer's credit.
 const MAX_WAITING: usize = 64;
+/// Messages whose outcome a peer may owe.
+const MAX_UNSETTLED: usize = 64;
 /// What a transfer takes in a frame, besides its payload.
 const OVERHEAD: usize = 64;
 
@@ -60,13 +62,16 @@ pub(in crate::listen) struct Delivery {
 pub(super) struct Outgoing {
     credit: u32,
     delivery_count: u32,
-    /// Whether the peer wants each message unsettled.
-    wants_outcome: bool,
+    mode: SenderSettleMode,
     waiting: VecDeque<Waiting>,
+    /// Delivery ids whose outcome is owed, with the names that the node gave them.
+    unsettled: VecDeque<(u32, u64)>,
 }
 
 struct Waiting {
     payload: Bytes,
+    /// What its outcome is asked for by; `None` when it does not matter.
+    name: Option<u64>,
     /// Its delivery id, once a part of it was sent.
     begun: Option<u32>,
 }
@@ -149,18 +154,20 @@ impl Outgoing {
         Self {
             credit: 0,
             delivery_count: 0,
-            wants_outcome: *mode == SenderSettleMode::Unsettled,
+            mode: mode.clone(),
             waiting: VecDeque::new(),
+            unsettled: VecDeque::new(),
         }
     }
 
     /// Queues a message; `false` when too many wait already.
-    pub(super) fn queue(&mut self, payload: Bytes) -> bool {
+    pub(super) fn queue(&mut self, payload: Bytes, name: Option<u64>) -> bool {
         if self.waiting.len() >= MAX_WAITING {
             return false;
         }
         self.waiting.push_back(Waiting {
             payload,
+            name,
             begun: None,
         });
         true
@@ -190,7 +197,7 @@ impl Outgoing {
 
     /// Sends what credit and window allow.
     pub(super) fn pump(&mut self, handle: u32, window: &mut Window, out: &mut BytesMut) {
-        while self.credit > 0 && window.is_open() {
+        while self.credit > 0 && window.is_open() && self.unsettled.len() < MAX_UNSETTLED {
             let Some(waiting) = self.waiting.front_mut() else {
                 return;
             };
@@ -199,12 +206,18 @@ impl Outgoing {
             let room = window.peer_frame.saturating_sub(OVERHEAD).max(1);
             let part = waiting.payload.split_to(room.min(waiting.payload.len()));
             let more = !waiting.payload.is_empty();
+            let name = waiting.name;
+            let settled = match self.mode {
+                SenderSettleMode::Settled => true,
+                SenderSettleMode::Unsettled => false,
+                SenderSettleMode::Mixed => name.is_none(),
+            };
             let transfer = Transfer {
                 handle: Handle(handle),
                 delivery_id: is_first.then_some(id),
                 delivery_tag: is_first.then(|| id.to_be_bytes().to_vec().into()),
                 message_format: is_first.then_some(0),
-                settled: Some(!self.wants_outcome),
+                settled: Some(settled),
                 more,
                 rcv_settle_mode: None,
                 state: None,
@@ -221,9 +234,30 @@ impl Outgoing {
             window.spend();
             if !more {
                 self.waiting.pop_front();
+                if let Some(name) = name {
+                    self.unsettled.push_back((id, name));
+                }
                 self.credit -= 1;
                 self.delivery_count = self.delivery_count.wrapping_add(1);
             }
         }
+    }
+
+    /// Whether the peer wants to settle nothing: what is sent is done.
+    pub(super) fn sends_settled(&self) -> bool {
+        self.mode == SenderSettleMode::Settled
+    }
+
+    /// Takes those out of `first..=last` whose outcome was owed.
+    pub(super) fn settle(&mut self, first: u32, last: u32) -> Vec<u64> {
+        let is_meant = |id: u32| id.wrapping_sub(first) <= last.wrapping_sub(first);
+        let mut names = Vec::new();
+        self.unsettled.retain(|(id, name)| {
+            if is_meant(*id) {
+                names.push(*name);
+            }
+            !is_meant(*id)
+        });
+        names
     }
 }

@@ -1,0 +1,333 @@
+//! An AMQP connection with a hub (IoT Hub documentation, "Communicate using the AMQP protocol"):
+//! one device or many, each let in by its certificate or by a token put to `$cbs`, each with links
+//! of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
+use fleetstorm_protocol::amqp::cbs::{PutToken, PutTokenAnswer};
+use fleetstorm_protocol::amqp::dps::rejection;
+use fleetstorm_protocol::amqp::hub::HubNode;
+use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::sas::SasToken;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use self::device::{DeviceLink, Member};
+use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
+use super::hub_mqtt::until;
+use super::{Client, Host, Stream};
+use crate::hub::HubRefusal;
+use crate::hub::device::AdmittedDevice;
+use crate::hub::inbox::SessionEnd;
+use crate::hub::session::DeviceSession;
+
+mod device;
+
+/// Seven links a device: enough for 36 devices on one connection.
+pub(super) const ALLOWANCE: Allowance = Allowance {
+    links: 256,
+    message: (256 + 66) * 1024,
+};
+/// Devices that may have put a token without attaching a link.
+const MAX_CLAIMS: usize = 256;
+
+/// Serves it to its end.
+pub(super) async fn serve(
+    conversation: &mut Conversation<impl Stream>,
+    hub: &str,
+    client: &Client,
+    host: &Host,
+) {
+    let mut gathering = Gathering {
+        hub,
+        client,
+        host,
+        wake: Arc::new(Notify::new()),
+        links: BTreeMap::new(),
+        claims: BTreeMap::new(),
+        members: BTreeMap::new(),
+    };
+    let wake = Arc::clone(&gathering.wake);
+    loop {
+        let expiry = gathering.next_expiry();
+        tokio::select! {
+            event = conversation.next() => match event {
+                Some(event) => gathering.happened(conversation, event),
+                None => return,
+            },
+            () = wake.notified() => gathering.pass_on(conversation),
+            () = sleep_until(expiry.unwrap_or_else(Instant::now)), if expiry.is_some() => {
+                gathering.expire(conversation);
+            }
+        }
+    }
+}
+
+/// The devices of one connection.
+struct Gathering<'a> {
+    hub: &'a str,
+    client: &'a Client,
+    host: &'a Host,
+    /// Any of them has something to pass on.
+    wake: Arc<Notify>,
+    links: BTreeMap<LinkId, Node>,
+    /// Who has proven itself by a token, and has no link yet.
+    claims: BTreeMap<DeviceId, AdmittedDevice>,
+    members: BTreeMap<DeviceId, Member>,
+}
+
+/// What a link leads to.
+enum Node {
+    /// Tokens come in.
+    Claims,
+    /// Answers to tokens go out.
+    ClaimAnswers,
+    /// A device's.
+    Device(DeviceId),
+}
+
+impl Gathering<'_> {
+    fn happened(&mut self, conversation: &mut Conversation<impl Stream>, event: Event) {
+        match event {
+            Event::Attach(asked) => {
+                if let Err((asked, error)) = self.attach(conversation, asked) {
+                    conversation.refuse(*asked, error);
+                }
+            }
+            Event::Message(id, delivery, message) => {
+                self.message(conversation, id, delivery, &message);
+            }
+            Event::Settled(id, name, state) => {
+                if let Some(member) = self.member_of(id) {
+                    member.settled(conversation, name, state.as_ref());
+                }
+            }
+            Event::Detached(id) => self.detached(id),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        conversation: &mut Conversation<impl Stream>,
+        asked: Asked,
+    ) -> Result<(), (Box<Asked>, Error)> {
+        let refused = |asked, condition: AmqpError, problem: &dyn ToString| {
+            let error = Error::new(condition, problem.to_string(), None);
+            Err((Box::new(asked), error))
+        };
+        let node = match HubNode::parse(asked.address().unwrap_or_default()) {
+            Ok(node) => node,
+            Err(error) => return refused(asked, AmqpError::NotFound, &error),
+        };
+        let id = asked.id;
+        let incoming = asked.is_incoming();
+        let Some(device) = node.device() else {
+            let node = if incoming {
+                Node::Claims
+            } else {
+                Node::ClaimAnswers
+            };
+            self.links.insert(id, node);
+            conversation.accept(asked);
+            return Ok(());
+        };
+        let Some(link) = DeviceLink::of(&node, incoming) else {
+            let problem = "the node has no such direction";
+            return refused(asked, AmqpError::NotAllowed, &problem);
+        };
+        if let Err(refusal) = self.admit(device) {
+            let condition = match refusal {
+                HubRefusal::UnknownDevice => AmqpError::NotFound,
+                _ => AmqpError::UnauthorizedAccess,
+            };
+            return refused(asked, condition, &refusal);
+        }
+        let pair = asked.property(CHANNEL_CORRELATION_PROPERTY);
+        let pair = pair.map(str::to_owned);
+        self.links.insert(id, Node::Device(device.clone()));
+        conversation.accept(asked);
+        if let Some(member) = self.members.get_mut(device) {
+            member.attach(conversation, id, link, pair);
+        }
+        Ok(())
+    }
+
+    /// Makes a device a member: it has put a token, or its certificate is its own.
+    fn admit(&mut self, device: &DeviceId) -> Result<(), HubRefusal> {
+        if self.members.contains_key(device) {
+            return Ok(());
+        }
+        let now = Timestamp::now();
+        let admitted = match self.claims.remove(device) {
+            Some(admitted) => admitted,
+            None => self.authenticate(device, None, now)?,
+        };
+        let session = DeviceSession::open(admitted, Arc::clone(&self.wake), now)?;
+        self.members.insert(device.clone(), Member::new(session));
+        Ok(())
+    }
+
+    fn authenticate(
+        &self,
+        device: &DeviceId,
+        token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<AdmittedDevice, HubRefusal> {
+        let certificates = match token {
+            Some(_) => &[],
+            None => self.client.certificates.as_slice(),
+        };
+        let hubs = &self.host.hubs;
+        hubs.authenticate(self.hub, device, token, certificates, now)
+    }
+
+    fn message(
+        &mut self,
+        conversation: &mut Conversation<impl Stream>,
+        id: LinkId,
+        delivery: Delivery,
+        message: &Message,
+    ) {
+        match self.links.get(&id) {
+            Some(Node::Claims) => {
+                conversation.settle(id, delivery, None);
+                self.claim(conversation, id, message);
+            }
+            Some(Node::Device(device)) => {
+                let Some(member) = self.members.get_mut(device) else {
+                    return;
+                };
+                let rejected = member.message(conversation, id, message).err();
+                let rejected = rejected.map(|refusal| {
+                    let problem = refusal.to_string();
+                    rejection(refusal.status(), None, problem.as_bytes())
+                });
+                conversation.settle(id, delivery, rejected);
+            }
+            Some(Node::ClaimAnswers) | None => {}
+        }
+    }
+
+    /// A token is put. The answer goes by the session's link from `$cbs`.
+    fn claim(
+        &mut self,
+        conversation: &mut Conversation<impl Stream>,
+        id: LinkId,
+        message: &Message,
+    ) {
+        let (status, description) = match PutToken::of(message) {
+            Ok(put) => match self.put(&put.token) {
+                Ok(()) => (200, "OK".to_owned()),
+                Err(HubRefusal::UnknownDevice) => (404, HubRefusal::UnknownDevice.to_string()),
+                Err(refusal) => (401, refusal.to_string()),
+            },
+            Err(error) => (400, error.to_string()),
+        };
+        let answer = PutTokenAnswer {
+            correlation_id: message.properties.message_id.clone(),
+            status,
+            description,
+        };
+        let answers = self
+            .links
+            .iter()
+            .find(|(link, node)| matches!(node, Node::ClaimAnswers) && link.is_beside(id));
+        if let Some((answers, _)) = answers {
+            conversation.send(*answers, &answer.message(), None);
+        }
+    }
+
+    fn put(&mut self, token: &str) -> Result<(), HubRefusal> {
+        let malformed = |problem: &str| HubRefusal::Malformed(problem.to_owned());
+        let parsed = SasToken::parse(token).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
+        let (_, id) = parsed
+            .resource()
+            .split_once("/devices/")
+            .ok_or_else(|| malformed("the token is for no device"))?;
+        let device = DeviceId::parse(id).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
+        let admitted = self.authenticate(&device, Some(token), Timestamp::now())?;
+        if let Some(member) = self.members.get_mut(&device) {
+            member.renew(admitted);
+        } else if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(&device) {
+            self.claims.insert(device, admitted);
+        } else {
+            return Err(HubRefusal::Throttled);
+        }
+        Ok(())
+    }
+
+    fn member_of(&mut self, id: LinkId) -> Option<&mut Member> {
+        match self.links.get(&id)? {
+            Node::Device(device) => self.members.get_mut(device),
+            Node::Claims | Node::ClaimAnswers => None,
+        }
+    }
+
+    /// A link is gone; with its last, so is the device.
+    fn detached(&mut self, id: LinkId) {
+        if let Some(Node::Device(device)) = self.links.remove(&id)
+            && let Some(member) = self.members.get_mut(&device)
+            && member.detach(id)
+        {
+            self.members.remove(&device);
+        }
+    }
+
+    /// What the hub has to say, to any of them.
+    fn pass_on(&mut self, conversation: &mut Conversation<impl Stream>) {
+        let mut ended = Vec::new();
+        for (device, member) in &mut self.members {
+            if let Some(end) = member.pass_on(conversation) {
+                ended.push((device.clone(), end));
+            }
+        }
+        for (device, end) in ended {
+            let condition: ErrorCondition = match end {
+                SessionEnd::Superseded => LinkError::Stolen.into(),
+                SessionEnd::Revoked => AmqpError::UnauthorizedAccess.into(),
+                SessionEnd::TooSlow => AmqpError::ResourceLimitExceeded.into(),
+            };
+            self.dismiss(conversation, &device, &condition);
+        }
+    }
+
+    /// When the first token runs out.
+    fn next_expiry(&self) -> Option<Instant> {
+        let expiries = self.members.values().filter_map(Member::expiry);
+        expiries.min().map(|expiry| Instant::now() + until(expiry))
+    }
+
+    fn expire(&mut self, conversation: &mut Conversation<impl Stream>) {
+        let now = Timestamp::now().as_second();
+        let expired = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.expiry().is_some_and(|expiry| expiry <= now));
+        let expired: Vec<_> = expired.map(|(device, _)| device.clone()).collect();
+        for device in expired {
+            let condition = AmqpError::UnauthorizedAccess.into();
+            self.dismiss(conversation, &device, &condition);
+        }
+    }
+
+    /// Ends a device's links; others on the connection go on.
+    fn dismiss(
+        &mut self,
+        conversation: &mut Conversation<impl Stream>,
+        device: &DeviceId,
+        condition: &ErrorCondition,
+    ) {
+        let Some(member) = self.members.remove(device) else {
+            return;
+        };
+        for id in member.links() {
+            self.links.remove(&id);
+            conversation.detach(id, Error::new(condition.clone(), None, None));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! A hub over AMQP.
+
+use bytes::Bytes;
+use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
+use fleetstorm_protocol::amqp::cbs::{self, PutToken, PutTokenAnswer};
+use fleetstorm_protocol::amqp::dps::refusal_of;
+use fleetstorm_protocol::amqp::hub::{HubNode, TwinMessage, TwinOperation, TwinRequest};
+use fleetstorm_protocol::amqp::hub_message::from_device;
+use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::types::messaging::MessageId;
+use fleetstorm_protocol::hub::{self, API_VERSION, SystemProperties, sas_resource};
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::twin::DeviceTwin;
+use fleetstorm_reports::Fault;
+
+use crate::link::LinkError;
+use crate::link::amqp::{AmqpLink, Heard, Wanted};
+use crate::link::carrier::Carrier;
+
+/// A device's AMQP connection with its hub.
+pub struct HubAmqp {
+    link: AmqpLink,
+    device: DeviceId,
+    questions: u32,
+    /// The link of its messages, once one was sent.
+    events: Option<u32>,
+    asked: u64,
+}
+
+impl HubAmqp {
+    /// Opens the twin's links: by the certificate of the TLS handshake, or after `sas` was put to
+    /// `$cbs`.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused the device.
+    pub async fn open(
+        carrier: Carrier,
+        host: &str,
+        device: &DeviceId,
+        sas: Option<String>,
+    ) -> Result<Self, LinkError> {
+        let mut link = AmqpLink::new(carrier);
+        link.begin(host, device.as_str());
+        if let Some(sas) = sas {
+            put_token(&mut link, sas_resource(host, device), sas).await?;
+        }
+        let address = HubNode::Twin(device.clone()).address();
+        let channel = format!("twin:{device}");
+        let properties = [(CHANNEL_CORRELATION_PROPERTY, channel.as_str())];
+        let wanted = |name, sends| Wanted {
+            name,
+            address: &address,
+            sends,
+            settled: true,
+            api_version: API_VERSION,
+            properties: &properties,
+        };
+        link.attach(&wanted("twin_receiver_link", false));
+        let questions = link.attach(&wanted("twin_sender_link", true));
+        link.settle_in().await?;
+        Ok(Self {
+            link,
+            device: device.clone(),
+            questions,
+            events: None,
+            asked: 0,
+        })
+    }
+
+    /// Reads the twin.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
+        let body = self.ask(TwinOperation::Get, b"").await?;
+        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?)
+    }
+
+    /// Reports properties.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
+        let asked = self.ask(TwinOperation::PatchReported, patch);
+        asked.await.map(drop)
+    }
+
+    /// Sends a message and waits until it is accepted. Its link is attached for the first.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
+        let events = match self.events {
+            Some(events) => events,
+            None => self.attach_events().await?,
+        };
+        let message = from_device(&hub::Message {
+            system: SystemProperties::of_json(),
+            properties: Vec::new(),
+            body: message.to_vec(),
+        });
+        match self.link.deliver(events, &message).await? {
+            None => Ok(()),
+            Some(rejected) => Err(LinkError::Refused {
+                status: refusal_of(&rejected).0,
+            }),
+        }
+    }
+
+    async fn attach_events(&mut self) -> Result<u32, LinkError> {
+        let events = self.link.attach(&Wanted {
+            name: "telemetry_sender_link",
+            address: &HubNode::Events(self.device.clone()).address(),
+            sends: true,
+            settled: false,
+            api_version: API_VERSION,
+            properties: &[],
+        });
+        self.link.settle_in().await?;
+        self.events = Some(events);
+        Ok(events)
+    }
+
+    /// Asks something of the twin.
+    async fn ask(&mut self, operation: TwinOperation, body: &[u8]) -> Result<Bytes, LinkError> {
+        self.asked += 1;
+        let correlation_id = Some(MessageId::String(self.asked.to_string()));
+        let request = TwinRequest {
+            correlation_id: correlation_id.clone(),
+            operation,
+            body: Bytes::copy_from_slice(body),
+        };
+        let question = request.message();
+        let is_answer = |message: &Message| message.properties.correlation_id == correlation_id;
+        let asking = self
+            .link
+            .exchange(self.questions, &question, true, is_answer);
+        let Heard::Answer(message) = asking.await? else {
+            return Err(Fault::Protocol.into());
+        };
+        match TwinMessage::of(&message) {
+            Ok(TwinMessage::Answer { status, body, .. }) if (200..300).contains(&status) => {
+                Ok(body)
+            }
+            Ok(TwinMessage::Answer { status, .. }) => Err(LinkError::Refused { status }),
+            Ok(TwinMessage::Desired { .. }) | Err(_) => Err(Fault::Protocol.into()),
+        }
+    }
+
+    /// Closes the connection.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+}
+
+async fn put_token(link: &mut AmqpLink, name: String, token: String) -> Result<(), LinkError> {
+    let wanted = |name, sends| Wanted {
+        name,
+        address: cbs::NODE,
+        sends,
+        settled: false,
+        api_version: API_VERSION,
+        properties: &[],
+    };
+    link.attach(&wanted("cbs_receiver_link", false));
+    let questions = link.attach(&wanted("cbs_sender_link", true));
+    link.settle_in().await?;
+    let message_id = Some(MessageId::String("put-token".into()));
+    let put = PutToken {
+        message_id: message_id.clone(),
+        name,
+        token,
+    };
+    let question = put.message();
+    let answered = link.exchange(questions, &question, false, |message| {
+        message.properties.correlation_id == message_id
+    });
+    let status = match answered.await? {
+        Heard::Answer(message) => {
+            let answer = PutTokenAnswer::of(&message).map_err(|_| Fault::Protocol)?;
+            answer.status
+        }
+        Heard::Rejection(rejected) => refusal_of(&rejected).0,
+    };
+    match status {
+        200..300 => Ok(()),
+        status => Err(LinkError::Refused { status }),
+    }
+}
