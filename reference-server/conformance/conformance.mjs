@@ -4,16 +4,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { runDevices } from "./devices.mjs";
+import { runDevices, startService } from "./devices.mjs";
 import { Identities, desired } from "./identities.mjs";
 import { cells, steps } from "./matrix.mjs";
-import { endpoint, hubs, idScope, startServer } from "./server.mjs";
+import { endpoint, hubs, idScope, serviceKey, startServer } from "./server.mjs";
 
 const only = process.argv[2] ?? "";
 const chosen = cells.filter((cell) => cell.id.includes(only));
 const folder = mkdtempSync(path.join(os.tmpdir(), "conformance-"));
 const identities = new Identities(path.join(folder, "identities"));
-let server;
+let server, service;
 let [passed, failed] = [0, 0];
 const stepsDone = [];
 try {
@@ -22,6 +22,8 @@ try {
     cases.push({ ...cell, case: cell.id, ...(await identities.of(cell)) });
   }
   server = await startServer(process.env.FLEETSTORM, folder, identities.list());
+  const { caFile, control } = server;
+  service = await startService({ hubs, key: serviceKey, control, caFile }, folder);
   const processes = new Map();
   for (const one of cases) {
     const kind = `${one.device}-${one.tls}`;
@@ -30,6 +32,7 @@ try {
   await Promise.all([...processes.values()].map(run));
   await count();
 } finally {
+  service?.stop();
   await server?.stop();
   identities.close();
   rmSync(folder, { recursive: true });
@@ -40,7 +43,7 @@ process.exitCode = failed === 0 ? 0 : 1;
 /// Runs the cases of one kind of device and TLS version in one process, and tells how they went.
 async function run(cases) {
   const [{ device, tls }] = cases;
-  const job = { endpoint, hubs, idScope, tls, caFile: server.caFile, desired, steps, cases };
+  const job = { endpoint, hubs, idScope, tls, caFile: server.caFile, desired, steps, service: service.address, cases };
   for await (const { id, problem, done } of runDevices(device, job, folder)) {
     const { tls, attestation, transport, hub } = cases.find((one) => one.case === id);
     stepsDone.push(...done);
@@ -68,6 +71,9 @@ async function count() {
     ["twins read", sum("twins_read"), done("twin", "twin again")],
     ["reported patches", sum("reported_patches"), done("reported")],
     ["messages", sum("device_to_cloud_messages"), done("telemetry")],
+    ["desired changes", sum("desired_changes_sent"), done("desired")],
+    ["methods", sum("methods_called"), done("method")],
+    ["messages to devices", sum("cloud_to_device_completed"), done("cloud to device")],
     ["refusals by hubs", counted.hub_refusals, 0],
   ].filter(([, ofServer, ofDevices]) => ofServer !== ofDevices);
   const words = wrong.map(([what, ofServer, ofDevices]) => `${what}: ${ofServer}, not ${ofDevices}`);

@@ -22,7 +22,23 @@ const programs = {
   "tpm2-tools": () => python("tpm2_tools.py"),
 };
 
-/// Runs a job in one process: { endpoint, hubs, idScope, tls, caFile, desired, steps, cases }, each case a
+/// Starts the back end that devices ask to speak to them; returns { address, stop }.
+export async function startService(job, folder) {
+  const file = path.join(folder, "service.json");
+  writeFileSync(file, JSON.stringify(job));
+  const child = spawn(process.execPath, [path.join(here, "service.mjs"), file], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const address = await new Promise((resolve, reject) => {
+    lines.once("line", resolve);
+    child.once("exit", (code) => reject(new Error(`the back end ended with ${code}`)));
+  });
+  return { address, stop: () => child.kill() };
+}
+
+/// Runs a job in one process: { endpoint, hubs, idScope, tls, caFile, desired, steps, service, cases }, each case a
 /// cell with its identity. Yields { id, problem, done } a case: what went wrong, if anything, and
 /// which steps were done. A case that the process says nothing of has failed.
 export async function* runDevices(device, job, folder) {

@@ -10,9 +10,11 @@ const bothTls = ["1.2", "1.3"];
 // it speaks the same there as with DPS.
 const rows = [
   { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "https", tls: bothTls },
   { device: "node", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: bothTls },
   { device: "node", attestations: certificatesAndKeys, transports: ["amqp", "amqp-ws"], hub: "mqtt", tls: bothTls },
   { device: "node", attestations: ["tpm"], transports: ["https", "amqp", "amqp-ws"], hub: "mqtt", tls: bothTls },
+  { device: "node", attestations: ["tpm"], transports: ["https"], hub: "https", tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
   { device: "python", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
@@ -28,7 +30,7 @@ const comparedRows = [
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.
-export const steps = ["twin", "reported", "telemetry", "register again"];
+export const steps = ["twin", "reported", "desired", "telemetry", "method", "cloud to device", "register again"];
 
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
 export const cells = cellsOf(rows);
@@ -45,7 +47,7 @@ function cellsOf(rows) {
           transport,
           hub: hub ?? transport,
           tls: version,
-          id: `${device}-${attestation}-${transport}-tls-${version.replace(".", "")}`,
+          id: [device, attestation, transport, ...(hub ? ["hub", hub] : []), "tls", version.replace(".", "")].join("-"),
         })),
       ),
     ),

@@ -1,6 +1,7 @@
 // The server under test, as a process of its own on the standard ports.
 
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -9,6 +10,9 @@ import path from "node:path";
 export const endpoint = "global.conformance.test";
 export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.conformance.test"];
 export const idScope = "0ne00C0FFEE";
+
+/// Key of the hubs' service API.
+export const serviceKey = randomBytes(32).toString("base64");
 
 /// Starts `binary` with an enrollment list; returns once it listens. `record` is a folder for what
 /// devices say, if that is asked for.
@@ -24,6 +28,7 @@ export async function startServer(binary, folder, enrollments, record) {
       `global-endpoint = ${JSON.stringify(endpoint)}`,
       `id-scope = ${JSON.stringify(idScope)}`,
       `hubs = ${JSON.stringify(hubs)}`,
+      `hub-service-key = ${JSON.stringify(serviceKey)}`,
       // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
       "retry-after-seconds = 1",
       "processing-p50-us = 300_000",

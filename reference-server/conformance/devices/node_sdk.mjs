@@ -73,7 +73,10 @@ async function drive(one, step) {
   if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
   const client = hubClient(one, security, assignedHub, deviceId);
   await step("hub", () => client.open());
-  if (asked("twin", one)) await useTwin(client, step);
+  const asker = askingFor(assignedHub, deviceId);
+  if (asked("twin", one)) await useTwin(client, step, asker);
+  if (asked("method", one)) await answerMethod(client, step, asker);
+  if (asked("cloud to device", one)) await takeMessage(client, one, step, asker);
   if (asked("telemetry", one)) await step("telemetry", () => client.sendEvent(telemetry(one)));
   await step("close", () => client.close());
   if (asked("register again", one)) {
@@ -85,16 +88,69 @@ async function drive(one, step) {
 
 /// Whether the job wants a step. Over HTTPS a hub has messages and nothing else.
 function asked(name, one) {
-  return job.steps.includes(name) && (one.hub !== "https" || ["telemetry", "register again"].includes(name));
+  return (
+    job.steps.includes(name) &&
+    (one.hub !== "https" || ["telemetry", "cloud to device", "register again"].includes(name))
+  );
 }
 
-async function useTwin(client, step) {
+/// Asks the back end to speak to this device (see service.mjs).
+function askingFor(hub, deviceId) {
+  return async (what, request) => {
+    const body = JSON.stringify({ hub, deviceId, ...request });
+    const answer = await fetch(`http://${job.service}/${what}`, { method: "POST", body });
+    if (!answer.ok) throw new Error(`the service: ${await answer.text()}`);
+    return answer.json();
+  };
+}
+
+async function answerMethod(client, step, ask) {
+  const heard = new Promise((resolve) => {
+    client.onDeviceMethod("blink", (request, response) => {
+      resolve(request.payload);
+      response.send(207, { blinked: request.payload.times }, () => {});
+    });
+  });
+  await step("method", async () => {
+    const answer = await ask("method", { name: "blink", payload: { times: 3 } });
+    expect("payload", await heard, { times: 3 });
+    expect("answer", answer, { status: 207, payload: { blinked: 3 } });
+  });
+}
+
+async function takeMessage(client, one, step, ask) {
+  await step("cloud to device", async () => {
+    const heard = new Promise((resolve) => client.on("message", resolve));
+    await ask("message", { body: "Zürich ✓" });
+    const message = await heard;
+    // Over HTTPS the SDK leaves a property's name as the header's.
+    const property = one.hub === "https" ? "iothub-app-kind" : "kind";
+    expect("body", message.getData().toString(), "Zürich ✓");
+    expect("properties", message.properties.getValue(property), "a & b = c");
+    await client.complete(message);
+  });
+}
+
+async function useTwin(client, step, ask) {
   const twin = await step("twin", () => client.getTwin());
   expect("twin", plain(twin.properties.desired), job.desired);
   if (!job.steps.includes("reported")) return;
   await step("reported", () => promised((done) => twin.properties.reported.update(reported, done)));
   await step("twin again", () => twin.get());
   expect("twin again", plain(twin.properties.reported), reported);
+  if (!job.steps.includes("desired")) return;
+  const changed = new Promise((resolve) => {
+    twin.on("properties.desired", (change) => {
+      if (change.interval === 9) resolve(change);
+    });
+  });
+  // The listener subscribes behind its back; what is asked next comes after.
+  await step("twin again", () => twin.get());
+  await step("desired", async () => {
+    const { version } = await ask("twin", { desired: { interval: 9, valve: { open: null } } });
+    const { $version, ...change } = await changed;
+    expect("change", { version: $version, ...change }, { version, interval: 9, valve: { open: null } });
+  });
 }
 
 function expect(step, found, wanted) {

@@ -6,13 +6,17 @@ it ends.
 
 import json
 import os
+import queue
 import sys
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from azure.iot.device import X509, IoTHubDeviceClient, Message, ProvisioningDeviceClient
+from azure.iot.device import X509, IoTHubDeviceClient, Message, MethodResponse, ProvisioningDeviceClient
 
 # Cases under way at once.
 AT_ONCE = 6
+# Longest wait for what the back end sends, seconds.
+LIMIT = 20
 # What devices report.
 REPORTED = {"firmware": "4.2.0", "valve": {"open": False, "place": "Zürich ✓"}}
 
@@ -51,28 +55,73 @@ class Steps:
         self.done.append(name)
         return result
 
-    def expect(self, found, wanted):
-        if found != wanted:
-            raise AssertionError(f"{found} is not {wanted}")
-
 
 def drive(job, one, steps):
     first = steps("register", lambda: register(job, one))
-    steps.expect(first.device_id, one["deviceId"])
+    expect(first.device_id, one["deviceId"])
     client = hub_client(job, one, first.assigned_hub, first.device_id)
     steps("hub", client.connect)
     if "twin" in job["steps"]:
         twin = steps("twin", client.get_twin)
-        steps.expect(plain(twin["desired"]), job["desired"])
+        expect(plain(twin["desired"]), job["desired"])
     if "reported" in job["steps"]:
         steps("reported", lambda: client.patch_twin_reported_properties(REPORTED))
         again = steps("twin again", client.get_twin)
-        steps.expect(plain(again["reported"]), REPORTED)
+        expect(plain(again["reported"]), REPORTED)
+    asker = Asker(job, first.assigned_hub, first.device_id)
+    if "desired" in job["steps"]:
+        steps("desired", lambda: hear_desired(client, asker))
+    if "method" in job["steps"]:
+        steps("method", lambda: answer_method(client, asker))
+    if "cloud to device" in job["steps"]:
+        steps("cloud to device", lambda: take_message(client, asker))
     if "telemetry" in job["steps"]:
         steps("telemetry", lambda: client.send_message(telemetry(one)))
     steps("close", client.shutdown)
     again = steps("register again", lambda: register(job, one))
-    steps.expect(again.assigned_hub, first.assigned_hub)
+    expect(again.assigned_hub, first.assigned_hub)
+
+
+class Asker:
+    """Asks the back end to speak to a device (see service.mjs)."""
+
+    def __init__(self, job, hub, device_id):
+        self.job, self.device = job, {"hub": hub, "deviceId": device_id}
+
+    def __call__(self, what, **request):
+        body = json.dumps({**self.device, **request}).encode()
+        with urllib.request.urlopen(f"http://{self.job['service']}/{what}", body, timeout=LIMIT) as answer:
+            return json.load(answer)
+
+
+def hear_desired(client, ask):
+    heard = queue.Queue()
+    client.on_twin_desired_properties_patch_received = heard.put
+    version = ask("twin", desired={"interval": 9, "valve": {"open": None}})["version"]
+    expect(heard.get(timeout=LIMIT), {"interval": 9, "valve": {"open": None}, "$version": version})
+
+
+def answer_method(client, ask):
+    def answer(request):
+        expect((request.name, request.payload), ("blink", {"times": 3}))
+        client.send_method_response(MethodResponse.create_from_method_request(request, 207, {"blinked": 3}))
+
+    client.on_method_request_received = answer
+    expect(ask("method", name="blink", payload={"times": 3}), {"status": 207, "payload": {"blinked": 3}})
+
+
+def take_message(client, ask):
+    heard = queue.Queue()
+    client.on_message_received = heard.put
+    ask("message", body="Zürich ✓")
+    message = heard.get(timeout=LIMIT)
+    expect(message.data.decode(), "Zürich ✓")
+    expect(message.custom_properties, {"kind": "a & b = c"})
+
+
+def expect(found, wanted):
+    if found != wanted:
+        raise AssertionError(f"{found} is not {wanted}")
 
 
 def register(job, one):
