@@ -33,16 +33,15 @@ impl AccessPolicy {
     }
 
     /// Whether a token opens `resource` of the hub: it is signed with the policy's key for that,
-    /// or for something that it lies in.
-    pub fn admits(&self, token: &str, resource: &str, now: Timestamp) -> bool {
-        let Ok(token) = SasToken::parse(token) else {
-            return false;
-        };
-        token.key_name() == Some(OWNER)
+    /// or for something that it lies in. If so, until when, in Unix seconds.
+    pub fn admits(&self, token: &str, resource: &str, now: Timestamp) -> Option<i64> {
+        let token = SasToken::parse(token).ok()?;
+        let opens = token.key_name() == Some(OWNER)
             && lies_in(resource, token.resource())
             && token
                 .verify(token.resource(), self.key.as_bytes(), now.as_second())
-                .is_ok()
+                .is_ok();
+        opens.then_some(token.expiry())
     }
 
     /// What service SDKs connect with.
@@ -80,7 +79,7 @@ mod tests {
         let token = |resource: &str, name: Option<&str>, key: u8, expiry: i64| {
             SasToken::format(resource, expiry, name, |text| self::key(key).sign(text))
         };
-        let opens = |token: &str, resource: &str| policy.admits(token, resource, now);
+        let opens = |token: &str, resource: &str| policy.admits(token, resource, now).is_some();
         let good = token("hub.test", Some(OWNER), 7, NOW + 60);
         assert!(opens(&good, "hub.test"));
         assert!(opens(&good, "hub.test/devices/d"));

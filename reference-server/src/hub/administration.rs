@@ -114,7 +114,7 @@ impl HubRegistry {
             }
             (None, Condition::Unnamed) => devices
                 .entry(device.clone())
-                .or_insert_with(|| Device::new(wanted.authentication, None, now)),
+                .or_insert_with(|| Device::new(wanted.authentication, None, &hub.views, now)),
             (None, _) => return Err(HubRefusal::UnknownDevice),
         };
         known.enabled = wanted.enabled;

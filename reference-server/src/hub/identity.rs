@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::inbox::{Downstream, SessionEnd};
 use super::session::Traffic;
-use super::twin::Twin;
+use super::twin::{SharedViews, Twin};
 
 /// How a device proves itself to its hub. Either of two proofs holds, so that they can be
 /// rolled one after the other.
@@ -49,6 +49,11 @@ impl Authentication {
             primary: thumbprint,
             secondary: None,
         }
+    }
+
+    /// Whether it is by key.
+    pub(super) fn is_by_key(&self) -> bool {
+        matches!(self, Self::Sas { .. })
     }
 
     /// Whether a device shows that it is the one; if so, until when (Unix seconds) where the
@@ -103,6 +108,7 @@ impl Device {
     pub(super) fn new(
         authentication: Authentication,
         initial_twin: Option<&InitialTwin>,
+        views: &SharedViews,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -111,7 +117,7 @@ impl Device {
             status_reason: None,
             revision: 1,
             seen_us: 0,
-            twin: Twin::new(initial_twin, now),
+            twin: Twin::new(initial_twin, views, now),
             traffic: None,
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fleetstorm_protocol::hub::Message;
+use fleetstorm_protocol::hub::{Message, sas_resource};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use super::access_policy::AccessPolicy;
 use super::device::AdmittedDevice;
 use super::identity::{Authentication, Device};
 use super::recent::{Received, Recent};
+use super::twin::SharedViews;
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
 
@@ -28,6 +29,7 @@ pub struct HubRegistry {
 
 pub(super) struct Hub {
     pub(super) host_name: String,
+    pub(super) views: SharedViews,
     recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
 }
@@ -42,6 +44,7 @@ impl HubRegistry {
     ) -> Self {
         let hub = |host_name: &String| Hub {
             host_name: host_name.clone(),
+            views: SharedViews::default(),
             recent: Recent::new(kept_messages),
             devices: Shards::new(),
         };
@@ -80,7 +83,7 @@ impl HubRegistry {
             None => {
                 devices.insert(
                     device.clone(),
-                    Device::new(authentication, initial_twin, now),
+                    Device::new(authentication, initial_twin, &hub.views, now),
                 );
             }
         }
@@ -120,6 +123,12 @@ impl HubRegistry {
         let expiry = known
             .authentication
             .is_shown_by(&hub.host_name, device, password, certificates, now)
+            .or_else(|| {
+                // A gateway may speak for a device with the hub's own policy.
+                let token = password.filter(|_| known.authentication.is_by_key())?;
+                let resource = sas_resource(&hub.host_name, device);
+                self.policy.admits(token, &resource, now).map(Some)
+            })
             .filter(|_| known.enabled)
             .ok_or(HubRefusal::Unauthorized)?;
         drop(devices);
@@ -155,7 +164,7 @@ impl HubRegistry {
         let names_hub = resource
             .get(..hub.host_name.len())
             .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
-        let opens = |token| self.policy.admits(token, resource, now);
+        let opens = |token| self.policy.admits(token, resource, now).is_some();
         if names_hub && token.is_some_and(opens) {
             Ok(())
         } else {
@@ -205,7 +214,6 @@ impl HubRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_protocol::hub::sas_resource;
     use fleetstorm_protocol::sas::SasToken;
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use fleetstorm_protocol::x509::thumbprint;
@@ -217,7 +225,11 @@ mod tests {
     fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
         let tally = Arc::new(Tally::new(&hubs));
-        Arc::new(HubRegistry::new(&hubs, AccessPolicy::generate(), 0, tally))
+        Arc::new(HubRegistry::new(&hubs, policy(), 0, tally))
+    }
+
+    fn policy() -> AccessPolicy {
+        AccessPolicy::from_base64(&String::from(sas_key(9))).expect("a key")
     }
 
     fn device() -> DeviceId {
@@ -278,6 +290,24 @@ mod tests {
         for (key, opens) in [(1, true), (2, true), (3, false)] {
             let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
             assert_eq!(admitted.is_ok(), opens, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_policys_token_opens_for_devices_with_keys_and_for_no_others() {
+        let sign = |text: &[u8]| sas_key(9).sign(text);
+        let token = SasToken::format(HUB, NOW + 60, Some("iothubowner"), sign);
+        for (authentication, opens) in [
+            (Authentication::key(sas_key(1)), true),
+            (Authentication::certificate([1; 32]), false),
+        ] {
+            let registry = registry();
+            registry
+                .create_or_update(HUB, &device(), authentication, None, now())
+                .expect("known hub");
+            let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
+            let expiry = admitted.ok().and_then(|device| device.expiry());
+            assert_eq!(expiry, opens.then_some(NOW + 60));
         }
     }
 

@@ -1,7 +1,10 @@
 //! A device's twin (IoT Hub documentation, "Understand and use device twins").
 //!
 //! Kept as its device reads it, rendered: a million devices read it far more often than
-//! anybody writes it. What only the service sees is kept once there is something to see.
+//! anybody writes it; those that nobody has changed share it. What only the service sees is kept
+//! once there is something to see.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::timestamp;
@@ -16,6 +19,9 @@ use merge::{Stamp, difference, merge, note};
 
 mod limits;
 mod merge;
+mod shared;
+
+pub(super) use shared::SharedViews;
 
 /// Version of both parts of a new twin.
 const FIRST_VERSION: u64 = 1;
@@ -25,7 +31,7 @@ const FIRST_VERSION: u64 = 1;
 pub(super) struct Twin {
     created: Timestamp,
     /// Rendered: `{"desired":{…,"$version":n},"reported":{…,"$version":m}}`.
-    view: Box<[u8]>,
+    view: Arc<[u8]>,
     hidden: Option<Box<Hidden>>,
 }
 
@@ -101,7 +107,7 @@ pub struct TwinDocument {
 
 impl Twin {
     /// Desired as the enrollment asks, nothing reported.
-    pub(super) fn new(initial: Option<&InitialTwin>, now: Timestamp) -> Self {
+    pub(super) fn new(initial: Option<&InitialTwin>, views: &SharedViews, now: Timestamp) -> Self {
         let mut twin = DeviceTwin::default();
         let mut hidden = None;
         if let Some(initial) = initial {
@@ -117,7 +123,7 @@ impl Twin {
         set_version(&mut twin.reported, FIRST_VERSION);
         Self {
             created: now,
-            view: render(&twin),
+            view: views.share(render(&twin)),
             hidden,
         }
     }
@@ -263,7 +269,7 @@ impl Twin {
     }
 
     fn keep(&mut self, twin: &DeviceTwin, metadata: &Metadata) {
-        self.view = render(twin);
+        self.view = render(twin).into();
         let hidden = self.hidden.get_or_insert_default();
         hidden.changes += 1;
         hidden.metadata = Some(render(metadata));

@@ -19,7 +19,7 @@ fn twin() -> Twin {
         ..InitialTwin::default()
     };
     initial.properties.desired = object(json!({"interval": 5, "mode": {"eco": true}}));
-    Twin::new(Some(&initial), at(0))
+    Twin::new(Some(&initial), &SharedViews::default(), at(0))
 }
 
 fn view(twin: &Twin) -> Value {
@@ -33,7 +33,7 @@ fn patch(text: &str) -> TwinPatch {
 #[test]
 fn a_new_twin_has_both_parts_at_version_one() {
     assert_eq!(
-        view(&Twin::new(None, at(0))),
+        view(&Twin::new(None, &SharedViews::default(), at(0))),
         json!({"desired": {"$version": 1}, "reported": {"$version": 1}})
     );
     let document = twin().document();
