@@ -29,6 +29,7 @@ export async function startServer(binary, folder, enrollments, record) {
       `id-scope = ${JSON.stringify(idScope)}`,
       `hubs = ${JSON.stringify(hubs)}`,
       `hub-service-key = ${JSON.stringify(serviceKey)}`,
+      "kept-messages = 1000",
       // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
       "retry-after-seconds = 1",
       "processing-p50-us = 300_000",

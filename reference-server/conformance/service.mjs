@@ -5,9 +5,10 @@
 //     POST /twin     { hub, deviceId, desired }        desired properties are patched
 //     POST /method   { hub, deviceId, name, payload }  the device's answer: { status, payload }
 //     POST /message  { hub, deviceId, body }           a message to the device
+//     POST /received { hub, deviceId }                 its last message: { body, properties, id, content }
 //
-// That SDK sends messages over the hub's AMQP service endpoint, which the server does not have; so
-// they go by its control endpoint.
+// That SDK sends messages over the hub's AMQP service endpoint, which the server does not have, and reads
+// them over Event Hubs'; so both go by the server's control endpoint.
 
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -45,6 +46,14 @@ const operations = {
     const sent = await fetch(place, { method: "POST", headers, body });
     if (!sent.ok) throw new Error(`${sent.status} ${await sent.text()}`);
     return sent.json();
+  },
+  async "/received"({ hub, deviceId }) {
+    const received = await (await fetch(`http://${control}/hubs/${hub}/messages/events`)).json();
+    const message = received.findLast((one) => one.deviceId === deviceId);
+    if (!message) throw new Error("nothing received");
+    const { body, properties, systemProperties: system } = message;
+    const content = [system["iothub-contenttype"], system["iothub-contentencoding"]];
+    return { body, properties, id: system["iothub-messageid"], content };
   },
 };
 

@@ -77,7 +77,7 @@ async function drive(one, step) {
   if (asked("twin", one)) await useTwin(client, step, asker);
   if (asked("method", one)) await answerMethod(client, step, asker);
   if (asked("cloud to device", one)) await takeMessage(client, one, step, asker);
-  if (asked("telemetry", one)) await step("telemetry", () => client.sendEvent(telemetry(one)));
+  if (asked("telemetry", one)) await sendTelemetry(client, one, step, asker);
   await step("close", () => client.close());
   if (asked("register again", one)) {
     const again = await step("register again", () => register(one, security));
@@ -162,14 +162,18 @@ function promised(doing) {
   return new Promise((resolve, reject) => doing((error, result) => (error ? reject(error) : resolve(result))));
 }
 
-/// A message with all that a message may carry.
-function telemetry(one) {
-  const message = new Message(JSON.stringify({ temperature: 21.5, place: "Zürich ✓" }));
+/// A message with all that a message may carry; the hub must have heard all of it.
+async function sendTelemetry(client, one, step, ask) {
+  const body = JSON.stringify({ temperature: 21.5, place: "Zürich ✓" });
+  const message = new Message(body);
   message.contentType = "application/json";
   message.contentEncoding = "utf-8";
   message.messageId = `message of ${one.id}`;
   message.properties.add("kind", "a & b = c");
-  return message;
+  await step("telemetry", () => client.sendEvent(message));
+  const heard = await ask("received", {});
+  const content = [message.contentType, message.contentEncoding];
+  expect("telemetry", heard, { body, properties: { kind: "a & b = c" }, id: message.messageId, content });
 }
 
 function securityOf(one) {

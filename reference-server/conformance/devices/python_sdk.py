@@ -76,7 +76,11 @@ def drive(job, one, steps):
     if "cloud to device" in job["steps"]:
         steps("cloud to device", lambda: take_message(client, asker))
     if "telemetry" in job["steps"]:
-        steps("telemetry", lambda: client.send_message(telemetry(one)))
+        message = telemetry(one)
+        steps("telemetry", lambda: client.send_message(message))
+        content = [message.content_type, message.content_encoding]
+        wanted = {"body": message.data, "properties": message.custom_properties, "content": content}
+        expect(asker("received"), {**wanted, "id": message.message_id})
     steps("close", client.shutdown)
     again = steps("register again", lambda: register(job, one))
     expect(again.assigned_hub, first.assigned_hub)

@@ -1,7 +1,7 @@
 """A device of curl and tpm2-tools: TPM attestation over HTTPS, step by step as documented.
 
 Started with the path of a job (see conformance.mjs); prints one line of JSON for each case as
-it ends. Only the last step, the hub, is the Python SDK: it takes a SAS token, which the TPM signs.
+it ends. Only the hub's twin is read by the Python SDK: it takes a SAS token, which the TPM signs.
 """
 
 import base64
@@ -52,6 +52,7 @@ class Device:
         self.activate(first["tpm"]["authenticationKey"])
         self.done.append("hub key")
         self.read_twin(first["assignedHub"], first["deviceId"])
+        self.send_telemetry(first["assignedHub"], first["deviceId"])
         again = self.register()
         expect(again["assignedHub"], first["assignedHub"])
         self.done.append("register again")
@@ -85,7 +86,7 @@ class Device:
                 return operation["registrationState"]
         raise AssertionError(f"not assigned within {LIMIT} s")
 
-    def ask(self, method, path, body, token=None):
+    def ask(self, method, path, body, token=None, host=None):
         """Status and JSON of an answer, by curl with this job's TLS version and no other."""
         version = self.job["tls"]
         command = ["curl", "-s", "--max-time", str(LIMIT), f"--tlsv{version}", "--tls-max", version]
@@ -96,9 +97,9 @@ class Device:
             command += ["-H", f"Authorization: {token}"]
         if body:
             command += ["-d", json.dumps(body)]
-        answer = self.run(*command, f"https://{self.job['endpoint']}{path}")
+        answer = self.run(*command, f"https://{host or self.job['endpoint']}{path}")
         text, _, status = answer.rpartition("\n")
-        return int(status), json.loads(text)
+        return int(status), json.loads(text) if text else None
 
     def activate(self, blob):
         """ActivateCredential, Import, Load: the key in the blob becomes the device's identity key."""
@@ -143,6 +144,12 @@ class Device:
         desired = {name: value for name, value in twin["desired"].items() if not name.startswith("$")}
         expect(desired, self.job["desired"])
         self.done.append("twin")
+
+    def send_telemetry(self, hub, device_id):
+        path = f"/devices/{device_id}/messages/events?api-version=2020-03-13"
+        status, _ = self.ask("POST", path, {"temperature": 21.5}, self.token(f"{hub}/devices/{device_id}"), hub)
+        expect(status, 204)
+        self.done.append("telemetry")
 
     def tpm(self, *command):
         self.run(*command)
