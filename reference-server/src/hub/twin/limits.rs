@@ -121,7 +121,8 @@ fn check_value(value: &Value, depth: usize) -> Result<(), String> {
     }
 }
 
-/// Keys and texts count their bytes, numbers 8, booleans 4.
+/// Keys and texts count their bytes, numbers 8, booleans 4. An item of an array counts something,
+/// however empty it is: what is kept must be bounded.
 fn size_of_object(object: &Map<String, Value>) -> usize {
     object
         .iter()
@@ -135,7 +136,7 @@ fn size_of(value: &Value) -> usize {
         Value::Bool(_) => 4,
         Value::Number(_) => 8,
         Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size_of).sum(),
+        Value::Array(items) => items.iter().map(|item| size_of(item).max(1)).sum(),
         Value::Object(object) => size_of_object(object),
     }
 }
@@ -183,6 +184,13 @@ mod tests {
             let problem = form(&bad).expect_err(words).to_string();
             assert!(problem.contains(words), "{problem}");
         }
+    }
+
+    #[test]
+    fn a_crowd_of_nothings_is_too_large() {
+        let nothings = json!({"a": vec![json!([]); MAX_PROPERTIES]});
+        let document = nothings.as_object().expect("an object");
+        assert!(check_size(Part::Reported, document).is_err());
     }
 
     #[test]
