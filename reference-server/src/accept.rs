@@ -22,6 +22,8 @@ use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
 const BACKLOG: i32 = 4096;
+/// Connections to the control endpoint at once.
+pub(crate) const CONTROL_PLACES: usize = 64;
 /// After a failed accept (out of files, mostly): until the next.
 const BACK_OFF: Duration = Duration::from_millis(10);
 
@@ -110,8 +112,35 @@ pub(crate) struct Shared {
     pub(crate) tls: Arc<ServerConfig>,
     /// None: nothing is recorded.
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) connections: AtomicUsize,
-    pub(crate) max_connections: usize,
+    pub(crate) devices: Arc<Room>,
+    pub(crate) control: Arc<Room>,
+}
+
+impl Shared {
+    /// A server full of devices still tells how it is.
+    fn room(&self, port: Port) -> &Arc<Room> {
+        if port == Port::Control {
+            &self.control
+        } else {
+            &self.devices
+        }
+    }
+}
+
+/// Places for connections that may be open at once.
+pub(crate) struct Room {
+    taken: AtomicUsize,
+    places: usize,
+}
+
+impl Room {
+    /// Empty.
+    pub(crate) fn with(places: usize) -> Arc<Self> {
+        Arc::new(Self {
+            taken: AtomicUsize::new(0),
+            places,
+        })
+    }
 }
 
 /// Starts the threads; they end when `stop` turns true.
@@ -169,7 +198,7 @@ async fn accept(
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
-        let Some(place) = Place::take(&shared) else {
+        let Some(place) = Place::take(shared.room(port)) else {
             shared.host.tally.connections_refused.add();
             continue;
         };
@@ -232,21 +261,21 @@ async fn converse(
 
 /// One of the connections that may be open at once.
 struct Place {
-    shared: Arc<Shared>,
+    room: Arc<Room>,
 }
 
 impl Place {
-    fn take(shared: &Arc<Shared>) -> Option<Self> {
+    fn take(room: &Arc<Room>) -> Option<Self> {
         let place = Self {
-            shared: Arc::clone(shared),
+            room: Arc::clone(room),
         };
-        let before = shared.connections.fetch_add(1, Ordering::Relaxed);
-        (before < shared.max_connections).then_some(place)
+        let before = room.taken.fetch_add(1, Ordering::Relaxed);
+        (before < room.places).then_some(place)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.room.taken.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,14 +5,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::accept::{self, Listening, Port, Shared};
+use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
 use crate::config::Config;
 use crate::counters::{Counters, Tally};
 use crate::hub::registry::HubRegistry;
@@ -179,8 +178,8 @@ pub fn start(
         }),
         tls: tls.config,
         recorder,
-        connections: AtomicUsize::new(0),
-        max_connections: config.max_connections,
+        devices: Room::with(config.max_connections),
+        control: Room::with(CONTROL_PLACES),
     });
     let (stop, stopped) = watch::channel(false);
     let threads = accept::start(&shared, vec![https, mqtt, amqp, control], threads, &stopped)?;

@@ -481,6 +481,11 @@ fn a_full_server_hangs_up_and_serves_again_when_there_is_room() {
     let since = Instant::now();
     ends_after(AT_ONCE, &mut connect(server.https), since, "one too many");
     assert_eq!(instance.server.counters().connections_refused, 1);
+    let health = crate::hub::http::to_control(&instance, "GET /health", &[], "");
+    assert_eq!(
+        health.status, 200,
+        "the control endpoint has places of its own"
+    );
     drop(held);
     let asked = |caller: &Caller| {
         let mut wire = https_wire(server);
