@@ -18,6 +18,7 @@ pub(crate) mod control;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 
+mod body;
 mod dps_amqp;
 mod dps_mqtt;
 mod hub_amqp;

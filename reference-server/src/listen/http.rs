@@ -7,11 +7,10 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathError};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
@@ -24,11 +23,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::body::{self, BodyError};
 use super::{Client, Host, Stream, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
-/// Most of an oversize body that is read to its end, bytes.
-const MOST_DISCARDED: usize = 10 * MAX_BODY;
 /// Longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;
 
@@ -103,7 +101,9 @@ async fn respond(
         if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
             return Err(Refusal::UnsupportedMediaType);
         }
-        let body = read(body, host.limits.body).await?;
+        let body = body::read(body, MAX_BODY, host.limits.body)
+            .await
+            .map_err(no_body)?;
         let question = Question {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,
@@ -152,27 +152,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn read(mut body: Incoming, limit: Duration) -> Result<Bytes, Refusal> {
-    let reading = Limited::new(&mut body, MAX_BODY).collect();
-    match tokio::time::timeout(limit, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            // Whether all of it could be read changes nothing.
-            let _ = tokio::time::timeout(limit, discard(&mut body)).await;
-            Err(Refusal::TooLarge)
-        }
-        Ok(Err(_)) => Err(Refusal::BadRequest("the body was cut short".into())),
-        Err(_) => Err(Refusal::TooSlow),
-    }
-}
-
-/// Reads some of what is too much: who is hung up on while it sends does not hear why.
-async fn discard(body: &mut Incoming) {
-    let mut discarded = 0;
-    while let Some(Ok(frame)) = body.frame().await
-        && discarded < MOST_DISCARDED
-    {
-        discarded += frame.data_ref().map_or(0, Bytes::len);
+fn no_body(error: BodyError) -> Refusal {
+    match error {
+        BodyError::TooLong => Refusal::TooLarge,
+        BodyError::TooSlow => Refusal::TooSlow,
+        BodyError::CutShort => Refusal::BadRequest("the body was cut short".into()),
     }
 }
 

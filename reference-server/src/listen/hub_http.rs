@@ -8,7 +8,7 @@ use fleetstorm_protocol::http::PathError;
 use fleetstorm_protocol::hub::route::{HubOperation, HubRoute};
 use fleetstorm_protocol::hub::sas_resource;
 use fleetstorm_protocol::timestamp;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::body::{self, BodyError};
 use super::{Client, Host};
 use crate::hub::HubRefusal;
 
@@ -85,15 +86,15 @@ pub(super) async fn respond(
 }
 
 async fn read(body: Incoming, limit: Duration) -> Result<Bytes, HubRefusal> {
-    let reading = Limited::new(body, MAX_BODY).collect();
-    match tokio::time::timeout(limit, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HubRefusal::TooLarge(format!(
-            "body: the limit is {MAX_BODY} bytes"
-        ))),
-        Ok(Err(_)) => Err(HubRefusal::Malformed("the body was cut short".into())),
-        Err(_) => Err(HubRefusal::TooSlow),
-    }
+    body::read(body, MAX_BODY, limit)
+        .await
+        .map_err(|error| match error {
+            BodyError::TooLong => {
+                HubRefusal::TooLarge(format!("body: the limit is {MAX_BODY} bytes"))
+            }
+            BodyError::TooSlow => HubRefusal::TooSlow,
+            BodyError::CutShort => HubRefusal::Malformed("the body was cut short".into()),
+        })
 }
 
 fn empty(status: StatusCode) -> Response<Full<Bytes>> {
