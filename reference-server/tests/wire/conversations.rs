@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::tpm::IdentityKey;
 use serde_json::Value;
 
 use crate::dialect::{Ask, Caller, amqp, https, mqtt};
@@ -62,18 +64,21 @@ pub fn at_mqtt(instance: &Instance, device: &Caller) -> Vec<Conversation> {
     ]
 }
 
-/// AMQP to DPS: bare, by SASL PLAIN, by SASL TPM.
+/// AMQP to DPS, bare, by SASL PLAIN, by SASL TPM; and to a hub, by certificate and by token.
 pub fn at_amqp(instance: &Instance, device: &Caller) -> Vec<Conversation> {
     let server = instance.server.announcement();
-    let at = |pieces| Conversation {
-        host: server.global_endpoint.clone(),
+    let at = |host: &str, pieces| Conversation {
+        host: host.to_owned(),
         address: server.amqp,
         pieces,
     };
+    let global = server.global_endpoint.as_str();
     vec![
-        at(dps_over_amqp(device)),
-        at(dps_over_sasl_plain()),
-        at(dps_over_sasl_tpm(instance)),
+        at(global, dps_over_amqp(device)),
+        at(global, dps_over_sasl_plain()),
+        at(global, dps_over_sasl_tpm(instance)),
+        at(HUB, hub_over_amqp()),
+        at(HUB, claims_over_amqp()),
     ]
 }
 
@@ -248,5 +253,68 @@ fn dps_over_sasl_tpm(instance: &Instance) -> Vec<Vec<u8>> {
         amqp::response(&[&[0], token("vault-1", 7).as_bytes()].concat()),
     ];
     pieces.extend(dps_over_amqp(&vault));
+    pieces
+}
+
+fn hub_over_amqp() -> Vec<Vec<u8>> {
+    let pair = [("com.microsoft:channel-correlation-id", "twin:1")];
+    let node = |name: &str| format!("/devices/pump-1/{name}");
+    let (events, twin) = (node("messages/events"), node("twin"));
+    let reported = br#"{"a":{"b":[1,{"c":"d"}]},"e":null}"#;
+    let twin_operation = |operation: &str, resource: &str, body: &[u8]| {
+        let annotations = [("operation", operation), ("resource", resource)];
+        amqp::message(&annotations, "m-1", &[], &amqp::data(body))
+    };
+    let mut pieces = amqp::opening(&twin);
+    pieces.truncate(3);
+    pieces.extend([
+        amqp::attach_with(0, true, &twin, &pair),
+        amqp::attach_with(1, false, &twin, &pair),
+        amqp::attach(2, false, &events),
+        amqp::attach(3, true, &node("messages/devicebound")),
+        amqp::attach_with(4, true, &node("methods/devicebound"), &pair),
+        amqp::attach_with(5, false, &node("methods/devicebound"), &pair),
+        amqp::flow(0, 10),
+        amqp::flow(3, 10),
+        amqp::deliver(1, 0, &twin_operation("GET", "", b"")),
+        amqp::deliver(
+            1,
+            1,
+            &twin_operation("PATCH", "/properties/reported", reported),
+        ),
+        amqp::deliver(
+            1,
+            2,
+            &twin_operation("PUT", "/notifications/twin/properties/desired", b""),
+        ),
+        amqp::deliver(
+            2,
+            3,
+            &amqp::message(&[], "m-2", &[("level", "high")], &amqp::data(b"{}")),
+        ),
+        amqp::deliver(5, 4, &amqp::message(&[], "m-3", &[], &amqp::data(b"{}"))),
+        amqp::detach(0),
+        amqp::END.to_vec(),
+        amqp::CLOSE.to_vec(),
+    ]);
+    pieces
+}
+
+fn claims_over_amqp() -> Vec<Vec<u8>> {
+    let put = [
+        ("operation", "put-token"),
+        ("type", "servicebus.windows.net:sastoken"),
+        ("name", "hub-1.fleetstorm.test/devices/pump-1"),
+    ];
+    let sign = |text: &[u8]| IdentityKey::from_bytes([7; 32]).sign(text);
+    let resource = format!("{HUB}/devices/pump-1");
+    let token = SasToken::format(&resource, i64::from(u32::MAX), None, sign);
+    let mut pieces = vec![amqp::SASL_HEADER.to_vec(), amqp::init("ANONYMOUS", b"")];
+    pieces.extend(amqp::opening("$cbs"));
+    pieces.extend([
+        amqp::deliver(1, 0, &amqp::message(&[], "m-1", &put, &amqp::value(&token))),
+        amqp::attach(2, false, "/devices/pump-1/messages/events"),
+        amqp::CLOSE.to_vec(),
+    ]);
     pieces
 }

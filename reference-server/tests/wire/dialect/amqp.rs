@@ -111,6 +111,16 @@ pub fn detach(handle: u8) -> Vec<u8> {
 
 /// An attach with its terminus on the server's side.
 pub fn attach(handle: u8, receives: bool, address: &str) -> Vec<u8> {
+    attach_with(handle, receives, address, &[])
+}
+
+/// The same with properties.
+pub fn attach_with(
+    handle: u8,
+    receives: bool,
+    address: &str,
+    properties: &[(&str, &str)],
+) -> Vec<u8> {
     let there = described(0x28, &[string(address)]);
     let (source, target) = if receives {
         (there, described(0x29, &[]))
@@ -130,6 +140,10 @@ pub fn attach(handle: u8, receives: bool, address: &str) -> Vec<u8> {
             vec![0x40],
             vec![0x40],
             if receives { vec![0x40] } else { uint(0) },
+            vec![0x40],
+            vec![0x40],
+            vec![0x40],
+            map(properties),
         ],
     )
 }
@@ -311,6 +325,43 @@ fn compound(code: u8, items: &[Vec<u8>]) -> Vec<u8> {
     let size = u32::try_from(body.len() + 4).expect("a size").to_be_bytes();
     let count = u32::try_from(items.len()).expect("a count").to_be_bytes();
     [&[code], &size[..], &count, &body].concat()
+}
+
+/// A map of symbols to strings.
+fn map(entries: &[(&str, &str)]) -> Vec<u8> {
+    let items = entries
+        .iter()
+        .flat_map(|(key, value)| [symbol(key), string(value)]);
+    compound(0xd1, &items.collect::<Vec<_>>())
+}
+
+/// The sections of a message: annotations, a message id, properties of the application, a body.
+pub fn message(
+    annotations: &[(&str, &str)],
+    id: &str,
+    properties: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
+    let items = properties
+        .iter()
+        .flat_map(|(key, value)| [string(key), string(value)]);
+    [
+        section(0x72, &map(annotations)),
+        section(0x73, &compound(0xd0, &[string(id)])),
+        section(0x74, &compound(0xd1, &items.collect::<Vec<_>>())),
+        body.to_vec(),
+    ]
+    .concat()
+}
+
+/// A body of bytes.
+pub fn data(bytes: &[u8]) -> Vec<u8> {
+    section(0x75, &binary(bytes))
+}
+
+/// A body of text.
+pub fn value(text: &str) -> Vec<u8> {
+    section(0x77, &string(text))
 }
 
 /// A string.
