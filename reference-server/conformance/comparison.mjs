@@ -24,7 +24,16 @@ try {
   const sdkDevices = [];
   for (const cell of cells) sdkDevices.push({ ...cell, case: cell.id, ...(await identities.of(cell)) });
   await serving(identities.list(), recorded.sdk, async ({ caFile }) => {
-    const job = { endpoint, hubs, idScope, tls: "1.3", caFile, desired, steps: ["twin"], cases: sdkDevices };
+    const job = {
+      endpoint,
+      hubs,
+      idScope,
+      tls: "1.3",
+      caFile,
+      desired,
+      steps: ["twin", "reported", "telemetry"],
+      cases: sdkDevices,
+    };
     for await (const { id, problem } of runDevices("node", job, folder)) {
       if (problem) throw new Error(`the SDK failed, ${id}: ${problem}`);
     }
@@ -76,7 +85,8 @@ function scenarioOf(cells) {
   const cohorts = cells.map(
     ({ attestation, transport, hub }, index) =>
       `[[cohort]]\nname = "cell-${index}"\ndevices = 1\nattestation = "${attestation}"\n` +
-      `transport = "${transport}"\nhub-transport = "${hub}"\ndesired = { interval = 5 }\n`,
+      `transport = "${transport}"\nhub-transport = "${hub}"\ndesired = { interval = 5 }\n` +
+      `after = { reported = { firmware = "4.2.0", valve = { open = false, place = "Zürich ✓" } }, messages = 1 }\n`,
   );
   return `name = "comparison"\n[arrival]\nkind = "all-at-once"\n${cohorts.join("")}`;
 }

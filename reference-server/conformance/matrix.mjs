@@ -27,7 +27,7 @@ const oneOfEach = ["x509-individual", "symmetric-key-individual"];
 const comparedRows = [
   { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["https"], hub: "mqtt", tls: ["1.3"] },
   { device: "node", attestations: oneOfEach, transports: ["mqtt", "mqtt-ws"], tls: ["1.3"] },
-  { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["amqp", "amqp-ws"], hub: "mqtt", tls: ["1.3"] },
+  { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["amqp", "amqp-ws"], tls: ["1.3"] },
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.

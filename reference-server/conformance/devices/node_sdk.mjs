@@ -171,6 +171,8 @@ async function sendTelemetry(client, one, step, ask) {
   message.messageId = `message of ${one.id}`;
   message.properties.add("kind", "a & b = c");
   await step("telemetry", () => client.sendEvent(message));
+  // A comparison has no back end.
+  if (!job.service) return;
   const heard = await ask("received", {});
   const content = [message.contentType, message.contentEncoding];
   expect("telemetry", heard, { body, properties: { kind: "a & b = c" }, id: message.messageId, content });
