@@ -279,3 +279,50 @@ fn telemetry_and_reports_are_counted() {
     assert_eq!(counted.device_to_cloud_messages[HUB], 1);
     assert_eq!(counted.reported_patches[HUB], 1);
 }
+
+#[test]
+fn many_at_once_lose_nothing_and_lock_nobody_out() {
+    let yard = Yard::new();
+    const ROUNDS: usize = 200;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            // Devices that come and go, and take what is there for them.
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let session = yard.session();
+                    session.listen(Interest::Messages, true, now());
+                    session.listen(Interest::Methods, true, now());
+                    while let Ok(Some(delivery)) = session.receive(now()) {
+                        // Another session may have taken over, and the message with it.
+                        let settled =
+                            session
+                                .device()
+                                .settle(delivery.lock, Settlement::Complete, now());
+                        assert!(matches!(settled, Ok(()) | Err(HubRefusal::LockLost)));
+                    }
+                    let reported = session.device().patch_reported(b"{\"a\":1}", now());
+                    assert!(reported.is_ok());
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..ROUNDS {
+                let sent = yard
+                    .hubs
+                    .send_message(HUB, &pump(), Message::default(), now());
+                assert!(matches!(sent, Ok(_) | Err(HubRefusal::QueueFull)));
+                let called = yard.hubs.call(HUB, &pump(), "x", Bytes::new());
+                assert!(matches!(
+                    called.map(drop),
+                    Ok(()) | Err(HubRefusal::NotOnline | HubRefusal::Throttled)
+                ));
+            }
+        });
+    });
+    let identity = yard.hubs.identity(HUB, &pump()).expect("known");
+    assert!(!identity.connected);
+    let counted = yard.tally.read();
+    assert_eq!(counted.reported_patches[HUB], 2 * ROUNDS as u64);
+    let (_, twin) = yard.hubs.twin(HUB, &pump()).expect("known");
+    assert_eq!(twin.reported["$version"], 2 * ROUNDS + 1);
+}

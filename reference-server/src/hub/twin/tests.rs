@@ -1,5 +1,8 @@
 //! A twin's life, by both sides.
 
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
 use super::*;
 
 fn at(second: i64) -> Timestamp {
@@ -188,4 +191,73 @@ fn a_replacement_reaches_the_device_as_the_patch_that_makes_it() {
         json!({"mode": {"eco": true, "night": 1}, "$version": 2})
     );
     assert!(twin.document().tags.is_empty(), "they were replaced, too");
+}
+
+/// Documents of few keys, so that patches meet.
+fn patches() -> impl Strategy<Value = Map<String, Value>> {
+    let leaf = prop_oneof![
+        3 => Just(Value::Null),
+        2 => any::<bool>().prop_map(Value::from),
+        2 => (0..9_i64).prop_map(Value::from),
+        1 => "[a-z ]{0,6}".prop_map(Value::from),
+        1 => vec(0..9_i64, 0..3).prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(3, 12, 4, |inner| {
+        btree_map("[a-d]", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect()))
+    });
+    btree_map("[a-d]", value, 0..4).prop_map(|map| map.into_iter().collect())
+}
+
+/// Whether `$metadata` names the properties, all of them and no others.
+fn is_noted(properties: &Map<String, Value>, metadata: &Value) -> bool {
+    let Some(metadata) = metadata.as_object() else {
+        return false;
+    };
+    let noted = metadata.keys().filter(|key| !key.starts_with('$'));
+    let named = properties.keys().filter(|key| !key.starts_with('$'));
+    metadata.contains_key("$lastUpdated")
+        && noted.eq(named.clone())
+        && named.into_iter().all(|key| match &properties[key] {
+            Value::Object(inner) => is_noted(inner, &metadata[key]),
+            _ => metadata[key]
+                .as_object()
+                .is_some_and(|noted| noted.keys().all(|key| key.starts_with('$'))),
+        })
+}
+
+proptest! {
+    #[test]
+    fn a_device_that_follows_every_change_holds_what_the_twin_holds(
+        changes in vec((any::<bool>(), any::<bool>(), patches()), 1..12),
+    ) {
+        let mut twin = twin();
+        let mut followed = twin.parsed().desired;
+        let (mut reported_version, mut desired_version) = (1, 1);
+        for (by_device, replaces, patch) in changes {
+            if by_device {
+                let patch = serde_json::to_vec(&patch).expect("JSON");
+                reported_version += 1;
+                prop_assert_eq!(twin.patch_reported(&patch, at(1)), Ok(reported_version));
+                continue;
+            }
+            let change = if replaces { TwinChange::Replace } else { TwinChange::Merge };
+            let patch = TwinPatch {
+                tags: None,
+                properties: TwinPatchProperties { desired: Some(patch) },
+            };
+            let told = twin.change(patch, change, at(2)).expect("good").expect("told");
+            desired_version += 1;
+            prop_assert_eq!(told.version, desired_version);
+            let told: Map<String, Value> = serde_json::from_slice(&told.patch).expect("JSON");
+            merge(&mut followed, &told);
+        }
+        let read = twin.parsed();
+        prop_assert_eq!(&read.desired, &followed);
+        prop_assert_eq!(&read.desired["$version"], desired_version);
+        prop_assert_eq!(&read.reported["$version"], reported_version);
+        let document = twin.document();
+        prop_assert!(is_noted(&read.desired, &document.desired["$metadata"]), "{document:?}");
+        prop_assert!(is_noted(&read.reported, &document.reported["$metadata"]), "{document:?}");
+        prop_assert_eq!(document.version, reported_version + desired_version);
+    }
 }
