@@ -202,12 +202,19 @@ impl Gathering<'_> {
                 let Some(member) = self.members.get_mut(device) else {
                     return;
                 };
-                let rejected = member.message(conversation, id, message).err();
-                let rejected = rejected.map(|refusal| {
-                    let problem = refusal.to_string();
-                    rejection(refusal.status(), None, problem.as_bytes())
-                });
-                conversation.settle(id, delivery, rejected);
+                match member.message(id, message) {
+                    Ok(answer) => {
+                        conversation.settle(id, delivery, None);
+                        if let Some((answers, answer)) = answer {
+                            conversation.send(answers, &answer, None);
+                        }
+                    }
+                    Err(refusal) => {
+                        let problem = refusal.to_string();
+                        let rejected = rejection(refusal.status(), None, problem.as_bytes());
+                        conversation.settle(id, delivery, Some(rejected));
+                    }
+                }
             }
             Some(Node::ClaimAnswers) | None => {}
         }

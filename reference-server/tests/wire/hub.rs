@@ -8,6 +8,8 @@ use crate::dialect::{self, Ask};
 use crate::instance::{Instance, quick};
 use crate::questions::register;
 
+mod amqp;
+mod amqp_device;
 mod both_sides;
 mod device;
 pub mod http;

@@ -1,6 +1,7 @@
 //! The server as a device sees it: bytes over real connections, written by hand, so that
 //! nothing the server is made of answers for itself.
 
+mod amqp_sdks;
 mod answers;
 mod any_bytes;
 mod bounded_time;

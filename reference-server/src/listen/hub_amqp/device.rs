@@ -148,25 +148,25 @@ impl Member {
         self.links.is_empty()
     }
 
-    /// It sends a message.
+    /// It sends a message. Returns what answers it, and on which link.
     ///
     /// # Errors
     /// The message is rejected.
     pub(super) fn message(
         &mut self,
-        conversation: &mut Conversation<impl Stream>,
         id: LinkId,
         message: &Message,
-    ) -> Result<(), HubRefusal> {
+    ) -> Result<Option<(LinkId, Message)>, HubRefusal> {
         let Some(attached) = self.links.iter().find(|attached| attached.id == id) else {
-            return Ok(());
+            return Ok(None);
         };
         let malformed =
             |error: fleetstorm_protocol::DecodeError| HubRefusal::Malformed(error.to_string());
         match attached.link {
             DeviceLink::Events => {
                 let device = self.session.device();
-                device.send(&telemetry(message), Timestamp::now())
+                device.send(&telemetry(message), Timestamp::now())?;
+                Ok(None)
             }
             DeviceLink::TwinQuestions => {
                 let asked = TwinRequest::of(message).map_err(malformed)?;
@@ -175,8 +175,7 @@ impl Member {
                     HubRefusal::Malformed("no link for the answer is attached".into())
                 })?;
                 let answer = self.answer(asked, answers);
-                conversation.send(answers, &answer.message(), None);
-                Ok(())
+                Ok(Some((answers, answer.message())))
             }
             DeviceLink::MethodResults => {
                 let result = MethodResult::of(message).map_err(malformed)?;
@@ -190,9 +189,9 @@ impl Member {
                 };
                 // An answer that came too late is nobody's.
                 self.session.answer(call, answer);
-                Ok(())
+                Ok(None)
             }
-            DeviceLink::Messages | DeviceLink::TwinAnswers | DeviceLink::MethodCalls => Ok(()),
+            DeviceLink::Messages | DeviceLink::TwinAnswers | DeviceLink::MethodCalls => Ok(None),
         }
     }
 

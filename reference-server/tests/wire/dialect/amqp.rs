@@ -315,12 +315,13 @@ pub fn described(code: u8, fields: &[Vec<u8>]) -> Vec<u8> {
     section(code, &compound(0xd0, fields))
 }
 
-fn section(code: u8, value: &[u8]) -> Vec<u8> {
+/// A described value.
+pub fn section(code: u8, value: &[u8]) -> Vec<u8> {
     [&[0x00, 0x53, code], value].concat()
 }
 
 /// A list or map in its wide form.
-fn compound(code: u8, items: &[Vec<u8>]) -> Vec<u8> {
+pub fn compound(code: u8, items: &[Vec<u8>]) -> Vec<u8> {
     let body = items.concat();
     let size = u32::try_from(body.len() + 4).expect("a size").to_be_bytes();
     let count = u32::try_from(items.len()).expect("a count").to_be_bytes();
@@ -370,7 +371,8 @@ pub fn string(text: &str) -> Vec<u8> {
     [&[0xa1, length], text.as_bytes()].concat()
 }
 
-fn symbol(text: &str) -> Vec<u8> {
+/// A symbol.
+pub fn symbol(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).expect("a short text");
     [&[0xa3, length], text.as_bytes()].concat()
 }
@@ -381,7 +383,8 @@ pub fn binary(bytes: &[u8]) -> Vec<u8> {
     [&[0xb0], &length[..], bytes].concat()
 }
 
-fn uint(number: u8) -> Vec<u8> {
+/// A small uint.
+pub fn uint(number: u8) -> Vec<u8> {
     vec![0x52, number]
 }
 

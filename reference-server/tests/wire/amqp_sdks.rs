@@ -1,0 +1,336 @@
+//! What each SDK does otherwise over AMQP, sent byte by byte.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::ALL_VERSIONS;
+use serde_json::Value;
+
+use crate::dialect::amqp::{
+    self, HEADER, SASL_HEADER, attach, binary, compound, deliver, find, flow, frame, init, read,
+    receive, receive_sasl, response, section, send, string, uint,
+};
+use crate::dialect::{Ask, Caller};
+use crate::instance::{ID_SCOPE, Instance, quick, stranger};
+use crate::questions::{register, sas, token};
+use crate::tls::{Secured, dial};
+
+fn connect(instance: &Instance, caller: &Caller) -> Secured {
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let certificate = caller.certificate.as_ref();
+    dial(server, server.amqp, host, certificate, ALL_VERSIONS)
+}
+
+#[test]
+fn link_addresses_are_understood_in_all_four_forms() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let bare = amqp::address(&pump);
+    for address in [
+        bare.clone(),
+        format!("/{bare}"),
+        format!("amqps://global.test/{bare}"),
+        format!("amqps://global.test:5671/{bare}"),
+    ] {
+        let mut wire = connect(&instance, &pump);
+        amqp::open(&mut wire, &address);
+        send(&mut wire, &amqp::transfer(&register()));
+        assert_eq!(amqp::hear(&mut wire).status, 202, "{address}");
+    }
+}
+
+#[test]
+fn every_step_may_wait_for_the_one_before() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let mut wire = connect(&instance, &pump);
+    let steps = amqp::opening(&amqp::address(&pump));
+    send(&mut wire, &steps[0]);
+    assert_eq!(read(&mut wire, 8), HEADER, "C# waits for the echo");
+    for (step, code) in steps[1..].iter().zip([0x10, 0x11, 0x12, 0x12]) {
+        send(&mut wire, step);
+        assert_eq!(receive(&mut wire).0, code);
+    }
+    assert_eq!(receive(&mut wire).0, 0x13, "credit");
+    // Without credit for it, the answer waits; the request is accepted all the same.
+    send(&mut wire, &amqp::transfer(&register()));
+    let (code, disposition) = receive(&mut wire);
+    assert_eq!(code, 0x15);
+    assert!(find(&disposition, b"\x00\x53\x24").is_some(), "accepted");
+    send(&mut wire, &flow(0, 1));
+    assert_eq!(receive(&mut wire).0, 0x14, "the answer");
+}
+
+#[test]
+fn bytes_may_come_one_by_one() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let mut wire = connect(&instance, &pump);
+    let said = [
+        amqp::opening(&amqp::address(&pump)).concat(),
+        amqp::transfer(&register()),
+    ]
+    .concat();
+    for byte in said {
+        send(&mut wire, &[byte]);
+    }
+    assert_eq!(read(&mut wire, 8), HEADER);
+    for code in [0x10, 0x11, 0x12, 0x12, 0x13] {
+        assert_eq!(receive(&mut wire).0, code);
+    }
+    assert_eq!(amqp::hear(&mut wire).status, 202);
+}
+
+/// A poll with a body of another kind, and correlation ids of another type or none.
+#[test]
+fn polls_have_bodies_and_correlation_ids_of_every_kind() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let mut wire = connect(&instance, &pump);
+    amqp::open(&mut wire, &amqp::address(&pump));
+    send(&mut wire, &amqp::transfer(&register()));
+    let accepted = amqp::hear(&mut wire).body;
+    let operation = accepted["operationId"].as_str().expect("accepted");
+    let null = || vec![0x40];
+    let uuid = [&[0x98][..], &[7; 16]].concat();
+    let ulong = vec![0x80, 0, 0, 0, 0, 0, 0, 1, 0];
+    for (delivery, (body, correlation)) in (1..).zip([
+        (Vec::new(), null()),
+        (section(0x77, &string("")), uuid.clone()),
+        (
+            section(0x77, &string("iotdps-get-operationstatus")),
+            ulong.clone(),
+        ),
+        (
+            section(0x75, &binary(b"{\"registrationId\":\"pump-1\"}")),
+            binary(b"c"),
+        ),
+        (section(0x76, &[0x45]), string("c")),
+        (section(0x77, &null()), null()),
+    ]) {
+        let properties: Vec<_> = (0..5)
+            .map(|_| null())
+            .chain([correlation.clone()])
+            .collect();
+        let application = [
+            string("iotdps-operation-type"),
+            string("iotdps-get-operationstatus"),
+            string("iotdps-operation-id"),
+            string(operation),
+            // A boolean, as Node and C# write it on registers.
+            string("iotdps-forceRegistration"),
+            vec![0x42],
+        ];
+        let message = [
+            section(0x73, &compound(0xd0, &properties)),
+            section(0x74, &compound(0xd1, &application)),
+            body,
+        ]
+        .concat();
+        send(&mut wire, &deliver(1, delivery, &message));
+        let (code, disposition) = receive(&mut wire);
+        assert_eq!(code, 0x15);
+        assert!(find(&disposition, b"\x00\x53\x24").is_some(), "accepted");
+        let (_, answer) = receive(&mut wire);
+        if correlation == binary(b"c") {
+            assert!(find(&answer, b"\xa0\x01c").is_some(), "a binary stays one");
+        } else if correlation != null() {
+            assert!(
+                find(&answer, &correlation).is_some(),
+                "{correlation:02x?} comes back with its type: {answer:02x?}"
+            );
+        }
+        assert!(find(&answer, b"\"status\":\"assigned\"").is_some());
+    }
+}
+
+#[test]
+fn a_tpm_proves_itself_inside_sasl_and_then_needs_no_body() {
+    let instance = Instance::start(quick());
+    let vault = stranger("vault-1");
+    let mut wire = connect(&instance, &vault);
+    let key = attest(&instance, &mut wire);
+    send(&mut wire, &response(&proof(&sas("vault-1", &key))));
+    let (code, outcome) = receive_sasl(&mut wire);
+    assert_eq!((code, outcome.last()), (0x44, Some(&0)), "ok");
+
+    amqp::open(&mut wire, &amqp::address(&vault));
+    // C# sends no byte, Java its id alone.
+    for body in [&b""[..], b"{\"registrationId\":\"vault-1\"}"] {
+        send(&mut wire, &amqp::transfer(&Ask::Register(body.to_vec())));
+        assert_eq!(amqp::hear(&mut wire).status, 202);
+    }
+    send(&mut wire, &amqp::transfer(&register()));
+    let accepted = amqp::hear(&mut wire).body;
+    let operation = accepted["operationId"].as_str().expect("accepted");
+    send(
+        &mut wire,
+        &amqp::transfer(&Ask::OperationStatus(operation.into())),
+    );
+    let assigned: Value = amqp::hear(&mut wire).body;
+    let hub_key = assigned["registrationState"]["tpm"]["authenticationKey"].as_str();
+    let hub_key = instance.tpm.activate(hub_key.expect("a hub key"));
+    assert!(hub_key.is_ok(), "wrapped for this TPM");
+}
+
+#[test]
+fn a_tpm_without_the_key_of_its_challenge_is_not_let_in() {
+    let instance = Instance::start(quick());
+    let vault = stranger("vault-1");
+    for said in [
+        proof(&token("vault-1", 7)),
+        proof("nonsense"),
+        vec![0],
+        Vec::new(),
+        vec![0x80, 1],
+    ] {
+        let mut wire = connect(&instance, &vault);
+        attest(&instance, &mut wire);
+        send(&mut wire, &response(&said));
+        let (code, outcome) = receive_sasl(&mut wire);
+        assert_eq!((code, outcome.last()), (0x44, Some(&1)), "auth");
+    }
+    // Another device's link, though the TPM is who it says.
+    let mut wire = connect(&instance, &vault);
+    let key = attest(&instance, &mut wire);
+    send(&mut wire, &response(&proof(&sas("vault-1", &key))));
+    assert_eq!(receive_sasl(&mut wire).1.last(), Some(&0));
+    let other = amqp::opening(&amqp::address(&stranger("pump-1")));
+    send(&mut wire, &other.concat());
+    assert_eq!(read(&mut wire, 8), HEADER);
+    for code in [0x10, 0x11, 0x12] {
+        assert_eq!(receive(&mut wire).0, code);
+    }
+    let (code, detach) = receive(&mut wire);
+    assert_eq!(code, 0x16);
+    assert!(find(&detach, b"amqp:unauthorized-access").is_some());
+}
+
+#[test]
+fn an_unknown_tpm_gets_no_blob() {
+    let instance = Instance::start(quick());
+    let key = STANDARD
+        .decode(instance.tpm.endorsement_key())
+        .expect("base64");
+    for (scope, id, key) in [
+        (ID_SCOPE, "vault-9", &key[..]),
+        ("0ne0FFFFFFF", "vault-1", &key[..]),
+        (ID_SCOPE, "vault-1", b"no key"),
+        (ID_SCOPE, "valve-1", &key[..]),
+    ] {
+        let mut wire = connect(&instance, &stranger(id));
+        begin_tpm(&mut wire, scope, id, key);
+        assert_eq!(
+            receive_sasl(&mut wire).0,
+            0x42,
+            "asks for the storage root key"
+        );
+        send(&mut wire, &response(&storage_root_key(&instance)));
+        let (code, outcome) = receive_sasl(&mut wire);
+        assert_eq!((code, outcome.last()), (0x44, Some(&1)), "{scope} {id}");
+    }
+}
+
+#[test]
+fn other_mechanisms_say_nothing_and_leave_it_to_the_certificate() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    for mechanism in ["EXTERNAL", "ANONYMOUS", "MSSBCBS"] {
+        let mut wire = connect(&instance, &pump);
+        send(&mut wire, SASL_HEADER);
+        assert_eq!(read(&mut wire, 8), SASL_HEADER);
+        let (_, offered) = receive_sasl(&mut wire);
+        // uamqp takes an array and nothing else.
+        assert!(offered.contains(&0xe0) || offered.contains(&0xf0));
+        assert!(find(&offered, mechanism.as_bytes()).is_some());
+        // Without an initial response.
+        send(&mut wire, &amqp::sasl(0x41, &[amqp::symbol(mechanism)]));
+        assert_eq!(receive_sasl(&mut wire).1.last(), Some(&0), "{mechanism}");
+        amqp::open(&mut wire, &amqp::address(&pump));
+        send(&mut wire, &amqp::transfer(&register()));
+        assert_eq!(amqp::hear(&mut wire).status, 202, "{mechanism}");
+    }
+    for malformed in [&b""[..], b"user", b"\0nobody\0p", b"\0a\0b\0c", b"\xff\0\0"] {
+        let mut wire = connect(&instance, &pump);
+        assert_eq!(amqp::plain(&mut wire, malformed), 1, "{malformed:?}");
+    }
+}
+
+#[test]
+fn a_link_to_nowhere_is_refused_and_the_connection_goes_on() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let mut wire = connect(&instance, &pump);
+    amqp::open(&mut wire, &amqp::address(&pump));
+    for (handle, address) in (2..).zip(["", "$cbs", "0ne/registrations", "/devices/pump-1/twin"]) {
+        send(&mut wire, &attach(handle, true, address));
+        let (code, answer) = receive(&mut wire);
+        assert_eq!(code, 0x12);
+        assert!(find(&answer, b"\x00\x53\x28").is_none(), "no source");
+        let (code, detach) = receive(&mut wire);
+        assert_eq!(code, 0x16);
+        assert!(find(&detach, b"amqp:not-found").is_some(), "{address}");
+        send(&mut wire, &amqp::detach(handle));
+    }
+    send(
+        &mut wire,
+        &frame(0x13, &[uint(0), uint(255), uint(0), uint(255)]),
+    );
+    send(&mut wire, &amqp::transfer(&register()));
+    assert_eq!(amqp::hear(&mut wire).status, 202);
+}
+
+/// SASL TPM up to the proof: the key that the blob holds.
+fn attest(instance: &Instance, wire: &mut Secured) -> fleetstorm_protocol::tpm::IdentityKey {
+    let key = STANDARD
+        .decode(instance.tpm.endorsement_key())
+        .expect("base64");
+    begin_tpm(wire, ID_SCOPE, "vault-1", &key);
+    assert!(
+        receive_sasl(wire).1.ends_with(&[0xa0, 1, 0]),
+        "one zero byte"
+    );
+    send(wire, &response(&storage_root_key(instance)));
+    let first = challenge(wire);
+    // Java compares the control bytes for equality; frames have at most 512 bytes.
+    assert_eq!((first[0], first.len()), (0x80, 471));
+    send(wire, &response(&[0]));
+    let last = challenge(wire);
+    assert_eq!(last[0], 0xc1);
+    let blob = [&first[1..], &last[1..]].concat();
+    instance
+        .tpm
+        .activate(&STANDARD.encode(blob))
+        .expect("for this TPM")
+}
+
+fn begin_tpm(wire: &mut Secured, scope: &str, id: &str, key: &[u8]) {
+    send(wire, SASL_HEADER);
+    assert_eq!(read(wire, 8), SASL_HEADER);
+    assert_eq!(receive_sasl(wire).0, 0x40, "mechanisms");
+    let said = [b"\0", scope.as_bytes(), b"\0", id.as_bytes(), b"\0", key].concat();
+    send(wire, &init("TPM", &said));
+}
+
+fn storage_root_key(instance: &Instance) -> Vec<u8> {
+    let key = instance.tpm.presented()["storageRootKey"].clone();
+    let key = STANDARD
+        .decode(key.as_str().expect("text"))
+        .expect("base64");
+    [&[0], &key[..]].concat()
+}
+
+fn proof(sas: &str) -> Vec<u8> {
+    [b"\0", sas.as_bytes()].concat()
+}
+
+/// The binary of a challenge: the last field of its list.
+fn challenge(wire: &mut Secured) -> Vec<u8> {
+    let (code, body) = receive_sasl(wire);
+    assert_eq!(code, 0x42, "a challenge");
+    let (at, header) = match find(&body, b"\xb0\x00\x00") {
+        Some(at) => (at, 5),
+        None => (find(&body, b"\xa0").expect("a binary"), 2),
+    };
+    body[at + header..].to_vec()
+}
