@@ -70,7 +70,7 @@ async function count() {
     ["registrations", counted.registrations_assigned, done("register", "register again")],
     ["twins read", sum("twins_read"), done("twin", "twin again")],
     ["reported patches", sum("reported_patches"), done("reported")],
-    ["messages", sum("device_to_cloud_messages"), done("telemetry")],
+    ["messages", sum("device_to_cloud_messages"), done("telemetry", "token renewed")],
     ["desired changes", sum("desired_changes_sent"), done("desired")],
     ["methods", sum("methods_called"), done("method")],
     ["messages to devices", sum("cloud_to_device_completed"), done("cloud to device")],

@@ -31,7 +31,16 @@ const comparedRows = [
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.
-export const steps = ["twin", "reported", "desired", "telemetry", "method", "cloud to device", "register again"];
+export const steps = [
+  "twin",
+  "reported",
+  "desired",
+  "telemetry",
+  "method",
+  "cloud to device",
+  "token renewed",
+  "register again",
+];
 
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
 export const cells = cellsOf(rows);

@@ -82,7 +82,7 @@ def drive(job, one, steps):
         wanted = {"body": message.data, "properties": message.custom_properties, "content": content}
         expect(asker("received"), {**wanted, "id": message.message_id})
     steps("close", client.shutdown)
-    again = steps("register again", lambda: register(job, one))
+    again = steps("register again", lambda: register(job, one, {"reason": "Zürich ✓"}))
     expect(again.assigned_hub, first.assigned_hub)
 
 
@@ -128,13 +128,14 @@ def expect(found, wanted):
         raise AssertionError(f"{found} is not {wanted}")
 
 
-def register(job, one):
+def register(job, one, payload=None):
     where = {"provisioning_host": job["endpoint"], "registration_id": one["id"], "id_scope": job["idScope"]}
     where.update(options(job, one["transport"]))
     if "symmetricKey" in one:
         client = ProvisioningDeviceClient.create_from_symmetric_key(symmetric_key=one["symmetricKey"], **where)
     else:
         client = ProvisioningDeviceClient.create_from_x509_certificate(x509=certificate(one), **where)
+    client.provisioning_payload = payload
     result = client.register()
     if result.status != "assigned":
         raise AssertionError(f"status {result.status}")
