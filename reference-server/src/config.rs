@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::hub::access_policy::AccessPolicy;
 use crate::limits::Limits;
 use crate::serve::ServeError;
+use crate::service::ThrottleLimits;
 
 /// A server with one DPS instance and its hubs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,8 @@ pub struct Config {
     pub record_dir: Option<PathBuf>,
     /// How long it waits for its clients.
     pub limits: Limits,
+    /// How often devices may ask; as often as they like when absent.
+    pub throttle: ThrottleLimits,
 }
 
 impl Config {
@@ -156,6 +159,7 @@ impl Default for Config {
             max_connections: 18_000,
             record_dir: None,
             limits: Limits::default(),
+            throttle: ThrottleLimits::default(),
         }
     }
 }

@@ -29,3 +29,4 @@ pub use config::Config;
 pub use counters::Counters;
 pub use limits::Limits;
 pub use serve::{Announcement, Running, ServeError, start};
+pub use service::ThrottleLimits;

@@ -23,6 +23,7 @@ use crate::shards::Shards;
 use enrollment_list::EnrollmentList;
 use operation::{Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
+use throttle::Throttle;
 use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
 pub mod allocation;
@@ -33,9 +34,11 @@ mod device_keys;
 mod operation;
 mod proof;
 mod refusal;
+mod throttle;
 mod tpm_challenge;
 
 pub use refusal::Refusal;
+pub use throttle::ThrottleLimits;
 
 /// What a device asks, whatever it speaks.
 #[derive(Debug, Clone)]
@@ -74,6 +77,7 @@ pub struct Service {
     processing: Processing,
     enrollments: EnrollmentList,
     challenges: Challenges,
+    throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
     hub_names: Vec<String>,
     hubs: Arc<HubRegistry>,
@@ -98,6 +102,7 @@ impl Service {
             ),
             enrollments,
             challenges: Challenges::new(),
+            throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
             hub_names: config.hubs.clone(),
             hubs,
@@ -238,6 +243,7 @@ impl Service {
         proven: Proven,
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
+        self.throttle.registration(now)?;
         let key: Box<str> = id.canonical().into();
         let mut registrations = self.registrations.of(&key);
         let under_way = registrations
@@ -247,10 +253,13 @@ impl Service {
             known.credential = proven.credential;
             known.operation_id.to_string()
         } else {
-            let created = registrations.get(&key).map_or(now, |known| known.created);
+            let before = registrations.get(&key);
+            let before = before.map(|known| (known.created, known.polls));
             let mut started =
                 Registration::accepted(id.as_str(), proven, self.processing.of(&key), now);
-            started.created = created;
+            if let Some((created, polls)) = before {
+                (started.created, started.polls) = (created, polls);
+            }
             let operation_id = started.operation_id.to_string();
             registrations.insert(key, started);
             operation_id
@@ -281,6 +290,7 @@ impl Service {
         if !known.credential.is_shown_by(question, resource, now) {
             return Err(known.credential.not_shown());
         }
+        self.throttle.poll(&mut known.polls, now)?;
         if *known.operation_id != *operation.as_str() {
             return Err(Refusal::OperationNotFound);
         }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::enrollment_list::Settings;
 use super::proof::{Credential, Proven};
+use super::throttle::Window;
 use super::tpm_challenge::HmacKey;
 
 /// The 99th percentile of the standard normal distribution.
@@ -42,6 +43,8 @@ pub struct Registration {
     pub created: Timestamp,
     /// How far it is.
     pub progress: Progress,
+    /// How often it was asked for lately.
+    pub polls: Window,
 }
 
 /// How far a registration is.
@@ -77,6 +80,7 @@ impl Registration {
             progress: Progress::Assigning {
                 done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
             },
+            polls: Window::default(),
         }
     }
 

@@ -43,6 +43,12 @@ pub enum Refusal {
     /// Not JSON, by its own word.
     #[error("Unsupported media type")]
     UnsupportedMediaType,
+    /// Too often.
+    #[error("Throttled")]
+    Throttled {
+        /// Seconds until it is not.
+        retry_after: u32,
+    },
     /// A defect of the server.
     #[error("Internal server error")]
     Internal,
@@ -62,6 +68,7 @@ impl Refusal {
             Self::TooSlow => code::REQUEST_TIMEOUT,
             Self::TooLarge => code::TOO_LARGE,
             Self::UnsupportedMediaType => code::UNSUPPORTED_MEDIA_TYPE,
+            Self::Throttled { .. } => code::THROTTLED,
             Self::Internal => code::INTERNAL,
         }
     }
@@ -77,7 +84,10 @@ impl Refusal {
         };
         Answer {
             status: error.http_status(),
-            retry_after: None,
+            retry_after: match self {
+                Self::Throttled { retry_after } => Some(*retry_after),
+                _ => None,
+            },
             body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
         }
     }

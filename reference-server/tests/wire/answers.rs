@@ -2,6 +2,7 @@
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
+use fleetstorm_reference_server::{Config, ThrottleLimits};
 use serde_json::{Value, json};
 
 use crate::dialect::{self, Answer, Ask, Caller, Dialect};
@@ -249,5 +250,41 @@ fn a_tpm_with_other_keys_than_the_enrolled_ones_gets_no_challenge() {
             &Refused(400_004),
             "a key that is none",
         );
+    }
+}
+
+#[test]
+fn who_asks_too_often_is_told_how_long_to_wait() {
+    let instance = Instance::start(Config {
+        throttle: ThrottleLimits {
+            registrations_per_minute: 1,
+            polls_per_ten_seconds: 1,
+        },
+        ..quick()
+    });
+    let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
+    let accepted = (dialect::ALL[0].ask)(server, &pump, &register());
+    let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
+    for dialect in dialect::ALL {
+        for (ask, longest) in [(&register(), 60), (&operation, 10)] {
+            let mut answer = (dialect.ask)(server, &pump, ask);
+            // The first of a span of time is taken.
+            if answer.status != 429 {
+                answer = (dialect.ask)(server, &pump, ask);
+            }
+            let Answer {
+                status,
+                retry_after,
+                body,
+            } = answer;
+            let question = format!("{ask:?} over {}", dialect.transport);
+            assert_eq!(
+                (status, &body["errorCode"]),
+                (429, &json!(429_001)),
+                "{question}: {body}"
+            );
+            let wait = retry_after.expect(&question);
+            assert!((1..=longest).contains(&wait), "{question}: {wait} s");
+        }
     }
 }

@@ -225,11 +225,12 @@ pub fn hear(wire: &mut impl Wire) -> Answer {
             b"amqp:unauthorized-access" => 401,
             b"amqp:not-found" => 404,
             b"amqp:link:message-size-exceeded" => 413,
+            b"com.microsoft:device-container-throttled" => 429,
             other => panic!("condition {}", String::from_utf8_lossy(other)),
         };
         return Answer {
             status,
-            retry_after: None,
+            retry_after: seconds_in_error(&disposition),
             body,
         };
     }
@@ -261,6 +262,17 @@ pub fn hear(wire: &mut impl Wire) -> Answer {
         retry_after: retry_after[0],
         body,
     }
+}
+
+/// The wait in the info of an error, in both spellings or none.
+fn seconds_in_error(disposition: &[u8]) -> Option<u32> {
+    let waits = [b"\xa3\x0bretry-after", b"\xa3\x0bRetry-After"].map(|name| {
+        let at = find(disposition, name)? + name.len();
+        assert_eq!(disposition[at], 0x54, "retry-after is an int");
+        Some(u32::from(disposition[at + 1]))
+    });
+    assert_eq!(waits[0], waits[1], "both spellings, or none");
+    waits[0]
 }
 
 /// A frame: the code of its performative, and what follows it.
