@@ -34,7 +34,7 @@ const ROUNDS: u32 = 5;
 /// A TPM costs several times an X.509 device: measure fewer.
 const TPM_SHARE: u32 = 5;
 
-const FLOWS: [Flow; 5] = [
+const FLOWS: [Flow; 7] = [
     Flow {
         name: "x509_https_registration",
         cohort: 0,
@@ -45,6 +45,12 @@ const FLOWS: [Flow; 5] = [
         name: "x509_mqtt_registration",
         cohort: 0,
         transport: TransportKind::Mqtt,
+        goal: Goal::Registered,
+    },
+    Flow {
+        name: "x509_amqp_registration",
+        cohort: 0,
+        transport: TransportKind::Amqp,
         goal: Goal::Registered,
     },
     Flow {
@@ -60,6 +66,12 @@ const FLOWS: [Flow; 5] = [
         goal: Goal::Provisioned,
     },
     Flow {
+        name: "x509_amqp_provisioning",
+        cohort: 0,
+        transport: TransportKind::Amqp,
+        goal: Goal::Provisioned,
+    },
+    Flow {
         name: "tpm_https_provisioning",
         cohort: 1,
         transport: TransportKind::Https,
@@ -68,6 +80,8 @@ const FLOWS: [Flow; 5] = [
 ];
 /// The cohort of TPM devices in `bench.toml`.
 const TPM_COHORT: u16 = 1;
+/// The cohorts of these flows stand first in `bench.toml`.
+const STANDARD_COHORTS: usize = 2;
 
 /// A fleet, and a server of its own that knows it.
 struct Setup {
@@ -109,8 +123,12 @@ impl Setup {
 /// # Errors
 /// A server did not start, or a device was not served.
 pub fn bench(args: &BenchArgs) -> Result<(), Failure> {
-    let setup =
-        Setup::new(|scenario| Plan::new(scenario, &Overrides::default()).map_err(Failure::bug))?;
+    let setup = Setup::new(|mut scenario| {
+        if !args.cells {
+            scenario.cohorts.truncate(STANDARD_COHORTS);
+        }
+        Plan::new(scenario, &Overrides::default()).map_err(Failure::bug)
+    })?;
     if args.cells {
         return cells::bench(args, &setup);
     }

@@ -140,7 +140,7 @@ fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
 
 fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let head = format!(
-        "  {:<12}{:<33}{:>12}{:>9}{:>12}{:>12}{:>12}",
+        "  {:<12}{:<37}{:>12}{:>8}{:>10}{:>10}{:>10}",
         "cut", "", "provisioned", "failed", "p50", "p99", "max"
     );
     writeln!(out, "{}", style.paint(DIM, &head))?;
@@ -168,7 +168,7 @@ fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> 
         };
         writeln!(
             out,
-            "  {label:<12}{name:<33}{:>12}{:>9}{:>12}{:>12}{:>12}",
+            "  {label:<12}{name:<37}{:>12}{:>8}{:>10}{:>10}{:>10}",
             count(*provisioned),
             count(*failed),
             shown(response.p50_us),
