@@ -1,4 +1,5 @@
-//! What an IoT hub makes of AMQP: nodes of a device, and the messages on their links.
+//! What an IoT hub makes of AMQP: nodes of a device and of the service, and the messages on their
+//! links.
 
 use bytes::Bytes;
 use fe2o3_amqp_types::messaging::MessageId;
@@ -17,6 +18,7 @@ const VERSION: &str = "version";
 const REPORTED: &str = "/properties/reported";
 const DESIRED_SUBSCRIPTION: &str = "/notifications/twin/properties/desired";
 const DESIRED: &str = "/properties/desired";
+const SERVICE_MESSAGES: &str = "messages/devicebound";
 const METHOD_NAME: &str = "IoThub-methodname";
 const METHOD_STATUS: &str = "IoThub-status";
 
@@ -33,6 +35,8 @@ pub enum HubNode {
     Methods(DeviceId),
     /// `/devices/{id}/twin`: the twin, both ways.
     Twin(DeviceId),
+    /// `/messages/devicebound`: the service's messages to any device, which each message names.
+    ServiceMessages,
 }
 
 impl HubNode {
@@ -53,6 +57,9 @@ impl HubNode {
         let [devices, id, node @ ..] = segments.as_slice() else {
             return Err(unknown());
         };
+        if path.eq_ignore_ascii_case(SERVICE_MESSAGES) {
+            return Ok(Self::ServiceMessages);
+        }
         if !devices.eq_ignore_ascii_case("devices") {
             return Err(unknown());
         }
@@ -95,13 +102,14 @@ impl HubNode {
                 )
             }
             Self::Twin(id) => format!("/devices/{}/twin", query::encode(id.as_str())),
+            Self::ServiceMessages => format!("/{SERVICE_MESSAGES}"),
         }
     }
 
     /// Whose it is.
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
-            Self::Claims => None,
+            Self::Claims | Self::ServiceMessages => None,
             Self::Events(id) | Self::DeviceBound(id) | Self::Methods(id) | Self::Twin(id) => {
                 Some(id)
             }
@@ -355,6 +363,11 @@ mod tests {
                 HubNode::Methods(device()),
             ),
             ("/devices/pump:1/twin", HubNode::Twin(device())),
+            ("/messages/devicebound", HubNode::ServiceMessages),
+            (
+                "amqps://hub.test/messages/deviceBound",
+                HubNode::ServiceMessages,
+            ),
         ] {
             assert_eq!(HubNode::parse(text), Ok(node.clone()), "{text}");
             assert_eq!(HubNode::parse(&node.address()), Ok(node));

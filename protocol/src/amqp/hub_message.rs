@@ -50,6 +50,16 @@ pub fn telemetry(message: &Message) -> hub::Message {
     }
 }
 
+/// What the service sends to a device: who is to get it stands in `to`.
+pub fn from_service(message: &Message) -> hub::Message {
+    let mut read = telemetry(message);
+    let asks = |(name, _): &(String, String)| name == ACKNOWLEDGEMENT;
+    if let Some(place) = read.properties.iter().position(asks) {
+        read.system.acknowledgement = Some(read.properties.remove(place).1);
+    }
+    read
+}
+
 /// What a hub sends to a device.
 pub fn to_device(message: &hub::Message, sequence: u64, enqueued: Timestamp) -> Message {
     let enqueued = Milliseconds::from_milliseconds(enqueued.as_millisecond());
@@ -168,6 +178,15 @@ mod tests {
         assert_eq!(sent.annotation(SEQUENCE), Some(&Value::Long(7)));
         let read = Message::read(sent.to_bytes()).expect("own message");
         assert_eq!(telemetry(&read), message);
+    }
+
+    #[test]
+    fn the_service_asks_for_feedback_by_an_application_property() {
+        let mut asked = hub::Message::default();
+        asked.system.acknowledgement = Some("full".into());
+        asked.properties = vec![("a".into(), "1".into())];
+        let read = Message::read(from_device(&asked).to_bytes()).expect("own message");
+        assert_eq!(from_service(&read), asked);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An AMQP connection with a hub (IoT Hub documentation, "Communicate using the AMQP protocol"):
 //! one device or many, each let in by its certificate or by a token put to `$cbs`, each with links
-//! of its own.
+//! of its own; or the service, let in by a token of the hub's policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::hub::inbox::SessionEnd;
 use crate::hub::session::DeviceSession;
 
 mod device;
+mod service;
 
 /// Seven links a device: enough for 36 devices on one connection.
 pub(super) const ALLOWANCE: Allowance = Allowance {
@@ -50,6 +51,7 @@ pub(super) async fn serve(
         wake: Arc::new(Notify::new()),
         links: BTreeMap::new(),
         claims: BTreeMap::new(),
+        service_until: None,
         members: BTreeMap::new(),
     };
     let wake = Arc::clone(&gathering.wake);
@@ -79,6 +81,8 @@ struct Gathering<'a> {
     /// Who has proven itself by a token, and has no link yet.
     claims: BTreeMap<DeviceId, AdmittedDevice>,
     members: BTreeMap<DeviceId, Member>,
+    /// When the service's token runs out, if it has put one.
+    service_until: Option<i64>,
 }
 
 /// What a link leads to.
@@ -89,6 +93,8 @@ enum Node {
     ClaimAnswers,
     /// A device's.
     Device(DeviceId),
+    /// The service's messages come in.
+    Service,
 }
 
 impl Gathering<'_> {
@@ -127,10 +133,18 @@ impl Gathering<'_> {
         let id = asked.id;
         let incoming = asked.is_incoming();
         let Some(device) = node.device() else {
-            let node = if incoming {
-                Node::Claims
-            } else {
-                Node::ClaimAnswers
+            let node = match (node, incoming) {
+                (HubNode::ServiceMessages, true) if self.service_until.is_some() => Node::Service,
+                (HubNode::ServiceMessages, true) => {
+                    let problem = HubRefusal::Unauthorized;
+                    return refused(asked, AmqpError::UnauthorizedAccess, &problem);
+                }
+                (HubNode::ServiceMessages, false) => {
+                    let problem = "the node has no such direction";
+                    return refused(asked, AmqpError::NotAllowed, &problem);
+                }
+                (_, true) => Node::Claims,
+                (_, false) => Node::ClaimAnswers,
             };
             self.links.insert(id, node);
             conversation.accept(asked);
@@ -216,6 +230,10 @@ impl Gathering<'_> {
                     }
                 }
             }
+            Some(Node::Service) => {
+                let rejected = service::send(self.host, self.hub, message).err();
+                conversation.settle(id, delivery, rejected);
+            }
             Some(Node::ClaimAnswers) | None => {}
         }
     }
@@ -250,12 +268,13 @@ impl Gathering<'_> {
     }
 
     fn put(&mut self, token: &str) -> Result<(), HubRefusal> {
-        let malformed = |problem: &str| HubRefusal::Malformed(problem.to_owned());
         let parsed = SasToken::parse(token).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
-        let (_, id) = parsed
-            .resource()
-            .split_once("/devices/")
-            .ok_or_else(|| malformed("the token is for no device"))?;
+        let Some((_, id)) = parsed.resource().split_once("/devices/") else {
+            let hubs = &self.host.hubs;
+            hubs.authorize_service(self.hub, self.hub, Some(token), Timestamp::now())?;
+            self.service_until = Some(parsed.expiry());
+            return Ok(());
+        };
         let device = DeviceId::parse(id).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
         let admitted = self.authenticate(&device, Some(token), Timestamp::now())?;
         if let Some(member) = self.members.get_mut(&device) {
@@ -271,7 +290,7 @@ impl Gathering<'_> {
     fn member_of(&mut self, id: LinkId) -> Option<&mut Member> {
         match self.links.get(&id)? {
             Node::Device(device) => self.members.get_mut(device),
-            Node::Claims | Node::ClaimAnswers => None,
+            Node::Claims | Node::ClaimAnswers | Node::Service => None,
         }
     }
 
@@ -306,6 +325,7 @@ impl Gathering<'_> {
     /// When the first token runs out.
     fn next_expiry(&self) -> Option<Instant> {
         let expiries = self.members.values().filter_map(Member::expiry);
+        let expiries = expiries.chain(self.service_until);
         expiries.min().map(|expiry| Instant::now() + until(expiry))
     }
 
@@ -319,6 +339,14 @@ impl Gathering<'_> {
         for device in expired {
             let condition = AmqpError::UnauthorizedAccess.into();
             self.dismiss(conversation, &device, &condition);
+        }
+        if self.service_until.is_some_and(|expiry| expiry <= now) {
+            self.service_until = None;
+            let is_service = |_: &LinkId, node: &mut Node| matches!(node, Node::Service);
+            for (id, _) in self.links.extract_if(.., is_service) {
+                let error = Error::new(AmqpError::UnauthorizedAccess, None, None);
+                conversation.detach(id, error);
+            }
         }
     }
 

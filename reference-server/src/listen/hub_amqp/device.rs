@@ -49,7 +49,8 @@ impl DeviceLink {
             (HubNode::Twin(_), false) => Some(Self::TwinAnswers),
             (HubNode::Methods(_), true) => Some(Self::MethodResults),
             (HubNode::Methods(_), false) => Some(Self::MethodCalls),
-            (HubNode::Claims | HubNode::Events(_) | HubNode::DeviceBound(_), _) => None,
+            (HubNode::Events(_) | HubNode::DeviceBound(_), _)
+            | (HubNode::Claims | HubNode::ServiceMessages, _) => None,
         }
     }
 

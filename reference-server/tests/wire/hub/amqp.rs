@@ -20,7 +20,8 @@ const ACCEPTED: u8 = 0x24;
 const REJECTED: u8 = 0x25;
 const RELEASED: u8 = 0x26;
 
-fn data(text: &str) -> Vec<u8> {
+/// A body of bytes.
+pub fn data(text: &str) -> Vec<u8> {
     section(0x75, &binary(text.as_bytes()))
 }
 
@@ -40,7 +41,8 @@ fn attach_twin(device: &mut AmqpDevice) {
     device.attach("twin-out", false, "/devices/pump-1/twin");
 }
 
-fn is_accepted(disposition: &[u8]) -> bool {
+/// Whether a disposition is a good one.
+pub fn is_accepted(disposition: &[u8]) -> bool {
     find(disposition, b"\x00\x53\x24").is_some()
 }
 
@@ -222,7 +224,8 @@ fn hub_token(name: &str, key: u8, seconds: u64) -> String {
     })
 }
 
-fn put_token(id: Vec<u8>, token: &str) -> Vec<u8> {
+/// A token put to `$cbs`.
+pub fn put_token(id: Vec<u8>, token: &str) -> Vec<u8> {
     let application = [
         ("operation", string("put-token")),
         ("type", string("servicebus.windows.net:sastoken")),

@@ -93,8 +93,13 @@ pub fn to_control(instance: &Instance, line: &str, headers: &[(&str, &str)], bod
 
 /// A token of the hub's policy.
 pub fn policy_token(key: u8, policy: &str) -> String {
+    policy_token_until(i64::from(u32::MAX), key, policy)
+}
+
+/// The same until a time, in Unix seconds.
+pub fn policy_token_until(expiry: i64, key: u8, policy: &str) -> String {
     let sign = |text: &[u8]| IdentityKey::from_bytes([key; 32]).sign(text);
-    SasToken::format(HUB, i64::from(u32::MAX), Some(policy), sign)
+    SasToken::format(HUB, expiry, Some(policy), sign)
 }
 
 /// Head and body of a request.
