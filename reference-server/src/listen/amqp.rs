@@ -18,11 +18,14 @@ use self::wire::{Gone, Wire};
 use super::{Client, Host, Stream, dps_amqp, hub_amqp};
 use crate::limits::Limits;
 
-pub(super) use self::connection::{Allowance, Asked, Event, LinkId};
+pub(super) use self::connection::Allowance;
+pub(super) use self::event::{Asked, Event, LinkId};
 pub(super) use self::link::Delivery;
 pub(super) use self::login::Login;
 
 mod connection;
+mod deliveries;
+mod event;
 mod link;
 mod login;
 mod session;

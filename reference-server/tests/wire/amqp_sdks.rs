@@ -280,6 +280,38 @@ fn a_link_to_nowhere_is_refused_and_the_connection_goes_on() {
     assert_eq!(amqp::hear(&mut wire).status, 202);
 }
 
+#[test]
+fn a_peer_that_wants_signs_of_life_gets_them() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let open = |idle: u16| {
+        let null = || vec![0x40];
+        let idle = [&[0x70, 0, 0][..], &idle.to_be_bytes()].concat();
+        frame(0x10, &[string("wire"), null(), null(), null(), idle])
+    };
+    let mut wire = connect(&instance, &pump);
+    send(&mut wire, &[HEADER, &open(1000)].concat());
+    assert_eq!(read(&mut wire, 8), HEADER);
+    assert_eq!(receive(&mut wire).0, 0x10);
+    for _ in 0..2 {
+        assert_eq!(
+            read(&mut wire, 8),
+            [0, 0, 0, 8, 2, 0, 0, 0],
+            "an empty frame"
+        );
+    }
+    let mut wire = connect(&instance, &pump);
+    send(&mut wire, &[HEADER, &open(1)].concat());
+    assert_eq!(read(&mut wire, 8), HEADER);
+    assert_eq!(receive(&mut wire).0, 0x10);
+    let (code, close) = receive(&mut wire);
+    assert_eq!(code, 0x18);
+    assert!(
+        find(&close, b"amqp:not-allowed").is_some(),
+        "nobody can keep that"
+    );
+}
+
 /// SASL TPM up to the proof: the key that the blob holds.
 fn attest(instance: &Instance, wire: &mut Secured) -> fleetstorm_protocol::tpm::IdentityKey {
     let key = STANDARD

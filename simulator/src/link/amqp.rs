@@ -25,12 +25,14 @@ use fleetstorm_protocol::amqp::{
 use fleetstorm_reports::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use self::end::{CREDIT, End};
 use super::carrier::Carrier;
 use super::dial::fault_of;
 use super::{CLIENT_VERSION, LinkError, MAX_ANSWER};
 
 pub mod dps;
 
+mod end;
 mod sasl;
 
 /// First size of the buffers: an answer fits.
@@ -39,14 +41,12 @@ const BUFFER: usize = 2048;
 const MAX_FRAME: usize = 64 * 1024;
 /// Transfers that the peer may send before it hears of us again.
 const WINDOW: u32 = 2048;
-/// Messages that the peer may send before it gets more credit.
-const CREDIT: u32 = 16;
 /// What a transfer takes in a frame, besides its payload.
 const OVERHEAD: usize = 64;
 /// The one channel.
 const CHANNEL: u16 = 0;
 
-/// A connection with one session, and links whose handles are their places in `ends`.
+/// A connection with one session, and links whose handles are their places in `ends`, to us.
 pub struct AmqpLink {
     carrier: Carrier,
     input: BytesMut,
@@ -57,19 +57,9 @@ pub struct AmqpLink {
     window: u32,
     sent: u32,
     deliveries: u32,
-    received: u32,
+    /// The peer's next transfer, once it has said where it begins.
+    next_incoming: Option<u32>,
     ends: Vec<End>,
-}
-
-/// Our end of a link.
-#[derive(Debug, Default)]
-struct End {
-    sends: bool,
-    attached: bool,
-    credit: u32,
-    deliveries: u32,
-    /// A message of which not all has come.
-    part: BytesMut,
 }
 
 /// A link to attach.
@@ -117,7 +107,7 @@ impl AmqpLink {
             window: 0,
             sent: 0,
             deliveries: 0,
-            received: 0,
+            next_incoming: None,
             ends: Vec::with_capacity(4),
         }
     }
@@ -198,10 +188,7 @@ impl AmqpLink {
             desired_capabilities: None,
             properties: Some(properties),
         }));
-        self.ends.push(End {
-            sends: wanted.sends,
-            ..End::default()
-        });
+        self.ends.push(End::new(wanted.name, wanted.sends));
         if !wanted.sends {
             self.give_credit(handle);
         }
@@ -283,12 +270,10 @@ impl AmqpLink {
         mut payload: Bytes,
         settled: bool,
     ) -> Result<u32, LinkError> {
-        while self.end(handle)?.credit == 0 {
+        while !self.end(handle)?.may_send() {
             self.notice().await?;
         }
-        let end = self.end(handle)?;
-        end.credit -= 1;
-        end.deliveries = end.deliveries.wrapping_add(1);
+        self.end(handle)?.spend();
         let delivery = self.deliveries;
         self.deliveries = delivery.wrapping_add(1);
         let mut first = true;
@@ -344,8 +329,15 @@ impl AmqpLink {
                 let limit = usize::try_from(open.max_frame_size.0).unwrap_or(MAX_FRAME);
                 self.peer_frame = limit.clamp(MIN_MAX_FRAME_SIZE, MAX_FRAME);
             }
-            Performative::Begin(begin) => self.window = begin.incoming_window,
-            Performative::Attach(attach) => self.attached(&attach)?,
+            Performative::Begin(begin) => {
+                self.window = begin.incoming_window;
+                self.next_incoming = Some(begin.next_outgoing_id);
+            }
+            Performative::Attach(attach) => {
+                let mut ends = self.ends.iter_mut();
+                let end = ends.find(|end| end.is_named(&attach.name));
+                end.ok_or(Fault::Protocol)?.attached(&attach);
+            }
             Performative::Flow(flow) => self.flowed(&flow)?,
             Performative::Transfer(transfer) => return self.transferred(&transfer, &frame.payload),
             Performative::Disposition(disposition) => return Ok(noticed_of(disposition)),
@@ -356,45 +348,25 @@ impl AmqpLink {
         Ok(Noticed::Other)
     }
 
-    fn attached(&mut self, attach: &Attach) -> Result<(), LinkError> {
-        // Names are unique, and a peer answers in the order it was asked: handles agree with ours,
-        // or the answer is to nothing.
-        let end = self.end(attach.handle.0)?;
-        end.attached = true;
-        Ok(())
-    }
-
     fn flowed(&mut self, flow: &Flow) -> Result<(), LinkError> {
         let on_its_way = self.sent.wrapping_sub(flow.next_incoming_id.unwrap_or(0));
         self.window = flow.incoming_window.saturating_sub(on_its_way);
-        if let (Some(handle), Some(credit)) = (&flow.handle, flow.link_credit) {
-            let end = self.end(handle.0)?;
-            if end.sends {
-                let on_its_way = end
-                    .deliveries
-                    .wrapping_sub(flow.delivery_count.unwrap_or(0));
-                end.credit = credit.saturating_sub(on_its_way);
-            }
+        if let Some(handle) = &flow.handle {
+            let place = self.place(handle)?;
+            self.ends[place].flowed(flow);
         }
         Ok(())
     }
 
     fn transferred(&mut self, transfer: &Transfer, part: &[u8]) -> Result<Noticed, LinkError> {
-        self.received = self.received.wrapping_add(1);
-        let handle = transfer.handle.0;
-        let end = self.end(handle)?;
-        if end.sends || end.part.len() + part.len() > MAX_ANSWER {
-            return Err(Fault::Protocol.into());
-        }
-        end.part.extend_from_slice(part);
-        if transfer.more {
+        self.next_incoming = self.next_incoming.map(|next| next.wrapping_add(1));
+        let place = self.place(&transfer.handle)?;
+        let end = &mut self.ends[place];
+        let Some(taken) = end.take(transfer, part)? else {
             return Ok(Noticed::Other);
-        }
-        let bytes = end.part.split().freeze();
-        end.deliveries = end.deliveries.wrapping_add(1);
-        end.credit = end.credit.saturating_sub(1);
-        let short = end.credit < CREDIT / 2;
-        if let (Some(id), false) = (transfer.delivery_id, transfer.settled.unwrap_or(false)) {
+        };
+        let is_short = end.is_short();
+        if let Some(id) = taken.unsettled {
             self.write(Performative::Disposition(Disposition {
                 role: Role::Receiver,
                 first: id,
@@ -404,10 +376,10 @@ impl AmqpLink {
                 batchable: false,
             }));
         }
-        if short {
-            self.give_credit(handle);
+        if is_short {
+            self.give_credit(place as u32);
         }
-        let message = Message::read(bytes).map_err(|_| Fault::Protocol)?;
+        let message = Message::read(taken.bytes).map_err(|_| Fault::Protocol)?;
         Ok(Noticed::Message(Box::new(message)))
     }
 
@@ -415,15 +387,14 @@ impl AmqpLink {
         let Ok(end) = self.end(handle) else {
             return;
         };
-        end.credit = CREDIT;
-        let deliveries = end.deliveries;
+        let delivery_count = end.give_credit();
         let flow = Flow {
-            next_incoming_id: Some(self.received),
+            next_incoming_id: self.next_incoming,
             incoming_window: WINDOW,
             next_outgoing_id: self.sent,
             outgoing_window: WINDOW,
             handle: Some(Handle(handle)),
-            delivery_count: Some(deliveries),
+            delivery_count,
             link_credit: Some(CREDIT),
             available: None,
             drain: false,
@@ -436,6 +407,13 @@ impl AmqpLink {
     fn end(&mut self, handle: u32) -> Result<&mut End, LinkError> {
         let place = usize::try_from(handle).unwrap_or(usize::MAX);
         self.ends.get_mut(place).ok_or(Fault::Protocol.into())
+    }
+
+    /// The link that the peer means by a handle of its own.
+    fn place(&self, handle: &Handle) -> Result<usize, LinkError> {
+        let mut ends = self.ends.iter();
+        let place = ends.position(|end| end.is_remotely(handle.0));
+        place.ok_or(Fault::Protocol.into())
     }
 
     fn write(&mut self, performative: Performative) {
@@ -475,13 +453,6 @@ impl AmqpLink {
     }
 }
 
-impl End {
-    /// Granted, and, if it sends, with credit to send.
-    fn is_ready(&self) -> bool {
-        self.attached && (!self.sends || self.credit > 0)
-    }
-}
-
 fn noticed_of(disposition: Disposition) -> Noticed {
     if disposition.role == Role::Sender {
         return Noticed::Other;
@@ -507,3 +478,6 @@ fn ended(error: Option<&Error>) -> LinkError {
         None => Fault::ConnectionLost.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ fn refused(run: &Run, exit_code: i32, words: &[&str]) {
 
 #[test]
 fn an_expired_leaf_is_refused() {
-    for transport in ["https", "mqtt"] {
+    for transport in ["https", "mqtt", "amqp"] {
         let cohort = format!(
             "attestation = \"x509-group\"\ntransport = \"{transport}\"\nflaw = \"expired-certificate\""
         );
@@ -74,6 +74,7 @@ fn a_wrong_key_is_refused() {
         ("symmetric-key-group", "mqtt"),
         ("symmetric-key-individual", "https"),
         ("symmetric-key-individual", "mqtt-ws"),
+        ("symmetric-key-individual", "amqp-ws"),
     ] {
         let cohort = format!(
             "attestation = \"{attestation}\"\ntransport = \"{transport}\"\nflaw = \"wrong-key\""
@@ -100,23 +101,29 @@ fn a_missing_intermediate_is_refused() {
 
 #[test]
 fn a_wrong_tpm_key_can_not_activate() {
-    ends_all_in(
-        "attestation = \"tpm\"\ntransport = \"https\"\nflaw = \"wrong-tpm-key\"",
-        "TPM activation failed at attest",
-    );
+    for transport in ["https", "amqp"] {
+        let cohort =
+            format!("attestation = \"tpm\"\ntransport = \"{transport}\"\nflaw = \"wrong-tpm-key\"");
+        ends_all_in(&cohort, "TPM activation failed at attest");
+    }
 }
 
 #[test]
 fn an_unenrolled_tpm_is_unknown() {
-    ends_all_in(
-        "attestation = \"tpm\"\ntransport = \"https\"\nflaw = \"unenrolled\"",
-        "refused at attest: 404 (404201)",
-    );
+    // SASL says no more than that it will not have the device.
+    for (transport, outcome) in [
+        ("https", "refused at attest: 404 (404201)"),
+        ("amqp-ws", "refused at attest: 401"),
+    ] {
+        let cohort =
+            format!("attestation = \"tpm\"\ntransport = \"{transport}\"\nflaw = \"unenrolled\"");
+        ends_all_in(&cohort, outcome);
+    }
 }
 
 #[test]
 fn a_disabled_group_lets_nobody_in() {
-    for transport in ["https", "mqtt"] {
+    for transport in ["https", "mqtt", "amqp"] {
         let cohort =
             format!("attestation = \"x509-group\"\ntransport = \"{transport}\"\nenabled = false");
         ends_all_in(&cohort, "enrollment disabled");

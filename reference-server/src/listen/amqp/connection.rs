@@ -6,21 +6,16 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use fleetstorm_protocol::amqp::Value;
 use fleetstorm_protocol::amqp::frame::{self, Frame, FrameError, MIN_MAX_FRAME_SIZE};
-use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{
-    AmqpError, ConnectionError, Error, Handle, ReceiverSettleMode, Role, SessionError,
-};
-use fleetstorm_protocol::amqp::types::messaging::{
-    Accepted, DeliveryState, Rejected, TargetArchetype,
+    AmqpError, ConnectionError, Error, Handle, SessionError,
 };
 use fleetstorm_protocol::amqp::types::performatives::{
-    Attach, Begin, ChannelMax, Close, Detach, Disposition, End, MaxFrameSize, Open, Performative,
-    Transfer,
+    Attach, Begin, ChannelMax, Close, Detach, End, MaxFrameSize, Open, Performative,
 };
 
-use super::link::{Delivery, Direction, Incoming, Link, Outgoing};
+use super::event::{Asked, Event, LinkId};
+use super::link::{Direction, Incoming, Link, Outgoing};
 use super::session::{INCOMING_WINDOW, Session};
 
 /// Longest frame that is taken; also announced.
@@ -39,79 +34,17 @@ pub(in crate::listen) struct Allowance {
     pub(in crate::listen) message: usize,
 }
 
-/// Names a link of a connection, until it is detached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::listen) struct LinkId {
-    channel: u16,
-    handle: u32,
-}
-
-impl LinkId {
-    /// Whether both are links of one session.
-    pub(in crate::listen) fn is_beside(self, other: Self) -> bool {
-        self.channel == other.channel
-    }
-}
-
-/// What a peer does that concerns the node it speaks to.
-#[derive(Debug)]
-pub(in crate::listen) enum Event {
-    /// It asks for a link: to be answered by [`Connection::accept`] or [`Connection::refuse`].
-    Attach(Asked),
-    /// It sent a message: to be answered by [`Connection::settle`].
-    Message(LinkId, Delivery, Box<Message>),
-    /// What became of a message that was sent with this name.
-    Settled(LinkId, u64, Option<DeliveryState>),
-    /// A link is gone.
-    Detached(LinkId),
-}
-
-/// A link that is asked for.
-#[derive(Debug)]
-pub(in crate::listen) struct Asked {
-    /// Its name from now on.
-    pub(in crate::listen) id: LinkId,
-    attach: Box<Attach>,
-}
-
-impl Asked {
-    /// Whether its messages come from the peer.
-    pub(in crate::listen) fn is_incoming(&self) -> bool {
-        self.attach.role == Role::Sender
-    }
-
-    /// The address of the node: the target of a peer that sends, the source of one that receives.
-    pub(in crate::listen) fn address(&self) -> Option<&str> {
-        if self.is_incoming() {
-            match self.attach.target.as_deref()? {
-                TargetArchetype::Target(target) => target.address.as_deref(),
-            }
-        } else {
-            self.attach.source.as_deref()?.address.as_deref()
-        }
-    }
-
-    /// A property of the attach, if it is text.
-    pub(in crate::listen) fn property(&self, name: &str) -> Option<&str> {
-        match self.attach.properties.as_ref()?.get(name)? {
-            Value::String(text) => Some(text),
-            Value::Symbol(text) => Some(text.as_str()),
-            _ => None,
-        }
-    }
-}
-
 /// An open connection.
 pub(in crate::listen) struct Connection {
-    allowance: Allowance,
+    pub(super) allowance: Allowance,
     peer_frame: usize,
-    sessions: Vec<Session>,
-    events: VecDeque<Event>,
+    pub(super) sessions: Vec<Session>,
+    pub(super) events: VecDeque<Event>,
     closed: bool,
 }
 
 /// What ends for what a peer did.
-enum Violation {
+pub(super) enum Violation {
     Connection(Error),
     Session(Error),
     Link(u32, Error),
@@ -213,9 +146,10 @@ impl Connection {
             direction,
             detaching: false,
         });
-        let mut attach = answer(*asked.attach);
+        let channel = asked.id.channel;
+        let mut attach = asked.answer();
         attach.max_message_size = Some(max_message);
-        frame::write(out, asked.id.channel, &Performative::Attach(attach), b"");
+        frame::write(out, channel, &Performative::Attach(attach), b"");
         if incoming {
             session.top_up(handle, out);
         }
@@ -233,7 +167,7 @@ impl Connection {
             direction: Direction::In(Incoming::default()),
             detaching: false,
         });
-        let mut attach = answer(*asked.attach);
+        let mut attach = asked.answer();
         if incoming {
             attach.target = None;
         } else {
@@ -250,64 +184,7 @@ impl Connection {
         }
     }
 
-    /// Says what becomes of a message: accepted, or rejected for a reason.
-    pub(in crate::listen) fn settle(
-        &mut self,
-        id: LinkId,
-        delivery: Delivery,
-        rejected: Option<Rejected>,
-        out: &mut BytesMut,
-    ) {
-        if !delivery.settled {
-            let state = match rejected {
-                None => DeliveryState::Accepted(Accepted {}),
-                Some(rejected) => DeliveryState::Rejected(rejected),
-            };
-            say_disposition(
-                id.channel,
-                Role::Receiver,
-                delivery.id,
-                delivery.id,
-                state,
-                out,
-            );
-        }
-        if let Some(session) = self.session(id.channel) {
-            session.top_up(id.handle, out);
-        }
-    }
-
-    /// Sends a message, now or once the peer gives credit. With a `name`, [`Event::Settled`] tells
-    /// what became of it. `false` when the link is gone, or too many messages wait.
-    pub(in crate::listen) fn send(
-        &mut self,
-        id: LinkId,
-        message: &Message,
-        name: Option<u64>,
-        out: &mut BytesMut,
-    ) -> bool {
-        let Some(session) = self.session(id.channel) else {
-            return false;
-        };
-        let Some(link) = session.link(id.handle).filter(|link| !link.detaching) else {
-            return false;
-        };
-        let Direction::Out(outgoing) = &mut link.direction else {
-            return false;
-        };
-        let done = name.filter(|_| outgoing.sends_settled());
-        let owed = name.filter(|_| !outgoing.sends_settled());
-        if !outgoing.queue(message.to_bytes(), owed) {
-            return false;
-        }
-        session.pump(out);
-        if let Some(name) = done {
-            self.events.push_back(Event::Settled(id, name, None));
-        }
-        true
-    }
-
-    fn session(&mut self, channel: u16) -> Option<&mut Session> {
+    pub(super) fn session(&mut self, channel: u16) -> Option<&mut Session> {
         let mut sessions = self.sessions.iter_mut();
         sessions.find(|session| session.window.channel == channel && !session.ending)
     }
@@ -362,7 +239,7 @@ impl Connection {
     }
 
     /// The session of a channel.
-    fn begun(&mut self, channel: u16) -> Result<&mut Session, Violation> {
+    pub(super) fn begun(&mut self, channel: u16) -> Result<&mut Session, Violation> {
         self.session(channel).ok_or_else(|| {
             let problem = format!("no session was begun on channel {channel}");
             Violation::Connection(Error::new(AmqpError::NotAllowed, problem, None))
@@ -413,92 +290,6 @@ impl Connection {
             id: LinkId { channel, handle },
             attach: Box::new(attach),
         }));
-        Ok(())
-    }
-
-    fn transfer(
-        &mut self,
-        channel: u16,
-        transfer: &Transfer,
-        payload: Bytes,
-        out: &mut BytesMut,
-    ) -> Result<(), Violation> {
-        let max_message = self.allowance.message;
-        let held: usize = self.sessions.iter().map(Session::held).sum();
-        let session = self.begun(channel)?;
-        session.counted();
-        let link = session
-            .attached(&transfer.handle)
-            .map_err(Violation::Session)?;
-        let handle = link.handle;
-        if link.detaching {
-            return Ok(());
-        }
-        let Direction::In(incoming) = &mut link.direction else {
-            let problem = "the link sends, it does not receive".to_owned();
-            let error = Error::new(AmqpError::NotAllowed, problem, None);
-            return Err(Violation::Link(handle, error));
-        };
-        let taken = incoming.take(transfer, payload, max_message);
-        if held > 2 * max_message {
-            let problem = "too many messages are under way at once".to_owned();
-            let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
-            return Err(Violation::Connection(error));
-        }
-        let taken = taken.map_err(|error| Violation::Link(handle, error))?;
-        let Some((delivery, bytes)) = taken else {
-            return Ok(());
-        };
-        let id = LinkId { channel, handle };
-        match Message::read(bytes) {
-            Ok(message) => self
-                .events
-                .push_back(Event::Message(id, delivery, Box::new(message))),
-            Err(error) => {
-                let error = Error::new(AmqpError::DecodeError, error.to_string(), None);
-                self.settle(id, delivery, Some(Rejected { error: Some(error) }), out);
-            }
-        }
-        Ok(())
-    }
-
-    fn disposition(
-        &mut self,
-        channel: u16,
-        disposition: &Disposition,
-        out: &mut BytesMut,
-    ) -> Result<(), Violation> {
-        let session = self.begun(channel)?;
-        let (first, last) = (
-            disposition.first,
-            disposition.last.unwrap_or(disposition.first),
-        );
-        let state = &disposition.state;
-        let over = disposition.settled || state.as_ref().is_some_and(DeliveryState::is_terminal);
-        // Messages of the peer are settled when they are answered: what it says of them is old.
-        if disposition.role == Role::Sender || !over {
-            return Ok(());
-        }
-        let mut settled = Vec::new();
-        for link in &mut session.links {
-            if let Direction::Out(outgoing) = &mut link.direction {
-                let handle = link.handle;
-                let id = LinkId { channel, handle };
-                let names = outgoing.settle(first, last).into_iter();
-                settled.extend(names.map(|name| (id, name)));
-            }
-        }
-        if !disposition.settled && !settled.is_empty() {
-            let state = state
-                .clone()
-                .unwrap_or(DeliveryState::Accepted(Accepted {}));
-            say_disposition(channel, Role::Sender, first, last, state, out);
-        }
-        session.pump(out);
-        for (id, name) in settled {
-            let event = Event::Settled(id, name, state.clone());
-            self.events.push_back(event);
-        }
         Ok(())
     }
 
@@ -587,43 +378,4 @@ impl Connection {
             self.events.push_back(Event::Detached(id));
         }
     }
-}
-
-/// The attach that answers one: the same link, seen from the other end.
-fn answer(asked: Attach) -> Attach {
-    let is_sender = asked.role == Role::Receiver;
-    Attach {
-        role: if is_sender {
-            Role::Sender
-        } else {
-            Role::Receiver
-        },
-        rcv_settle_mode: ReceiverSettleMode::First,
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: is_sender.then_some(0),
-        offered_capabilities: None,
-        desired_capabilities: None,
-        properties: None,
-        ..asked
-    }
-}
-
-fn say_disposition(
-    channel: u16,
-    role: Role,
-    first: u32,
-    last: u32,
-    state: DeliveryState,
-    out: &mut BytesMut,
-) {
-    let disposition = Disposition {
-        role,
-        first,
-        last: (last != first).then_some(last),
-        settled: true,
-        state: Some(state),
-        batchable: false,
-    };
-    frame::write(out, channel, &Performative::Disposition(disposition), b"");
 }

@@ -1,0 +1,92 @@
+//! What a connection tells the node behind it.
+
+use fleetstorm_protocol::amqp::Value;
+use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::types::definitions::{ReceiverSettleMode, Role};
+use fleetstorm_protocol::amqp::types::messaging::{DeliveryState, TargetArchetype};
+use fleetstorm_protocol::amqp::types::performatives::Attach;
+
+use super::link::Delivery;
+
+/// Names a link of a connection, until it is detached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::listen) struct LinkId {
+    pub(super) channel: u16,
+    pub(super) handle: u32,
+}
+
+impl LinkId {
+    /// Whether both are links of one session.
+    pub(in crate::listen) fn is_beside(self, other: Self) -> bool {
+        self.channel == other.channel
+    }
+}
+
+/// What a peer does that concerns the node it speaks to.
+#[derive(Debug)]
+pub(in crate::listen) enum Event {
+    /// It asks for a link: to be answered by [`super::Conversation::accept`] or [`super::Conversation::refuse`].
+    Attach(Asked),
+    /// It sent a message: to be answered by [`super::Conversation::settle`].
+    Message(LinkId, Delivery, Box<Message>),
+    /// What became of a message that was sent with this name.
+    Settled(LinkId, u64, Option<DeliveryState>),
+    /// A link is gone.
+    Detached(LinkId),
+}
+
+/// A link that is asked for.
+#[derive(Debug)]
+pub(in crate::listen) struct Asked {
+    /// Its name from now on.
+    pub(in crate::listen) id: LinkId,
+    pub(super) attach: Box<Attach>,
+}
+
+impl Asked {
+    /// Whether its messages come from the peer.
+    pub(in crate::listen) fn is_incoming(&self) -> bool {
+        self.attach.role == Role::Sender
+    }
+
+    /// The address of the node: the target of a peer that sends, the source of one that receives.
+    pub(in crate::listen) fn address(&self) -> Option<&str> {
+        if self.is_incoming() {
+            match self.attach.target.as_deref()? {
+                TargetArchetype::Target(target) => target.address.as_deref(),
+            }
+        } else {
+            self.attach.source.as_deref()?.address.as_deref()
+        }
+    }
+
+    /// A property of the attach, if it is text.
+    pub(in crate::listen) fn property(&self, name: &str) -> Option<&str> {
+        match self.attach.properties.as_ref()?.get(name)? {
+            Value::String(text) => Some(text),
+            Value::Symbol(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The attach that answers it: the same link, seen from the other end.
+    pub(super) fn answer(self) -> Attach {
+        let asked = *self.attach;
+        let is_sender = asked.role == Role::Receiver;
+        Attach {
+            role: if is_sender {
+                Role::Sender
+            } else {
+                Role::Receiver
+            },
+            rcv_settle_mode: ReceiverSettleMode::First,
+            unsettled: None,
+            incomplete_unsettled: false,
+            initial_delivery_count: is_sender.then_some(0),
+            offered_capabilities: None,
+            desired_capabilities: None,
+            properties: None,
+            ..asked
+        }
+    }
+}
