@@ -31,7 +31,8 @@ pub(super) async fn serve(
         {
             Asked::Published(publish) => publish,
             Asked::Left | Asked::Gone => break,
-            _ => continue,
+            _ if session.flush().await => continue,
+            _ => break,
         };
         // Any other topic ends the connection.
         let Ok(request) = DpsRequest::parse(&publish.topic) else {

@@ -135,13 +135,14 @@ impl<Carrier: Stream> Conversation<Carrier> {
                 for (filter, qos) in granted {
                     self.subscribe(&filter, Some(qos));
                 }
-                Ok(())
+                // Only now: from its acknowledgement on, a device misses nothing.
+                self.flush().await
             }
             Asked::Unsubscribed(filters) => {
                 for filter in filters {
                     self.subscribe(&filter, None);
                 }
-                Ok(())
+                self.flush().await
             }
             Asked::Acknowledged(id) => self.acknowledged(id).await,
             Asked::Nothing => Ok(()),

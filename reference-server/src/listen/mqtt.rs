@@ -176,8 +176,8 @@ impl<Carrier: Stream> Session<Carrier> {
         packet
     }
 
-    /// Acknowledges a packet. Subscriptions and pings are answered at once; the acknowledgement
-    /// of a message is sent with what is sent next.
+    /// Acknowledges a packet. A ping is answered at once; the acknowledgement of a message or of a
+    /// subscription is sent with what is sent next, so that what it stands for can be done before.
     pub(super) async fn acknowledge(
         &mut self,
         packet: Option<Packet>,
@@ -194,32 +194,32 @@ impl<Carrier: Stream> Session<Carrier> {
                 let reply = Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid));
                 (reply, Asked::Unsubscribed(unsubscribe.topics))
             }
-            Some(Packet::PingReq) => (Packet::PingResp, Asked::Nothing),
+            Some(Packet::PingReq) if self.send(Packet::PingResp).await => return Asked::Nothing,
             Some(Packet::PubAck(acknowledged)) => return Asked::Acknowledged(acknowledged.pkid),
             Some(Packet::Disconnect) => return Asked::Left,
             _ => return Asked::Gone,
         };
-        if self.send(reply).await {
-            asked
-        } else {
-            Asked::Gone
-        }
+        self.wait_with(reply, asked).await
     }
 
     async fn published(&mut self, publish: Publish) -> Asked {
-        let acknowledged = match publish.qos {
-            QoS::AtMostOnce => true,
+        match publish.qos {
+            QoS::AtMostOnce => Asked::Published(publish),
             QoS::AtLeastOnce => {
                 let acknowledgement = Packet::PubAck(PubAck::new(publish.pkid));
-                self.packets.feed(acknowledgement).await.is_ok()
+                self.wait_with(acknowledgement, Asked::Published(publish))
+                    .await
             }
             // Neither DPS nor IoT Hub takes QoS 2: they close the connection.
-            QoS::ExactlyOnce => return Asked::Gone,
-        };
-        if acknowledged {
-            Asked::Published(publish)
-        } else {
-            Asked::Gone
+            QoS::ExactlyOnce => Asked::Gone,
+        }
+    }
+
+    /// Keeps an acknowledgement for what is sent next.
+    async fn wait_with(&mut self, acknowledgement: Packet, asked: Asked) -> Asked {
+        match self.packets.feed(acknowledgement).await {
+            Ok(()) => asked,
+            Err(_) => Asked::Gone,
         }
     }
 
@@ -274,5 +274,36 @@ fn at_most_once_acknowledged(asked: QoS) -> QoS {
         QoS::AtLeastOnce
     } else {
         asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::mqttbytes::v4::Subscribe;
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_subscription_holds_before_its_acknowledgement_is_on_the_wire() {
+        let (mut client, server) = duplex(64);
+        let codec = Codec {
+            max_incoming_size: 64,
+            max_outgoing_size: 64,
+        };
+        let connect = Connect::new("pump-1");
+        let mut session = Session::new(Framed::new(server, codec), &connect, Limits::default());
+        let mut subscribe = Subscribe::new("$iothub/twin/res/#", QoS::AtLeastOnce);
+        subscribe.pkid = 7;
+
+        let asked = session.acknowledge(Some(Packet::Subscribe(subscribe)), |_| true);
+        assert!(matches!(asked.await, Asked::Subscribed(granted) if granted.len() == 1));
+        let mut heard = [0; 5];
+        let early = tokio::time::timeout(Duration::from_millis(50), client.read(&mut heard));
+        assert!(early.await.is_err(), "{heard:?}");
+
+        assert!(session.flush().await);
+        client.read_exact(&mut heard).await.expect("open");
+        assert_eq!(heard, [0x90, 3, 0, 7, 1]);
     }
 }
