@@ -73,6 +73,7 @@ fn a_wrong_key_is_refused() {
         ("symmetric-key-group", "https"),
         ("symmetric-key-group", "mqtt"),
         ("symmetric-key-individual", "https"),
+        ("symmetric-key-group", "amqp"),
         ("symmetric-key-individual", "mqtt-ws"),
         ("symmetric-key-individual", "amqp-ws"),
     ] {
