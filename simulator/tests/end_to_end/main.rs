@@ -2,4 +2,5 @@
 
 mod binary;
 mod failures;
+mod rogue;
 mod runs;
