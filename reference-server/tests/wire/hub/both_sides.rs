@@ -1,19 +1,20 @@
 //! What the service asks of a connected device, and what the device hears.
 
 use std::thread;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
+use fleetstorm_reference_server::{Config, Limits};
 use serde_json::{Value, json};
 
 use super::device::Device;
 use super::http::{as_service, to_control};
-use super::{HUB, provisioned, yard};
+use super::{HUB, one_hub, provisioned, yard};
 use crate::dialect::Caller;
-use crate::instance::stranger;
+use crate::instance::{Instance, stranger};
 
 const V: &str = "api-version=2021-04-12";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
@@ -261,4 +262,36 @@ fn a_connection_ends_with_its_token() {
     meter.hears_nothing();
     meter.ends();
     connect(600).hears_nothing();
+}
+
+#[test]
+fn a_device_that_does_not_read_what_it_asked_for_is_given_up() {
+    let yard = Instance::start(Config {
+        limits: Limits {
+            stalled_write: Duration::from_secs(1),
+            ..Limits::default()
+        },
+        ..one_hub()
+    });
+    let caller = provisioned(&yard, "pump-1");
+    let mut deaf = Device::connect(&yard, &caller);
+    assert_eq!(deaf.subscribe(DESIRED, 0), 0);
+    let line = format!("PATCH /twins/pump-1?{V}");
+    // Far more than the buffers between the two hold, 28 KB each.
+    let given_up = (0..1000).any(|round| {
+        let large = format!("{round}{}", "x".repeat(4000));
+        let desired: serde_json::Map<_, _> = ["a", "b", "c", "d", "e", "f", "g"]
+            .map(|name| (name.to_owned(), large.clone().into()))
+            .into_iter()
+            .collect();
+        let patch = json!({"properties": {"desired": desired}}).to_string();
+        let patched = as_service(&yard, &line, &[], &patch);
+        assert_eq!(patched.status, 200);
+        patched.json()["connectionState"] == "Disconnected"
+    });
+    assert!(given_up);
+    let mut pump = Device::connect(&yard, &caller);
+    assert_eq!(pump.subscribe(DESIRED, 0), 0);
+    pump.hears_nothing();
+    drop(deaf);
 }
