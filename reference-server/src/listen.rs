@@ -21,6 +21,7 @@ pub(crate) mod mqtt;
 mod body;
 mod dps_amqp;
 mod dps_mqtt;
+mod expiry;
 mod hub_amqp;
 mod hub_http;
 mod hub_mqtt;

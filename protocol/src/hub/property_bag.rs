@@ -1,7 +1,7 @@
 //! A message's properties in an MQTT topic: `$.mid=1&prop=value`, percent-encoded
 //! (IoT Hub documentation, "Communicate using MQTT: sending device-to-cloud messages").
 
-use super::SystemProperties;
+use super::{Message, SystemProperties};
 use crate::{DecodeError, query};
 
 /// How cloud-to-device messages name the feedback that their sender asks for.
@@ -31,6 +31,19 @@ pub fn parse(bag: &str) -> Result<(SystemProperties, Vec<(String, String)>), Dec
         }
     }
     Ok((system, properties))
+}
+
+/// The message of a topic's bag and its payload.
+///
+/// # Errors
+/// The bag is malformed.
+pub fn message(bag: &str, body: &[u8]) -> Result<Message, DecodeError> {
+    let (system, properties) = parse(bag)?;
+    Ok(Message {
+        system,
+        properties,
+        body: body.to_vec(),
+    })
 }
 
 /// Writes a bag; `$` becomes `%24`, as IoT Hub writes it.

@@ -48,7 +48,7 @@ pub enum HubRequest {
     Telemetry {
         /// Who sends it.
         device: DeviceId,
-        /// The bag, as written; [`HubRequest::message`] reads it.
+        /// The bag, as written; [`property_bag::message`] reads it.
         bag: String,
     },
 }
@@ -91,19 +91,6 @@ impl HubRequest {
             }
             Self::Telemetry { device, bag } => format!("devices/{device}/messages/events/{bag}"),
         }
-    }
-
-    /// The message of a telemetry topic and its payload.
-    ///
-    /// # Errors
-    /// The bag is malformed.
-    pub fn message(bag: &str, body: &[u8]) -> Result<Message, DecodeError> {
-        let (system, properties) = property_bag::parse(bag)?;
-        Ok(Message {
-            system,
-            properties,
-            body: body.to_vec(),
-        })
     }
 }
 
@@ -195,7 +182,7 @@ pub enum HubEvent {
     Message {
         /// For whom.
         device: DeviceId,
-        /// The bag, as written; [`HubRequest::message`] reads it.
+        /// The bag, as written; [`property_bag::message`] reads it.
         bag: String,
     },
 }

@@ -1,6 +1,13 @@
 //! Why a hub says no, in its own numbers and names (IoT Hub documentation,
 //! "Troubleshoot: error codes"; the service SDKs' error code enumerations).
 
+use std::collections::BTreeMap;
+
+use fleetstorm_protocol::service_error::ServiceError;
+use fleetstorm_protocol::timestamp;
+use jiff::Timestamp;
+use uuid::Uuid;
+
 /// What is not done, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HubRefusal {
@@ -63,6 +70,18 @@ impl HubRefusal {
             Self::Throttled => 429_001,
             Self::NoAnswer => 504_101,
         }
+    }
+
+    /// What says it to a device that can read JSON: the error body that DPS has, too.
+    pub fn body(&self, now: Timestamp) -> Vec<u8> {
+        let error = ServiceError {
+            error_code: self.code(),
+            tracking_id: Uuid::new_v4().to_string(),
+            message: self.to_string(),
+            info: BTreeMap::new(),
+            timestamp_utc: timestamp::format(now),
+        };
+        serde_json::to_vec(&error).expect("text and numbers are JSON")
     }
 
     /// HTTP status.

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
-use super::hub_mqtt::until;
+use super::expiry::until;
 use super::{Client, Host, Stream};
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
@@ -326,7 +326,10 @@ impl Gathering<'_> {
     fn next_expiry(&self) -> Option<Instant> {
         let expiries = self.members.values().filter_map(Member::expiry);
         let expiries = expiries.chain(self.service_until);
-        expiries.min().map(|expiry| Instant::now() + until(expiry))
+        let now = Timestamp::now();
+        expiries
+            .min()
+            .map(|expiry| Instant::now() + until(expiry, now))
     }
 
     fn expire(&mut self, conversation: &mut Conversation<impl Stream>) {

@@ -1,21 +1,19 @@
 //! A device's MQTT session with its hub (IoT Hub documentation, "Communicate using MQTT").
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::{
     DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, TWIN_RESPONSE_FILTER,
-    TwinResponse, messages_filter,
+    TwinResponse, messages_filter, property_bag,
 };
-use fleetstorm_protocol::service_error::ServiceError;
-use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Publish};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::expiry::until;
 use super::mqtt::{Asked, Session, password};
 use super::{Client, Host, Stream};
 use crate::hub::HubRefusal;
@@ -28,8 +26,6 @@ use crate::hub::session::{DeviceSession, Interest};
 const MAX_PACKET: usize = (256 + 66) * 1024;
 /// Messages that a device may have in its hands at once.
 const MAX_UNACKNOWLEDGED: usize = 16;
-/// Longest life of a connection whose token holds longer.
-const LONGEST: Duration = Duration::from_secs(400 * 86_400);
 /// Property of a message that was a will.
 const WILL: (&str, &str) = ("iothub-MessageType", "Will");
 
@@ -105,7 +101,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
     /// Holds it to its end. Returns whether the client took its leave.
     async fn hold(&mut self, wake: &Notify) -> bool {
         if let Some(expiry) = self.device.device().expiry() {
-            self.session.end_after(until(expiry));
+            self.session.end_after(until(expiry, Timestamp::now()));
         }
         loop {
             let done = tokio::select! {
@@ -195,7 +191,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
                 if device != *self.device.device().id() {
                     return Err(End);
                 }
-                let message = HubRequest::message(&bag, &publish.payload).map_err(|_| End)?;
+                let message = property_bag::message(&bag, &publish.payload).map_err(|_| End)?;
                 self.device.device().send(&message, now).map_err(|_| End)?;
                 self.flush().await
             }
@@ -213,7 +209,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
             return self.flush().await;
         };
         let (status, version, body) =
-            answer.unwrap_or_else(|refusal| (refusal.status(), None, error_body(&refusal, now)));
+            answer.unwrap_or_else(|refusal| (refusal.status(), None, refusal.body(now)));
         let response = TwinResponse {
             status,
             rid,
@@ -306,7 +302,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
         if device != *self.device.device().id() {
             return;
         }
-        if let Ok(mut message) = HubRequest::message(&bag, &will.message) {
+        if let Ok(mut message) = property_bag::message(&bag, &will.message) {
             message.properties.push((WILL.0.into(), WILL.1.into()));
             // Nobody is there to be told that it is too large.
             let _ = self.device.device().send(&message, Timestamp::now());
@@ -324,23 +320,4 @@ impl<Carrier: Stream> Conversation<Carrier> {
             Err(End)
         }
     }
-}
-
-/// How long a token still holds.
-pub(super) fn until(expiry: i64) -> Duration {
-    let left = expiry.saturating_sub(Timestamp::now().as_second());
-    // Timers end somewhere; no connection lives that long.
-    Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(LONGEST)
-}
-
-/// What says it to a device.
-pub(super) fn error_body(refusal: &HubRefusal, now: Timestamp) -> Vec<u8> {
-    let error = ServiceError {
-        error_code: refusal.code(),
-        tracking_id: Uuid::new_v4().to_string(),
-        message: refusal.to_string(),
-        info: std::collections::BTreeMap::new(),
-        timestamp_utc: timestamp::format(now),
-    };
-    serde_json::to_vec(&error).expect("text and numbers are JSON")
 }

@@ -17,7 +17,6 @@ use crate::hub::message_queue::Settlement;
 use crate::hub::session::{DeviceSession, Interest};
 use crate::listen::Stream;
 use crate::listen::amqp::{Conversation, LinkId};
-use crate::listen::hub_mqtt::error_body;
 
 /// Messages that a device may have in its hands at once.
 const MAX_UNSETTLED: usize = 16;
@@ -215,7 +214,7 @@ impl Member {
             }
         };
         let (status, version, body) =
-            answer.unwrap_or_else(|refusal| (refusal.status(), None, error_body(&refusal, now)));
+            answer.unwrap_or_else(|refusal| (refusal.status(), None, refusal.body(now)));
         TwinMessage::Answer {
             correlation_id: asked.correlation_id,
             status,
