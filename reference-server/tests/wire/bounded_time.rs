@@ -2,7 +2,7 @@
 //! protocol's own way where it has one.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use fleetstorm_reference_server::{Announcement, Config, Limits};
@@ -41,7 +41,7 @@ pub fn impatient() -> Instance {
 }
 
 /// Waits for all cases at once.
-fn each<Case: Send>(cases: impl IntoIterator<Item = Case>, check: impl Fn(Case) + Sync) {
+pub fn each<Case: Send>(cases: impl IntoIterator<Item = Case>, check: impl Fn(Case) + Sync) {
     std::thread::scope(|scope| {
         for case in cases {
             let check = &check;
@@ -51,7 +51,7 @@ fn each<Case: Send>(cases: impl IntoIterator<Item = Case>, check: impl Fn(Case) 
 }
 
 /// What was still heard until the connection ended, which must be after `limit`.
-fn ends_after(limit: Duration, wire: &mut impl Read, since: Instant, what: &str) -> Vec<u8> {
+pub fn ends_after(limit: Duration, wire: &mut impl Read, since: Instant, what: &str) -> Vec<u8> {
     let mut heard = Vec::new();
     let mut part = [0; 4096];
     loop {
@@ -416,18 +416,17 @@ fn never_listens(wire: &mut impl Wire, question: &[u8], what: &str) {
 }
 
 /// A connection whose reader has next to no room.
-fn narrow(server: &Announcement, address: SocketAddr) -> Secured {
+pub fn narrow(address: SocketAddr) -> TcpStream {
     let socket =
         RawSocket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a socket");
     socket.connect(&address.into()).expect("the server listens");
-    dial_over(
-        server,
-        socket.into(),
-        &server.global_endpoint,
-        None,
-        ALL_VERSIONS,
-    )
+    socket.into()
+}
+
+fn narrowly(server: &Announcement, address: SocketAddr) -> Secured {
+    let host = &server.global_endpoint;
+    dial_over(server, narrow(address), host, None, ALL_VERSIONS)
 }
 
 #[test]
@@ -436,7 +435,7 @@ fn who_never_listens_is_hung_up_on() {
     let server = instance.server.announcement();
     let pump = stranger("pump-1");
     let request = https::request(&server.global_endpoint, &pump, &register());
-    never_listens(&mut narrow(server, server.https), &request, "requests");
+    never_listens(&mut narrowly(server, server.https), &request, "requests");
 
     let open = [
         mqtt::connect(&pump),
@@ -444,13 +443,13 @@ fn who_never_listens_is_hung_up_on() {
     ]
     .concat();
     let publish = mqtt::publish(&register());
-    let mut wire = narrow(server, server.mqtt);
+    let mut wire = narrowly(server, server.mqtt);
     wire.write_all(&open).expect("it is read");
     never_listens(&mut wire, &publish, "messages");
 
     let open = amqp::opening(&amqp::address(&pump)).concat();
     let transfer = amqp::transfer(&register());
-    let mut wire = narrow(server, server.amqp);
+    let mut wire = narrowly(server, server.amqp);
     wire.write_all(&open).expect("it is read");
     never_listens(&mut wire, &transfer, "transfers");
 
@@ -459,7 +458,7 @@ fn who_never_listens_is_hung_up_on() {
         mqtt::subscribe("$dps/registrations/res/#"),
     ]
     .concat();
-    let wire = narrow(server, server.https);
+    let wire = narrowly(server, server.https);
     let mut socket = Socket::open(wire, &server.global_endpoint, "/$iothub/websocket", "mqtt");
     socket.write_all(&open).expect("it is read");
     never_listens(&mut socket, &publish, "messages over a WebSocket");

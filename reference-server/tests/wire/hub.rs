@@ -16,6 +16,7 @@ mod device;
 pub mod http;
 mod https;
 mod mqtt;
+mod slow;
 
 /// The hub.
 pub const HUB: &str = "hub-1.fleetstorm.test";
