@@ -1,16 +1,24 @@
 //! One table of questions, asked over every transport: the same answers.
 
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_reference_server::{Config, ThrottleLimits};
+use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
-use crate::dialect::{self, Answer, Ask, Caller, Dialect};
+use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
 use crate::instance::{Instance, caller, quick, stranger};
 use crate::questions::Expected::{self, Accepted, Disabled, Refused};
 use crate::questions::symmetric_keys::keyed;
 use crate::questions::{register, rows, sas, token, tpm_body};
 use crate::software_tpm::SoftwareTpm;
+use crate::tls::dial;
 
 #[test]
 fn every_transport_answers_every_question_alike() {
@@ -169,6 +177,56 @@ fn an_operation_started_over_one_transport_is_told_over_another() {
         let told = (dialect::ALL[to].ask)(server, &pump, &operation);
         assert_eq!(told.body["status"], "assigned");
     }
+}
+
+#[test]
+fn both_versions_of_tls_carry_certificates() {
+    let instance = Instance::start(quick());
+    let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
+    let host = &server.global_endpoint;
+    for version in [&TLS12, &TLS13] {
+        let certificate = pump.certificate.as_ref();
+        let mut wire = dial(server, server.https, host, certificate, &[version]);
+        let request = https::request(host, &pump, &register());
+        wire.write_all(&request).expect("the server reads");
+        assert_eq!(https::read_answer(&mut wire).status, 202, "{version:?}");
+    }
+}
+
+#[test]
+fn many_askers_for_one_device_hear_one_story() {
+    let instance = Instance::start(Config {
+        threads: 2,
+        ..quick()
+    });
+    let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
+    let stories = Mutex::new(BTreeSet::new());
+    let accepted = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for dialect in dialect::ALL.iter().chain(&dialect::ALL) {
+            scope.spawn(|| {
+                for _ in 0..8 {
+                    let answer = (dialect.ask)(server, &pump, &register());
+                    assert_eq!(answer.status, 202, "{}", answer.body);
+                    accepted.fetch_add(1, Ordering::SeqCst);
+                    let operation = text(&answer.body, "operationId").to_owned();
+                    let told = (dialect.ask)(server, &pump, &Ask::OperationStatus(operation));
+                    // Somebody may have started a newer operation since.
+                    if told.body["errorCode"] == 404_203 {
+                        continue;
+                    }
+                    let state = &told.body["registrationState"];
+                    let story = ["status", "assignedHub", "deviceId", "createdDateTimeUtc"];
+                    let story = story.map(|part| text(state, part).to_owned());
+                    stories.lock().expect("no panic").insert(story);
+                }
+            });
+        }
+    });
+    let stories = stories.into_inner().expect("no panic");
+    assert_eq!(stories.len(), 1, "{stories:?}");
+    let counters = instance.server.counters();
+    assert_eq!(counters.registrations_accepted, accepted.into_inner());
 }
 
 #[test]
