@@ -45,14 +45,14 @@ async function run(cases) {
   const [{ device, tls }] = cases;
   const job = { endpoint, hubs, idScope, tls, caFile: server.caFile, desired, steps, service: service.address, cases };
   for await (const { id, problem, done } of runDevices(device, job, folder)) {
-    const { tls, attestation, transport, hub } = cases.find((one) => one.case === id);
+    const { tls, attestation, transport, hub, error } = cases.find((one) => one.case === id);
     stepsDone.push(...done);
     const columns = [
       device.padEnd(10),
       `TLS ${tls}`,
       attestation.padEnd(24),
       transport.padEnd(7),
-      `hub ${hub.padEnd(7)}`,
+      error ? "-".padEnd(11) : `hub ${hub.padEnd(7)}`,
     ];
     tell(columns.join("  "), problem, done);
   }

@@ -51,9 +51,9 @@ export class Identities {
   /// What the cell's device holds: paths of files, ports and keys; its enrollment is noted.
   async of(cell) {
     const own = { id: cell.id, deviceId: cell.id };
-    const individual = (attestation) => {
+    const individual = (attestation, more) => {
       own.deviceId = `device-of-${own.id}`;
-      this.enroll({ registrationId: own.id, deviceId: own.deviceId, attestation });
+      this.enroll({ registrationId: own.id, deviceId: own.deviceId, attestation, ...more });
     };
     switch (cell.attestation) {
       case "x509-individual": {
@@ -79,6 +79,22 @@ export class Identities {
       case "symmetric-key-group":
         this.group("by-key", keys(...this.groupKeys));
         return { ...own, symmetricKey: derivedKey(this.groupKeys[0], cell.id) };
+      // Whom the server has to refuse, with the words that an SDK understands.
+      case "wrong-key":
+        individual(keys(newKey(), newKey()));
+        return { ...own, symmetricKey: newKey() };
+      case "disabled": {
+        const symmetricKey = newKey();
+        individual(keys(symmetricKey, newKey()), { provisioningStatus: "disabled" });
+        return { ...own, symmetricKey };
+      }
+      case "unknown-certificate":
+        return { ...own, ...this.chain(this.certificate(cell.id, {})) };
+      case "broken-chain": {
+        this.group("by-root", x509("signingCertificates", this.root.pem));
+        const leaf = this.certificate(cell.id, { issuer: this.lower });
+        return { ...own, ...this.chain(leaf, this.upper) };
+      }
       case "tpm": {
         const tpm = await SoftwareTpm.start(this.file(`${cell.id}.tpm`));
         this.tpms.push(tpm);

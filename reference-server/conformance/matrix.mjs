@@ -4,7 +4,11 @@
 const everyX509 = ["x509-individual", "x509-group", "x509-intermediates"];
 const keys = ["symmetric-key-individual", "symmetric-key-group"];
 const certificatesAndKeys = [...everyX509, ...keys];
-const overPackets = ["mqtt", "mqtt-ws", "amqp", "amqp-ws"];
+const [overMqtt, overAmqp] = [
+  ["mqtt", "mqtt-ws"],
+  ["amqp", "amqp-ws"],
+];
+const httpAndMqtt = ["https", ...overMqtt];
 const bothTls = ["1.2", "1.3"];
 
 // `device`: whose code acts as the device. `hub`: what it speaks with its hub, left out where
@@ -12,22 +16,43 @@ const bothTls = ["1.2", "1.3"];
 const rows = [
   { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "mqtt", tls: bothTls },
   { device: "node", attestations: certificatesAndKeys, transports: ["https"], hub: "https", tls: bothTls },
-  { device: "node", attestations: certificatesAndKeys, transports: overPackets, tls: bothTls },
+  { device: "node", attestations: certificatesAndKeys, transports: [...overMqtt, ...overAmqp], tls: bothTls },
   { device: "node", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
   { device: "node", attestations: ["tpm"], transports: ["https"], hub: "https", tls: bothTls },
-  { device: "node", attestations: ["tpm"], transports: ["amqp", "amqp-ws"], tls: bothTls },
+  { device: "node", attestations: ["tpm"], transports: overAmqp, tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
-  { device: "python", attestations: certificatesAndKeys, transports: ["mqtt", "mqtt-ws"], tls: ["1.2"] },
+  { device: "python", attestations: certificatesAndKeys, transports: overMqtt, tls: ["1.2"] },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
 ];
+
+// Whom DPS refuses, and what the SDK calls it: its error's name, the condition that it passes on
+// from AMQP, or its words.
+const strangers = ["wrong-key", "unknown-certificate", "broken-chain"];
+const unauthorized = "register request returned a service error status code 401";
+const disabled = "Query Status Operation encountered an invalid registration status disabled with a status code of 200";
+const [onlyTls12, onlyTls13] = [["1.2"], ["1.3"]];
+rows.push(
+  { device: "node", attestations: strangers, transports: httpAndMqtt, tls: onlyTls13, error: "UnauthorizedError" },
+  { device: "node", attestations: strangers, transports: overAmqp, tls: onlyTls13, error: "amqp:unauthorized-access" },
+  { device: "python", attestations: strangers, transports: overMqtt, tls: onlyTls12, error: unauthorized },
+  // Neither SDK knows the status.
+  {
+    device: "node",
+    attestations: ["disabled"],
+    transports: [...httpAndMqtt, ...overAmqp],
+    tls: onlyTls13,
+    error: "SyntaxError",
+  },
+  { device: "python", attestations: ["disabled"], transports: overMqtt, tls: onlyTls12, error: disabled },
+);
 
 // What `compare` compares: one attestation of each kind suffices, since what the enrollment says
 // of it is the server's business.
 const oneOfEach = ["x509-individual", "symmetric-key-individual"];
 const comparedRows = [
   { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["https"], hub: "mqtt", tls: ["1.3"] },
-  { device: "node", attestations: oneOfEach, transports: ["mqtt", "mqtt-ws"], tls: ["1.3"] },
-  { device: "node", attestations: [...oneOfEach, "tpm"], transports: ["amqp", "amqp-ws"], tls: ["1.3"] },
+  { device: "node", attestations: oneOfEach, transports: overMqtt, tls: ["1.3"] },
+  { device: "node", attestations: [...oneOfEach, "tpm"], transports: overAmqp, tls: ["1.3"] },
 ];
 
 /// What every device does, after it has registered and come to its hub and as far as its SDK can.
@@ -48,7 +73,7 @@ export const cells = cellsOf(rows);
 export const compared = cellsOf(comparedRows);
 
 function cellsOf(rows) {
-  return rows.flatMap(({ device, attestations, transports, hub, tls }) =>
+  return rows.flatMap(({ device, attestations, transports, hub, tls, error }) =>
     attestations.flatMap((attestation) =>
       transports.flatMap((transport) =>
         tls.map((version) => ({
@@ -57,6 +82,7 @@ function cellsOf(rows) {
           transport,
           hub: hub ?? transport,
           tls: version,
+          error,
           id: [device, attestation, transport, ...(hub ? ["hub", hub] : []), "tls", version.replace(".", "")].join("-"),
         })),
       ),

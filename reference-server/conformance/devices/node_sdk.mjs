@@ -70,6 +70,7 @@ async function report(one) {
 
 async function drive(one, step) {
   const security = securityOf(one);
+  if (one.error) return step("refused", () => refusal(one, security));
   const { assignedHub, deviceId } = await step("register", () => register(one, security));
   if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
   const client = hubClient(one, security, assignedHub, deviceId);
@@ -214,6 +215,16 @@ async function register(one, security, payload) {
   const result = await client.register();
   // The TPM's client hands over the whole answer, the others its registrationState.
   return result.registrationState ?? result;
+}
+
+/// Registers in vain; the error must be the one that the SDK has for it.
+async function refusal(one, security) {
+  const error = await register(one, security).then(
+    () => undefined,
+    (refused) => refused,
+  );
+  // Of AMQP's errors the SDK makes none of its own.
+  expect("error", error?.name ?? error?.condition, one.error);
 }
 
 function hubClient(one, security, hub, deviceId) {

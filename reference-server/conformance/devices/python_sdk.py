@@ -57,6 +57,9 @@ class Steps:
 
 
 def drive(job, one, steps):
+    if "error" in one:
+        steps("refused", lambda: expect(refusal(job, one), one["error"]))
+        return
     first = steps("register", lambda: register(job, one))
     expect(first.device_id, one["deviceId"])
     client = hub_client(job, one, first.assigned_hub, first.device_id)
@@ -140,6 +143,15 @@ def register(job, one, payload=None):
     if result.status != "assigned":
         raise AssertionError(f"status {result.status}")
     return result.registration_state
+
+
+def refusal(job, one):
+    """Registers in vain; tells the error that the SDK raises."""
+    try:
+        register(job, one)
+    except Exception as error:  # the question is which
+        return str(error.__cause__)
+    return "none"
 
 
 def hub_client(job, one, hub, device_id):
