@@ -77,7 +77,7 @@ pub struct RunArgs {
     /// Devices a second, instead of the scenario's arrivals
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub rate: Option<f64>,
-    /// Folder for the report [default: ./fleetstorm-out/<scenario>-<time>]
+    /// Folder for the report [default: ./fleetstorm-out/SCENARIO-TIME]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
     /// The terminal UI
