@@ -225,21 +225,23 @@ async fn serve(
     let host = Arc::clone(&shared.host);
     let stream = Patient::new(stream, host.limits.stalled_write);
     if port == Port::Control {
-        return control::serve(stream, host, stop).await;
+        return Box::pin(control::serve(stream, host, stop)).await;
     }
     host.tally.connections.add();
-    let handshake = tokio::time::timeout(host.limits.handshake, acceptor.accept(stream));
-    let Ok(Ok(stream)) = handshake.await else {
+    // Boxed, here and below: a future keeps room for whatever was ever moved into or out of it, and
+    // a connection that is held would keep a dozen places for a kilobyte of TLS.
+    let handshake = Box::pin(acceptor.accept(stream));
+    let Ok(Ok(stream)) = tokio::time::timeout(host.limits.handshake, handshake).await else {
         host.tally.tls_failures.add();
         return;
     };
+    let stream = Box::new(stream);
     let client = Rc::new(Client::of(&stream));
     match &shared.recorder {
         None => converse(port, stream, client, host, stop).await,
         Some(recorder) => {
             let recorded = recorder.record(stream, port.name(), client.server_name.as_deref());
-            // Boxed, so that connections that are not recorded have no room for one that is.
-            Box::pin(converse(port, recorded, client, host, stop)).await;
+            converse(port, recorded, client, host, stop).await;
         }
     }
 }
@@ -252,9 +254,9 @@ async fn converse(
     stop: impl Future<Output = ()>,
 ) {
     match port {
-        Port::Https => http::serve(stream, client, host, stop).await,
-        Port::Mqtt => mqtt::serve(stream, client, host, stop).await,
-        Port::Amqp => amqp::serve(stream, client, host, stop).await,
+        Port::Https => Box::pin(http::serve(stream, client, host, stop)).await,
+        Port::Mqtt => Box::pin(mqtt::serve(stream, client, host, stop)).await,
+        Port::Amqp => Box::pin(amqp::serve(stream, client, host, stop)).await,
         Port::Control => {}
     }
 }

@@ -63,12 +63,14 @@ pub(crate) async fn serve(
         }
     };
     let mut stop = pin!(stop);
+    // Boxed, so that a WebSocket does not keep the room of what came before it.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.between_requests)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+    let connection = Box::pin(connection);
     tokio::select! {
         _ended = connection => {}
         () = never_asked => return,
@@ -76,7 +78,7 @@ pub(crate) async fn serve(
         () = &mut stop => return,
     }
     if let Some(upgrade) = upgrade.take() {
-        upgrade.serve(client, host, stop).await;
+        Box::pin(upgrade.serve(client, host, stop)).await;
     }
 }
 

@@ -25,8 +25,9 @@ use crate::service::Refusal;
 
 mod whole;
 
-/// Longest message and longest frame: 96 KB of message, and what MQTT and AMQP put around it.
-const MAX_MESSAGE: usize = 128 * 1024;
+/// Longest message and longest frame: a hub takes 256 KB, and MQTT and AMQP put topic, properties and
+/// headers around it.
+const MAX_MESSAGE: usize = (256 + 66) * 1024;
 /// Buffers start small: most messages are.
 const BUFFER: usize = 1024;
 
@@ -87,10 +88,14 @@ impl Upgrade {
         let stream = begun.watch(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounded())).await;
         let (messages, incoming) = socket.split();
-        let stream = as_bytes(messages, begun.limit(incoming, host.limits.packet));
+        // Boxed, so that it is moved often and weighs once.
+        let stream = Box::new(as_bytes(
+            messages,
+            begun.limit(incoming, host.limits.packet),
+        ));
         match self.sub_protocol {
-            SubProtocol::Mqtt => mqtt::serve(stream, client, host, stop).await,
-            SubProtocol::Amqp => amqp::serve(stream, client, host, stop).await,
+            SubProtocol::Mqtt => Box::pin(mqtt::serve(stream, client, host, stop)).await,
+            SubProtocol::Amqp => Box::pin(amqp::serve(stream, client, host, stop)).await,
         }
     }
 }

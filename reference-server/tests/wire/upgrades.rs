@@ -125,7 +125,7 @@ fn what_breaks_the_protocol_ends_the_connection() {
     let host = &server.global_endpoint;
     let connect = connect(&stranger("pump-1"));
     let cases: [(&str, Vec<u8>); 4] = [
-        ("an oversize message", frame_head(BINARY, 128 * 1024 + 1)),
+        ("an oversize message", frame_head(BINARY, 322 * 1024 + 1)),
         ("a length beyond memory", frame_head(BINARY, 1 << 40)),
         ("an unmasked frame", vec![0x82, 1, 0]),
         ("a reserved operation", frame_head(3, 0)),
