@@ -72,7 +72,7 @@ process.exitCode = failed ? 1 : 0;
 
 /// Does something while a server records.
 async function serving(enrollments, record, doing) {
-  const server = await startServer(binary, folder, enrollments, record);
+  const server = await startServer(binary, folder, enrollments, { record });
   try {
     await doing(server);
   } finally {

@@ -6,66 +6,76 @@ import os from "node:os";
 import path from "node:path";
 import { runDevices, startService } from "./devices.mjs";
 import { Identities, desired } from "./identities.mjs";
-import { cells, steps } from "./matrix.mjs";
+import { cells, steps, throttled } from "./matrix.mjs";
 import { endpoint, hubs, idScope, serviceKey, startServer } from "./server.mjs";
 
-const only = process.argv[2] ?? "";
-const chosen = cells.filter((cell) => cell.id.includes(only));
 const folder = mkdtempSync(path.join(os.tmpdir(), "conformance-"));
-const identities = new Identities(path.join(folder, "identities"));
-let server, service;
 let [passed, failed] = [0, 0];
-const stepsDone = [];
 try {
-  const cases = [];
-  for (const cell of chosen) {
-    cases.push({ ...cell, case: cell.id, ...(await identities.of(cell)) });
-  }
-  server = await startServer(process.env.FLEETSTORM, folder, identities.list());
-  const { caFile, control } = server;
-  service = await startService({ hubs, key: serviceKey, control, caFile }, folder);
-  const processes = new Map();
-  for (const one of cases) {
-    const kind = `${one.device}-${one.tls}`;
-    processes.set(kind, [...(processes.get(kind) ?? []), one]);
-  }
-  await Promise.all([...processes.values()].map(run));
-  await count();
+  await act("at-ease", cells, steps, { throttles: false });
+  await act("throttled", throttled, [], { throttles: true });
 } finally {
-  service?.stop();
-  await server?.stop();
-  identities.close();
   rmSync(folder, { recursive: true });
 }
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
+/// Runs those of the cells that were chosen, with steps to do, against one server.
+async function act(name, cells, steps, manner) {
+  const chosen = cells.filter((cell) => cell.id.includes(process.argv[2] ?? ""));
+  if (chosen.length === 0) return;
+  const identities = new Identities(path.join(folder, name));
+  let server, service;
+  try {
+    const cases = [];
+    for (const cell of chosen) cases.push({ ...cell, case: cell.id, ...(await identities.of(cell)) });
+    server = await startServer(process.env.FLEETSTORM, folder, identities.list(), manner);
+    const { caFile, control } = server;
+    service = await startService({ hubs, key: serviceKey, control, caFile }, folder);
+    const job = { endpoint, hubs, idScope, caFile, desired, steps, service: service.address };
+    const processes = new Map();
+    for (const one of cases) {
+      const kind = `${one.device}-${one.tls}`;
+      processes.set(kind, [...(processes.get(kind) ?? []), one]);
+    }
+    const failedBefore = failed;
+    const done = await Promise.all([...processes.values()].map((cases) => run(job, cases)));
+    // Where a case has failed there is nothing to compare with.
+    if (failed === failedBefore) await count(control, done.flat(), manner.throttles ? chosen.length : 0);
+  } finally {
+    service?.stop();
+    await server?.stop();
+    identities.close();
+  }
+}
+
 /// Runs the cases of one kind of device and TLS version in one process, and tells how they went.
-async function run(cases) {
+/// Returns the steps that were done.
+async function run(job, cases) {
   const [{ device, tls }] = cases;
-  const job = { endpoint, hubs, idScope, tls, caFile: server.caFile, desired, steps, service: service.address, cases };
-  for await (const { id, problem, done } of runDevices(device, job, folder)) {
-    const { tls, attestation, transport, hub, error } = cases.find((one) => one.case === id);
-    stepsDone.push(...done);
+  const steps = [];
+  for await (const { id, problem, done } of runDevices(device, { ...job, tls, cases }, folder)) {
+    const { attestation, transport, hub, error, throttled } = cases.find((one) => one.case === id);
+    steps.push(...done);
     const columns = [
       device.padEnd(10),
       `TLS ${tls}`,
-      attestation.padEnd(24),
+      `${attestation}${throttled ? ", throttled" : ""}`.padEnd(24),
       transport.padEnd(7),
       error ? "-".padEnd(11) : `hub ${hub.padEnd(7)}`,
     ];
     tell(columns.join("  "), problem, done);
   }
+  return steps;
 }
 
-/// The last case: the server has counted what the devices have done, and no more. Where a case has
-/// failed there is nothing to compare with.
-async function count() {
-  if (failed > 0) return;
-  const answer = await fetch(`http://${server.control}/counters`);
+/// The last case: the server has counted what the devices have done, and no more. It has throttled
+/// as many as were to be.
+async function count(control, steps, throttled) {
+  const answer = await fetch(`http://${control}/counters`);
   const counted = await answer.json();
   const sum = (counter) => Object.values(counted[counter]).reduce((all, one) => all + one, 0);
-  const done = (...names) => stepsDone.filter((name) => names.includes(name)).length;
+  const done = (...names) => steps.filter((name) => names.includes(name)).length;
   const wrong = [
     ["registrations", counted.registrations_assigned, done("register", "register again")],
     ["twins read", sum("twins_read"), done("twin", "twin again")],
@@ -74,6 +84,7 @@ async function count() {
     ["desired changes", sum("desired_changes_sent"), done("desired")],
     ["methods", sum("methods_called"), done("method")],
     ["messages to devices", sum("cloud_to_device_completed"), done("cloud to device")],
+    ["devices throttled", Math.min(counted.refusals["429001"] ?? 0, throttled), throttled],
     ["refusals by hubs", counted.hub_refusals, 0],
   ].filter(([, ofServer, ofDevices]) => ofServer !== ofDevices);
   const words = wrong.map(([what, ofServer, ofDevices]) => `${what}: ${ofServer}, not ${ofDevices}`);

@@ -46,6 +46,14 @@ rows.push(
   { device: "python", attestations: ["disabled"], transports: overMqtt, tls: onlyTls12, error: disabled },
 );
 
+// Whose polls are refused for a while: they try again as they are told, but for the Node SDK's
+// HTTPS, which gives up.
+const throttledRows = [
+  { device: "node", attestations: ["x509-group"], transports: ["https"], tls: onlyTls13, error: "ThrottlingError" },
+  { device: "node", attestations: ["x509-group"], transports: [...overMqtt, ...overAmqp], tls: onlyTls13 },
+  { device: "python", attestations: ["x509-group"], transports: overMqtt, tls: onlyTls12 },
+];
+
 // What `compare` compares: one attestation of each kind suffices, since what the enrollment says
 // of it is the server's business.
 const oneOfEach = ["x509-individual", "symmetric-key-individual"];
@@ -69,6 +77,12 @@ export const steps = [
 
 /// Every cell, in order: { device, attestation, transport, hub, tls, id }; `id` is its registration id.
 export const cells = cellsOf(rows);
+/// Those against a server that throttles.
+export const throttled = cellsOf(throttledRows).map((cell) => ({
+  ...cell,
+  throttled: true,
+  id: `${cell.id}-throttled`,
+}));
 /// Those of the comparison.
 export const compared = cellsOf(comparedRows);
 

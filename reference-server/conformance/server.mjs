@@ -14,9 +14,15 @@ export const idScope = "0ne00C0FFEE";
 /// Key of the hubs' service API.
 export const serviceKey = randomBytes(32).toString("base64");
 
+/// Work of a server at ease.
+const processing = ["processing-p50-us = 300_000", "processing-p99-us = 1_500_000"];
+/// Work of one that takes so long that every SDK polls more often than it may.
+const slow = ["processing-p50-us = 5_000_000", "processing-p99-us = 5_000_000"];
+const throttle = ["[throttle]", "polls-per-ten-seconds = 1"];
+
 /// Starts `binary` with an enrollment list; returns once it listens. `record` is a folder for what
-/// devices say, if that is asked for.
-export async function startServer(binary, folder, enrollments, record) {
+/// devices say, if that is asked for; `throttles` makes it refuse polls.
+export async function startServer(binary, folder, enrollments, { record, throttles } = {}) {
   const file = (name, text) => {
     const at = path.join(folder, name);
     if (text !== undefined) writeFileSync(at, text);
@@ -32,12 +38,12 @@ export async function startServer(binary, folder, enrollments, record) {
       "kept-messages = 1000",
       // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
       "retry-after-seconds = 1",
-      "processing-p50-us = 300_000",
-      "processing-p99-us = 1_500_000",
+      ...(throttles ? slow : processing),
       // SDKs hard-code these.
       "https-port = 443",
       "mqtt-port = 8883",
       "amqp-port = 5671",
+      ...(throttles ? throttle : []),
     ].join("\n"),
   );
   const caFile = file("ca.pem");

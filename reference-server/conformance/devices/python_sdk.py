@@ -85,8 +85,9 @@ def drive(job, one, steps):
         wanted = {"body": message.data, "properties": message.custom_properties, "content": content}
         expect(asker("received"), {**wanted, "id": message.message_id})
     steps("close", client.shutdown)
-    again = steps("register again", lambda: register(job, one, {"reason": "Zürich ✓"}))
-    expect(again.assigned_hub, first.assigned_hub)
+    if "register again" in job["steps"]:
+        again = steps("register again", lambda: register(job, one, {"reason": "Zürich ✓"}))
+        expect(again.assigned_hub, first.assigned_hub)
 
 
 class Asker:
