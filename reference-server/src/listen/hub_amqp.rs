@@ -80,7 +80,8 @@ struct Gathering<'a> {
     links: BTreeMap<LinkId, Node>,
     /// Who has proven itself by a token, and has no link yet.
     claims: BTreeMap<DeviceId, AdmittedDevice>,
-    members: BTreeMap<DeviceId, Member>,
+    /// Boxed: a tree sets eleven places aside at once, and most connections have one device.
+    members: BTreeMap<DeviceId, Box<Member>>,
     /// When the service's token runs out, if it has put one.
     service_until: Option<i64>,
 }
@@ -182,7 +183,8 @@ impl Gathering<'_> {
             None => self.authenticate(device, None, now)?,
         };
         let session = DeviceSession::open(admitted, Arc::clone(&self.wake), now)?;
-        self.members.insert(device.clone(), Member::new(session));
+        let member = Box::new(Member::new(session));
+        self.members.insert(device.clone(), member);
         Ok(())
     }
 
@@ -289,7 +291,7 @@ impl Gathering<'_> {
 
     fn member_of(&mut self, id: LinkId) -> Option<&mut Member> {
         match self.links.get(&id)? {
-            Node::Device(device) => self.members.get_mut(device),
+            Node::Device(device) => self.members.get_mut(device).map(Box::as_mut),
             Node::Claims | Node::ClaimAnswers | Node::Service => None,
         }
     }
@@ -324,7 +326,7 @@ impl Gathering<'_> {
 
     /// When the first token runs out.
     fn next_expiry(&self) -> Option<Instant> {
-        let expiries = self.members.values().filter_map(Member::expiry);
+        let expiries = self.members.values().filter_map(|member| member.expiry());
         let expiries = expiries.chain(self.service_until);
         let now = Timestamp::now();
         expiries
