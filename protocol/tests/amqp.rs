@@ -431,12 +431,13 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
         vec(any::<u8>(), 0..9).prop_map(|b| [&[0xa1, b.len() as u8], &b[..]].concat()),
         vec(any::<u8>(), 0..9).prop_map(|b| [&[0xa0, b.len() as u8], &b[..]].concat()),
         "[a-z:-]{0,12}".prop_map(|b| [&[0xa3, b.len() as u8], b.as_bytes()].concat()),
-        vec(any::<u8>(), 0..9).prop_map(|b| [
+        vec(any::<u8>(), 1..9).prop_map(|b| [
             &[0xe0, b.len() as u8 + 2, b.len() as u8, 0x50],
             &b[..]
         ]
         .concat()),
-        (0u8..4).prop_map(|count| vec![0xe0, 2 + count.saturating_sub(count), count.min(1), 0x41]),
+        Just(vec![0xe0, 2, 1, 0x41]),
+        Just(vec![0xe0, 1, 0]),
     ];
     scalar.prop_recursive(4, 24, 6, |inner| {
         prop_oneof![

@@ -1,8 +1,9 @@
 //! A look at encoded values before the library decodes them (part 1, 1.6).
 //!
 //! [`serde_amqp`] trusts sizes and counts: a list of size 0 underflows, a map of odd count too, a
-//! binary allocates whatever length it claims, and nesting recurses as deep as the peer likes. All
-//! of that is refused here, so that it meets only values whose sizes, counts and depth hold.
+//! binary allocates whatever length it claims, an empty array is left half read, and nesting recurses
+//! as deep as the peer likes. All of that is refused here, so that it meets only values whose sizes,
+//! counts and depth hold.
 
 use crate::DecodeError;
 
@@ -158,14 +159,11 @@ fn compound(bytes: &[u8], depth: usize) -> Result<usize, DecodeError> {
 /// Length of an array. Elements are scalars: nothing that DPS or a hub speaks has others.
 fn array(bytes: &[u8]) -> Result<usize, DecodeError> {
     let (count, content) = header(bytes)?;
-    let Some((constructor, elements)) = content.split_first() else {
-        // Some write an empty array without the constructor of its elements.
-        return if count == 0 {
-            whole(bytes, content, 0)
-        } else {
-            Err(cut_short())
-        };
-    };
+    if count == 0 {
+        // The library takes an empty array to end here, and loses its place when it does not.
+        return whole(bytes, content, 0);
+    }
+    let (constructor, elements) = content.split_first().ok_or_else(cut_short)?;
     if count > content.len() {
         return Err(malformed("has more elements than bytes"));
     }
@@ -220,6 +218,7 @@ mod tests {
             (b"\xc1\x05\x02\xa3\x01k\x40", 7),
             (b"\xe0\x06\x02\xa3\x01a\x01b", 8),
             (b"\xe0\x02\x01\x41", 4),
+            (b"\xe0\x01\x00", 3),
             (b"\x00\x53\x24\x45", 4),
         ] {
             let longer = [bytes, b"rest"].concat();
@@ -242,6 +241,7 @@ mod tests {
             (b"\xe0\x02\xff\x40", "more elements"),
             (b"\xe0\x04\x01\xc0\x01\x00", "format code"),
             (b"\xc0\x02\x00\x40", "another size"),
+            (b"\xe0\x02\x00\x50", "another size"),
             (b"\x00\x40\x40", "neither code nor symbol"),
             (b"\x10", "format code"),
         ] {
