@@ -310,6 +310,15 @@ fn a_single_symbol_is_a_list_of_mechanisms_too_and_ours_is_an_array() {
     assert_eq!(read.sasl_server_mechanisms.0, [Symbol::from("TPM")]);
 }
 
+#[test]
+fn data_sections_are_joined_however_many_they_are() {
+    let bytes = b"\x00\x53\x75\xa0\x01x".repeat(50_000);
+    let message = Message::read(bytes.into()).expect("sections");
+    assert_eq!(message.text(), "x".repeat(50_000));
+    let empty = Message::read(Bytes::from_static(b"\x00\x53\x75\xa0\x00")).expect("a section");
+    assert_eq!(empty.body, Body::Data(Bytes::new()));
+}
+
 /// Bytes that begin well and then go wrong.
 fn hostile(good: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let edits = vec((any::<prop::sample::Index>(), any::<u8>()), 1..6);

@@ -55,18 +55,25 @@ impl Message {
     /// A section is malformed or unknown.
     pub fn read(mut bytes: Bytes) -> Result<Self, DecodeError> {
         let mut message = Self::default();
+        // Sections may be many and short: they are joined at the end.
+        let mut data = None;
         while !bytes.is_empty() {
             let section = bytes.split_to(encoding::length(&bytes)?);
-            message.add(&section)?;
+            message.add(&section, &mut data)?;
+        }
+        if let Some(data) = data {
+            message.body = Body::Data(data.freeze());
         }
         Ok(message)
     }
 
-    fn add(&mut self, section: &Bytes) -> Result<(), DecodeError> {
+    fn add(&mut self, section: &Bytes, data: &mut Option<BytesMut>) -> Result<(), DecodeError> {
         let what = "message section";
         let descriptor = encoding::descriptor(section)?;
         if descriptor.is(0x75, "amqp:data:binary") {
-            self.add_data(section)?;
+            let Data(part) = decode(what, section)?;
+            let data = data.get_or_insert_default();
+            data.extend_from_slice(&part);
         } else if descriptor.is(0x73, "amqp:properties:list") {
             self.properties = decode(what, section)?;
         } else if descriptor.is(0x74, "amqp:application-properties:map") {
@@ -84,16 +91,6 @@ impl Message {
         {
             return Err(DecodeError::new(what, "is of an unknown kind"));
         }
-        Ok(())
-    }
-
-    fn add_data(&mut self, section: &[u8]) -> Result<(), DecodeError> {
-        let Data(data) = decode("message section", section)?;
-        let data = data.into_vec();
-        self.body = match &self.body {
-            Body::Data(before) => Body::Data([before.as_ref(), &data].concat().into()),
-            _ => Body::Data(data.into()),
-        };
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use crate::service::{Answer, Question, Refusal};
 
 /// Two links are needed; some clients open theirs anew before the old are gone.
 pub(super) const ALLOWANCE: Allowance = Allowance {
+    sessions: 8,
     links: 8,
     message: MAX_BODY + 8 * 1024,
 };

@@ -29,9 +29,11 @@ use crate::hub::session::DeviceSession;
 mod device;
 mod service;
 
-/// Seven links a device: enough for 36 devices on one connection.
+/// Seven links a device: enough for 73 devices on one connection, which with the C# SDK have a
+/// session each.
 pub(super) const ALLOWANCE: Allowance = Allowance {
-    links: 256,
+    sessions: 128,
+    links: 512,
     message: (256 + 66) * 1024,
 };
 /// Devices that may have put a token without attaching a link.

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use fleetstorm_protocol::amqp::frame::{self, Frame, FrameError, MIN_MAX_FRAME_SIZE};
-use fleetstorm_protocol::amqp::types::definitions::{
-    AmqpError, ConnectionError, Error, Handle, SessionError,
-};
+use fleetstorm_protocol::amqp::types::definitions::{AmqpError, ConnectionError, Error, Handle};
 use fleetstorm_protocol::amqp::types::performatives::{
     Attach, Begin, ChannelMax, Close, Detach, End, MaxFrameSize, Open, Performative,
 };
@@ -20,15 +18,15 @@ use super::session::{INCOMING_WINDOW, Session};
 
 /// Longest frame that is taken; also announced.
 pub(super) const MAX_FRAME: usize = 64 * 1024;
-/// Sessions that a connection may have.
-const MAX_SESSIONS: usize = 8;
 /// Milliseconds of silence that a peer is asked not to exceed; the connection lives twice as long.
 pub(super) const IDLE_TIMEOUT: u32 = 240_000;
 
 /// How much a peer may have.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::listen) struct Allowance {
-    /// Links of a session.
+    /// Sessions.
+    pub(in crate::listen) sessions: u16,
+    /// Links, of all sessions together.
     pub(in crate::listen) links: usize,
     /// Bytes of a message.
     pub(in crate::listen) message: usize,
@@ -57,7 +55,7 @@ impl Connection {
             container_id: name.to_owned(),
             hostname: None,
             max_frame_size: MaxFrameSize(MAX_FRAME as u32),
-            channel_max: ChannelMax(MAX_SESSIONS as u16 - 1),
+            channel_max: ChannelMax(allowance.sessions - 1),
             idle_time_out: Some(IDLE_TIMEOUT),
             outgoing_locales: None,
             incoming_locales: None,
@@ -251,7 +249,7 @@ impl Connection {
             .sessions
             .iter()
             .any(|session| session.window.channel == channel);
-        if taken || usize::from(channel) >= MAX_SESSIONS {
+        if taken || channel >= self.allowance.sessions {
             let problem = format!("channel {channel} is in use, or above channel-max");
             let error = Error::new(AmqpError::NotAllowed, problem, None);
             return Err(Violation::Connection(error));
@@ -274,16 +272,19 @@ impl Connection {
 
     fn attach(&mut self, channel: u16, attach: Attach) -> Result<(), Violation> {
         let max_links = self.allowance.links;
-        let asked = self.events.iter().any(|event| {
-            matches!(event, Event::Attach(asked)
-                if asked.id.channel == channel && asked.attach.handle == attach.handle)
-        });
+        let links: usize = self
+            .sessions
+            .iter()
+            .map(|session| session.links.len())
+            .sum();
         let session = self.begun(channel)?;
         session
             .may_attach(&attach.handle, max_links)
             .map_err(Violation::Session)?;
-        if asked {
-            return Err(Violation::Session(SessionError::HandleInUse.into()));
+        if links >= max_links {
+            let problem = format!("a connection has at most {max_links} links");
+            let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
+            return Err(Violation::Session(error));
         }
         let handle = attach.handle.0;
         self.events.push_back(Event::Attach(Asked {
@@ -364,8 +365,6 @@ impl Connection {
     }
 
     fn forget_links(&mut self, channel: u16) {
-        self.events
-            .retain(|event| !matches!(event, Event::Attach(asked) if asked.id.channel == channel));
         let Some(session) = self.session(channel) else {
             return;
         };
