@@ -6,8 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fleetstorm_reference_server::Config;
@@ -23,6 +22,7 @@ use crate::dialect::{self, Ask, Caller, https};
 use crate::hub::{one_hub, provisioned};
 use crate::instance::Instance;
 use crate::mutation::{edited, edits};
+use crate::panics;
 use crate::questions::register;
 use crate::tls::{Secured, connect, dial};
 
@@ -30,8 +30,6 @@ use crate::tls::{Secured, connect, dial};
 const BATCH: u32 = 32;
 /// How long each test goes on, unless told otherwise.
 const SECONDS: u64 = 3;
-
-static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// A server under siege, one at a time: a panic is counted, but does not say whose it is.
 struct Siege {
@@ -43,10 +41,7 @@ impl Siege {
     /// With so few places that a connection which is never given up would show.
     fn lay() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
-        static HOOK: Once = Once::new();
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        HOOK.call_once(count_panics);
-        PANICS.store(0, Ordering::SeqCst);
         let instance = Instance::start(Config {
             max_connections: 24,
             ..one_hub()
@@ -56,21 +51,6 @@ impl Siege {
             _alone: alone,
         }
     }
-}
-
-/// Counts panics of server threads: the runtime swallows a connection's.
-fn count_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let thread = std::thread::current();
-        if thread
-            .name()
-            .is_some_and(|name| name.starts_with("server-"))
-        {
-            PANICS.fetch_add(1, Ordering::SeqCst);
-        }
-        usual(panic);
-    }));
 }
 
 impl Siege {
@@ -86,9 +66,9 @@ impl Siege {
         };
         while Instant::now() < end {
             let tried = TestRunner::new(config.clone()).run(&strategy, |value| {
+                let before = panics::count();
                 case(value)?;
-                let panics = PANICS.load(Ordering::SeqCst);
-                prop_assert_eq!(panics, 0, "a thread of the server panicked");
+                prop_assert_eq!(panics::count(), before, "a thread of a server panicked");
                 Ok(())
             });
             if let Err(harm) = tried {

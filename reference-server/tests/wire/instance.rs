@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Authority, Validity, self_signed};
 use crate::dialect::Caller;
+use crate::panics;
 use crate::software_tpm::SoftwareTpm;
 
 /// The id scope that exists.
@@ -22,6 +23,8 @@ static TPM: LazyLock<SoftwareTpm> = LazyLock::new(SoftwareTpm::new);
 pub struct Instance {
     /// The server.
     pub server: Running,
+    /// Panics before it started.
+    panics: usize,
     /// Signs the devices of group `pumps`.
     pub pumps: Authority,
     /// Signs the devices of group `retired`, which is disabled.
@@ -75,9 +78,11 @@ impl Instance {
         let enrollments = enrollments.map(|enrollment| {
             Enrollment::from_json(&enrollment.to_string()).map_err(|e| e.to_string())
         });
+        let panics = panics::count();
         let server = start(config, enrollments.into_iter()).expect("the server starts");
         Self {
             server,
+            panics,
             pumps,
             retired,
             valve,
@@ -94,6 +99,17 @@ impl Instance {
     /// A device of group `pumps` that may register.
     pub fn pump(&self, name: &str) -> Caller {
         caller(name, &self.pumps.device(name, Validity::Current))
+    }
+}
+
+/// No test passes while a server panics, whatever it looks at.
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let alone = !std::thread::panicking();
+        assert!(
+            !alone || panics::count() == self.panics,
+            "a thread of a server panicked"
+        );
     }
 }
 

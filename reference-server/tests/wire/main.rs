@@ -12,6 +12,7 @@ mod disorder;
 mod hub;
 mod instance;
 mod mutation;
+mod panics;
 mod questions;
 mod software_tpm;
 mod tls;

@@ -76,13 +76,26 @@ fn as_bytes(socket: WebSocketStream<impl Duplex>) -> impl Duplex {
             _ => Ok(None),
         })
     });
-    let written = messages
-        .sink_map_err(failure)
-        .with(|bytes| ready(Ok::<_, io::Error>(Message::Binary(bytes))));
+    let written = messages.with(|bytes| ready(Ok::<_, Failure>(Message::Binary(bytes))));
     tokio::io::join(
         StreamReader::new(read),
         SinkWriter::new(CopyToBytes::new(written)),
     )
+}
+
+/// What a sink fails with, again and again: [`SinkExt::sink_map_err`] panics when it fails twice.
+struct Failure(io::Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(failure(error))
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
 }
 
 fn failure(error: Error) -> io::Error {
@@ -97,6 +110,20 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    #[tokio::test]
+    async fn who_writes_to_a_broken_socket_fails_as_often_as_it_tries() {
+        let (ours, theirs) = duplex(64);
+        drop(theirs);
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
+        let mut bytes = as_bytes(socket);
+        for _ in 0..3 {
+            let written = bytes.write_all(b"bytes").await;
+            assert!(written.is_err() || bytes.flush().await.is_err());
+        }
+        assert!(bytes.shutdown().await.is_err());
+    }
 
     /// What becomes of a request that a server answers with `answer`, its key's proof filled in.
     async fn answered(answer: &str) -> (Result<Box<dyn Duplex>, LinkError>, String, DuplexStream) {
