@@ -80,7 +80,7 @@ async function count(control, steps, throttled) {
     ["registrations", counted.registrations_assigned, done("register", "register again")],
     ["twins read", sum("twins_read"), done("twin", "twin again")],
     ["reported patches", sum("reported_patches"), done("reported")],
-    ["messages", sum("device_to_cloud_messages"), done("telemetry", "token renewed")],
+    ["messages", sum("device_to_cloud_messages"), done("telemetry", "token renewed") + 2 * done("batch")],
     ["desired changes", sum("desired_changes_sent"), done("desired")],
     ["methods", sum("methods_called"), done("method")],
     ["messages to devices", sum("cloud_to_device_completed"), done("cloud to device")],
