@@ -1,10 +1,10 @@
 // Devices as processes: which program acts as which, and how it is told and heard.
 
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { start } from "./child.mjs";
 
 /// Longest that the cases of one process may take together, milliseconds.
 const LIMIT = 240_000;
@@ -26,7 +26,7 @@ const programs = {
 export async function startService(job, folder) {
   const file = path.join(folder, "service.json");
   writeFileSync(file, JSON.stringify(job));
-  const child = spawn(process.execPath, [path.join(here, "service.mjs"), file], {
+  const child = start(process.execPath, [path.join(here, "service.mjs"), file], {
     env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -45,7 +45,7 @@ export async function* runDevices(device, job, folder) {
   const file = path.join(folder, `${device}-${job.tls}.json`);
   writeFileSync(file, JSON.stringify(job));
   const [command, ...args] = programs[device](job.tls);
-  const child = spawn(command, [...args, file], {
+  const child = start(command, [...args, file], {
     env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
     stdio: ["ignore", "pipe", process.env.CONFORMANCE_VERBOSE ? "inherit" : "ignore"],
   });

@@ -1,10 +1,10 @@
 // The server under test, as a process of its own on the standard ports.
 
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { start } from "./child.mjs";
 
 /// Names that the private hosts file lets resolve.
 export const endpoint = "global.conformance.test";
@@ -48,7 +48,7 @@ export async function startServer(binary, folder, enrollments, { record, throttl
   );
   const caFile = file("ca.pem");
   const list = file("enrollments.jsonl", enrollments);
-  const child = spawn(
+  const child = start(
     binary,
     ["serve", "--config", config, "--enrollments", list, "--ca-out", caFile, "--announce", "json"].concat(
       record ? ["--record", record] : [],

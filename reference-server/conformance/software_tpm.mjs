@@ -4,12 +4,13 @@
 // each command framed by a word that says what it is. swtpm's socket takes bare TPM commands.
 // The bridge takes the frames off and puts them on; nothing of the SDK is touched.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { start } from "./child.mjs";
 
 /// Words of the simulator's protocol ("TpmTcpProtocol.h" of Microsoft's reference TPM).
 const SEND_COMMAND = 8;
@@ -24,7 +25,7 @@ export class SoftwareTpm {
   static async start(folder) {
     mkdirSync(folder, { recursive: true });
     const socket = path.join(folder, "tpm");
-    const child = spawn(
+    const child = start(
       "swtpm",
       ["socket", "--tpm2", "--tpmstate", `dir=${folder}`, "--flags", "not-need-init,startup-clear"].concat([
         "--server",
