@@ -18,8 +18,10 @@ const BOTTOM: f64 = 28.0;
 /// How values become positions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
-    /// From zero.
+    /// By even steps.
     Linear {
+        /// Least value shown.
+        min: f64,
         /// Greatest value shown.
         max: f64,
     },
@@ -44,13 +46,20 @@ impl Scale {
     /// From zero to a round number at or above `greatest`.
     pub(super) fn linear(greatest: f64) -> Self {
         let greatest = greatest.max(1.0);
-        let step = nice_step(greatest / 4.0);
+        Self::around(0.0, greatest)
+    }
+
+    /// Round numbers around both ends.
+    fn around(least: f64, greatest: f64) -> Self {
+        let step = nice_step((greatest - least) / 4.0);
         Self::Linear {
+            min: (least / step).floor() * step,
             max: (greatest / step).ceil() * step,
         }
     }
 
-    /// Whole powers of ten around all of `values`.
+    /// Whole powers of ten around all of `values`; even steps where they lie within one power of ten,
+    /// and would be a needle in it.
     pub(super) fn log(values: impl Iterator<Item = f64>) -> Self {
         let positive = values.filter(|value| *value > 0.0);
         let (least, greatest) = positive.fold((f64::MAX, 0.0_f64), |(least, greatest), value| {
@@ -61,6 +70,9 @@ impl Scale {
                 min: 1.0,
                 max: 10.0,
             };
+        }
+        if least < greatest && greatest < least * 10.0 {
+            return Self::around(least, greatest);
         }
         let min = 10_f64.powf(least.log10().floor());
         let max = 10_f64.powf(greatest.log10().ceil());
@@ -73,7 +85,7 @@ impl Scale {
     /// 0 at the least, 1 at the greatest.
     fn share(self, value: f64) -> f64 {
         let share = match self {
-            Self::Linear { max } => value / max,
+            Self::Linear { min, max } => (value - min) / (max - min),
             Self::Log { min, max } => (value.max(min) / min).log10() / (max / min).log10(),
         };
         share.clamp(0.0, 1.0)
@@ -81,9 +93,9 @@ impl Scale {
 
     fn ticks(self) -> Vec<f64> {
         match self {
-            Self::Linear { max } => {
-                let step = nice_step(max / 4.0);
-                std::iter::successors(Some(0.0), |tick| Some(tick + step))
+            Self::Linear { min, max } => {
+                let step = nice_step((max - min) / 4.0);
+                std::iter::successors(Some(min), |tick| Some(tick + step))
                     .take_while(|tick| *tick <= max * 1.001)
                     .collect()
             }
@@ -257,7 +269,17 @@ mod tests {
 
     #[test]
     fn scales_end_at_round_numbers() {
-        assert_eq!(Scale::linear(193.0), Scale::Linear { max: 200.0 });
+        let zero_to_200 = Scale::Linear {
+            min: 0.0,
+            max: 200.0,
+        };
+        assert_eq!(Scale::linear(193.0), zero_to_200);
+        let within_a_power = Scale::Linear {
+            min: 1_000.0,
+            max: 1_040.0,
+        };
+        let narrow = [1_004.0, 1_033.0];
+        assert_eq!(Scale::log(narrow.into_iter()), within_a_power);
         assert_eq!(
             Scale::linear(193.0).ticks(),
             [0.0, 50.0, 100.0, 150.0, 200.0]
