@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub stage: Stage,
     /// Counts.
     pub progress: Progress,
-    /// Releases a second that the plan asks for now.
+    /// Releases that the plan asked for in the last whole second.
     pub target_rate: f64,
     /// Releases in the last whole second.
     pub achieved_rate: f64,

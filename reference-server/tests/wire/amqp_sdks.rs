@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::dialect::amqp::{
     self, HEADER, SASL_HEADER, attach, binary, compound, deliver, find, flow, frame, init, read,
-    receive, receive_sasl, response, section, send, string, uint,
+    receive, receive_sasl, response, section, send, string, symbol, uint,
 };
 use crate::dialect::{Ask, Caller};
 use crate::instance::{ID_SCOPE, Instance, quick, stranger};
@@ -276,6 +276,56 @@ fn a_link_to_nowhere_is_refused_and_the_connection_goes_on() {
         &mut wire,
         &frame(0x13, &[uint(0), uint(255), uint(0), uint(255)]),
     );
+    send(&mut wire, &amqp::transfer(&register()));
+    assert_eq!(amqp::hear(&mut wire).status, 202);
+}
+
+#[test]
+fn a_link_is_granted_whatever_its_source_filters_by_and_told_its_address_alone() {
+    let instance = Instance::start(quick());
+    let pump = instance.pump("pump-1");
+    let address = amqp::address(&pump);
+    let null = || vec![0x40];
+    let filter = |name: &str, value: &[u8]| [symbol(name), amqp::section(0x10, value)].concat();
+    let filters = [
+        filter("t", &[0x83, 0, 0, 0, 0, 0, 0, 0, 0]),
+        filter("b", &binary(b"x")),
+    ];
+    let filters = {
+        let mut map = compound(0xd1, &filters);
+        map[8] *= 2;
+        map
+    };
+    let mut source = vec![string(&address)];
+    source.extend(std::iter::repeat_with(null).take(6));
+    source.push(filters);
+    let receiver = frame(
+        0x12,
+        &[
+            string("filtered"),
+            uint(0),
+            vec![0x41],
+            null(),
+            null(),
+            amqp::described(0x28, &source),
+            amqp::described(0x29, &[]),
+        ],
+    );
+    let mut steps = amqp::opening(&address);
+    steps[3] = receiver;
+    let mut wire = connect(&instance, &pump);
+    send(&mut wire, &steps.concat());
+    assert_eq!(read(&mut wire, 8), HEADER);
+    for code in [0x10, 0x11] {
+        assert_eq!(receive(&mut wire).0, code);
+    }
+    let (code, granted) = receive(&mut wire);
+    assert_eq!(code, 0x12);
+    assert!(find(&granted, address.as_bytes()).is_some());
+    assert!(find(&granted, &symbol("t")).is_none(), "the filter");
+    for code in [0x12, 0x13] {
+        assert_eq!(receive(&mut wire).0, code);
+    }
     send(&mut wire, &amqp::transfer(&register()));
     assert_eq!(amqp::hear(&mut wire).status, 202);
 }

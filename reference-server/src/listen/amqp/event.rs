@@ -3,7 +3,7 @@
 use fleetstorm_protocol::amqp::Value;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{ReceiverSettleMode, Role};
-use fleetstorm_protocol::amqp::types::messaging::{DeliveryState, TargetArchetype};
+use fleetstorm_protocol::amqp::types::messaging::{DeliveryState, Source, Target, TargetArchetype};
 use fleetstorm_protocol::amqp::types::performatives::Attach;
 
 use super::link::Delivery;
@@ -69,10 +69,25 @@ impl Asked {
         }
     }
 
-    /// The attach that answers it: the same link, seen from the other end.
+    /// The attach that answers it: the same link, seen from the other end. Of its ends only the
+    /// addresses are told back: filters and their like are not served, and what a peer made up is not
+    /// to be written again.
     pub(super) fn answer(self) -> Attach {
         let asked = *self.attach;
         let is_sender = asked.role == Role::Receiver;
+        let source = asked.source.map(|source| {
+            Box::new(Source {
+                address: source.address,
+                ..Source::default()
+            })
+        });
+        let target = asked.target.map(|target| {
+            let TargetArchetype::Target(target) = *target;
+            Box::new(TargetArchetype::Target(Target {
+                address: target.address,
+                ..Target::default()
+            }))
+        });
         Attach {
             role: if is_sender {
                 Role::Sender
@@ -86,7 +101,12 @@ impl Asked {
             offered_capabilities: None,
             desired_capabilities: None,
             properties: None,
-            ..asked
+            source,
+            target,
+            name: asked.name,
+            handle: asked.handle,
+            snd_settle_mode: asked.snd_settle_mode,
+            max_message_size: None,
         }
     }
 }

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod odd_answers;
+
 /// What a device meets, and does about it.
 struct Path {
     name: &'static str,
@@ -438,92 +440,4 @@ fn bad_paths_end_with_their_reason() {
     ] {
         walk(&path);
     }
-}
-
-#[test]
-fn bodies_that_are_none_end_in_the_phase_they_came_in() {
-    for body in [
-        "",
-        "{",
-        "[]",
-        "null",
-        "\"assigned\"",
-        "{}",
-        r#"{"operationId":5,"status":"assigning"}"#,
-        r#"{"operationId":"5.1","status":null}"#,
-    ] {
-        let mut flow = Flow::new(X509);
-        assert_eq!(
-            flow.answered(&raw(200, body)),
-            broken(Phase::Register),
-            "{body}"
-        );
-        let mut flow = Flow::new(TPM);
-        assert_eq!(
-            flow.answered(&raw(202, body)),
-            broken(Phase::Attest),
-            "{body}"
-        );
-        assert_eq!(flow.answered(&challenge()), prove());
-        assert_eq!(flow.answered(&assigning("5.1")), wait(2));
-        assert_eq!(
-            flow.answered(&raw(200, body)),
-            broken(Phase::Assign),
-            "{body}"
-        );
-    }
-    for body in [
-        "",
-        "{",
-        "[]",
-        "{}",
-        r#"{"authenticationKey":7,"keyName":"registration"}"#,
-    ] {
-        let mut flow = Flow::new(TPM);
-        assert_eq!(
-            flow.answered(&raw(401, body)),
-            refused(Phase::Attest, 401, 0),
-            "{body}"
-        );
-    }
-}
-
-#[test]
-fn waits_are_as_long_as_the_service_says_within_reason() {
-    for (named, waited) in [
-        (None, 2),
-        (Some(0), 0),
-        (Some(1), 1),
-        (Some(300), 300),
-        (Some(301), 300),
-        (Some(u32::MAX), 300),
-    ] {
-        for mut reply in [
-            assigning("5.1"),
-            error(429_001),
-            error(500_001),
-            raw(599, ""),
-            raw(600, ""),
-        ] {
-            reply.retry_after = named;
-            assert_eq!(
-                Flow::new(X509).answered(&reply),
-                wait(waited),
-                "{} after {named:?}",
-                reply.status
-            );
-        }
-    }
-}
-
-#[test]
-fn polls_ask_for_the_operation_that_was_named_last() {
-    let mut flow = Flow::new(X509);
-    let poll = |id| Action::Poll(OperationId::parse(id).expect("an id"));
-    for operation in ["5.1", "5.1", "5.2"] {
-        flow.answered(&assigning(operation));
-        assert_eq!(flow.after_wait(), poll(operation));
-    }
-    flow.answered(&error(429_001));
-    assert_eq!(flow.after_wait(), poll("5.2"), "being busy names no other");
 }
