@@ -1,7 +1,8 @@
 //! Frames: eight bytes of header, a performative, perhaps a payload (part 2, 2.3).
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use fe2o3_amqp_types::performatives::Performative;
+use fe2o3_amqp_types::definitions::Handle;
+use fe2o3_amqp_types::performatives::{Performative, Transfer};
 use serde::Serialize;
 
 use super::encoding;
@@ -79,6 +80,42 @@ pub fn write(out: &mut BytesMut, channel: u16, performative: &Performative, payl
         encode(out, performative);
         out.put_slice(payload);
     });
+}
+
+/// What one frame carries of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Of the link.
+    pub handle: u32,
+    /// Names the delivery in its session.
+    pub delivery: u32,
+    /// Whether the delivery begins here: only then it is named (part 2, 2.6.14).
+    pub is_first: bool,
+    /// Whether the sender wants no outcome.
+    pub settled: bool,
+    /// Whether there is more to come.
+    pub more: bool,
+}
+
+/// Appends a transfer.
+pub fn write_part(out: &mut BytesMut, channel: u16, part: Part, payload: &[u8]) {
+    let Part {
+        is_first, delivery, ..
+    } = part;
+    let transfer = Transfer {
+        handle: Handle(part.handle),
+        delivery_id: is_first.then_some(delivery),
+        delivery_tag: is_first.then(|| delivery.to_be_bytes().to_vec().into()),
+        message_format: is_first.then_some(0),
+        settled: Some(part.settled),
+        more: part.more,
+        rcv_settle_mode: None,
+        state: None,
+        resume: false,
+        aborted: false,
+        batchable: false,
+    };
+    write(out, channel, &Performative::Transfer(transfer), payload);
 }
 
 /// Appends an empty frame: a sign of life.

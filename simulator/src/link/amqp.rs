@@ -283,25 +283,14 @@ impl AmqpLink {
             }
             let room = self.peer_frame - OVERHEAD;
             let part = payload.split_to(room.min(payload.len()));
-            let transfer = Transfer {
-                handle: Handle(handle),
-                delivery_id: first.then_some(delivery),
-                delivery_tag: first.then(|| delivery.to_be_bytes().to_vec().into()),
-                message_format: first.then_some(0),
-                settled: Some(settled),
+            let named = frame::Part {
+                handle,
+                delivery,
+                is_first: first,
+                settled,
                 more: !payload.is_empty(),
-                rcv_settle_mode: None,
-                state: None,
-                resume: false,
-                aborted: false,
-                batchable: false,
             };
-            frame::write(
-                &mut self.output,
-                CHANNEL,
-                &Performative::Transfer(transfer),
-                &part,
-            );
+            frame::write_part(&mut self.output, CHANNEL, named, &part);
             self.sent = self.sent.wrapping_add(1);
             self.window -= 1;
             first = false;

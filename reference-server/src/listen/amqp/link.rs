@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use fleetstorm_protocol::amqp::frame;
 use fleetstorm_protocol::amqp::types::definitions::{
-    AmqpError, Error, Handle, LinkError, SenderSettleMode,
+    AmqpError, Error, LinkError, SenderSettleMode,
 };
-use fleetstorm_protocol::amqp::types::performatives::{Flow, Performative, Transfer};
+use fleetstorm_protocol::amqp::types::performatives::{Flow, Transfer};
 
 use super::session::Window;
 
@@ -212,25 +212,14 @@ impl Outgoing {
                 SenderSettleMode::Unsettled => false,
                 SenderSettleMode::Mixed => name.is_none(),
             };
-            let transfer = Transfer {
-                handle: Handle(handle),
-                delivery_id: is_first.then_some(id),
-                delivery_tag: is_first.then(|| id.to_be_bytes().to_vec().into()),
-                message_format: is_first.then_some(0),
-                settled: Some(settled),
+            let named = frame::Part {
+                handle,
+                delivery: id,
+                is_first,
+                settled,
                 more,
-                rcv_settle_mode: None,
-                state: None,
-                resume: false,
-                aborted: false,
-                batchable: false,
             };
-            frame::write(
-                out,
-                window.channel,
-                &Performative::Transfer(transfer),
-                &part,
-            );
+            frame::write_part(out, window.channel, named, &part);
             window.spend();
             if !more {
                 self.waiting.pop_front();
