@@ -18,7 +18,7 @@ export const serviceKey = randomBytes(32).toString("base64");
 const processing = ["processing-p50-us = 300_000", "processing-p99-us = 1_500_000"];
 /// Work of one that takes so long that every SDK polls more often than it may.
 const slow = ["processing-p50-us = 5_000_000", "processing-p99-us = 5_000_000"];
-const throttle = ["[throttle]", "polls-per-ten-seconds = 1"];
+const throttle = ["throttle = { polls-per-ten-seconds = 1 }"];
 
 /// Starts `binary` with an enrollment list; returns once it listens. `record` is a folder for what
 /// devices say, if that is asked for; `throttles` makes it refuse polls.
@@ -32,18 +32,21 @@ export async function startServer(binary, folder, enrollments, { record, throttl
     "server.toml",
     [
       `global-endpoint = ${JSON.stringify(endpoint)}`,
-      `id-scope = ${JSON.stringify(idScope)}`,
-      `hubs = ${JSON.stringify(hubs)}`,
-      `hub-service-key = ${JSON.stringify(serviceKey)}`,
       "kept-messages = 1000",
-      // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
-      "retry-after-seconds = 1",
-      ...(throttles ? slow : processing),
       // SDKs hard-code these.
       "https-port = 443",
       "mqtt-port = 8883",
       "amqp-port = 5671",
-      ...(throttles ? throttle : []),
+      ...hubs.flatMap((hub) => [
+        "[[hub]]",
+        `host-name = ${JSON.stringify(hub)}`,
+        `service-key = ${JSON.stringify(serviceKey)}`,
+      ]),
+      "[[instance]]",
+      `id-scope = ${JSON.stringify(idScope)}`,
+      // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
+      "retry-after-seconds = 1",
+      ...(throttles ? [...slow, ...throttle] : processing),
     ].join("\n"),
   );
   const caFile = file("ca.pem");

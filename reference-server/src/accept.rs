@@ -194,7 +194,7 @@ async fn accept(
 ) {
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls));
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
@@ -210,14 +210,14 @@ async fn accept(
             let stopped = async move {
                 let _ = stop.wait_for(|stopped| *stopped).await;
             };
-            serve(port, stream, acceptor, &shared, stopped).await;
+            serve(port, (stream, peer.ip()), acceptor, &shared, stopped).await;
         });
     }
 }
 
 async fn serve(
     port: Port,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, IpAddr),
     acceptor: TlsAcceptor,
     shared: &Shared,
     stop: impl Future<Output = ()>,
@@ -236,7 +236,7 @@ async fn serve(
         return;
     };
     let stream = Box::new(stream);
-    let client = Rc::new(Client::of(&stream));
+    let client = Rc::new(Client::of(&stream, Some(peer)));
     match &shared.recorder {
         None => converse(port, stream, client, host, stop).await,
         Some(recorder) => {

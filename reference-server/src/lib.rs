@@ -25,7 +25,10 @@ mod recording;
 mod shards;
 mod tls;
 
-pub use config::Config;
+pub use config::{
+    AccessPolicyConfig, Config, DefaultAllocation, HubConfig, InstanceConfig, LinkedHub,
+    Permission, RegionConfig,
+};
 pub use counters::Counters;
 pub use limits::Limits;
 pub use serve::{Announcement, Running, ServeError, start};

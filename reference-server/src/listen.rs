@@ -1,7 +1,9 @@
 //! Bytes to questions and answers to bytes, one file a protocol. No DPS logic here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use fleetstorm_protocol::attestation::Protocol;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -11,7 +13,8 @@ use crate::counters::Tally;
 use crate::hub::registry::HubRegistry;
 use crate::limits::Limits;
 use crate::patience::Patient;
-use crate::service::Service;
+use crate::service::Origin;
+use crate::service::instances::Instances;
 
 pub(crate) mod amqp;
 pub(crate) mod control;
@@ -32,8 +35,8 @@ mod websocket;
 pub(crate) struct Host {
     /// Name of the global endpoint.
     pub(crate) global_endpoint: String,
-    /// The instance.
-    pub(crate) service: Service,
+    /// The DPS instances.
+    pub(crate) instances: Instances,
     /// Its hubs.
     pub(crate) hubs: Arc<HubRegistry>,
     /// What is counted.
@@ -54,15 +57,26 @@ pub(crate) struct Client {
     pub(crate) server_name: Option<String>,
     /// Its certificates, leaf first.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// Its address.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 impl Client {
     /// Reads it off a finished handshake.
-    pub(crate) fn of(stream: &TlsStream<Patient<TcpStream>>) -> Self {
+    pub(crate) fn of(stream: &TlsStream<Patient<TcpStream>>, peer: Option<IpAddr>) -> Self {
         let (_, connection) = stream.get_ref();
         Self {
             server_name: connection.server_name().map(str::to_owned),
             certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
+            peer,
+        }
+    }
+
+    /// Where its questions come from.
+    pub(crate) fn origin(&self, protocol: Protocol) -> Origin {
+        Origin {
+            protocol,
+            peer: self.peer,
         }
     }
 }

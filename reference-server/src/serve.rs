@@ -12,13 +12,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
-use crate::config::Config;
+use crate::config::{Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
+use crate::hub::access_policy::AccessPolicy;
 use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
 use crate::recording::Recorder;
 use crate::service::Service;
 use crate::service::enrollment_list::EnrollmentList;
+use crate::service::instances::Instances;
+use crate::service::link::Link;
 use crate::tls;
 
 /// Longest line of an enrollment stream.
@@ -30,8 +33,8 @@ const MAX_LINE: u64 = 1 << 20;
 pub struct Announcement {
     /// Host name of the global endpoint.
     pub global_endpoint: String,
-    /// Names the instance.
-    pub id_scope: String,
+    /// The instances, at least one.
+    pub instances: Vec<AnnouncedInstance>,
     /// Where HTTPS listens.
     pub https: SocketAddr,
     /// Where MQTT listens, for DPS and hubs.
@@ -46,6 +49,24 @@ pub struct Announcement {
     pub hub_connection_strings: Vec<String>,
     /// PEM of the CA to trust.
     pub ca_pem: String,
+}
+
+/// What a server says of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncedInstance {
+    /// What devices name it by.
+    pub id_scope: String,
+    /// Host name of its service endpoint.
+    pub service_endpoint: String,
+}
+
+impl AnnouncedInstance {
+    fn of(instance: &InstanceConfig) -> Self {
+        Self {
+            id_scope: instance.id_scope.clone(),
+            service_endpoint: instance.name.clone(),
+        }
+    }
 }
 
 /// Why a server did not start.
@@ -127,11 +148,6 @@ pub fn start(
     enrollments: impl Iterator<Item = Result<Enrollment, String>>,
 ) -> Result<Running, ServeError> {
     config.check()?;
-    let mut list = EnrollmentList::new(&config.hubs);
-    for (line, enrollment) in (1..).zip(enrollments) {
-        let added = enrollment.and_then(|enrollment| list.add(&enrollment));
-        added.map_err(|problem| ServeError::Enrollment { line, problem })?;
-    }
     let threads = match config.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
@@ -146,31 +162,62 @@ pub fn start(
         .as_deref()
         .map(|folder| Recorder::in_folder(folder).map_err(|e| file_error(folder, &e)))
         .transpose()?;
-    let tally = Arc::new(Tally::new(&config.hubs));
-    let policy = config.access_policy()?;
-    let connection_string = |hub: &String| policy.connection_string(hub);
-    let hub_connection_strings = config.hubs.iter().map(connection_string).collect();
-    let hubs = HubRegistry::new(
-        &config.hubs,
-        policy,
-        config.kept_messages,
-        Arc::clone(&tally),
-    );
+    let hub_names: Vec<_> = config
+        .hubs
+        .iter()
+        .map(|hub| hub.host_name.clone())
+        .collect();
+    let tally = Arc::new(Tally::new(&hub_names));
+    let hubs = config.hubs.iter().map(|hub| {
+        let policy = match &hub.service_key {
+            None => AccessPolicy::generate(),
+            Some(key) => AccessPolicy::from_base64(key).map_err(|problem| ServeError::Config {
+                key: "hub.service-key",
+                problem,
+            })?,
+        };
+        Ok((hub.host_name.clone(), policy))
+    });
+    let hubs = hubs.collect::<Result<Vec<_>, ServeError>>()?;
+    let hub_connection_strings = hubs
+        .iter()
+        .map(|(name, policy)| policy.connection_string(name))
+        .collect();
+    let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally));
     let hubs = Arc::new(hubs);
+    let mut services = Vec::with_capacity(config.instances.len());
+    let mut stream = Some(enrollments);
+    for instance in &config.instances {
+        let mut list = EnrollmentList::new(&Link::all(&config, instance));
+        if let Some(path) = &instance.enrollments {
+            let file = File::open(path).map_err(|e| file_error(path, &e))?;
+            let lines = Lines {
+                input: BufReader::new(file),
+                until_empty: false,
+            };
+            enter(lines, &mut list)?;
+        }
+        // The stream is the first instance's.
+        if let Some(stream) = stream.take() {
+            enter(stream, &mut list)?;
+        }
+        let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
+        services.push(Arc::new(Service::new(&config, instance, list, hubs, tally)));
+    }
     let announcement = Announcement {
         global_endpoint: config.global_endpoint.clone(),
-        id_scope: config.id_scope.clone(),
+        instances: config.instances.iter().map(AnnouncedInstance::of).collect(),
         https: https.address,
         mqtt: mqtt.address,
         amqp: amqp.address,
         control: control.address,
-        hubs: config.hubs.clone(),
+        hubs: hub_names,
         hub_connection_strings,
         ca_pem: tls.ca_pem,
     };
     let shared = Arc::new(Shared {
         host: Arc::new(Host {
-            service: Service::new(&config, list, Arc::clone(&hubs), Arc::clone(&tally)),
+            instances: Instances::new(services, Arc::clone(&tally)),
             global_endpoint: config.global_endpoint,
             hubs,
             tally: Arc::clone(&tally),
@@ -189,6 +236,18 @@ pub fn start(
         stop,
         threads,
     })
+}
+
+/// Enters enrollments one by one.
+fn enter(
+    enrollments: impl Iterator<Item = Result<Enrollment, String>>,
+    list: &mut EnrollmentList,
+) -> Result<(), ServeError> {
+    for (line, enrollment) in (1..).zip(enrollments) {
+        let added = enrollment.and_then(|enrollment| list.add(&enrollment));
+        added.map_err(|problem| ServeError::Enrollment { line, problem })?;
+    }
+    Ok(())
 }
 
 /// Where enrollments come from: JSON lines, in the form of the service API.
@@ -275,7 +334,7 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
     } else {
         let Announcement {
             global_endpoint,
-            id_scope,
+            instances,
             https,
             mqtt,
             amqp,
@@ -283,7 +342,9 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
             hub_connection_strings,
             ..
         } = announcement;
-        writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
+        for AnnouncedInstance { id_scope, .. } in instances {
+            writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
+        }
         writeln!(out, "  https    {https}")?;
         writeln!(out, "  mqtt     {mqtt}")?;
         writeln!(out, "  amqp     {amqp}")?;

@@ -1,9 +1,11 @@
 //! DPS itself: a question and a time in, an answer out. No transport, no clock.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
 use fleetstorm_protocol::registration::{
@@ -15,12 +17,13 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
 use crate::hub::identity::Authentication;
 use crate::hub::registry::HubRegistry;
 use crate::shards::Shards;
 use enrollment_list::EnrollmentList;
+use link::Link;
 use operation::{Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
 use throttle::Throttle;
@@ -28,6 +31,8 @@ use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
 pub mod allocation;
 pub mod enrollment_list;
+pub mod instances;
+pub mod link;
 
 mod chain;
 mod device_keys;
@@ -57,6 +62,17 @@ pub struct Question<'a> {
     pub tpm: Option<&'a TpmAttestation>,
     /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
     pub certificates: &'a [CertificateDer<'static>],
+    /// Where it came from, and by what.
+    pub origin: Origin,
+}
+
+/// Where a question came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// What it was spoken in.
+    pub protocol: Protocol,
+    /// The address at the other end of the connection, where it has one.
+    pub peer: Option<IpAddr>,
 }
 
 /// What the service answers, whatever carries it.
@@ -73,44 +89,57 @@ pub struct Answer {
 /// One DPS instance.
 pub struct Service {
     id_scope: String,
+    name: String,
     retry_after: u32,
     processing: Processing,
     enrollments: EnrollmentList,
     challenges: Challenges,
     throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
-    hub_names: Vec<String>,
+    links: Vec<Link>,
     hubs: Arc<HubRegistry>,
     tally: Arc<Tally>,
 }
 
 impl Service {
-    /// An instance that lets in whom `enrollments` names.
+    /// An instance of a server that lets in whom `enrollments` names.
     pub(crate) fn new(
-        config: &Config,
+        server: &Config,
+        config: &InstanceConfig,
         enrollments: EnrollmentList,
         hubs: Arc<HubRegistry>,
         tally: Arc<Tally>,
     ) -> Self {
         Self {
             id_scope: config.id_scope.clone(),
+            name: config.name.clone(),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
                 config.processing_p50_us,
                 config.processing_p99_us,
-                config.seed,
+                server.seed,
             ),
             enrollments,
             challenges: Challenges::new(),
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
-            hub_names: config.hubs.clone(),
+            links: Link::all(server, config),
             hubs,
             tally,
         }
     }
 
-    /// Answers a device.
+    /// What devices name it by.
+    pub fn id_scope(&self) -> &str {
+        &self.id_scope
+    }
+
+    /// Host name of its service endpoint.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Answers a device that named this instance.
     pub fn answer(&self, question: &Question<'_>, now: Timestamp) -> Answer {
         let resource = format!(
             "{}/registrations/{}",
@@ -119,7 +148,7 @@ impl Service {
         // Transports stop reading somewhere above; where too much begins is the same for all.
         let answered = if question.body.len() > MAX_BODY {
             Err(Refusal::TooLarge)
-        } else if question.id_scope.eq_ignore_ascii_case(&self.id_scope) {
+        } else {
             match &question.operation {
                 DeviceOperation::Register => self.register(question, &resource, now),
                 DeviceOperation::OperationStatus(operation) => {
@@ -129,8 +158,6 @@ impl Service {
                     self.registration_status(question, &resource, now)
                 }
             }
-        } else {
-            Err(Refusal::ScopeNotFound)
         };
         answered.unwrap_or_else(|refusal| self.refuse(&refusal, now))
     }
@@ -148,17 +175,12 @@ impl Service {
     /// Nobody enrolled this TPM by this name.
     pub fn challenge_tpm(
         &self,
-        id_scope: &str,
         id: &RegistrationId,
         tpm: &TpmAttestation,
         now: Timestamp,
     ) -> Result<Vec<u8>, Refusal> {
-        let challenged = if id_scope.eq_ignore_ascii_case(&self.id_scope) {
-            proof::enrolled_tpm(&self.enrollments, id, Some(tpm))
-                .and_then(|tpm| self.challenges.issue(&id.canonical(), &tpm, now))
-        } else {
-            Err(Refusal::ScopeNotFound)
-        };
+        let challenged = proof::enrolled_tpm(&self.enrollments, id, Some(tpm))
+            .and_then(|tpm| self.challenges.issue(&id.canonical(), &tpm, now));
         match &challenged {
             Ok(_) => self.tally.tpm_challenges.add(),
             Err(refusal) => self.tally.refused(refusal.code()),
@@ -166,7 +188,8 @@ impl Service {
         challenged
     }
 
-    /// Whether a SAS token is signed with the key of a challenge to `id`.
+    /// Whether a SAS token is signed with the key of a challenge to `id`, for the resource in the
+    /// case that the device writes its id scope in.
     pub fn solves_challenge(
         &self,
         id_scope: &str,
@@ -344,10 +367,10 @@ impl Service {
         let candidates = settings
             .hubs
             .iter()
-            .filter_map(|index| Some((*index, self.hub_names.get(*index)?.as_str())));
-        let hub = allocation::hashed(&registration.registration_id, candidates)
+            .filter_map(|index| Some((*index, self.links.get(*index)?.host_name.as_str())));
+        let link = allocation::hashed(&registration.registration_id, candidates)
+            .and_then(|index| self.links.get(index))
             .ok_or(Refusal::Internal)?;
-        let hub_name = self.hub_names.get(hub).ok_or(Refusal::Internal)?;
         let (authentication, hub_key) = match &registration.credential {
             Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
             Credential::SymmetricKey(keys) => {
@@ -363,7 +386,7 @@ impl Service {
             }
         };
         let entered = self.hubs.create_or_update(
-            hub_name,
+            &link.host_name,
             &registration.device_id,
             authentication,
             settings.initial_twin.as_ref(),
@@ -371,12 +394,12 @@ impl Service {
         );
         entered.map_err(|_| Refusal::Internal)?;
         registration.progress = Progress::Assigned {
-            hub,
+            hub: link.hub,
             at: done,
             hub_key,
         };
         self.tally.registrations_assigned.add();
-        if let Some(tally) = self.tally.hub(hub) {
+        if let Some(tally) = self.tally.hub(link.hub) {
             tally.assignments.add();
         }
         Ok(())
@@ -400,7 +423,11 @@ impl Service {
             }
             _ => None,
         };
-        Ok(registration.state(&self.hub_names, wrapped_key))
+        let host_name = match registration.progress {
+            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
+            Progress::Assigning { .. } => None,
+        };
+        Ok(registration.state(host_name, wrapped_key))
     }
 }
 

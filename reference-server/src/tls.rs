@@ -120,7 +120,12 @@ impl Authority {
 }
 
 fn server_params(config: &Config) -> Result<CertificateParams, rcgen::Error> {
-    let names = config.hubs.iter().chain([&config.global_endpoint]).cloned();
+    let hubs = config.hubs.iter().map(|hub| &hub.host_name);
+    let instances = config.instances.iter().map(|instance| &instance.name);
+    let names = hubs
+        .chain(instances)
+        .chain([&config.global_endpoint])
+        .cloned();
     let loopback = ["localhost".to_owned(), "127.0.0.1".into(), "::1".into()];
     let address = Some(config.listen)
         .filter(|address| !address.is_unspecified())

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_reference_server::{Announcement, Config};
+use fleetstorm_reference_server::{Announcement, Config, HubConfig, InstanceConfig};
 use fleetstorm_scenarios::{Ports, ServerSettings};
 
 use crate::cli::{Announce, ServeArgs};
@@ -135,7 +135,9 @@ pub fn launch(
     let _ = std::fs::remove_file(&config_file);
     match (handed_over, announced) {
         (Ok(life_line), Ok(announcement)) => {
-            let id_scope = IdScope::parse(&announcement.id_scope)
+            let instance = announcement.instances.first();
+            let instance = instance.ok_or_else(|| no_start("it announced no instance"))?;
+            let id_scope = IdScope::parse(&instance.id_scope)
                 .map_err(|e| no_start(&format!("it announced an unusable id scope: {e}")))?;
             Ok(BundledServer {
                 child,
@@ -229,11 +231,14 @@ fn config_of(settings: &ServerSettings, seed: u64) -> Config {
         hubs: settings
             .hubs
             .iter()
-            .map(|hub| fleet::hub_host(&hub.name))
+            .map(|hub| HubConfig::named(fleet::hub_host(&hub.name)))
             .collect(),
-        processing_p50_us: micros(settings.processing.p50),
-        processing_p99_us: micros(settings.processing.p99),
-        retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
+        instances: vec![InstanceConfig {
+            processing_p50_us: micros(settings.processing.p50),
+            processing_p99_us: micros(settings.processing.p99),
+            retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
+            ..InstanceConfig::default()
+        }],
         seed,
         ..Config::default()
     }

@@ -22,35 +22,35 @@ use crate::shards::Shards;
 /// The hubs of a server.
 pub struct HubRegistry {
     hubs: Vec<Hub>,
-    policy: AccessPolicy,
     tally: Arc<Tally>,
     last_number: AtomicU64,
 }
 
 pub(super) struct Hub {
     pub(super) host_name: String,
+    policy: AccessPolicy,
     pub(super) views: SharedViews,
     recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
 }
 
 impl HubRegistry {
-    /// Hubs without devices, each of which keeps so many messages of its devices.
+    /// Hubs without devices, each with its host name and the policy of its service API; each keeps
+    /// so many messages of its devices.
     pub(crate) fn new(
-        host_names: &[String],
-        policy: AccessPolicy,
+        hubs: Vec<(String, AccessPolicy)>,
         kept_messages: usize,
         tally: Arc<Tally>,
     ) -> Self {
-        let hub = |host_name: &String| Hub {
-            host_name: host_name.clone(),
+        let hub = |(host_name, policy)| Hub {
+            host_name,
+            policy,
             views: SharedViews::default(),
             recent: Recent::new(kept_messages),
             devices: Shards::new(),
         };
         Self {
-            hubs: host_names.iter().map(hub).collect(),
-            policy,
+            hubs: hubs.into_iter().map(hub).collect(),
             tally,
             last_number: AtomicU64::new(0),
         }
@@ -59,6 +59,11 @@ impl HubRegistry {
     /// Host names, in order.
     pub fn host_names(&self) -> impl Iterator<Item = &str> {
         self.hubs.iter().map(|hub| hub.host_name.as_str())
+    }
+
+    /// The host name of the hub at `index`.
+    pub fn host_name(&self, index: usize) -> Option<&str> {
+        self.hubs.get(index).map(|hub| hub.host_name.as_str())
     }
 
     /// Creates the identity with its twin, or replaces its authentication and keeps the twin.
@@ -127,7 +132,7 @@ impl HubRegistry {
                 // A gateway may speak for a device with the hub's own policy.
                 let token = password.filter(|_| known.authentication.is_by_key())?;
                 let resource = sas_resource(&hub.host_name, device);
-                self.policy.admits(token, &resource, now).map(Some)
+                hub.policy.admits(token, &resource, now).map(Some)
             })
             .filter(|_| known.enabled)
             .ok_or(HubRefusal::Unauthorized)?;
@@ -164,7 +169,7 @@ impl HubRegistry {
         let names_hub = resource
             .get(..hub.host_name.len())
             .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
-        let opens = |token| self.policy.admits(token, resource, now).is_some();
+        let opens = |token| hub.policy.admits(token, resource, now).is_some();
         if names_hub && token.is_some_and(opens) {
             Ok(())
         } else {
@@ -225,7 +230,8 @@ mod tests {
     fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
         let tally = Arc::new(Tally::new(&hubs));
-        Arc::new(HubRegistry::new(&hubs, policy(), 0, tally))
+        let hubs = hubs.map(|hub| (hub, policy()));
+        Arc::new(HubRegistry::new(hubs.into(), 0, tally))
     }
 
     fn policy() -> AccessPolicy {

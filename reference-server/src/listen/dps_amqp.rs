@@ -7,6 +7,7 @@ use std::rc::Rc;
 use fleetstorm_protocol::amqp::dps::{DpsAddress, DpsRequest, DpsResponse, rejection};
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::MAX_BODY;
 use jiff::Timestamp;
 
@@ -114,14 +115,14 @@ impl Asker<'_> {
         let Some((answers, _)) = answers else {
             // Without a link for it there is nobody to hear the answer.
             let refusal = Refusal::BadRequest("no link for the answer is attached".into());
-            let answer = self.host.service.refuse(&refusal, Timestamp::now());
+            let answer = self.host.instances.refuse(&refusal, Timestamp::now());
             return conversation.settle(id, delivery, Some(rejected(&answer)));
         };
         let (answer, correlation_id) = match DpsRequest::of(message) {
             Ok(request) => (self.ask(address, &request), request.correlation_id),
             Err(error) => {
                 let refusal = Refusal::BadRequest(error.to_string());
-                let answer = self.host.service.refuse(&refusal, Timestamp::now());
+                let answer = self.host.instances.refuse(&refusal, Timestamp::now());
                 (answer, None)
             }
         };
@@ -138,9 +139,9 @@ impl Asker<'_> {
     }
 
     fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
-        let (service, now) = (&self.host.service, Timestamp::now());
+        let (instances, now) = (&self.host.instances, Timestamp::now());
         if request.body.len() > MAX_BODY {
-            return service.refuse(&Refusal::TooLarge, now);
+            return instances.refuse(&Refusal::TooLarge, now);
         }
         let question = Question {
             id_scope: &address.id_scope,
@@ -150,8 +151,9 @@ impl Asker<'_> {
             sas: self.login.sas(),
             tpm: self.login.tpm(),
             certificates: &self.client.certificates,
+            origin: self.client.origin(Protocol::Amqp),
         };
-        service.answer(&question, now)
+        instances.answer(&question, now)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A device's MQTT session with DPS (DPS documentation, "MQTT protocol support").
 
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::mqtt::{
     DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
@@ -51,8 +52,9 @@ pub(super) async fn serve(
             sas: password(connect),
             tpm: None,
             certificates: &client.certificates,
+            origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host.service.answer(&question, Timestamp::now());
+        let answer = host.instances.answer(&question, Timestamp::now());
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,

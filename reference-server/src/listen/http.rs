@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathError};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -117,8 +118,9 @@ async fn respond(
                 .and_then(|value| value.to_str().ok()),
             tpm: None,
             certificates: &client.certificates,
+            origin: client.origin(Protocol::Http),
         };
-        let answer = host.service.answer(&question, Timestamp::now());
+        let answer = host.instances.answer(&question, Timestamp::now());
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
         Ok((answer, location))
@@ -130,7 +132,7 @@ async fn respond(
 }
 
 fn refused(refusal: &Refusal, host: &Host) -> Response<Full<Bytes>> {
-    response(host.service.refuse(refusal, Timestamp::now()), None)
+    response(host.instances.refuse(refusal, Timestamp::now()), None)
 }
 
 fn refusal(error: PathError) -> Refusal {

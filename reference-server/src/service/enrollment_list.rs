@@ -17,6 +17,7 @@ use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
 
 use super::chain::SigningCertificate;
 use super::device_keys::KeyPair;
+use super::link::Link;
 
 /// Groups with symmetric keys that an instance may have (DPS documentation, "Quotas and limits").
 const MAX_KEY_GROUPS: usize = 100;
@@ -24,7 +25,7 @@ const MAX_KEY_GROUPS: usize = 100;
 /// Individual enrollments by registration id, and groups in their order.
 #[derive(Debug, Default)]
 pub struct EnrollmentList {
-    hubs: Vec<String>,
+    links: Vec<Link>,
     individuals: HashMap<Box<str>, Individual>,
     groups: Vec<Arc<Group>>,
     last_settings: Option<(EnrollmentSettings, Arc<Settings>)>,
@@ -83,17 +84,17 @@ pub enum GroupProof {
 pub struct Settings {
     /// Whether its devices may register.
     pub enabled: bool,
-    /// Indices of the hubs to choose from; never empty.
+    /// Indices of the linked hubs to choose from; never empty.
     pub hubs: Box<[usize]>,
     /// What the twin starts with.
     pub initial_twin: Option<InitialTwin>,
 }
 
 impl EnrollmentList {
-    /// Empty; enrollments may name `hubs`.
-    pub fn new(hubs: &[String]) -> Self {
+    /// Empty; enrollments may name linked hubs.
+    pub fn new(links: &[Link]) -> Self {
         Self {
-            hubs: hubs.to_vec(),
+            links: links.to_vec(),
             ..Self::default()
         }
     }
@@ -223,18 +224,23 @@ impl EnrollmentList {
         }
         let index_of = |host: &String| {
             let index = self
-                .hubs
+                .links
                 .iter()
-                .position(|hub| hub.eq_ignore_ascii_case(host));
+                .position(|link| link.host_name.eq_ignore_ascii_case(host));
             index.ok_or_else(|| {
+                let linked: Vec<_> = self
+                    .links
+                    .iter()
+                    .map(|link| link.host_name.as_str())
+                    .collect();
                 format!(
                     "iotHubs: \"{host}\" is not linked; linked are {}",
-                    self.hubs.join(", ")
+                    linked.join(", ")
                 )
             })
         };
         let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
-            [] => (0..self.hubs.len()).collect(),
+            [] => (0..self.links.len()).collect(),
             named => named.iter().map(index_of).collect::<Result<_, _>>()?,
         };
         Ok(Settings {
@@ -288,9 +294,19 @@ fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, Str
 mod tests {
     use super::*;
 
+    fn links() -> Vec<Link> {
+        vec![Link {
+            hub: 0,
+            host_name: "hub-1.test".into(),
+            region: None,
+            weight: 1,
+            applies: true,
+        }]
+    }
+
     fn add(line: &str) -> Result<(), String> {
         let enrollment = Enrollment::from_json(line).map_err(|e| e.to_string())?;
-        EnrollmentList::new(&["hub-1.test".into()]).add(&enrollment)
+        EnrollmentList::new(&links()).add(&enrollment)
     }
 
     #[test]
@@ -318,7 +334,7 @@ mod tests {
 
     #[test]
     fn there_are_a_hundred_groups_with_keys_and_no_more() {
-        let mut list = EnrollmentList::new(&["hub-1.test".into()]);
+        let mut list = EnrollmentList::new(&links());
         let mut add = |number: usize| {
             let text = format!(
                 r#"{{"enrollmentGroupId":"g-{number}","attestation":{{"type":"symmetricKey"}}}}"#
@@ -342,7 +358,7 @@ mod tests {
             );
             Enrollment::from_json(&text).expect("an enrollment")
         };
-        let mut list = EnrollmentList::new(&["hub-1.test".into()]);
+        let mut list = EnrollmentList::new(&links());
         assert_eq!(list.add(&line("pump")), Ok(()));
         assert!(
             list.add(&line("PUMP"))

@@ -57,7 +57,7 @@ pub enum Progress {
     },
     /// A hub holds the device.
     Assigned {
-        /// Index of the hub.
+        /// The hub's place among the hubs of the server.
         hub: usize,
         /// When it was done.
         at: Timestamp,
@@ -84,15 +84,18 @@ impl Registration {
         }
     }
 
-    /// registrationState, as far as it goes. `hubs` are the linked hubs' names; `wrapped_key` is
+    /// registrationState, as far as it goes. `hub` is the assigned hub's name; `wrapped_key` is
     /// the hub key in a TPM's envelope.
-    pub fn state(&self, hubs: &[String], wrapped_key: Option<String>) -> DeviceRegistrationResult {
-        let (status, hub, changed) = match self.progress {
-            Progress::Assigning { .. } => (RegistrationStatus::Assigning, None, self.created),
-            Progress::Assigned { hub, at, .. } => {
-                (RegistrationStatus::Assigned, hubs.get(hub).cloned(), at)
-            }
+    pub fn state(
+        &self,
+        hub: Option<&str>,
+        wrapped_key: Option<String>,
+    ) -> DeviceRegistrationResult {
+        let (status, changed) = match self.progress {
+            Progress::Assigning { .. } => (RegistrationStatus::Assigning, self.created),
+            Progress::Assigned { at, .. } => (RegistrationStatus::Assigned, at),
         };
+        let hub = hub.map(str::to_owned);
         let in_group = || GroupRegistrationResult {
             enrollment_group_id: self.group.as_deref().map(Into::into),
         };

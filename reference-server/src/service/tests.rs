@@ -34,10 +34,11 @@ struct Told {
 
 impl Told {
     fn new() -> Self {
-        let config = Config {
+        let server = Config::default();
+        let config = InstanceConfig {
             processing_p50_us: PROCESSING.as_micros() as u64,
             processing_p99_us: PROCESSING.as_micros() as u64,
-            ..Config::default()
+            ..InstanceConfig::default()
         };
         let (pump, renewed_pump) = (certificate("pump"), certificate("pump"));
         let tpm = SoftwareTpm::new();
@@ -53,20 +54,29 @@ impl Told {
             json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
-        let mut list = EnrollmentList::new(&config.hubs);
+        let mut list = EnrollmentList::new(&Link::all(&server, &config));
         for enrollment in enrollments {
             let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
             list.add(&enrollment).expect("good");
         }
-        let tally = Arc::new(Tally::new(&config.hubs));
-        let hubs = Arc::new(HubRegistry::new(
-            &config.hubs,
-            AccessPolicy::generate(),
-            0,
-            Arc::clone(&tally),
-        ));
+        let names: Vec<_> = server
+            .hubs
+            .iter()
+            .map(|hub| hub.host_name.clone())
+            .collect();
+        let tally = Arc::new(Tally::new(&names));
+        let hubs = names
+            .into_iter()
+            .map(|name| (name, AccessPolicy::generate()));
+        let hubs = Arc::new(HubRegistry::new(hubs.collect(), 0, Arc::clone(&tally)));
         Self {
-            service: Service::new(&config, list, Arc::clone(&hubs), Arc::clone(&tally)),
+            service: Service::new(
+                &server,
+                &config,
+                list,
+                Arc::clone(&hubs),
+                Arc::clone(&tally),
+            ),
             hubs,
             tally,
             now: "2026-06-01T00:00:00Z".parse().expect("a time"),
@@ -108,6 +118,10 @@ impl Told {
             sas,
             tpm: None,
             certificates,
+            origin: Origin {
+                protocol: Protocol::Http,
+                peer: None,
+            },
         };
         let answer = self.service.answer(&question, self.now);
         let body = serde_json::from_slice(&answer.body).expect("JSON");
@@ -321,13 +335,14 @@ fn the_hub_knows_both_keys_of_a_device() {
     let tokens: Vec<_> = Config::default()
         .hubs
         .iter()
-        .map(|hub| at_hub(hub))
+        .map(|hub| at_hub(&hub.host_name))
         .collect();
     told.pass(PROCESSING);
     let (_, body) = told.ask("lock", operation(&accepted), b"", Some(&sas), &[]);
     let hub = body["registrationState"]["assignedHub"].as_str();
     let hub = hub.expect("a hub");
-    let index = Config::default().hubs.iter().position(|name| name == hub);
+    let mut hubs = Config::default().hubs.into_iter();
+    let index = hubs.position(|known| known.host_name == hub);
     let device = DeviceId::parse("lock").expect("an id");
     let admitted = tokens[index.expect("a linked hub")]
         .each_ref()

@@ -8,12 +8,12 @@ use std::thread;
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use fleetstorm_reference_server::{Config, ThrottleLimits};
+use fleetstorm_reference_server::{Config, InstanceConfig, ThrottleLimits};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
 use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
-use crate::instance::{Instance, caller, quick, stranger};
+use crate::instance::{Instance, caller, quick, stranger, tenant};
 use crate::questions::Expected::{self, Accepted, Disabled, Refused};
 use crate::questions::symmetric_keys::keyed;
 use crate::questions::{register, rows, sas, token, tpm_body};
@@ -314,10 +314,13 @@ fn a_tpm_with_other_keys_than_the_enrolled_ones_gets_no_challenge() {
 #[test]
 fn who_asks_too_often_is_told_how_long_to_wait() {
     let instance = Instance::start(Config {
-        throttle: ThrottleLimits {
-            registrations_per_minute: 1,
-            polls_per_ten_seconds: 1,
-        },
+        instances: vec![InstanceConfig {
+            throttle: ThrottleLimits {
+                registrations_per_minute: 1,
+                polls_per_ten_seconds: 1,
+            },
+            ..tenant()
+        }],
         ..quick()
     });
     let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetstorm_reference_server::Config;
+use fleetstorm_reference_server::{Config, HubConfig};
 
 use crate::dialect::{self, Ask};
 use crate::instance::{Instance, quick};
@@ -32,9 +32,11 @@ pub fn yard() -> Instance {
 /// What it is started with.
 pub fn one_hub() -> Config {
     Config {
-        hubs: vec![HUB.into()],
+        hubs: vec![HubConfig {
+            service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
+            ..HubConfig::named(HUB)
+        }],
         kept_messages: 16,
-        hub_service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
         ..quick()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use fleetstorm_reference_server::{Config, Running, start};
+use fleetstorm_reference_server::{Config, InstanceConfig, Running, start};
 use rustls::sign::CertifiedKey;
 use serde_json::{Value, json};
 
@@ -116,11 +116,19 @@ impl Drop for Instance {
 /// Quick answers on free ports, on one thread.
 pub fn quick() -> Config {
     Config {
+        instances: vec![tenant()],
+        threads: 1,
+        ..Config::default()
+    }
+}
+
+/// An instance that assigns at once.
+pub fn tenant() -> InstanceConfig {
+    InstanceConfig {
         id_scope: ID_SCOPE.into(),
         processing_p50_us: 0,
         processing_p99_us: 0,
-        threads: 1,
-        ..Config::default()
+        ..InstanceConfig::default()
     }
 }
 
@@ -142,7 +150,8 @@ pub fn stranger(registration_id: &str) -> Caller {
     }
 }
 
-fn group(name: &str, authority: &Authority, status: &str) -> Value {
+/// An enrollment group with a root certificate.
+pub fn group(name: &str, authority: &Authority, status: &str) -> Value {
     let pem = authority.root_pem();
     json!({
         "enrollmentGroupId": name,

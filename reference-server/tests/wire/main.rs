@@ -15,6 +15,7 @@ mod mutation;
 mod panics;
 mod questions;
 mod software_tpm;
+mod tenants;
 mod tls;
 mod upgrades;
 mod websocket;

@@ -38,8 +38,7 @@ impl Yard {
         let tally = Arc::new(Tally::new(&hubs));
         let yard = Self {
             hubs: Arc::new(HubRegistry::new(
-                &hubs,
-                AccessPolicy::generate(),
+                hubs.map(|hub| (hub, AccessPolicy::generate())).into(),
                 0,
                 Arc::clone(&tally),
             )),

@@ -151,7 +151,7 @@ async fn tpm<Carrier: Stream>(
         endorsement_key: STANDARD.encode(endorsement_key),
         storage_root_key: Some(STANDARD.encode(storage_root_key)),
     };
-    let service = &host.service;
+    let service = &host.instances;
     let (scope, id) = (&address.id_scope, &address.registration_id);
     let challenged = service.challenge_tpm(scope, id, &tpm, Timestamp::now());
     let Some([first, last]) = challenged.ok().and_then(|blob| sasl_tpm::segments(&blob)) else {

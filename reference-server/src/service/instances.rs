@@ -1,0 +1,87 @@
+//! The DPS instances behind one global endpoint. A device names its instance by id scope, the
+//! service side by the host name it connects to.
+
+use std::sync::Arc;
+
+use fleetstorm_protocol::ids::RegistrationId;
+use fleetstorm_protocol::registration::TpmAttestation;
+use jiff::Timestamp;
+
+use super::{Answer, Question, Refusal, Service};
+use crate::counters::Tally;
+
+/// Every instance of a server.
+pub struct Instances {
+    services: Vec<Arc<Service>>,
+    tally: Arc<Tally>,
+}
+
+impl Instances {
+    /// In their order.
+    pub(crate) fn new(services: Vec<Arc<Service>>, tally: Arc<Tally>) -> Self {
+        Self { services, tally }
+    }
+
+    /// The instance with an id scope, whatever its case.
+    pub fn by_id_scope(&self, id_scope: &str) -> Option<&Arc<Service>> {
+        let mut services = self.services.iter();
+        services.find(|service| service.id_scope().eq_ignore_ascii_case(id_scope))
+    }
+
+    /// The instance whose service endpoint has a host name, whatever its case.
+    pub fn by_service_name(&self, host_name: &str) -> Option<&Arc<Service>> {
+        let mut services = self.services.iter();
+        services.find(|service| service.name().eq_ignore_ascii_case(host_name))
+    }
+
+    /// Every instance, in the order of the configuration.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.iter()
+    }
+
+    /// Answers a device: its instance does.
+    pub fn answer(&self, question: &Question<'_>, now: Timestamp) -> Answer {
+        match self.by_id_scope(question.id_scope) {
+            Some(service) => service.answer(question, now),
+            None => self.refuse(&Refusal::ScopeNotFound, now),
+        }
+    }
+
+    /// The answer to what never became a question.
+    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> Answer {
+        self.tally.refused(refusal.code());
+        refusal.answer(now)
+    }
+
+    /// Challenges a TPM before it asks anything; see [`Service::challenge_tpm`].
+    ///
+    /// # Errors
+    /// No such instance, or it knows no such TPM.
+    pub fn challenge_tpm(
+        &self,
+        id_scope: &str,
+        id: &RegistrationId,
+        tpm: &TpmAttestation,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, Refusal> {
+        match self.by_id_scope(id_scope) {
+            Some(service) => service.challenge_tpm(id, tpm, now),
+            None => {
+                self.tally.refused(Refusal::ScopeNotFound.code());
+                Err(Refusal::ScopeNotFound)
+            }
+        }
+    }
+
+    /// Whether a SAS token is signed with the key of an instance's challenge to `id`.
+    pub fn solves_challenge(
+        &self,
+        id_scope: &str,
+        id: &RegistrationId,
+        sas: &str,
+        now: Timestamp,
+    ) -> bool {
+        self.by_id_scope(id_scope)
+            .is_some_and(|service| service.solves_challenge(id_scope, id, sas, now))
+    }
+}
