@@ -12,6 +12,7 @@ pub mod arrival;
 pub mod error;
 pub mod plan;
 pub mod ports;
+pub mod retry;
 pub mod scenario;
 
 mod file;
@@ -21,6 +22,7 @@ pub use arrival::{Arrival, Stage};
 pub use error::{Mistake, ScenarioError};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
+pub use retry::RetryProfile;
 pub use scenario::{
     After, Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target,
     load, parse,

@@ -13,6 +13,7 @@ use fleetstorm_reports::Threshold;
 use crate::arrival::Arrival;
 use crate::error::ScenarioError;
 use crate::ports::Ports;
+use crate::retry::RetryProfile;
 use crate::{file, reading};
 
 /// Longest scenario file, in bytes.
@@ -113,6 +114,8 @@ pub struct Cohort {
     pub desired: BTreeMap<String, serde_json::Value>,
     /// What they do once they have their twin.
     pub after: After,
+    /// How they take being told to wait, and failures.
+    pub retry: RetryProfile,
     /// Whether the enrollment is enabled.
     pub enabled: bool,
     /// What is wrong with the devices, if anything.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
-use fleetstorm_scenarios::{Arrival, Flaw, Overrides, Plan, Ports, Stage, load, parse};
+use fleetstorm_scenarios::{
+    Arrival, Flaw, Overrides, Plan, Ports, RetryProfile, Stage, load, parse,
+};
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -82,6 +84,7 @@ fn what_is_left_out_has_its_default() {
     let cohort = &scenario.cohorts[0];
     assert_eq!(cohort.hub_transport, None);
     assert!(cohort.enabled && cohort.hubs.is_empty() && cohort.desired.is_empty());
+    assert_eq!(cohort.retry, RetryProfile::Patient);
     assert_eq!((cohort.flaw, &cohort.arrival), (None, &Arrival::AllAtOnce));
 }
 
@@ -117,6 +120,7 @@ fn everything_that_can_be_said_is_understood() {
         hubs = ["elsewhere"]
         desired = { a = 1, b = { c = [true, "x", 1.5] } }
         after = { reported = { state = "ready" }, messages = 3 }
+        retry = "sdk-csharp"
         enabled = false
         flaw = "wrong-root"
         hub-transport = "mqtt-ws"
@@ -168,6 +172,7 @@ fn everything_that_can_be_said_is_understood() {
     );
     assert_eq!(cohort.hub_transport, Some(TransportKind::MqttWs));
     assert_eq!(cohort.hubs, ["elsewhere"]);
+    assert_eq!(cohort.retry, RetryProfile::SdkCsharp);
     assert!(!cohort.enabled);
     assert_eq!(cohort.flaw, Some(Flaw::WrongRoot));
     assert_eq!(cohort.desired["b"]["c"][2], 1.5);

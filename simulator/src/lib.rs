@@ -29,3 +29,4 @@ pub mod scheduler;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;
+pub mod unexecuted;

@@ -30,6 +30,7 @@ use crate::scheduler::{Gauges, Share};
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
 use crate::tui;
+use crate::unexecuted;
 
 /// Records that may wait for the fold.
 const RECORD_QUEUE: usize = 1 << 16;
@@ -86,6 +87,7 @@ fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
         duration: args.duration,
         rate: args.rate,
     };
+    unexecuted::refuse(&scenario)?;
     Plan::new(scenario, &overrides).map_err(Failure::usage)
 }
 

@@ -11,6 +11,7 @@ use fleetstorm_protocol::attestation::AttestationKind;
 use super::{arrival, each, or, quantity};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
+use crate::retry::RetryProfile;
 use crate::scenario::{Cohort, Flaw, Hub};
 
 /// Most cohorts: releases carry their index in 16 bits.
@@ -103,6 +104,12 @@ fn read(
     let after = or(table.take("after"), Default::default(), |value| {
         after::read(&value)
     });
+    let retry = or(table.take("retry"), RetryProfile::default(), |value| {
+        value.word(
+            "retry profile",
+            RetryProfile::ALL.map(|profile| (profile.name(), profile)),
+        )
+    });
     let enabled = or(table.take("enabled"), true, |value| value.boolean());
     let flaw = or(table.take("flaw"), None, |value| {
         flaw(&value, attestation).map(Some)
@@ -119,6 +126,7 @@ fn read(
             hubs: hubs?,
             desired: desired?,
             after: after?,
+            retry: retry?,
             enabled: enabled?,
             flaw: flaw?,
         },
