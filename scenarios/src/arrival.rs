@@ -29,8 +29,22 @@ pub enum Arrival {
         /// The stages, at least one; the last one's rate is above zero.
         stages: Vec<Stage>,
     },
+    /// So many together, again and again.
+    Bursts {
+        /// Devices in a burst, above zero; a share of a burst may be no whole number.
+        size: f64,
+        /// From one burst to the next, above zero.
+        every: Duration,
+    },
     /// Every device at the start.
     AllAtOnce,
+    /// Another arrival that starts later.
+    Delayed {
+        /// How much later.
+        by: Duration,
+        /// What comes then.
+        arrival: Box<Arrival>,
+    },
 }
 
 /// A stretch over which the rate changes evenly.
@@ -46,11 +60,13 @@ impl Arrival {
     /// Intended start of the device of `rank` (0 is the first), since the run's start.
     /// Never falls as `rank` grows; [`Duration::MAX`] when it is beyond all time.
     pub fn release_at(&self, rank: u64) -> Duration {
-        let rank = rank as f64;
+        let place = rank as f64;
         let seconds = match self {
-            Self::ConstantRate { rate } => rank / rate,
-            Self::RampingRate { start_rate, stages } => ramp_until(rank, *start_rate, stages),
+            Self::ConstantRate { rate } => place / rate,
+            Self::RampingRate { start_rate, stages } => ramp_until(place, *start_rate, stages),
+            Self::Bursts { size, every } => (place / size).floor() * every.as_secs_f64(),
             Self::AllAtOnce => 0.0,
+            Self::Delayed { by, arrival } => return arrival.release_at(rank).saturating_add(*by),
         };
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
@@ -86,7 +102,15 @@ impl Arrival {
                     })
                     .collect(),
             },
+            Self::Bursts { size, every } => Self::Bursts {
+                size: size * share,
+                every: *every,
+            },
             Self::AllAtOnce => Self::AllAtOnce,
+            Self::Delayed { by, arrival } => Self::Delayed {
+                by: *by,
+                arrival: Box::new(arrival.scaled(share)),
+            },
         }
     }
 }
@@ -146,7 +170,21 @@ mod tests {
         let step = ramp(10.0, &[(10.0, 2_000), (100.0, 0)]);
         // Down from 20/s to 0 over 2 s (20 devices), silence for 3 s, then 5/s.
         let pause = ramp(20.0, &[(0.0, 2_000), (0.0, 3_000), (5.0, 0)]);
+        let bursts = Arrival::Bursts {
+            size: 10.0,
+            every: millis(3_000),
+        };
+        let delayed = Arrival::Delayed {
+            by: millis(500),
+            arrival: Box::new(constant.clone()),
+        };
         let rows = [
+            (&bursts, 0, millis(0)),
+            (&bursts, 9, millis(0)),
+            (&bursts, 10, millis(3_000)),
+            (&bursts, 29, millis(6_000)),
+            (&delayed, 0, millis(500)),
+            (&delayed, 1, millis(505)),
             (&constant, 0, millis(0)),
             (&constant, 1, millis(5)),
             (&constant, 1_000_000, millis(5_000_000)),
@@ -175,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_due_before_a_delayed_arrival_starts() {
+        let arrival = Arrival::Delayed {
+            by: Duration::from_secs(5),
+            arrival: Box::new(Arrival::AllAtOnce),
+        };
+        assert_eq!(arrival.due(Duration::from_millis(4_999)), 0);
+        assert_eq!(arrival.due(Duration::from_secs(5)), u64::MAX);
+    }
+
+    #[test]
     fn all_at_once_is_due_at_once() {
         assert_eq!(Arrival::AllAtOnce.due(Duration::ZERO), u64::MAX);
     }
@@ -187,13 +235,21 @@ mod tests {
 
     fn any_arrival() -> impl Strategy<Value = Arrival> {
         let stages = prop::collection::vec((0.0..2_000.0, 0_u64..600_000), 1..6);
-        prop_oneof![
+        let at_once = prop_oneof![
             (0.01..100_000.0).prop_map(|rate| Arrival::ConstantRate { rate }),
             (0.0..1_000.0, stages, 0.01..5_000.0).prop_map(|(start, mut stages, last)| {
                 stages.push((last, 1_000));
                 ramp(start, &stages)
             }),
-        ]
+            (0.5..1_000.0, 1_u64..600_000).prop_map(|(size, millis)| Arrival::Bursts {
+                size,
+                every: Duration::from_millis(millis),
+            }),
+        ];
+        (at_once, 0_u64..600_000).prop_map(|(arrival, millis)| Arrival::Delayed {
+            by: Duration::from_millis(millis),
+            arrival: Box::new(arrival),
+        })
     }
 
     proptest! {

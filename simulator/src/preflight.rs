@@ -110,9 +110,7 @@ impl Needs {
 /// At most `max-in-flight`, at most the devices that come within one device's longest life.
 fn peak_in_flight(plan: &Plan) -> u64 {
     let scenario = plan.scenario();
-    let within_timeout = peak_rate(plan).map_or(plan.devices(), |rate| {
-        ceil(rate * scenario.device_timeout.as_secs_f64())
-    });
+    let within_timeout = most_within(plan, scenario.device_timeout);
     plan.devices()
         .min(u64::from(scenario.max_in_flight))
         .min(within_timeout.max(1))
@@ -120,27 +118,32 @@ fn peak_in_flight(plan: &Plan) -> u64 {
 
 /// Connections closed and still holding a port: two a device.
 fn lingering(plan: &Plan) -> u64 {
-    let within =
-        peak_rate(plan).map_or(plan.devices(), |rate| ceil(rate * TIME_WAIT.as_secs_f64()));
-    within.min(plan.devices())
+    most_within(plan, TIME_WAIT).min(plan.devices())
 }
 
-/// The highest release rate, devices a second; `None` when all come at once.
-fn peak_rate(plan: &Plan) -> Option<f64> {
-    plan.scenario()
-        .cohorts
-        .iter()
-        .map(|cohort| match &cohort.arrival {
-            Arrival::ConstantRate { rate } => Some(*rate),
-            Arrival::RampingRate { start_rate, stages } => Some(
-                stages
-                    .iter()
-                    .map(|stage| stage.to_rate)
-                    .fold(*start_rate, f64::max),
-            ),
-            Arrival::AllAtOnce => None,
-        })
-        .sum()
+/// Most devices that come within any `window`; all of them when a cohort comes at once.
+fn most_within(plan: &Plan, window: Duration) -> u64 {
+    let cohorts = plan.scenario().cohorts.iter();
+    let most: Option<f64> = cohorts.map(|cohort| peak(&cohort.arrival, window)).sum();
+    most.map_or(plan.devices(), ceil)
+}
+
+/// The same of one arrival; `None` when all come at once.
+fn peak(arrival: &Arrival, window: Duration) -> Option<f64> {
+    let seconds = window.as_secs_f64();
+    match arrival {
+        Arrival::ConstantRate { rate } => Some(rate * seconds),
+        Arrival::RampingRate { start_rate, stages } => {
+            let rates = stages.iter().map(|stage| stage.to_rate);
+            Some(rates.fold(*start_rate, f64::max) * seconds)
+        }
+        // A window as long as the pause between bursts can hold two.
+        Arrival::Bursts { size, every } => {
+            Some(size * ((seconds / every.as_secs_f64()).floor() + 1.0))
+        }
+        Arrival::AllAtOnce => None,
+        Arrival::Delayed { arrival, .. } => peak(arrival, window),
+    }
 }
 
 #[expect(
@@ -174,6 +177,27 @@ mod tests {
     #[test]
     fn a_plan_that_fits_passes() {
         assert_eq!(needs(10_000, 20_000).check(&ROOMY), Ok(()));
+    }
+
+    #[test]
+    fn the_most_that_come_within_a_minute_follows_from_the_arrival() {
+        let bursts = Arrival::Bursts {
+            size: 10.0,
+            every: Duration::from_secs(25),
+        };
+        let delayed = Arrival::Delayed {
+            by: Duration::from_secs(500),
+            arrival: Box::new(bursts.clone()),
+        };
+        let rows = [
+            (Arrival::ConstantRate { rate: 2.0 }, Some(120.0)),
+            (bursts, Some(30.0)),
+            (delayed, Some(30.0)),
+            (Arrival::AllAtOnce, None),
+        ];
+        for (arrival, most) in rows {
+            assert_eq!(peak(&arrival, TIME_WAIT), most, "{arrival:?}");
+        }
     }
 
     #[test]

@@ -9,13 +9,18 @@ use crate::file::{Table, Value};
 #[derive(Clone, Copy)]
 enum Kind {
     AllAtOnce,
+    Bursts,
     ConstantRate,
     RampingRate,
 }
 
-const KINDS: [(&str, Kind); 3] = [
+/// Largest burst: as many devices as a cohort may have.
+const MAX_BURST: u64 = u32::MAX as u64;
+
+const KINDS: [(&str, Kind); 4] = [
     ("constant-rate", Kind::ConstantRate),
     ("ramping-rate", Kind::RampingRate),
+    ("bursts", Kind::Bursts),
     ("all-at-once", Kind::AllAtOnce),
 ];
 
@@ -31,11 +36,33 @@ pub(super) fn read(value: &Value<'_>) -> Option<Arrival> {
     let kind = table.require("kind")?.word("arrival", KINDS)?;
     let arrival = match kind {
         Kind::AllAtOnce => Some(Arrival::AllAtOnce),
+        Kind::Bursts => bursts(&mut table),
         Kind::ConstantRate => constant_rate(&mut table),
         Kind::RampingRate => ramping_rate(&mut table),
     };
+    let delay = or(table.take("delay"), Duration::ZERO, |value| {
+        quantity::duration(&value)
+    });
     table.finish();
-    arrival
+    let (arrival, by) = (arrival?, delay?);
+    if by.is_zero() {
+        return Some(arrival);
+    }
+    let arrival = Box::new(arrival);
+    Some(Arrival::Delayed { by, arrival })
+}
+
+fn bursts(table: &mut Table<'_>) -> Option<Arrival> {
+    let size = table
+        .require("size")
+        .and_then(|value| value.integer(1..=MAX_BURST));
+    let every = table
+        .require("every")
+        .and_then(|value| quantity::duration_above_zero(&value));
+    Some(Arrival::Bursts {
+        size: size? as f64,
+        every: every?,
+    })
 }
 
 fn constant_rate(table: &mut Table<'_>) -> Option<Arrival> {
