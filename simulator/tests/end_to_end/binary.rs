@@ -124,6 +124,12 @@ impl Served {
         self.announcement[key].as_str().expect("text")
     }
 
+    /// Of its first instance.
+    pub fn id_scope(&self) -> &str {
+        let id_scope = &self.announcement["instances"][0]["id_scope"];
+        id_scope.as_str().expect("text")
+    }
+
     pub fn port(&self, key: &str) -> &str {
         self.text(key).rsplit(':').next().expect("a port")
     }
@@ -134,7 +140,7 @@ impl Served {
             "--endpoint",
             self.text("global_endpoint"),
             "--id-scope",
-            self.text("id_scope"),
+            self.id_scope(),
             "--connect-to",
             "127.0.0.1",
             "--https-port",

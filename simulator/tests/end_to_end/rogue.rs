@@ -241,7 +241,7 @@ fn a_server_that_talks_rubbish_fails_devices_and_nothing_else() {
             "--endpoint",
             served.text("global_endpoint"),
             "--id-scope",
-            served.text("id_scope"),
+            served.id_scope(),
             "--connect-to",
             "127.0.0.1",
             "--https-port",
