@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_scenarios::{
-    Arrival, Flaw, Overrides, Plan, Ports, RetryProfile, Stage, load, parse,
+    Arrival, Flaw, Overrides, Plan, Ports, Release, RetryProfile, Stage, load, parse,
 };
 
 fn folder() -> &'static Path {
@@ -36,6 +36,34 @@ fn every_scenario_file_is_valid_named_like_its_file_and_says_why() {
         );
         Plan::new(scenario, &Overrides::default()).expect("a plan");
     }
+}
+
+#[test]
+fn the_same_file_and_seed_give_the_same_schedule_however_it_is_shared_out() {
+    for path in scenario_files() {
+        let plan = || {
+            let scenario = load(&path).unwrap_or_else(|error| panic!("{error}"));
+            Plan::new(scenario, &Overrides::default()).expect("a plan")
+        };
+        let (once, again) = (plan(), plan());
+        let first: Vec<_> = once.schedule(0, 1).collect();
+        assert_eq!(first.len() as u64, once.devices(), "{path:?}");
+        assert!(again.schedule(0, 1).eq(first.iter().copied()), "{path:?}");
+        let in_order = |mut releases: Vec<Release>| {
+            releases.sort_by_key(|release| (release.cohort, release.device));
+            releases
+        };
+        let shared = (0..3).flat_map(|shard| again.schedule(shard, 3)).collect();
+        assert_eq!(in_order(shared), in_order(first), "{path:?}");
+    }
+}
+
+#[test]
+fn a_herd_comes_site_by_site_after_its_delay() {
+    let scenario = load(&folder().join("thundering-herd.toml")).expect("valid");
+    let arrival = &scenario.cohorts[0].arrival;
+    let due = [4, 5, 14, 15, 25].map(|second| arrival.due(Duration::from_secs(second)));
+    assert_eq!(due, [0, 500, 500, 1_000, 1_500]);
 }
 
 #[test]
