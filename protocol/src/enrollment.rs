@@ -132,6 +132,39 @@ pub enum ProvisioningStatus {
     Disabled,
 }
 
+/// How a hub is chosen (DPS documentation, "How to use allocation policies").
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AllocationPolicy {
+    /// Evenly, by the weights of the linked hubs.
+    #[default]
+    Hashed,
+    /// The hub with the lowest latency to the device.
+    GeoLatency,
+    /// The one hub that the enrollment names.
+    Static,
+}
+
+impl AllocationPolicy {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Hashed, Self::GeoLatency, Self::Static];
+
+    /// As the service API writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hashed => "hashed",
+            Self::GeoLatency => "geoLatency",
+            Self::Static => "static",
+        }
+    }
+
+    /// Reads a name, whatever its case: documentation and clients don't agree on it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|policy| policy.name().eq_ignore_ascii_case(name))
+    }
+}
+
 /// What happens on registrations after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

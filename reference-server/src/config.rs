@@ -15,7 +15,7 @@ mod hub;
 mod instance;
 
 pub use hub::{HubConfig, RegionConfig};
-pub use instance::{AccessPolicyConfig, DefaultAllocation, InstanceConfig, LinkedHub, Permission};
+pub use instance::{AccessPolicyConfig, InstanceConfig, LinkedHub, Permission};
 
 /// Instances that a subscription may have (DPS documentation, "Quotas and limits").
 const MAX_INSTANCES: usize = 10;

@@ -26,8 +26,7 @@ mod shards;
 mod tls;
 
 pub use config::{
-    AccessPolicyConfig, Config, DefaultAllocation, HubConfig, InstanceConfig, LinkedHub,
-    Permission, RegionConfig,
+    AccessPolicyConfig, Config, HubConfig, InstanceConfig, LinkedHub, Permission, RegionConfig,
 };
 pub use counters::Counters;
 pub use limits::Limits;

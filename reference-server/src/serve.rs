@@ -188,7 +188,8 @@ pub fn start(
     let mut services = Vec::with_capacity(config.instances.len());
     let mut stream = Some(enrollments);
     for instance in &config.instances {
-        let mut list = EnrollmentList::new(&Link::all(&config, instance));
+        let mut list =
+            EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy);
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
             let lines = Lines {

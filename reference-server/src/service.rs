@@ -26,6 +26,7 @@ use enrollment_list::EnrollmentList;
 use link::Link;
 use operation::{Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
+use regions::Regions;
 use throttle::Throttle;
 use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
@@ -33,10 +34,12 @@ pub mod allocation;
 pub mod enrollment_list;
 pub mod instances;
 pub mod link;
+pub mod regions;
 
 mod chain;
 mod device_keys;
 mod operation;
+mod placement;
 mod proof;
 mod refusal;
 mod throttle;
@@ -97,6 +100,7 @@ pub struct Service {
     throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
     links: Vec<Link>,
+    regions: Regions,
     hubs: Arc<HubRegistry>,
     tally: Arc<Tally>,
 }
@@ -124,6 +128,7 @@ impl Service {
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
             links: Link::all(server, config),
+            regions: Regions::new(&server.regions),
             hubs,
             tally,
         }
@@ -255,7 +260,10 @@ impl Service {
                     },
                 )
             }
-            Standing::Proven(proven) => self.accept(id, proven, now),
+            Standing::Proven(proven) => {
+                let region = question.origin.peer.and_then(|peer| self.regions.of(peer));
+                self.accept(id, proven, region, now)
+            }
         }
     }
 
@@ -264,6 +272,7 @@ impl Service {
         &self,
         id: &RegistrationId,
         proven: Proven,
+        region: Option<usize>,
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         self.throttle.registration(now)?;
@@ -276,12 +285,10 @@ impl Service {
             known.credential = proven.credential;
             known.operation_id.to_string()
         } else {
-            let before = registrations.get(&key);
-            let before = before.map(|known| (known.created, known.polls));
-            let mut started =
-                Registration::accepted(id.as_str(), proven, self.processing.of(&key), now);
-            if let Some((created, polls)) = before {
-                (started.created, started.polls) = (created, polls);
+            let processing = self.processing.of(&key);
+            let mut started = Registration::accepted(id.as_str(), proven, region, processing, now);
+            if let Some(before) = registrations.get(&key) {
+                started.succeed(before);
             }
             let operation_id = started.operation_id.to_string();
             registrations.insert(key, started);
@@ -363,14 +370,7 @@ impl Service {
         if now < done {
             return Ok(());
         }
-        let settings = &registration.settings;
-        let candidates = settings
-            .hubs
-            .iter()
-            .filter_map(|index| Some((*index, self.links.get(*index)?.host_name.as_str())));
-        let link = allocation::hashed(&registration.registration_id, candidates)
-            .and_then(|index| self.links.get(index))
-            .ok_or(Refusal::Internal)?;
+        let link = self.allocate(registration).ok_or(Refusal::Internal)?;
         let (authentication, hub_key) = match &registration.credential {
             Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
             Credential::SymmetricKey(keys) => {
@@ -385,18 +385,13 @@ impl Service {
                 (Authentication::key(key.into()), Some(key))
             }
         };
-        let entered = self.hubs.create_or_update(
-            &link.host_name,
-            &registration.device_id,
-            authentication,
-            settings.initial_twin.as_ref(),
-            now,
-        );
-        entered.map_err(|_| Refusal::Internal)?;
+        let substatus = self.place(registration, link, authentication, now)?;
+        registration.previous = None;
         registration.progress = Progress::Assigned {
             hub: link.hub,
             at: done,
             hub_key,
+            substatus,
         };
         self.tally.registrations_assigned.add();
         if let Some(tally) = self.tally.hub(link.hub) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_protocol::ids::IdScope;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub struct InstanceConfig {
     /// Whose it is; a subscription has at most ten.
     pub subscription: String,
     /// How hubs are chosen where an enrollment does not say.
-    pub allocation_policy: DefaultAllocation,
+    pub allocation_policy: AllocationPolicy,
     /// Hubs that it may assign devices to; all of the server when empty.
     pub hubs: Vec<LinkedHub>,
     /// Who may use its service API; `provisioningserviceowner` with a new key when empty.
@@ -42,19 +43,6 @@ pub struct InstanceConfig {
     /// File of enrollments that it starts with, JSON lines in the form of the service API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrollments: Option<PathBuf>,
-}
-
-/// The instance's own allocation policy: any but `custom`, as with the real one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum DefaultAllocation {
-    /// Evenly, by weight.
-    #[default]
-    Hashed,
-    /// The hub with the lowest latency.
-    GeoLatency,
-    /// The one hub that an enrollment names.
-    Static,
 }
 
 /// A hub that an instance may assign devices to.
@@ -124,7 +112,7 @@ impl Default for InstanceConfig {
             id_scope: "0ne00000001".into(),
             name: "dps-1.fleetstorm.test".into(),
             subscription: super::default_subscription(),
-            allocation_policy: DefaultAllocation::Hashed,
+            allocation_policy: AllocationPolicy::Hashed,
             hubs: Vec::new(),
             access_policies: Vec::new(),
             processing_p50_us: 20_000,

@@ -111,13 +111,18 @@ impl Device {
         views: &SharedViews,
         now: Timestamp,
     ) -> Self {
+        Self::with(authentication, Twin::new(initial_twin, views, now))
+    }
+
+    /// With a twin that is there.
+    pub(super) fn with(authentication: Authentication, twin: Twin) -> Self {
         Self {
             authentication,
             enabled: true,
             status_reason: None,
             revision: 1,
             seen_us: 0,
-            twin: Twin::new(initial_twin, views, now),
+            twin,
             traffic: None,
         }
     }

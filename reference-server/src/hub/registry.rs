@@ -15,7 +15,7 @@ use super::access_policy::AccessPolicy;
 use super::device::AdmittedDevice;
 use super::identity::{Authentication, Device};
 use super::recent::{Received, Recent};
-use super::twin::SharedViews;
+use super::twin::{SharedViews, Twin};
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
 
@@ -25,6 +25,10 @@ pub struct HubRegistry {
     tally: Arc<Tally>,
     last_number: AtomicU64,
 }
+
+/// What a device takes along from one hub to another: tags, desired and reported properties.
+#[derive(Debug)]
+pub struct Carried(Twin);
 
 pub(super) struct Hub {
     pub(super) host_name: String,
@@ -66,7 +70,17 @@ impl HubRegistry {
         self.hubs.get(index).map(|hub| hub.host_name.as_str())
     }
 
-    /// Creates the identity with its twin, or replaces its authentication and keeps the twin.
+    /// Takes a device out of the hub at `index`, to be entered at another: its session ends, its
+    /// messages are gone. `None` when the hub does not know it.
+    pub fn take(&self, index: usize, device: &DeviceId) -> Option<Carried> {
+        let hub = self.hubs.get(index)?;
+        let mut known = hub.devices.of(device).remove(device)?;
+        known.revoke();
+        Some(Carried(known.twin))
+    }
+
+    /// Creates the identity with the twin that it had elsewhere, else with a new one; or replaces
+    /// its authentication and keeps its twin, when the hub knows it.
     ///
     /// # Errors
     /// Unknown hub.
@@ -75,6 +89,7 @@ impl HubRegistry {
         hub: &str,
         device: &DeviceId,
         authentication: Authentication,
+        carried: Option<Carried>,
         initial_twin: Option<&InitialTwin>,
         now: Timestamp,
     ) -> Result<(), HubRefusal> {
@@ -86,10 +101,11 @@ impl HubRegistry {
                 known.revision = known.revision.saturating_add(1);
             }
             None => {
-                devices.insert(
-                    device.clone(),
-                    Device::new(authentication, initial_twin, &hub.views, now),
-                );
+                let twin = match carried {
+                    Some(Carried(twin)) => twin,
+                    None => Twin::new(initial_twin, &hub.views, now),
+                };
+                devices.insert(device.clone(), Device::with(authentication, twin));
             }
         }
         Ok(())
@@ -265,7 +281,7 @@ mod tests {
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
             let authentication = Authentication::key(sas_key(key));
-            registry.create_or_update(HUB, &device(), authentication, twin, now())
+            registry.create_or_update(HUB, &device(), authentication, None, twin, now())
         };
         enter(1, Some(&initial)).expect("known hub");
         enter(2, None).expect("known hub");
@@ -291,7 +307,7 @@ mod tests {
             secondary: Some(sas_key(2)),
         };
         registry
-            .create_or_update(HUB, &device(), authentication, None, now())
+            .create_or_update(HUB, &device(), authentication, None, None, now())
             .expect("known hub");
         for (key, opens) in [(1, true), (2, true), (3, false)] {
             let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
@@ -309,7 +325,7 @@ mod tests {
         ] {
             let registry = registry();
             registry
-                .create_or_update(HUB, &device(), authentication, None, now())
+                .create_or_update(HUB, &device(), authentication, None, None, now())
                 .expect("known hub");
             let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
             let expiry = admitted.ok().and_then(|device| device.expiry());
@@ -323,7 +339,7 @@ mod tests {
         let own = CertificateDer::from(vec![1; 100]);
         let authentication = Authentication::certificate(thumbprint(&own));
         registry
-            .create_or_update(HUB, &device(), authentication, None, now())
+            .create_or_update(HUB, &device(), authentication, None, None, now())
             .expect("known hub");
         let admits = |hub: &str, device: &DeviceId, chain: &[CertificateDer<'static>]| {
             registry.authenticate(hub, device, None, chain, now()).err()

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::enrollment::{
-    AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings, IndividualEnrollment,
-    ProvisioningStatus, X509Attestation, X509Certificates,
+    AllocationPolicy, AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings,
+    IndividualEnrollment, ProvisioningStatus, ReprovisionPolicy, X509Attestation, X509Certificates,
 };
 use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::registration::TpmAttestation;
@@ -26,6 +26,7 @@ const MAX_KEY_GROUPS: usize = 100;
 #[derive(Debug, Default)]
 pub struct EnrollmentList {
     links: Vec<Link>,
+    default_policy: AllocationPolicy,
     individuals: HashMap<Box<str>, Individual>,
     groups: Vec<Arc<Group>>,
     last_settings: Option<(EnrollmentSettings, Arc<Settings>)>,
@@ -84,17 +85,23 @@ pub enum GroupProof {
 pub struct Settings {
     /// Whether its devices may register.
     pub enabled: bool,
-    /// Indices of the linked hubs to choose from; never empty.
+    /// How a hub is chosen among them.
+    pub policy: AllocationPolicy,
+    /// Indices of the linked hubs to choose from.
     pub hubs: Box<[usize]>,
+    /// What happens when a device registers again.
+    pub reprovision: Option<ReprovisionPolicy>,
     /// What the twin starts with.
     pub initial_twin: Option<InitialTwin>,
 }
 
 impl EnrollmentList {
-    /// Empty; enrollments may name linked hubs.
-    pub fn new(links: &[Link]) -> Self {
+    /// Empty; enrollments may name linked hubs, and those that name no allocation policy have
+    /// this one.
+    pub fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
         Self {
             links: links.to_vec(),
+            default_policy,
             ..Self::default()
         }
     }
@@ -215,11 +222,17 @@ impl EnrollmentList {
     }
 
     fn check(&self, settings: &EnrollmentSettings) -> Result<Settings, String> {
-        if let Some(policy) = settings.allocation_policy.as_deref()
-            && policy != "hashed"
-        {
+        let policy = match settings.allocation_policy.as_deref() {
+            None => self.default_policy,
+            Some(name) => AllocationPolicy::from_name(name).ok_or_else(|| {
+                let known = AllocationPolicy::ALL.map(AllocationPolicy::name).join(", ");
+                format!("allocationPolicy: \"{name}\" is not served here; there are {known}")
+            })?,
+        };
+        if policy == AllocationPolicy::Static && settings.iot_hubs.len() != 1 {
             return Err(format!(
-                "allocationPolicy: \"{policy}\" is not served here: use \"hashed\""
+                "iotHubs: static allocation needs the one hub that devices go to, not {}",
+                settings.iot_hubs.len()
             ));
         }
         let index_of = |host: &String| {
@@ -240,12 +253,18 @@ impl EnrollmentList {
             })
         };
         let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
-            [] => (0..self.links.len()).collect(),
+            [] => {
+                let links = self.links.iter().enumerate();
+                let applying = links.filter(|(_, link)| link.applies);
+                applying.map(|(index, _)| index).collect()
+            }
             named => named.iter().map(index_of).collect::<Result<_, _>>()?,
         };
         Ok(Settings {
             enabled: settings.provisioning_status == ProvisioningStatus::Enabled,
+            policy,
             hubs,
+            reprovision: settings.reprovision_policy,
             initial_twin: settings.initial_twin.clone(),
         })
     }
@@ -306,7 +325,7 @@ mod tests {
 
     fn add(line: &str) -> Result<(), String> {
         let enrollment = Enrollment::from_json(line).map_err(|e| e.to_string())?;
-        EnrollmentList::new(&links()).add(&enrollment)
+        EnrollmentList::new(&links(), AllocationPolicy::Hashed).add(&enrollment)
     }
 
     #[test]
@@ -322,6 +341,7 @@ mod tests {
             (format!(r#"{{"registrationId":"a b",{x509}}}"#), "registration id"),
             (format!(r#"{{"registrationId":"a","iotHubs":["hub-9.test"],{x509}}}"#), "iotHubs: \"hub-9.test\" is not linked"),
             (format!(r#"{{"registrationId":"a","allocationPolicy":"custom",{x509}}}"#), "allocationPolicy"),
+            (format!(r#"{{"registrationId":"a","allocationPolicy":"static",{x509}}}"#), "static allocation needs the one hub"),
             (format!(r#"{{"enrollmentGroupId":"g",{x509}}}"#), "signingCertificates: is missing"),
             (r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "endorsementKey"),
             (r#"{"enrollmentGroupId":"g","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "by TPM"),
@@ -334,7 +354,7 @@ mod tests {
 
     #[test]
     fn there_are_a_hundred_groups_with_keys_and_no_more() {
-        let mut list = EnrollmentList::new(&links());
+        let mut list = EnrollmentList::new(&links(), AllocationPolicy::Hashed);
         let mut add = |number: usize| {
             let text = format!(
                 r#"{{"enrollmentGroupId":"g-{number}","attestation":{{"type":"symmetricKey"}}}}"#
@@ -358,7 +378,7 @@ mod tests {
             );
             Enrollment::from_json(&text).expect("an enrollment")
         };
-        let mut list = EnrollmentList::new(&links());
+        let mut list = EnrollmentList::new(&links(), AllocationPolicy::Hashed);
         assert_eq!(list.add(&line("pump")), Ok(()));
         assert!(
             list.add(&line("PUMP"))

@@ -41,6 +41,10 @@ pub struct Registration {
     pub settings: Arc<Settings>,
     /// When it first registered.
     pub created: Timestamp,
+    /// Where in the world it asked from, if that is known.
+    pub region: Option<usize>,
+    /// Where it stood before it registered again.
+    pub previous: Option<Place>,
     /// How far it is.
     pub progress: Progress,
     /// How often it was asked for lately.
@@ -63,12 +67,51 @@ pub enum Progress {
         at: Timestamp,
         /// TPM: the key that the hub knows the device by.
         hub_key: Option<HmacKey>,
+        /// What became of the device's data.
+        substatus: Substatus,
     },
+}
+
+/// A device's place at a hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The hub's place among the hubs of the server.
+    pub hub: usize,
+    /// Its name there.
+    pub device_id: DeviceId,
+}
+
+/// What an assignment did (DPS documentation, "Reprovisioning devices").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Substatus {
+    /// Assigned anew, or left where it was.
+    InitialAssignment,
+    /// Moved to another hub with its data.
+    DeviceDataMigrated,
+    /// Back to what its enrollment says.
+    DeviceDataReset,
+}
+
+impl Substatus {
+    /// As registrationState writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InitialAssignment => "initialAssignment",
+            Self::DeviceDataMigrated => "deviceDataMigrated",
+            Self::DeviceDataReset => "deviceDataReset",
+        }
+    }
 }
 
 impl Registration {
     /// Accepted now.
-    pub fn accepted(id: &str, proven: Proven, processing: Duration, now: Timestamp) -> Self {
+    pub fn accepted(
+        id: &str,
+        proven: Proven,
+        region: Option<usize>,
+        processing: Duration,
+        now: Timestamp,
+    ) -> Self {
         Self {
             registration_id: id.into(),
             operation_id: new_operation_id(id).into(),
@@ -77,11 +120,26 @@ impl Registration {
             device_id: proven.device_id,
             settings: proven.settings,
             created: now,
+            region,
+            previous: None,
             progress: Progress::Assigning {
                 done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
             },
             polls: Window::default(),
         }
+    }
+
+    /// Takes the place of the same device's registration before: what stays of that.
+    pub fn succeed(&mut self, before: &Self) {
+        self.created = before.created;
+        self.polls = before.polls;
+        self.previous = match before.progress {
+            Progress::Assigned { hub, .. } => Some(Place {
+                hub,
+                device_id: before.device_id.clone(),
+            }),
+            Progress::Assigning { .. } => before.previous.clone(),
+        };
     }
 
     /// registrationState, as far as it goes. `hub` is the assigned hub's name; `wrapped_key` is
@@ -91,9 +149,11 @@ impl Registration {
         hub: Option<&str>,
         wrapped_key: Option<String>,
     ) -> DeviceRegistrationResult {
-        let (status, changed) = match self.progress {
-            Progress::Assigning { .. } => (RegistrationStatus::Assigning, self.created),
-            Progress::Assigned { at, .. } => (RegistrationStatus::Assigned, at),
+        let (status, changed, substatus) = match self.progress {
+            Progress::Assigning { .. } => (RegistrationStatus::Assigning, self.created, None),
+            Progress::Assigned { at, substatus, .. } => {
+                (RegistrationStatus::Assigned, at, Some(substatus.name()))
+            }
         };
         let hub = hub.map(str::to_owned);
         let in_group = || GroupRegistrationResult {
@@ -101,7 +161,7 @@ impl Registration {
         };
         DeviceRegistrationResult {
             device_id: hub.is_some().then(|| self.device_id.to_string()),
-            substatus: hub.is_some().then(|| "initialAssignment".into()),
+            substatus: substatus.map(Into::into),
             assigned_hub: hub,
             status: Some(status),
             tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),

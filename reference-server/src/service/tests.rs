@@ -54,7 +54,7 @@ impl Told {
             json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
-        let mut list = EnrollmentList::new(&Link::all(&server, &config));
+        let mut list = EnrollmentList::new(&Link::all(&server, &config), config.allocation_policy);
         for enrollment in enrollments {
             let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
             list.add(&enrollment).expect("good");

@@ -47,7 +47,7 @@ impl Yard {
         };
         let authentication = Authentication::certificate(thumbprint(&yard.certificate));
         yard.hubs
-            .create_or_update(HUB, &pump(), authentication, None, now())
+            .create_or_update(HUB, &pump(), authentication, None, None, now())
             .expect("known hub");
         yard
     }

@@ -1,0 +1,217 @@
+//! A device that moves from one region to another, and registers again there.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::Protocol;
+use fleetstorm_protocol::enrollment::{AllocationPolicy, Enrollment};
+use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::ids::{DeviceId, OperationId, RegistrationId};
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::config::{Config, HubConfig, InstanceConfig, RegionConfig};
+use crate::counters::Tally;
+use crate::hub::access_policy::AccessPolicy;
+use crate::hub::registry::HubRegistry;
+use crate::hub::twin::{TwinChange, TwinPatch};
+use crate::hub::{HubRefusal, administration::Condition};
+use crate::service::enrollment_list::EnrollmentList;
+use crate::service::link::Link;
+use crate::service::{Origin, Question, Service};
+
+const WEST: &str = "hub-west.test";
+const EAST: &str = "hub-east.test";
+const IN_WEST: &str = "127.1.0.7";
+const IN_EAST: &str = "127.2.0.7";
+
+struct World {
+    service: Service,
+    hubs: Arc<HubRegistry>,
+    now: Timestamp,
+}
+
+fn key() -> SymmetricKey {
+    SymmetricKey::from_bytes([3; 32]).expect("a key")
+}
+
+impl World {
+    /// With one device, `pump`, whose enrollment has this reprovision policy.
+    fn new(reprovision: Value) -> Self {
+        let region = |name: &str, other: &str, prefix: &str| RegionConfig {
+            name: name.into(),
+            prefixes: vec![prefix.parse().expect("a prefix")],
+            latency: [(other.to_owned(), Duration::from_millis(85))].into(),
+        };
+        let hub = |name: &str, region: &str| HubConfig {
+            region: Some(region.into()),
+            ..HubConfig::named(name)
+        };
+        let server = Config {
+            regions: vec![
+                region("west", "east", "127.1.0.0/16"),
+                region("east", "west", "127.2.0.0/16"),
+            ],
+            hubs: vec![hub(WEST, "west"), hub(EAST, "east")],
+            ..Config::default()
+        };
+        let instance = InstanceConfig {
+            processing_p50_us: 0,
+            processing_p99_us: 0,
+            allocation_policy: AllocationPolicy::GeoLatency,
+            ..InstanceConfig::default()
+        };
+        let enrollment = json!({
+            "registrationId": "pump",
+            "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": key()}},
+            "initialTwin": {"tags": {"floor": 1}, "properties": {"desired": {"rate": 5}}},
+            "reprovisionPolicy": reprovision,
+        });
+        let mut list =
+            EnrollmentList::new(&Link::all(&server, &instance), instance.allocation_policy);
+        let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
+        list.add(&enrollment).expect("good");
+        let names = [WEST, EAST].map(String::from);
+        let tally = Arc::new(Tally::new(&names));
+        let hubs = names.map(|name| (name, AccessPolicy::generate()));
+        let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
+        Self {
+            service: Service::new(&server, &instance, list, Arc::clone(&hubs), tally),
+            hubs,
+            now: "2026-06-01T00:00:00Z".parse().expect("a time"),
+        }
+    }
+
+    fn ask(&self, operation: DeviceOperation, from: &str) -> Value {
+        let expiry = self.now.as_second() + 3_600;
+        let sas = SasToken::format("0ne00000001/registrations/pump", expiry, None, |text| {
+            key().sign(text)
+        });
+        let question = Question {
+            id_scope: "0ne00000001",
+            registration_id: &RegistrationId::parse("pump").expect("an id"),
+            operation,
+            body: b"",
+            sas: Some(&sas),
+            tpm: None,
+            certificates: &[],
+            origin: Origin {
+                protocol: Protocol::Http,
+                peer: Some(from.parse::<IpAddr>().expect("an address")),
+            },
+        };
+        let answer = self.service.answer(&question, self.now);
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// Registers from an address; the hub, and the substatus.
+    fn register(&self, from: &str) -> (String, String) {
+        let accepted = self.ask(DeviceOperation::Register, from);
+        let operation = accepted["operationId"].as_str().expect("accepted");
+        let operation = OperationId::parse(operation).expect("an id");
+        let ended = self.ask(DeviceOperation::OperationStatus(operation), from);
+        let text = |key: &str| {
+            ended["registrationState"][key]
+                .as_str()
+                .expect(key)
+                .to_owned()
+        };
+        (text("assignedHub"), text("substatus"))
+    }
+
+    /// The service changes a desired property, so that the twin differs from a new one.
+    fn change_twin(&self, hub: &str) {
+        let patch: TwinPatch =
+            serde_json::from_value(json!({"properties": {"desired": {"rate": 9}}}))
+                .expect("a patch");
+        let changed = self.hubs.change_twin(
+            hub,
+            &pump(),
+            patch,
+            TwinChange::Merge,
+            Condition::Unnamed,
+            self.now,
+        );
+        changed.expect("the hub knows it");
+    }
+
+    /// Desired `rate` and tag `floor`, as the hub has them.
+    fn twin(&self, hub: &str) -> Result<(Value, Value), HubRefusal> {
+        let (_, twin) = self.hubs.twin(hub, &pump())?;
+        Ok((twin.desired["rate"].clone(), twin.tags["floor"].clone()))
+    }
+}
+
+fn pump() -> DeviceId {
+    DeviceId::parse("pump").expect("an id")
+}
+
+#[test]
+fn what_becomes_of_a_device_that_moves_is_said_by_its_reprovision_policy() {
+    let policy = |update: bool, migrate: bool| json!({"updateHubAssignment": update, "migrateDeviceData": migrate});
+    for (reprovision, hub, substatus, rate) in [
+        (Value::Null, EAST, "deviceDataMigrated", 9),
+        (policy(true, true), EAST, "deviceDataMigrated", 9),
+        (policy(true, false), EAST, "deviceDataReset", 5),
+        (policy(false, false), WEST, "initialAssignment", 9),
+        (policy(false, true), WEST, "initialAssignment", 9),
+    ] {
+        let world = World::new(reprovision.clone());
+        let initial = "initialAssignment".to_owned();
+        assert_eq!(world.register(IN_WEST), (WEST.into(), initial));
+        world.change_twin(WEST);
+        let moved = world.register(IN_EAST);
+        assert_eq!(moved, (hub.into(), substatus.into()), "{reprovision}");
+        assert_eq!(
+            world.twin(hub),
+            Ok((json!(rate), json!(1))),
+            "{reprovision}"
+        );
+        let left = if hub == EAST { WEST } else { EAST };
+        assert_eq!(
+            world.twin(left),
+            Err(HubRefusal::UnknownDevice),
+            "{reprovision}"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_stays_keeps_its_twin_unless_it_is_reset() {
+    for (migrate, substatus, rate) in [
+        (true, "initialAssignment", 9),
+        (false, "deviceDataReset", 5),
+    ] {
+        let world = World::new(json!({"updateHubAssignment": true, "migrateDeviceData": migrate}));
+        world.register(IN_WEST);
+        world.change_twin(WEST);
+        assert_eq!(world.register(IN_WEST), (WEST.into(), substatus.into()));
+        assert_eq!(world.twin(WEST), Ok((json!(rate), json!(1))));
+    }
+}
+
+#[test]
+fn registering_twice_before_the_first_is_done_moves_the_device_once() {
+    let world = World::new(Value::Null);
+    world.register(IN_WEST);
+    world.change_twin(WEST);
+    let first = world.ask(DeviceOperation::Register, IN_EAST);
+    let second = world.ask(DeviceOperation::Register, IN_EAST);
+    assert_eq!(first["operationId"], second["operationId"]);
+    assert_eq!(world.register(IN_EAST).1, "deviceDataMigrated");
+    assert_eq!(world.twin(EAST), Ok((json!(9), json!(1))));
+    assert_eq!(world.twin(WEST), Err(HubRefusal::UnknownDevice));
+}
+
+#[test]
+fn a_device_that_its_hub_forgot_is_entered_anew() {
+    let world = World::new(Value::Null);
+    world.register(IN_WEST);
+    let removed = world.hubs.remove_identity(WEST, &pump(), Condition::Exists);
+    removed.expect("the hub knows it");
+    world.register(IN_EAST);
+    assert_eq!(world.twin(EAST), Ok((json!(5), json!(1))));
+}
