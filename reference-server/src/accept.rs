@@ -211,6 +211,9 @@ async fn accept(
                 let _ = stop.wait_for(|stopped| *stopped).await;
             };
             serve(port, (stream, peer.ip()), acceptor, &shared, stopped).await;
+            if port != Port::Control {
+                shared.host.tally.connections_closed.add();
+            }
         });
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+
+use crate::metrics::instance::InstanceTally;
+use crate::metrics::requests::Requests;
 
 /// Counts since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +54,14 @@ pub(crate) struct Tally {
     pub(crate) tpm_challenges: Count,
     pub(crate) hub_refusals: Count,
     pub(crate) connections: Count,
+    /// Those of them that are over.
+    pub(crate) connections_closed: Count,
     pub(crate) connections_refused: Count,
     pub(crate) tls_failures: Count,
+    pub(crate) requests: Requests,
     refusals: Mutex<BTreeMap<u32, u64>>,
     hubs: Vec<HubTally>,
+    instances: Vec<Arc<InstanceTally>>,
 }
 
 /// One hub's.
@@ -81,7 +88,8 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// How many there were.
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -99,6 +107,16 @@ impl Tally {
         }
     }
 
+    /// The same with instances, by the host names of their service endpoints.
+    pub(crate) fn of_instances<'a>(self, names: impl Iterator<Item = &'a str>) -> Self {
+        let hubs = self.hubs.len();
+        let instance = |name| Arc::new(InstanceTally::new(name, hubs));
+        Self {
+            instances: names.map(instance).collect(),
+            ..self
+        }
+    }
+
     /// Counts an error answer. The codes are the server's own, so that there are few.
     pub(crate) fn refused(&self, code: u32) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +126,22 @@ impl Tally {
     /// The hub at `index` of the configuration.
     pub(crate) fn hub(&self, index: usize) -> Option<&HubTally> {
         self.hubs.get(index)
+    }
+
+    /// Host names of the hubs, in their order.
+    pub(crate) fn hub_names(&self) -> impl Iterator<Item = &str> {
+        self.hubs.iter().map(|hub| hub.host_name.as_str())
+    }
+
+    /// Every instance, in the order of the configuration.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceTally> {
+        self.instances.iter().map(Arc::as_ref)
+    }
+
+    /// The instance with a name. What nobody announced is counted, and not shown.
+    pub(crate) fn instance(&self, name: &str) -> Arc<InstanceTally> {
+        let known = self.instances.iter().find(|known| known.name() == name);
+        known.cloned().unwrap_or_default()
     }
 
     /// What was counted until now.

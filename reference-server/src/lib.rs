@@ -19,6 +19,7 @@ pub mod service;
 
 mod accept;
 mod listen;
+mod metrics;
 mod patience;
 mod randomness;
 mod recording;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fleetstorm_protocol::attestation::Protocol;
 use rustls::pki_types::CertificateDer;
@@ -21,6 +22,7 @@ pub(crate) mod control;
 pub(crate) mod http;
 pub(crate) mod mqtt;
 
+mod ask;
 mod body;
 mod dps_amqp;
 mod dps_mqtt;
@@ -43,6 +45,8 @@ pub(crate) struct Host {
     pub(crate) tally: Arc<Tally>,
     /// How long clients are waited for.
     pub(crate) limits: Limits,
+    /// Whether devices are served.
+    pub(crate) ready: AtomicBool,
 }
 
 /// What a conversation of packets runs over, whatever carries it.

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
@@ -112,7 +113,7 @@ pub enum ServeError {
 /// A server that listens. Dropping it stops it.
 pub struct Running {
     announcement: Announcement,
-    tally: Arc<Tally>,
+    host: Arc<Host>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -125,12 +126,13 @@ impl Running {
 
     /// What it has counted until now.
     pub fn counters(&self) -> Counters {
-        self.tally.read()
+        self.host.tally.read()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.host.ready.store(false, Ordering::Release);
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing left to stop.
@@ -162,12 +164,10 @@ pub fn start(
         .as_deref()
         .map(|folder| Recorder::in_folder(folder).map_err(|e| file_error(folder, &e)))
         .transpose()?;
-    let hub_names: Vec<_> = config
-        .hubs
-        .iter()
-        .map(|hub| hub.host_name.clone())
-        .collect();
-    let tally = Arc::new(Tally::new(&hub_names));
+    let hub_names: Vec<_> = config.hubs.iter().map(|hub| hub.host_name.clone()).collect();
+    let names = config.instances.iter();
+    let names = names.map(|instance| instance.name.as_str());
+    let tally = Arc::new(Tally::new(&hub_names).of_instances(names));
     let hubs = config.hubs.iter().map(|hub| {
         let policy = match &hub.service_key {
             None => AccessPolicy::generate(),
@@ -223,6 +223,7 @@ pub fn start(
             hubs,
             tally: Arc::clone(&tally),
             limits: config.limits,
+            ready: AtomicBool::new(false),
         }),
         tls: tls.config,
         recorder,
@@ -231,9 +232,10 @@ pub fn start(
     });
     let (stop, stopped) = watch::channel(false);
     let threads = accept::start(&shared, vec![https, mqtt, amqp, control], threads, &stopped)?;
+    shared.host.ready.store(true, Ordering::Release);
     Ok(Running {
         announcement,
-        tally,
+        host: Arc::clone(&shared.host),
         stop,
         threads,
     })

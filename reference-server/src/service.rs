@@ -21,6 +21,7 @@ use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
 use crate::hub::identity::Authentication;
 use crate::hub::registry::HubRegistry;
+use crate::metrics::instance::InstanceTally;
 use crate::shards::Shards;
 use enrollment_list::EnrollmentList;
 use link::Link;
@@ -103,6 +104,7 @@ pub struct Service {
     regions: Regions,
     hubs: Arc<HubRegistry>,
     tally: Arc<Tally>,
+    meter: Arc<InstanceTally>,
 }
 
 impl Service {
@@ -130,6 +132,7 @@ impl Service {
             links: Link::all(server, config),
             regions: Regions::new(&server.regions),
             hubs,
+            meter: tally.instance(&config.name),
             tally,
         }
     }
@@ -164,7 +167,15 @@ impl Service {
                 }
             }
         };
-        answered.unwrap_or_else(|refusal| self.refuse(&refusal, now))
+        answered.unwrap_or_else(|refusal| {
+            if question.operation == DeviceOperation::Register {
+                self.meter.registrations_failed.add();
+            }
+            if matches!(refusal, Refusal::Throttled { .. }) {
+                self.meter.throttled.of(question.origin.protocol).add();
+            }
+            self.refuse(&refusal, now)
+        })
     }
 
     /// The answer to what never became a question.
@@ -188,7 +199,10 @@ impl Service {
             .and_then(|tpm| self.challenges.issue(&id.canonical(), &tpm, now));
         match &challenged {
             Ok(_) => self.tally.tpm_challenges.add(),
-            Err(refusal) => self.tally.refused(refusal.code()),
+            Err(refusal) => {
+                self.meter.attested(Protocol::Amqp, false);
+                self.tally.refused(refusal.code());
+            }
         }
         challenged
     }
@@ -210,6 +224,7 @@ impl Service {
             solved.is_some()
         });
         if !solved {
+            self.meter.attested(Protocol::Amqp, false);
             self.tally.refused(Refusal::Unauthorized.code());
         }
         solved
@@ -239,8 +254,13 @@ impl Service {
             question,
             resource,
             now,
-        )?;
-        match standing {
+        );
+        let protocol = question.origin.protocol;
+        match &standing {
+            Ok(Standing::Challenged(_)) => {}
+            standing => self.meter.attested(protocol, standing.is_ok()),
+        }
+        match standing? {
             Standing::Challenged(tpm) => {
                 let blob = self.challenges.issue(&id.canonical(), &tpm, now)?;
                 self.tally.tpm_challenges.add();
@@ -397,6 +417,7 @@ impl Service {
         if let Some(tally) = self.tally.hub(link.hub) {
             tally.assignments.add();
         }
+        self.meter.assigned(link.hub);
         Ok(())
     }
 

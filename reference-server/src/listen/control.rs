@@ -1,10 +1,11 @@
-//! The control endpoint, plain HTTP on loopback: `GET /health`, `GET /counters`, and
-//! what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a
+//! The control endpoint, plain HTTP on loopback: `GET /health` (it lives), `GET /ready` (it
+//! serves), `GET /metrics` for Prometheus, `GET /counters`, and what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a
 //! message to a device, `GET /hubs/{hub}/messages/events` reads the last messages of devices.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::MAX_CLOUD_TO_DEVICE;
@@ -22,10 +23,11 @@ use serde_json::{Value, json};
 use super::hub_http::message;
 use super::{Host, Stream};
 use crate::hub::HubRefusal;
+use crate::metrics::{self, page};
 
 /// What there is.
 const PATHS: &str = concat!(
-    r#"{"paths":["/health","/counters","/hubs/{hub}/messages/events","#,
+    r#"{"paths":["/health","/ready","/metrics","/counters","/hubs/{hub}/messages/events","#,
     r#""/hubs/{hub}/devices/{id}/messages/devicebound"]}"#
 );
 
@@ -53,6 +55,9 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
             Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
         },
+        (&Method::GET, "/") => (StatusCode::OK, PATHS.into()),
+        (&Method::GET, "/ready") => ready(host),
+        (&Method::GET, "/metrics") => return metrics(host),
         (&Method::GET, path) => received(path, host),
         (&Method::POST, _) => send(request, host).await,
         _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
@@ -62,6 +67,23 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Whether devices are served: from when every thread listens until the server stops.
+fn ready(host: &Host) -> (StatusCode, Bytes) {
+    if host.ready.load(Ordering::Acquire) {
+        (StatusCode::OK, r#"{"status":"ready"}"#.into())
+    } else {
+        let body = r#"{"status":"not ready"}"#.into();
+        (StatusCode::SERVICE_UNAVAILABLE, body)
+    }
+}
+
+fn metrics(host: &Host) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(metrics::page(&host.tally).into()));
+    let content_type = HeaderValue::from_static(page::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 

@@ -139,9 +139,9 @@ impl Asker<'_> {
     }
 
     fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
-        let (instances, now) = (&self.host.instances, Timestamp::now());
         if request.body.len() > MAX_BODY {
-            return instances.refuse(&Refusal::TooLarge, now);
+            let refusal = Refusal::TooLarge;
+            return self.host.instances.refuse(&refusal, Timestamp::now());
         }
         let question = Question {
             id_scope: &address.id_scope,
@@ -153,7 +153,7 @@ impl Asker<'_> {
             certificates: &self.client.certificates,
             origin: self.client.origin(Protocol::Amqp),
         };
-        instances.answer(&question, now)
+        self.host.ask(&question)
     }
 }
 

@@ -5,7 +5,6 @@ use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::mqtt::{
     DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
 };
-use jiff::Timestamp;
 use rumqttc::mqttbytes::v4::Connect;
 
 use super::mqtt::{Asked, Session, password};
@@ -54,7 +53,7 @@ pub(super) async fn serve(
             certificates: &client.certificates,
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host.instances.answer(&question, Timestamp::now());
+        let answer = host.ask(&question);
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,

@@ -12,6 +12,7 @@ mod disorder;
 mod geo;
 mod hub;
 mod instance;
+mod monitoring;
 mod mutation;
 mod panics;
 mod questions;

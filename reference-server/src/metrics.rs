@@ -1,0 +1,121 @@
+//! What the control endpoint tells Prometheus: the metrics that the real service has, with their
+//! dimensions, and what an operator of a server needs beside them. Every label has few values:
+//! nothing is named after a device.
+
+use crate::counters::{Counters, Tally};
+use page::{Kind, Page};
+
+pub(crate) mod histogram;
+pub(crate) mod instance;
+pub(crate) mod page;
+pub(crate) mod requests;
+
+mod machine;
+
+/// The whole page.
+pub(crate) fn page(tally: &Tally) -> String {
+    let mut page = Page::default();
+    let counters = tally.read();
+    let hubs: Vec<&str> = tally.hub_names().collect();
+    let instances: Vec<_> = tally.instances().collect();
+    instance::write(&mut page, &instances, &hubs);
+    tally.requests.write(&mut page);
+    page.family(
+        "dps_errors_total",
+        Kind::Counter,
+        "Requests of devices that were answered with an error, by its code.",
+    );
+    for (code, count) in &counters.refusals {
+        page.sample(&[("code", &code.to_string())], count);
+    }
+    for (name, help, count) in [
+        (
+            "dps_registrations_accepted_total",
+            "Registrations answered with 202.",
+            counters.registrations_accepted,
+        ),
+        (
+            "dps_tpm_challenges_total",
+            "Challenges sent to TPMs.",
+            counters.tpm_challenges,
+        ),
+        (
+            "iothub_refused_connections_total",
+            "Devices that a hub did not let in.",
+            counters.hub_refusals,
+        ),
+        (
+            "fleetstorm_connections_total",
+            "Connections accepted.",
+            counters.connections,
+        ),
+        (
+            "fleetstorm_connections_refused_total",
+            "Connections closed at accept, because there were too many.",
+            counters.connections_refused,
+        ),
+        (
+            "fleetstorm_tls_failures_total",
+            "TLS handshakes that failed.",
+            counters.tls_failures,
+        ),
+    ] {
+        page.family(name, Kind::Counter, help);
+        page.sample(&[], count);
+    }
+    let closed = tally.connections_closed.get();
+    page.family(
+        "fleetstorm_open_connections",
+        Kind::Gauge,
+        "Connections that are open.",
+    );
+    page.sample(&[], counters.connections.saturating_sub(closed));
+    hub_families(&mut page, &counters);
+    machine::write(&mut page);
+    page.finish()
+}
+
+fn hub_families(page: &mut Page, counters: &Counters) {
+    for (name, help, counts) in [
+        (
+            "iothub_twins_read_total",
+            "Twins read by devices.",
+            &counters.twins_read,
+        ),
+        (
+            "iothub_device_to_cloud_messages_total",
+            "Messages from devices.",
+            &counters.device_to_cloud_messages,
+        ),
+        (
+            "iothub_reported_patches_total",
+            "Reported properties patched by devices.",
+            &counters.reported_patches,
+        ),
+        (
+            "iothub_desired_changes_sent_total",
+            "Changes of desired properties passed on to devices.",
+            &counters.desired_changes_sent,
+        ),
+        (
+            "iothub_methods_called_total",
+            "Direct methods called of devices.",
+            &counters.methods_called,
+        ),
+        (
+            "iothub_cloud_to_device_messages_total",
+            "Messages to devices that a hub took.",
+            &counters.cloud_to_device_messages,
+        ),
+        (
+            "iothub_cloud_to_device_completed_total",
+            "Messages that devices completed.",
+            &counters.cloud_to_device_completed,
+        ),
+    ] {
+        page.family(name, Kind::Counter, help);
+        for (hub, count) in counts {
+            page.sample(&[("iot_hub_name", hub)], count);
+        }
+    }
+}
