@@ -15,6 +15,9 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::fault::line::{Cuttable, Line};
+use crate::fault::matcher::Event;
+use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
 use crate::patience::Patient;
 use crate::recording::Recorder;
@@ -226,11 +229,16 @@ async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let host = Arc::clone(&shared.host);
+    let line = Arc::new(Line::default());
+    let stream = Cuttable::new(stream, Arc::clone(&line));
     let stream = Patient::new(stream, host.limits.stalled_write);
     if port == Port::Control {
         return Box::pin(control::serve(stream, host, stop)).await;
     }
     host.tally.connections.add();
+    if host.faults.are_armed() && !Box::pin(is_spared(port, peer, &line, &host)).await {
+        return;
+    }
     // Boxed, here and below: a future keeps room for whatever was ever moved into or out of it, and
     // a connection that is held would keep a dozen places for a kilobyte of TLS.
     let handshake = Box::pin(acceptor.accept(stream));
@@ -239,13 +247,50 @@ async fn serve(
         return;
     };
     let stream = Box::new(stream);
-    let client = Rc::new(Client::of(&stream, Some(peer)));
+    let client = Rc::new(Client::of(&stream, Some(peer), Arc::clone(&line)));
+    let hub = host.hub_of(&client).map(str::to_owned);
+    if host.outages.is_down(hub.as_deref()) {
+        return line.reset_it();
+    }
+    let outages = Arc::clone(&host);
+    let stop = async move {
+        tokio::select! {
+            () = stop => {}
+            () = line.is_cut() => {}
+            () = outages.outages.of(hub.as_deref()) => line.reset_it(),
+        }
+    };
     match &shared.recorder {
         None => converse(port, stream, client, host, stop).await,
         Some(recorder) => {
             let recorded = recorder.record(stream, port.name(), client.server_name.as_deref());
             converse(port, recorded, client, host, stop).await;
         }
+    }
+}
+
+/// Whether no fault ends a connection before it is secured.
+async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> bool {
+    let client = Client {
+        peer: Some(peer),
+        line: Arc::clone(line),
+        ..Client::default()
+    };
+    let event = Event {
+        operation: FaultOperation::Connect,
+        protocol: match port {
+            Port::Https | Port::Control => FaultProtocol::Https,
+            Port::Mqtt => FaultProtocol::Mqtt,
+            Port::Amqp => FaultProtocol::Amqp,
+        },
+        device: "",
+        instance: None,
+        hub: None,
+        region: None,
+    };
+    tokio::select! {
+        _ = host.trouble(&client, event) => true,
+        () = line.is_cut() => false,
     }
 }
 

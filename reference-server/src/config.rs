@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::rule::FaultRule;
 use crate::hub::access_policy::AccessPolicy;
 use crate::limits::Limits;
 use crate::serve::ServeError;
@@ -64,6 +65,9 @@ pub struct Config {
     pub record_dir: Option<PathBuf>,
     /// How long it waits for its clients.
     pub limits: Limits,
+    /// What goes wrong on purpose: the first rule that matches decides.
+    #[serde(rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultRule>,
 }
 
 impl Config {
@@ -229,6 +233,7 @@ impl Default for Config {
             max_connections: 18_000,
             record_dir: None,
             limits: Limits::default(),
+            faults: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod config;
 pub mod counters;
+pub mod fault;
 pub mod hub;
 pub mod limits;
 pub mod serve;

@@ -7,10 +7,12 @@ use std::sync::atomic::AtomicBool;
 use fleetstorm_protocol::attestation::Protocol;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::counters::Tally;
+use crate::fault::Faults;
+use crate::fault::line::{Cuttable, Line};
+use crate::fault::outage::Outages;
 use crate::hub::registry::HubRegistry;
 use crate::limits::Limits;
 use crate::patience::Patient;
@@ -45,6 +47,10 @@ pub(crate) struct Host {
     pub(crate) tally: Arc<Tally>,
     /// How long clients are waited for.
     pub(crate) limits: Limits,
+    /// What goes wrong on purpose.
+    pub(crate) faults: Faults,
+    /// Which hubs are down.
+    pub(crate) outages: Outages,
     /// Whether devices are served.
     pub(crate) ready: AtomicBool,
 }
@@ -63,16 +69,23 @@ pub(crate) struct Client {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     /// Its address.
     pub(crate) peer: Option<IpAddr>,
+    /// Cuts its connection.
+    pub(crate) line: Arc<Line>,
 }
 
 impl Client {
     /// Reads it off a finished handshake.
-    pub(crate) fn of(stream: &TlsStream<Patient<TcpStream>>, peer: Option<IpAddr>) -> Self {
+    pub(crate) fn of(
+        stream: &TlsStream<Patient<Cuttable>>,
+        peer: Option<IpAddr>,
+        line: Arc<Line>,
+    ) -> Self {
         let (_, connection) = stream.get_ref();
         Self {
             server_name: connection.server_name().map(str::to_owned),
             certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
             peer,
+            line,
         }
     }
 

@@ -3,6 +3,7 @@
 //! nothing is named after a device.
 
 use crate::counters::{Counters, Tally};
+use crate::fault::Faults;
 use page::{Kind, Page};
 
 pub(crate) mod histogram;
@@ -13,7 +14,7 @@ pub(crate) mod requests;
 mod machine;
 
 /// The whole page.
-pub(crate) fn page(tally: &Tally) -> String {
+pub(crate) fn page(tally: &Tally, faults: &Faults) -> String {
     let mut page = Page::default();
     let counters = tally.read();
     let hubs: Vec<&str> = tally.hub_names().collect();
@@ -71,6 +72,14 @@ pub(crate) fn page(tally: &Tally) -> String {
     );
     page.sample(&[], counters.connections.saturating_sub(closed));
     hub_families(&mut page, &counters);
+    page.family(
+        "fleetstorm_fault_hits_total",
+        Kind::Counter,
+        "Times that a fault rule has hit, by its name.",
+    );
+    for shown in faults.shown() {
+        page.sample(&[("rule", &shown.rule.name)], shown.hits);
+    }
     machine::write(&mut page);
     page.finish()
 }

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
 use crate::config::{Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
+use crate::fault::Faults;
+use crate::fault::outage::Outages;
 use crate::hub::access_policy::AccessPolicy;
 use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
@@ -164,7 +166,11 @@ pub fn start(
         .as_deref()
         .map(|folder| Recorder::in_folder(folder).map_err(|e| file_error(folder, &e)))
         .transpose()?;
-    let hub_names: Vec<_> = config.hubs.iter().map(|hub| hub.host_name.clone()).collect();
+    let hub_names: Vec<_> = config
+        .hubs
+        .iter()
+        .map(|hub| hub.host_name.clone())
+        .collect();
     let names = config.instances.iter();
     let names = names.map(|instance| instance.name.as_str());
     let tally = Arc::new(Tally::new(&hub_names).of_instances(names));
@@ -216,6 +222,13 @@ pub fn start(
         hub_connection_strings,
         ca_pem: tls.ca_pem,
     };
+    let faults = Faults::new(&config.faults, &config.regions, config.seed);
+    let faults = faults.map_err(|problem| ServeError::Config {
+        key: "fault",
+        problem,
+    })?;
+    let places = config.hubs.iter();
+    let places = places.map(|hub| (hub.host_name.clone(), hub.region.clone()));
     let shared = Arc::new(Shared {
         host: Arc::new(Host {
             instances: Instances::new(services, Arc::clone(&tally)),
@@ -223,6 +236,8 @@ pub fn start(
             hubs,
             tally: Arc::clone(&tally),
             limits: config.limits,
+            faults,
+            outages: Outages::new(places),
             ready: AtomicBool::new(false),
         }),
         tls: tls.config,

@@ -1,21 +1,106 @@
-//! The way of a device's question from any listener to its instance, and what is counted there.
+//! The way of a device's question from any listener to its instance, what is counted there, and
+//! which faults it meets.
 
 use std::time::Instant;
 
+use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::ids::DeviceId;
 use jiff::Timestamp;
 
-use super::Host;
+use super::{Client, Host};
+use crate::fault::answer::{corrupt, refusal};
+use crate::fault::matcher::{Blow, Event};
+use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::service::{Answer, Question};
 
+/// What a fault leaves to a listener to do.
+pub(crate) enum Trouble {
+    /// To answer with this error.
+    Refused(Answer),
+    /// To flip bytes of its answer, chosen by this number.
+    Corrupt(u64),
+}
+
 impl Host {
-    /// Answers a device, and counts how long that took.
-    pub(super) fn ask(&self, question: &Question<'_>) -> Answer {
+    /// Answers a device, and counts how long that took. Where a fault cuts the connection,
+    /// there is no answer, and this never ends.
+    pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
         let began = Instant::now();
-        let answer = self.instances.answer(question, Timestamp::now());
+        let answer = match self.trouble(client, event(question)).await {
+            None => self.instances.answer(question, Timestamp::now()),
+            Some(Trouble::Refused(answer)) => answer,
+            Some(Trouble::Corrupt(draw)) => {
+                let mut answer = self.instances.answer(question, Timestamp::now());
+                corrupt(&mut answer.body, draw);
+                answer
+            }
+        };
         let (protocol, took) = (question.origin.protocol, began.elapsed());
-        self.tally
-            .requests
-            .add(&question.operation, protocol, took);
+        self.tally.requests.add(&question.operation, protocol, took);
         answer
+    }
+
+    /// Waits as long as a fault wants, or ends the connection. Costs nothing without rules.
+    pub(crate) async fn trouble(&self, client: &Client, event: Event<'_>) -> Option<Trouble> {
+        if !self.faults.are_armed() {
+            return None;
+        }
+        let region = self.faults.region_of(client.peer);
+        match self.faults.strike(&Event { region, ..event })? {
+            Blow::Wait(time) => {
+                tokio::time::sleep(time).await;
+                None
+            }
+            Blow::Refuse { code, retry_after } => {
+                self.tally.refused(code);
+                Some(Trouble::Refused(refusal(
+                    code,
+                    retry_after,
+                    Timestamp::now(),
+                )))
+            }
+            Blow::Corrupt(draw) => Some(Trouble::Corrupt(draw)),
+            Blow::Drop => {
+                client.line.drop_it();
+                std::future::pending().await
+            }
+            Blow::Reset => {
+                client.line.reset_it();
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// What a device does at a hub.
+    pub(super) fn at_hub(
+        hub: &'a str,
+        device: &'a DeviceId,
+        protocol: FaultProtocol,
+        operation: FaultOperation,
+    ) -> Self {
+        Self {
+            operation,
+            protocol,
+            device: device.as_str(),
+            instance: None,
+            hub: Some(hub),
+            region: None,
+        }
+    }
+}
+
+fn event<'a>(question: &Question<'a>) -> Event<'a> {
+    Event {
+        operation: match question.operation {
+            DeviceOperation::Register => FaultOperation::Register,
+            _ => FaultOperation::Poll,
+        },
+        protocol: question.origin.protocol.into(),
+        device: question.registration_id.as_str(),
+        instance: Some(question.id_scope),
+        hub: None,
+        region: None,
     }
 }

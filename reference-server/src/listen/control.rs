@@ -20,14 +20,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::faults::NotOurs;
 use super::hub_http::message;
 use super::{Host, Stream};
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
 
+mod faults;
+
 /// What there is.
 const PATHS: &str = concat!(
-    r#"{"paths":["/health","/ready","/metrics","/counters","/hubs/{hub}/messages/events","#,
+    r#"{"paths":["/health","/ready","/metrics","/counters","/faults","/faults/{name}","/hubs","#,
+    r#""/hubs/{hub}/state","/regions/{region}/state","/hubs/{hub}/messages/events","#,
     r#""/hubs/{hub}/devices/{id}/messages/devicebound"]}"#
 );
 
@@ -49,18 +53,10 @@ pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Futur
 }
 
 async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
-    let (status, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/health") => (StatusCode::OK, r#"{"status":"ok"}"#.into()),
-        (&Method::GET, "/counters") => match serde_json::to_vec(&host.tally.read()) {
-            Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
-            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
-        },
-        (&Method::GET, "/") => (StatusCode::OK, PATHS.into()),
-        (&Method::GET, "/ready") => ready(host),
-        (&Method::GET, "/metrics") => return metrics(host),
-        (&Method::GET, path) => received(path, host),
-        (&Method::POST, _) => send(request, host).await,
-        _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
+    let (status, body) = match faults::respond(request, host).await {
+        Ok(answered) => answered,
+        Err(NotOurs(request)) if request.uri().path() == "/metrics" => return metrics(host),
+        Err(NotOurs(request)) => other(request, host).await,
     };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
@@ -68,6 +64,22 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Whatever there is beside faults.
+async fn other(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/health") => (StatusCode::OK, r#"{"status":"ok"}"#.into()),
+        (&Method::GET, "/counters") => match serde_json::to_vec(&host.tally.read()) {
+            Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
+            Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
+        },
+        (&Method::GET, "/") => (StatusCode::OK, PATHS.into()),
+        (&Method::GET, "/ready") => ready(host),
+        (&Method::GET, path) => received(path, host),
+        (&Method::POST, _) => send(request, host).await,
+        _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
+    }
 }
 
 /// Whether devices are served: from when every thread listens until the server stops.
@@ -81,7 +93,7 @@ fn ready(host: &Host) -> (StatusCode, Bytes) {
 }
 
 fn metrics(host: &Host) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(metrics::page(&host.tally).into()));
+    let mut response = Response::new(Full::new(metrics::page(&host.tally, &host.faults).into()));
     let content_type = HeaderValue::from_static(page::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

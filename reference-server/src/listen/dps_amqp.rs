@@ -48,7 +48,8 @@ pub(super) async fn serve(
                     client,
                     host,
                 };
-                asker.answer(conversation, (id, delivery), &message, &links);
+                let came = (id, delivery);
+                asker.answer(conversation, came, &message, &links).await;
             }
             Event::Settled(..) => {}
             Event::Detached(id) => {
@@ -98,7 +99,7 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    fn answer(
+    async fn answer(
         &self,
         conversation: &mut Conversation<impl Stream>,
         (id, delivery): (LinkId, Delivery),
@@ -119,7 +120,7 @@ impl Asker<'_> {
             return conversation.settle(id, delivery, Some(rejected(&answer)));
         };
         let (answer, correlation_id) = match DpsRequest::of(message) {
-            Ok(request) => (self.ask(address, &request), request.correlation_id),
+            Ok(request) => (self.ask(address, &request).await, request.correlation_id),
             Err(error) => {
                 let refusal = Refusal::BadRequest(error.to_string());
                 let answer = self.host.instances.refuse(&refusal, Timestamp::now());
@@ -138,7 +139,7 @@ impl Asker<'_> {
         conversation.send(*answers, &response.message(), None);
     }
 
-    fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
+    async fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
         if request.body.len() > MAX_BODY {
             let refusal = Refusal::TooLarge;
             return self.host.instances.refuse(&refusal, Timestamp::now());
@@ -153,7 +154,7 @@ impl Asker<'_> {
             certificates: &self.client.certificates,
             origin: self.client.origin(Protocol::Amqp),
         };
-        self.host.ask(&question)
+        self.host.ask(self.client, &question).await
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn serve(
             certificates: &client.certificates,
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host.ask(&question);
+        let answer = host.ask(client, &question).await;
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,

@@ -120,7 +120,7 @@ async fn respond(
             certificates: &client.certificates,
             origin: client.origin(Protocol::Http),
         };
-        let answer = host.ask(&question);
+        let answer = host.ask(client, &question).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
         Ok((answer, location))

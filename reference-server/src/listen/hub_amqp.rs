@@ -9,7 +9,7 @@ use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
 use fleetstorm_protocol::amqp::cbs::{PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::rejection;
 use fleetstorm_protocol::amqp::hub::HubNode;
-use fleetstorm_protocol::amqp::message::Message;
+use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;
@@ -19,8 +19,12 @@ use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
+use super::ask::Trouble;
 use super::expiry::until;
 use super::{Client, Host, Stream};
+use crate::fault::answer::corrupt;
+use crate::fault::matcher as fault;
+use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
 use crate::hub::inbox::SessionEnd;
@@ -61,7 +65,11 @@ pub(super) async fn serve(
         let expiry = gathering.next_expiry();
         tokio::select! {
             event = conversation.next() => match event {
-                Some(event) => gathering.happened(conversation, event),
+                Some(event) => {
+                    if let Some((event, draw)) = gathering.spared(conversation, event).await {
+                        gathering.happened(conversation, event, draw);
+                    }
+                }
                 None => return,
             },
             () = wake.notified() => gathering.pass_on(conversation),
@@ -101,7 +109,13 @@ enum Node {
 }
 
 impl Gathering<'_> {
-    fn happened(&mut self, conversation: &mut Conversation<impl Stream>, event: Event) {
+    /// With a `draw`, the answer is corrupted by it.
+    fn happened(
+        &mut self,
+        conversation: &mut Conversation<impl Stream>,
+        event: Event,
+        draw: Option<u64>,
+    ) {
         match event {
             Event::Attach(asked) => {
                 if let Err((asked, error)) = self.attach(conversation, asked) {
@@ -109,7 +123,7 @@ impl Gathering<'_> {
                 }
             }
             Event::Message(id, delivery, message) => {
-                self.message(conversation, id, delivery, &message);
+                self.message(conversation, (id, delivery), &message, draw);
             }
             Event::Settled(id, name, state) => {
                 if let Some(member) = self.member_of(id) {
@@ -118,6 +132,60 @@ impl Gathering<'_> {
             }
             Event::Detached(id) => self.detached(id),
         }
+    }
+
+    /// What faults leave of an event, and what is to be corrupted of its answer; nothing of what
+    /// they refuse.
+    async fn spared(
+        &self,
+        conversation: &mut Conversation<impl Stream>,
+        event: Event,
+    ) -> Option<(Event, Option<u64>)> {
+        if !self.host.faults.are_armed() {
+            return Some((event, None));
+        }
+        let (device, operation) = match &event {
+            Event::Attach(asked) => {
+                let node = HubNode::parse(asked.address().unwrap_or_default());
+                let device = node.ok().and_then(|node| node.device().cloned());
+                let device = device.filter(|device| !self.members.contains_key(device));
+                (device, FaultOperation::HubConnect)
+            }
+            Event::Message(id, ..) => {
+                let Some(Node::Device(device)) = self.links.get(id) else {
+                    return Some((event, None));
+                };
+                let link = self.members.get(device)?.link(*id);
+                let operation = match link {
+                    Some(DeviceLink::Events) => FaultOperation::Telemetry,
+                    Some(DeviceLink::TwinQuestions) => FaultOperation::Twin,
+                    _ => return Some((event, None)),
+                };
+                (Some(device.clone()), operation)
+            }
+            Event::Settled(..) | Event::Detached(_) => (None, FaultOperation::HubConnect),
+        };
+        let Some(device) = device else {
+            return Some((event, None));
+        };
+        let met = fault::Event::at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
+        let Some(trouble) = self.host.trouble(self.client, met).await else {
+            return Some((event, None));
+        };
+        match (event, trouble) {
+            (Event::Attach(asked), Trouble::Refused(answer)) => {
+                let problem = String::from_utf8(answer.body).unwrap_or_default();
+                let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
+                conversation.refuse(asked, error);
+            }
+            (Event::Message(id, delivery, _), Trouble::Refused(answer)) => {
+                let rejected = rejection(answer.status, answer.retry_after, &answer.body);
+                conversation.settle(id, delivery, Some(rejected));
+            }
+            (event, Trouble::Corrupt(draw)) => return Some((event, Some(draw))),
+            (event, Trouble::Refused(_)) => return Some((event, None)),
+        }
+        None
     }
 
     fn attach(
@@ -207,9 +275,9 @@ impl Gathering<'_> {
     fn message(
         &mut self,
         conversation: &mut Conversation<impl Stream>,
-        id: LinkId,
-        delivery: Delivery,
+        (id, delivery): (LinkId, Delivery),
         message: &Message,
+        draw: Option<u64>,
     ) {
         match self.links.get(&id) {
             Some(Node::Claims) => {
@@ -223,7 +291,12 @@ impl Gathering<'_> {
                 match member.message(id, message) {
                     Ok(answer) => {
                         conversation.settle(id, delivery, None);
-                        if let Some((answers, answer)) = answer {
+                        if let Some((answers, mut answer)) = answer {
+                            if let (Some(draw), Body::Data(body)) = (draw, &mut answer.body) {
+                                let mut flipped = body.to_vec();
+                                corrupt(&mut flipped, draw);
+                                *body = flipped.into();
+                            }
                             conversation.send(answers, &answer, None);
                         }
                     }

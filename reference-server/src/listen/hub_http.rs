@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fleetstorm_protocol::http::PathError;
-use fleetstorm_protocol::hub::route::{HubOperation, HubRoute};
+use fleetstorm_protocol::hub::route::{DeviceOperation, HubOperation, HubRoute};
 use fleetstorm_protocol::hub::sas_resource;
 use fleetstorm_protocol::timestamp;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::ask::Trouble;
 use super::body::{self, BodyError};
 use super::{Client, Host};
+use crate::fault::matcher::Event;
+use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
+use crate::service::Answer;
 
 pub(super) mod message;
 
@@ -58,6 +62,14 @@ pub(super) async fn respond(
     let answered = async {
         match route.operation {
             HubOperation::Device(operation) => {
+                let met = match operation {
+                    DeviceOperation::Send => FaultOperation::Telemetry,
+                    _ => FaultOperation::HubConnect,
+                };
+                let met = Event::at_hub(hub, &route.device, FaultProtocol::Https, met);
+                if let Some(Trouble::Refused(answer)) = host.trouble(client, met).await {
+                    return Ok(refused_by_fault(answer));
+                }
                 let certificates = &client.certificates;
                 let device =
                     host.hubs
@@ -95,6 +107,17 @@ async fn read(body: Incoming, limit: Duration) -> Result<Bytes, HubRefusal> {
             BodyError::TooSlow => HubRefusal::TooSlow,
             BodyError::CutShort => HubRefusal::Malformed("the body was cut short".into()),
         })
+}
+
+fn refused_by_fault(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body.into()));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 fn empty(status: StatusCode) -> Response<Full<Bytes>> {

@@ -13,9 +13,13 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Publish};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::ask::Trouble;
 use super::expiry::until;
 use super::mqtt::{Asked, Session, password};
 use super::{Client, Host, Stream};
+use crate::fault::answer::corrupt;
+use crate::fault::matcher::Event;
+use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
 use crate::hub::calls::MethodAnswer;
 use crate::hub::inbox::{Downstream, MethodRequest};
@@ -39,6 +43,11 @@ pub(super) async fn serve<Carrier: Stream>(
     asked_for: Option<&str>,
 ) {
     let hub = asked_for.unwrap_or(&user.host);
+    let operation = FaultOperation::HubConnect;
+    let event = Event::at_hub(hub, &user.device_id, FaultProtocol::Mqtt, operation);
+    if host.trouble(client, event).await.is_some() {
+        return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
+    }
     let now = Timestamp::now();
     let named_alike =
         user.host.eq_ignore_ascii_case(hub) && connect.client_id == user.device_id.as_str();
@@ -67,6 +76,7 @@ pub(super) async fn serve<Carrier: Stream>(
         unacknowledged: Vec::new(),
         device,
         session,
+        at: At { hub, client, host },
     };
     let left = conversation.hold(&wake).await;
     if !left && let Some(will) = connect.last_will {
@@ -76,13 +86,22 @@ pub(super) async fn serve<Carrier: Stream>(
 }
 
 /// A session on both sides: packets of the client, events of the hub.
-struct Conversation<Carrier> {
+struct Conversation<'a, Carrier> {
+    at: At<'a>,
     session: Session<Carrier>,
     device: DeviceSession,
     messages_filter: String,
     subscriptions: Subscriptions,
     /// Packet ids and locks of messages that the device has not acknowledged.
     unacknowledged: Vec<(u16, Uuid)>,
+}
+
+/// Where it is held, for the faults that it may meet there.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    hub: &'a str,
+    client: &'a Client,
+    host: &'a Host,
 }
 
 /// What the device has subscribed to, and how it is delivered.
@@ -97,7 +116,7 @@ struct Subscriptions {
 /// The connection has to end.
 struct End;
 
-impl<Carrier: Stream> Conversation<Carrier> {
+impl<Carrier: Stream> Conversation<'_, Carrier> {
     /// Holds it to its end. Returns whether the client took its leave.
     async fn hold(&mut self, wake: &Notify) -> bool {
         if let Some(expiry) = self.device.device().expiry() {
@@ -166,16 +185,36 @@ impl<Carrier: Stream> Conversation<Carrier> {
     async fn published(&mut self, publish: Publish) -> Result<(), End> {
         let now = Timestamp::now();
         // Any other topic ends the connection.
-        match HubRequest::parse(&publish.topic).map_err(|_| End)? {
+        let request = HubRequest::parse(&publish.topic).map_err(|_| End)?;
+        let operation = match &request {
+            HubRequest::TwinGet { .. } | HubRequest::ReportedPatch { .. } => {
+                Some(FaultOperation::Twin)
+            }
+            HubRequest::Telemetry { .. } => Some(FaultOperation::Telemetry),
+            HubRequest::MethodResponse { .. } => None,
+        };
+        let trouble = match operation {
+            Some(operation) => self.trouble(operation).await,
+            None => None,
+        };
+        match request {
+            // A message has no answer that could say no.
+            HubRequest::Telemetry { .. } if trouble.is_some() => Err(End),
             HubRequest::TwinGet { rid } => {
-                let read = self.device.device().read_twin();
+                let read = match trouble {
+                    Some(Trouble::Refused(_)) => Ok(Vec::new()),
+                    _ => self.device.device().read_twin(),
+                };
                 let answer = read.map(|twin| (200, None, twin));
-                self.twin_answer(rid, answer, now).await
+                self.twin_answer(rid, answer, trouble, now).await
             }
             HubRequest::ReportedPatch { rid } => {
-                let patched = self.device.device().patch_reported(&publish.payload, now);
+                let patched = match trouble {
+                    Some(Trouble::Refused(_)) => Ok(0),
+                    _ => self.device.device().patch_reported(&publish.payload, now),
+                };
                 let answer = patched.map(|version| (204, Some(version), Vec::new()));
-                self.twin_answer(rid, answer, now).await
+                self.twin_answer(rid, answer, trouble, now).await
             }
             HubRequest::MethodResponse { status, rid } => {
                 let call = u64::from_str_radix(&rid, 16).map_err(|_| End)?;
@@ -198,18 +237,34 @@ impl<Carrier: Stream> Conversation<Carrier> {
         }
     }
 
+    /// A fault that the device meets with what it asks.
+    async fn trouble(&self, operation: FaultOperation) -> Option<Trouble> {
+        let At { hub, client, host } = self.at;
+        let device = self.device.device().id();
+        let event = Event::at_hub(hub, device, FaultProtocol::Mqtt, operation);
+        host.trouble(client, event).await
+    }
+
     /// Answers about the twin. A device that has not subscribed hears nothing.
     async fn twin_answer(
         &mut self,
         rid: String,
         answer: Result<(u16, Option<u64>, Vec<u8>), HubRefusal>,
+        trouble: Option<Trouble>,
         now: Timestamp,
     ) -> Result<(), End> {
         let Some(qos) = self.subscriptions.twin else {
             return self.flush().await;
         };
-        let (status, version, body) =
+        let (mut status, mut version, mut body) =
             answer.unwrap_or_else(|refusal| (refusal.status(), None, refusal.body(now)));
+        match trouble {
+            Some(Trouble::Refused(refused)) => {
+                (status, version, body) = (refused.status, None, refused.body);
+            }
+            Some(Trouble::Corrupt(draw)) => corrupt(&mut body, draw),
+            None => {}
+        }
         let response = TwinResponse {
             status,
             rid,

@@ -12,7 +12,7 @@ mod amqp;
 mod amqp_device;
 mod amqp_service;
 mod both_sides;
-mod device;
+pub mod device;
 pub mod http;
 mod https;
 mod mqtt;

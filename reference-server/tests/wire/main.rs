@@ -9,6 +9,7 @@ mod certificates;
 mod conversations;
 mod dialect;
 mod disorder;
+mod faults;
 mod geo;
 mod hub;
 mod instance;

@@ -55,11 +55,18 @@ fn attempts_assignments_and_durations_are_counted_with_the_documented_dimensions
     let scrape = scrape(&instance);
     let is = |metric, labels: &[(&str, &str)], count: f64| {
         let counted = sum(&scrape, metric, labels);
-        assert!((counted - count).abs() < 1e-9, "{metric} {labels:?}: {counted}");
+        assert!(
+            (counted - count).abs() < 1e-9,
+            "{metric} {labels:?}: {counted}"
+        );
     };
     let attempts = "dps_registration_attempts_total";
     is(attempts, &[("status", "Success")], 2.0);
-    is(attempts, &[("status", "Failure"), ("iot_hub_name", "")], 1.0);
+    is(
+        attempts,
+        &[("status", "Failure"), ("iot_hub_name", "")],
+        1.0,
+    );
     is("dps_device_assignments_total", &[], 2.0);
     let attestations = "dps_attestation_attempts_total";
     for (protocol, status, count) in [
@@ -68,7 +75,11 @@ fn attempts_assignments_and_durations_are_counted_with_the_documented_dimensions
         ("Mqtt", "Failure", 1.0),
         ("Amqp", "Success", 0.0),
     ] {
-        is(attestations, &[("protocol", protocol), ("status", status)], count);
+        is(
+            attestations,
+            &[("protocol", protocol), ("status", status)],
+            count,
+        );
     }
     is("dps_errors_total", &[("code", "401000")], 1.0);
     is("fleetstorm_connections_total", &[], 5.0);

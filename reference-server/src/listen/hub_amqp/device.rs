@@ -108,6 +108,13 @@ impl Member {
         self.links.iter().map(|attached| attached.id)
     }
 
+    /// What one of its links is for.
+    pub(super) fn link(&self, id: LinkId) -> Option<DeviceLink> {
+        let mut links = self.links.iter();
+        let found = links.find(|attached| attached.id == id)?;
+        Some(found.link)
+    }
+
     /// It has a link more.
     pub(super) fn attach(
         &mut self,

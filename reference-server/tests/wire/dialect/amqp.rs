@@ -226,6 +226,7 @@ pub fn hear(wire: &mut impl Wire) -> Answer {
             b"amqp:not-found" => 404,
             b"amqp:link:message-size-exceeded" => 413,
             b"com.microsoft:device-container-throttled" => 429,
+            b"amqp:internal-error" => 500,
             other => panic!("condition {}", String::from_utf8_lossy(other)),
         };
         return Answer {

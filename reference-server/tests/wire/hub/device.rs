@@ -99,7 +99,8 @@ impl Device {
             qos,
             packet_id,
             topic: String::from_utf8(topic.to_vec()).expect("UTF-8"),
-            body: String::from_utf8(rest.to_vec()).expect("UTF-8"),
+            // A fault may have corrupted it.
+            body: String::from_utf8_lossy(rest).into_owned(),
         }
     }
 

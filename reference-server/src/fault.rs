@@ -1,0 +1,312 @@
+//! Faults on purpose: ordered rules, the first that matches decides. They can change while the
+//! server runs; without any, a request costs one look at a flag.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::RegionConfig;
+use crate::counters::Count;
+use crate::shards::Shards;
+use matcher::{Blow, Event, Matcher, Moment};
+use rule::FaultRule;
+
+pub mod rule;
+pub mod time;
+
+pub(crate) mod answer;
+pub(crate) mod line;
+pub(crate) mod matcher;
+pub(crate) mod outage;
+
+/// Rules at once.
+const MAX_RULES: usize = 200;
+/// Devices whose occurrences a rule with a share keeps in mind, a shard; later ones have no history.
+const MAX_DEVICES: usize = 16_384;
+
+/// The rules of a server.
+pub(crate) struct Faults {
+    armed: AtomicBool,
+    rules: RwLock<Arc<[Arc<Armed>]>>,
+    regions: Vec<(IpNet, String)>,
+    seed: u64,
+    started: Instant,
+}
+
+/// A rule, and whom it has hit.
+struct Armed {
+    matcher: Matcher,
+    hits: Count,
+    occurrences: Shards<Box<str>, u64>,
+}
+
+/// A rule and its hits, as the control endpoint shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ShownRule {
+    #[serde(flatten)]
+    pub(crate) rule: FaultRule,
+    pub(crate) hits: u64,
+}
+
+impl Faults {
+    /// With the rules of the configuration.
+    ///
+    /// # Errors
+    /// The first rule that makes no sense, by its place.
+    pub(crate) fn new(
+        rules: &[FaultRule],
+        regions: &[RegionConfig],
+        seed: u64,
+    ) -> Result<Self, String> {
+        let prefixes = regions.iter().flat_map(|region| {
+            let prefixes = region.prefixes.iter();
+            prefixes.map(|prefix| (*prefix, region.name.clone()))
+        });
+        let faults = Self {
+            armed: AtomicBool::new(false),
+            rules: RwLock::new(Arc::new([])),
+            regions: prefixes.collect(),
+            seed,
+            started: Instant::now(),
+        };
+        faults.replace(rules.to_vec())?;
+        Ok(faults)
+    }
+
+    /// Puts these rules in the place of all. A rule that stays the same keeps its hits.
+    ///
+    /// # Errors
+    /// As for [`Faults::new`]; then nothing has changed.
+    pub(crate) fn replace(&self, rules: Vec<FaultRule>) -> Result<(), String> {
+        self.change(|_| Ok(rules))
+    }
+
+    /// Appends a rule: those before it come first.
+    ///
+    /// # Errors
+    /// As for [`Faults::replace`].
+    pub(crate) fn append(&self, rule: FaultRule) -> Result<(), String> {
+        self.change(|mut rules| {
+            rules.push(rule);
+            Ok(rules)
+        })
+    }
+
+    /// Removes a rule.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), String> {
+        self.change(|mut rules| {
+            let place = rules.iter().position(|rule| rule.name == name);
+            let place = place.ok_or_else(|| format!("\"{name}\" is no rule"))?;
+            rules.remove(place);
+            Ok(rules)
+        })
+    }
+
+    fn change(
+        &self,
+        how: impl FnOnce(Vec<FaultRule>) -> Result<Vec<FaultRule>, String>,
+    ) -> Result<(), String> {
+        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let rules = current.iter().map(|armed| armed.matcher.rule().clone());
+        let mut rules = how(rules.collect())?;
+        check(&mut rules)?;
+        let arm = |rule: FaultRule| {
+            let same = current.iter().find(|armed| *armed.matcher.rule() == rule);
+            same.cloned().unwrap_or_else(|| Arc::new(Armed::new(rule)))
+        };
+        let changed: Arc<[Arc<Armed>]> = rules.into_iter().map(arm).collect();
+        self.armed.store(!changed.is_empty(), Ordering::Release);
+        *current = changed;
+        Ok(())
+    }
+
+    /// The rules in their order, and how often each has hit.
+    pub(crate) fn shown(&self) -> Vec<ShownRule> {
+        let show = |armed: &Arc<Armed>| ShownRule {
+            rule: armed.matcher.rule().clone(),
+            hits: armed.hits.get(),
+        };
+        self.current().iter().map(show).collect()
+    }
+
+    /// Whether there is any rule.
+    pub(crate) fn are_armed(&self) -> bool {
+        self.armed.load(Ordering::Acquire)
+    }
+
+    /// What happens to a device, by the first rule that hits.
+    pub(crate) fn strike(&self, event: &Event<'_>) -> Option<Blow> {
+        if !self.are_armed() {
+            return None;
+        }
+        let now = Moment {
+            since_start: self.started.elapsed(),
+            at: Timestamp::now(),
+        };
+        self.current().iter().find_map(|armed| {
+            if !armed.matcher.matches(event, now) {
+                return None;
+            }
+            let occurrence = armed.occurrence(event.device);
+            let blow = armed.matcher.strike(self.seed, event.device, occurrence)?;
+            armed.hits.add();
+            Some(blow)
+        })
+    }
+
+    /// The region of an address, by the longest prefix.
+    pub(crate) fn region_of(&self, peer: Option<IpAddr>) -> Option<&str> {
+        let peer = peer?;
+        let known = self.regions.iter();
+        let (_, name) = known
+            .filter(|(prefix, _)| prefix.contains(&peer))
+            .max_by_key(|(prefix, _)| prefix.prefix_len())?;
+        Some(name)
+    }
+
+    fn current(&self) -> Arc<[Arc<Armed>]> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&rules)
+    }
+}
+
+impl Armed {
+    fn new(rule: FaultRule) -> Self {
+        Self {
+            matcher: Matcher::new(rule),
+            hits: Count::default(),
+            occurrences: Shards::new(),
+        }
+    }
+
+    /// How often a device came by before.
+    fn occurrence(&self, device: &str) -> u64 {
+        let mut known = self.occurrences.of(device);
+        if let Some(count) = known.get_mut(device) {
+            *count += 1;
+            return *count;
+        }
+        if known.len() < MAX_DEVICES {
+            known.insert(device.into(), 0);
+        }
+        0
+    }
+}
+
+/// Names rules that have no name, and looks each over.
+fn check(rules: &mut [FaultRule]) -> Result<(), String> {
+    if rules.len() > MAX_RULES {
+        return Err(format!("there are more than {MAX_RULES} rules"));
+    }
+    for index in 0..rules.len() {
+        let (before, rest) = rules.split_at_mut(index);
+        let Some(rule) = rest.first_mut() else { break };
+        if rule.name.is_empty() {
+            let names = (index + 1..).map(|number| format!("fault-{number}"));
+            let is_free = |name: &String| before.iter().all(|other| other.name != *name);
+            rule.name = names.take(MAX_RULES).find(is_free).unwrap_or_default();
+        }
+        rule.check()
+            .map_err(|problem| format!("rule {} (\"{}\"): {problem}", index + 1, rule.name))?;
+        if before.iter().any(|other| other.name == rule.name) {
+            return Err(format!("\"{}\" is there twice", rule.name));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rule::{FaultOperation, FaultProtocol};
+
+    fn rules(toml: &str) -> Vec<FaultRule> {
+        #[derive(serde::Deserialize)]
+        struct Rules {
+            fault: Vec<FaultRule>,
+        }
+        toml::from_str::<Rules>(toml).expect("rules").fault
+    }
+
+    fn register(device: &str) -> Event<'_> {
+        Event {
+            operation: FaultOperation::Register,
+            protocol: FaultProtocol::Https,
+            device,
+            instance: None,
+            hub: None,
+            region: None,
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_hits_decides_and_is_counted() {
+        let toml =
+            "[[fault]]\ndo = 'drop'\ndevices = ['pump-*']\n[[fault]]\nname = 'rest'\ndo = 'reset'";
+        let faults = Faults::new(&rules(toml), &[], 1).expect("rules");
+        assert_eq!(faults.strike(&register("pump-1")), Some(Blow::Drop));
+        assert_eq!(faults.strike(&register("valve-1")), Some(Blow::Reset));
+        assert_eq!(faults.strike(&register("valve-2")), Some(Blow::Reset));
+        let shown = faults.shown();
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|one| (one.rule.name.as_str(), one.hits))
+            .collect();
+        assert_eq!(shown, [("fault-1", 1), ("rest", 2)]);
+        let [extra] = rules("[[fault]]\ndo = 'drop'")
+            .try_into()
+            .expect("one rule");
+        faults.append(extra).expect("a rule");
+        assert_eq!(faults.shown()[1].hits, 2, "what stays keeps its hits");
+        assert_eq!(faults.shown()[2].rule.name, "fault-3");
+        faults.remove("fault-1").expect("it is there");
+        assert!(faults.remove("fault-1").is_err());
+        assert_eq!(faults.strike(&register("pump-1")), Some(Blow::Reset));
+        faults.replace(Vec::new()).expect("no rule is fine");
+        assert!(!faults.are_armed());
+        assert_eq!(faults.strike(&register("pump-1")), None);
+    }
+
+    #[test]
+    fn rules_that_make_no_sense_change_nothing() {
+        let faults = Faults::new(&rules("[[fault]]\ndo = 'drop'"), &[], 1).expect("rules");
+        for (toml, words) in [
+            ("[[fault]]\ndo = 'delay'", "rule 1 (\"fault-1\"): time"),
+            (
+                "[[fault]]\ndo = 'drop'\nname = 'a'\n[[fault]]\ndo = 'drop'\nname = 'a'",
+                "twice",
+            ),
+        ] {
+            let problem = faults.replace(rules(toml)).expect_err(words);
+            assert!(problem.contains(words), "{problem}");
+        }
+        assert_eq!(faults.shown().len(), 1);
+    }
+
+    #[test]
+    fn a_region_is_the_longest_prefix_of_an_address() {
+        let region = |name: &str, prefix: &str| RegionConfig {
+            name: name.into(),
+            prefixes: vec![prefix.parse().expect("a prefix")],
+            latency: std::collections::BTreeMap::new(),
+        };
+        let regions = [region("us", "127.0.0.0/8"), region("eu", "127.2.0.0/16")];
+        let faults = Faults::new(&[], &regions, 1).expect("no rules");
+        for (address, region) in [
+            ("127.1.0.1", Some("us")),
+            ("127.2.0.1", Some("eu")),
+            ("10.0.0.1", None),
+        ] {
+            let address = address.parse().ok();
+            assert_eq!(faults.region_of(address), region, "{address:?}");
+        }
+    }
+}
