@@ -63,6 +63,10 @@ pub struct Config {
     /// is written when absent. What is written holds tokens and keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_dir: Option<PathBuf>,
+    /// File to append a diagnostic record to for each operation of a device, JSON lines in the form of the
+    /// real service's diagnostic settings; `-` is standard output. Not written when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnostic_log: Option<PathBuf>,
     /// How long it waits for its clients.
     pub limits: Limits,
     /// What goes wrong on purpose: the first rule that matches decides.
@@ -232,6 +236,7 @@ impl Default for Config {
             threads: 0,
             max_connections: 18_000,
             record_dir: None,
+            diagnostic_log: None,
             limits: Limits::default(),
             faults: Vec::new(),
         }

@@ -19,6 +19,7 @@ pub mod serve;
 pub mod service;
 
 mod accept;
+mod diagnostics;
 mod listen;
 mod metrics;
 mod patience;

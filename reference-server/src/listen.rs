@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 
 use crate::counters::Tally;
+use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
 use crate::fault::line::{Cuttable, Line};
 use crate::fault::outage::Outages;
@@ -47,6 +48,8 @@ pub(crate) struct Host {
     pub(crate) tally: Arc<Tally>,
     /// How long clients are waited for.
     pub(crate) limits: Limits,
+    /// Where operations are logged, if anywhere.
+    pub(crate) diagnostics: Option<DiagnosticLog>,
     /// What goes wrong on purpose.
     pub(crate) faults: Faults,
     /// Which hubs are down.

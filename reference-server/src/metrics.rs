@@ -2,8 +2,8 @@
 //! dimensions, and what an operator of a server needs beside them. Every label has few values:
 //! nothing is named after a device.
 
-use crate::counters::{Counters, Tally};
-use crate::fault::Faults;
+use crate::counters::Counters;
+use crate::listen::Host;
 use page::{Kind, Page};
 
 pub(crate) mod histogram;
@@ -14,7 +14,8 @@ pub(crate) mod requests;
 mod machine;
 
 /// The whole page.
-pub(crate) fn page(tally: &Tally, faults: &Faults) -> String {
+pub(crate) fn page(host: &Host) -> String {
+    let tally = &host.tally;
     let mut page = Page::default();
     let counters = tally.read();
     let hubs: Vec<&str> = tally.hub_names().collect();
@@ -72,12 +73,20 @@ pub(crate) fn page(tally: &Tally, faults: &Faults) -> String {
     );
     page.sample(&[], counters.connections.saturating_sub(closed));
     hub_families(&mut page, &counters);
+    if let Some(log) = &host.diagnostics {
+        page.family(
+            "fleetstorm_diagnostic_records_dropped_total",
+            Kind::Counter,
+            "Diagnostic records lost, because the disk was too slow or full.",
+        );
+        page.sample(&[], log.dropped());
+    }
     page.family(
         "fleetstorm_fault_hits_total",
         Kind::Counter,
         "Times that a fault rule has hit, by its name.",
     );
-    for shown in faults.shown() {
+    for shown in host.faults.shown() {
         page.sample(&[("rule", &shown.rule.name)], shown.hits);
     }
     machine::write(&mut page);

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
 use crate::config::{Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
+use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
 use crate::hub::access_policy::AccessPolicy;
@@ -222,6 +223,11 @@ pub fn start(
         hub_connection_strings,
         ca_pem: tls.ca_pem,
     };
+    let diagnostics = config
+        .diagnostic_log
+        .as_deref()
+        .map(|path| DiagnosticLog::to(path).map_err(|e| file_error(path, &e)))
+        .transpose()?;
     let faults = Faults::new(&config.faults, &config.regions, config.seed);
     let faults = faults.map_err(|problem| ServeError::Config {
         key: "fault",
@@ -236,6 +242,7 @@ pub fn start(
             hubs,
             tally: Arc::clone(&tally),
             limits: config.limits,
+            diagnostics,
             faults,
             outages: Outages::new(places),
             ready: AtomicBool::new(false),

@@ -94,6 +94,7 @@ pub struct Answer {
 pub struct Service {
     id_scope: String,
     name: String,
+    subscription: String,
     retry_after: u32,
     processing: Processing,
     enrollments: EnrollmentList,
@@ -119,6 +120,7 @@ impl Service {
         Self {
             id_scope: config.id_scope.clone(),
             name: config.name.clone(),
+            subscription: config.subscription.clone(),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
                 config.processing_p50_us,
@@ -145,6 +147,11 @@ impl Service {
     /// Host name of its service endpoint.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whose it is.
+    pub fn subscription(&self) -> &str {
+        &self.subscription
     }
 
     /// Answers a device that named this instance.

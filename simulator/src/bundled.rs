@@ -69,6 +69,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(folder) = &args.record {
         config.record_dir = Some(folder.clone());
     }
+    if let Some(path) = &args.diagnostic_log {
+        config.diagnostic_log = Some(path.clone());
+    }
     let enrollments = args
         .enrollments
         .as_ref()

@@ -1,16 +1,19 @@
 //! The way of a device's question from any listener to its instance, what is counted there, and
 //! which faults it meets.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::ids::DeviceId;
 use jiff::Timestamp;
 
 use super::{Client, Host};
+use crate::diagnostics::DiagnosticLog;
+use crate::diagnostics::record::Operation;
 use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::{Blow, Event};
 use crate::fault::rule::{FaultOperation, FaultProtocol};
+use crate::metrics::instance::shown;
 use crate::service::{Answer, Question};
 
 /// What a fault leaves to a listener to do.
@@ -24,7 +27,12 @@ pub(crate) enum Trouble {
 impl Host {
     /// Answers a device, and counts how long that took. Where a fault cuts the connection,
     /// there is no answer, and this never ends.
-    pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
+    pub(super) async fn ask(
+        &self,
+        client: &Client,
+        question: &Question<'_>,
+        api_version: Option<&str>,
+    ) -> Answer {
         let began = Instant::now();
         let answer = match self.trouble(client, event(question)).await {
             None => self.instances.answer(question, Timestamp::now()),
@@ -37,7 +45,38 @@ impl Host {
         };
         let (protocol, took) = (question.origin.protocol, began.elapsed());
         self.tally.requests.add(&question.operation, protocol, took);
+        if let Some(log) = &self.diagnostics {
+            self.log(log, question, api_version, (&answer, took));
+        }
         answer
+    }
+
+    /// A question to an instance that there is not is nobody's operation.
+    fn log(
+        &self,
+        log: &DiagnosticLog,
+        question: &Question<'_>,
+        api_version: Option<&str>,
+        (answer, took): (&Answer, Duration),
+    ) {
+        let Some(instance) = self.instances.by_id_scope(question.id_scope) else {
+            return;
+        };
+        let operation = Operation {
+            name: match question.operation {
+                DeviceOperation::Register => "AttestationAttempt",
+                DeviceOperation::OperationStatus(_) => "GetOperationStatus",
+                DeviceOperation::RegistrationStatus => "GetRegistrationState",
+            },
+            instance: instance.name(),
+            subscription: instance.subscription(),
+            id: question.registration_id.as_str(),
+            protocol: shown(question.origin.protocol),
+            api_version,
+            peer: question.origin.peer,
+            took,
+        };
+        log.log(&operation, answer, Timestamp::now());
     }
 
     /// Waits as long as a fault wants, or ends the connection. Costs nothing without rules.

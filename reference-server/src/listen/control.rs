@@ -93,7 +93,7 @@ fn ready(host: &Host) -> (StatusCode, Bytes) {
 }
 
 fn metrics(host: &Host) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(metrics::page(&host.tally, &host.faults).into()));
+    let mut response = Response::new(Full::new(metrics::page(host).into()));
     let content_type = HeaderValue::from_static(page::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

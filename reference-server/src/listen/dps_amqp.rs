@@ -154,7 +154,7 @@ impl Asker<'_> {
             certificates: &self.client.certificates,
             origin: self.client.origin(Protocol::Amqp),
         };
-        self.host.ask(self.client, &question).await
+        self.host.ask(self.client, &question, None).await
     }
 }
 

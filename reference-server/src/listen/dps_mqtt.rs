@@ -53,7 +53,9 @@ pub(super) async fn serve(
             certificates: &client.certificates,
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host.ask(client, &question).await;
+        let answer = host
+            .ask(client, &question, user.api_version.as_deref())
+            .await;
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,

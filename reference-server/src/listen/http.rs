@@ -107,6 +107,10 @@ async fn respond(
         let body = body::read(body, MAX_BODY, host.limits.body)
             .await
             .map_err(no_body)?;
+        let query = head.uri.query().unwrap_or_default().split('&');
+        let api_version = query
+            .filter_map(|pair| pair.strip_prefix("api-version="))
+            .next();
         let question = Question {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,
@@ -120,7 +124,7 @@ async fn respond(
             certificates: &client.certificates,
             origin: client.origin(Protocol::Http),
         };
-        let answer = host.ask(client, &question).await;
+        let answer = host.ask(client, &question, api_version).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
         Ok((answer, location))

@@ -6,12 +6,17 @@ use fleetstorm_protocol::attestation::Protocol;
 use super::page::{Kind, Page};
 use crate::counters::Count;
 
-/// Protocols in the order of their counts, with the names of the documentation.
-pub(crate) const PROTOCOLS: [(Protocol, &str); 3] = [
-    (Protocol::Http, "Http"),
-    (Protocol::Mqtt, "Mqtt"),
-    (Protocol::Amqp, "Amqp"),
-];
+/// Protocols in the order that they are shown in.
+pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::Http, Protocol::Mqtt, Protocol::Amqp];
+
+/// The documentation's name of a protocol.
+pub(crate) fn shown(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "Http",
+        Protocol::Mqtt => "Mqtt",
+        Protocol::Amqp => "Amqp",
+    }
+}
 
 /// The same count for each protocol.
 #[derive(Debug, Default)]
@@ -126,7 +131,7 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
         "AttestationAttempts: proofs looked at.",
     );
     for instance in instances {
-        for (protocol, shown) in PROTOCOLS {
+        for protocol in PROTOCOLS {
             for (counts, status) in [
                 (&instance.attested, "Success"),
                 (&instance.not_attested, "Failure"),
@@ -134,7 +139,7 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
                 let labels = [
                     (NAME, instance.name()),
                     ("status", status),
-                    ("protocol", shown),
+                    ("protocol", shown(protocol)),
                 ];
                 page.sample(&labels, counts.of(protocol).get());
             }
@@ -146,8 +151,8 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
         "Requests of devices that were answered with 429.",
     );
     for instance in instances {
-        for (protocol, shown) in PROTOCOLS {
-            let labels = [(NAME, instance.name()), ("protocol", shown)];
+        for protocol in PROTOCOLS {
+            let labels = [(NAME, instance.name()), ("protocol", shown(protocol))];
             page.sample(&labels, instance.throttled.of(protocol).get());
         }
     }

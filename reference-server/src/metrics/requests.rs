@@ -6,7 +6,7 @@ use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::DeviceOperation;
 
 use super::histogram::Histogram;
-use super::instance::{ByProtocol, PROTOCOLS};
+use super::instance::{ByProtocol, PROTOCOLS, shown};
 use super::page::{Kind, Page};
 
 /// From a whole question to its answer; reading the one and writing the other is not in it.
@@ -40,8 +40,8 @@ impl Requests {
             ("operation-status", &self.operation_status),
             ("registration-status", &self.registration_status),
         ] {
-            for (protocol, shown) in PROTOCOLS {
-                let labels = [("operation", operation), ("protocol", shown)];
+            for protocol in PROTOCOLS {
+                let labels = [("operation", operation), ("protocol", shown(protocol))];
                 page.histogram(&labels, durations.of(protocol));
             }
         }

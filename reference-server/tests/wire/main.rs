@@ -7,6 +7,7 @@ mod any_bytes;
 mod bounded_time;
 mod certificates;
 mod conversations;
+mod diagnostics;
 mod dialect;
 mod disorder;
 mod faults;
