@@ -261,6 +261,8 @@ pub struct X509Certificates {
 #[serde(rename_all = "camelCase")]
 pub struct X509CertificateWithInfo {
     /// Base64 of DER, PEM text, or base64 of PEM; see [`crate::x509::certificate_from_text`].
+    /// Empty where a client sends back what it got, for answers leave it out.
+    #[serde(default)]
     pub certificate: String,
 }
 

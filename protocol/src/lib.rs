@@ -20,6 +20,7 @@ pub mod ids;
 pub mod mqtt;
 pub mod registration;
 pub mod sas;
+pub mod service_api;
 pub mod service_error;
 pub mod symmetric_key;
 pub mod timestamp;

@@ -71,6 +71,14 @@ pub mod code {
     pub const OPERATION_NOT_FOUND: u32 = 404_203;
     /// No enrollment for the registration id (seen).
     pub const ENROLLMENT_NOT_FOUND: u32 = 404_201;
+    /// The policy of the token does not open it.
+    pub const FORBIDDEN: u32 = 403_000;
+    /// A quota is used up.
+    pub const QUOTA_EXCEEDED: u32 = 403_002;
+    /// It is there already.
+    pub const CONFLICT: u32 = 409_000;
+    /// It has another entity tag.
+    pub const PRECONDITION_FAILED: u32 = 412_000;
     /// Method not allowed on the path.
     pub const METHOD_NOT_ALLOWED: u32 = 405_000;
     /// The body did not come in time.

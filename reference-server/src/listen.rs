@@ -17,8 +17,8 @@ use crate::fault::outage::Outages;
 use crate::hub::registry::HubRegistry;
 use crate::limits::Limits;
 use crate::patience::Patient;
-use crate::service::Origin;
 use crate::service::instances::Instances;
+use crate::service::{Origin, Service};
 
 pub(crate) mod amqp;
 pub(crate) mod control;
@@ -29,6 +29,7 @@ mod ask;
 mod body;
 mod dps_amqp;
 mod dps_mqtt;
+mod dps_service;
 mod expiry;
 mod hub_amqp;
 mod hub_http;
@@ -105,6 +106,11 @@ impl Host {
     /// The hub that a client asked for by name.
     pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
         self.hub_named(client.server_name.as_deref()?)
+    }
+
+    /// The instance whose service endpoint a client asked for by name.
+    pub(crate) fn service_named(&self, asked: &str) -> Option<&Arc<Service>> {
+        self.instances.by_service_name(asked)
     }
 
     /// The hub with a host name.

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
-use crate::config::{Config, InstanceConfig};
+use crate::config::Config;
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
@@ -23,7 +24,8 @@ use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
 use crate::recording::Recorder;
 use crate::service::Service;
-use crate::service::enrollment_list::EnrollmentList;
+use crate::service::access::AccessPolicies;
+use crate::service::enrollment_list::{Condition, EnrollmentList};
 use crate::service::instances::Instances;
 use crate::service::link::Link;
 use crate::tls;
@@ -62,15 +64,8 @@ pub struct AnnouncedInstance {
     pub id_scope: String,
     /// Host name of its service endpoint.
     pub service_endpoint: String,
-}
-
-impl AnnouncedInstance {
-    fn of(instance: &InstanceConfig) -> Self {
-        Self {
-            id_scope: instance.id_scope.clone(),
-            service_endpoint: instance.name.clone(),
-        }
-    }
+    /// What service SDKs connect to it with.
+    pub connection_string: String,
 }
 
 /// Why a server did not start.
@@ -193,28 +188,43 @@ pub fn start(
     let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally));
     let hubs = Arc::new(hubs);
     let mut services = Vec::with_capacity(config.instances.len());
+    let mut announced = Vec::with_capacity(config.instances.len());
     let mut stream = Some(enrollments);
     for instance in &config.instances {
-        let mut list =
-            EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy);
+        let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy);
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
             let lines = Lines {
                 input: BufReader::new(file),
                 until_empty: false,
             };
-            enter(lines, &mut list)?;
+            enter(lines, &list)?;
         }
         // The stream is the first instance's.
         if let Some(stream) = stream.take() {
-            enter(stream, &mut list)?;
+            enter(stream, &list)?;
         }
+        let access = AccessPolicies::of(instance).map_err(|problem| ServeError::Config {
+            key: "instance.access-policy.key",
+            problem,
+        })?;
+        announced.push(AnnouncedInstance {
+            id_scope: instance.id_scope.clone(),
+            service_endpoint: instance.name.clone(),
+            connection_string: access.connection_string().unwrap_or_default(),
+        });
         let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
-        services.push(Arc::new(Service::new(&config, instance, list, hubs, tally)));
+        services.push(Arc::new(Service::new(
+            &config,
+            instance,
+            (list, access),
+            hubs,
+            tally,
+        )));
     }
     let announcement = Announcement {
         global_endpoint: config.global_endpoint.clone(),
-        instances: config.instances.iter().map(AnnouncedInstance::of).collect(),
+        instances: announced,
         https: https.address,
         mqtt: mqtt.address,
         amqp: amqp.address,
@@ -266,10 +276,13 @@ pub fn start(
 /// Enters enrollments one by one.
 fn enter(
     enrollments: impl Iterator<Item = Result<Enrollment, String>>,
-    list: &mut EnrollmentList,
+    list: &EnrollmentList,
 ) -> Result<(), ServeError> {
     for (line, enrollment) in (1..).zip(enrollments) {
-        let added = enrollment.and_then(|enrollment| list.add(&enrollment));
+        let added = enrollment.and_then(|enrollment| {
+            let put = list.put(&enrollment, Condition::Absent, Timestamp::now());
+            put.map_err(|e| e.to_string())
+        });
         added.map_err(|problem| ServeError::Enrollment { line, problem })?;
     }
     Ok(())
@@ -367,13 +380,16 @@ fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
             hub_connection_strings,
             ..
         } = announcement;
-        for AnnouncedInstance { id_scope, .. } in instances {
-            writeln!(out, "{global_endpoint}, id scope {id_scope}")?;
+        for instance in instances {
+            writeln!(out, "{global_endpoint}, id scope {}", instance.id_scope)?;
         }
         writeln!(out, "  https    {https}")?;
         writeln!(out, "  mqtt     {mqtt}")?;
         writeln!(out, "  amqp     {amqp}")?;
         writeln!(out, "  control  http://{control}/counters")?;
+        for instance in instances {
+            writeln!(out, "  service  {}", instance.connection_string)?;
+        }
         for hub in hub_connection_strings {
             writeln!(out, "  hub      {hub}")?;
         }

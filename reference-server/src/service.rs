@@ -23,6 +23,7 @@ use crate::hub::identity::Authentication;
 use crate::hub::registry::HubRegistry;
 use crate::metrics::instance::InstanceTally;
 use crate::shards::Shards;
+use access::AccessPolicies;
 use enrollment_list::EnrollmentList;
 use link::Link;
 use operation::{Processing, Progress, Registration};
@@ -31,6 +32,8 @@ use regions::Regions;
 use throttle::Throttle;
 use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
+pub mod access;
+pub mod administration;
 pub mod allocation;
 pub mod enrollment_list;
 pub mod instances;
@@ -98,6 +101,7 @@ pub struct Service {
     retry_after: u32,
     processing: Processing,
     enrollments: EnrollmentList,
+    access: AccessPolicies,
     challenges: Challenges,
     throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
@@ -113,7 +117,7 @@ impl Service {
     pub(crate) fn new(
         server: &Config,
         config: &InstanceConfig,
-        enrollments: EnrollmentList,
+        (enrollments, access): (EnrollmentList, AccessPolicies),
         hubs: Arc<HubRegistry>,
         tally: Arc<Tally>,
     ) -> Self {
@@ -128,6 +132,7 @@ impl Service {
                 server.seed,
             ),
             enrollments,
+            access,
             challenges: Challenges::new(),
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
@@ -428,6 +433,13 @@ impl Service {
         Ok(())
     }
 
+    fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {
+        match registration.progress {
+            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
+            Progress::Assigning { .. } => None,
+        }
+    }
+
     /// registrationState; a TPM's hub key is wrapped anew for each answer, so that none is kept.
     fn state(&self, registration: &Registration) -> Result<DeviceRegistrationResult, Refusal> {
         let wrapped_key = match (&registration.credential, registration.progress) {
@@ -446,11 +458,7 @@ impl Service {
             }
             _ => None,
         };
-        let host_name = match registration.progress {
-            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
-            Progress::Assigning { .. } => None,
-        };
-        Ok(registration.state(host_name, wrapped_key))
+        Ok(registration.state(self.assigned_host_name(registration), wrapped_key))
     }
 }
 

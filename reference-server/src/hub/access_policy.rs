@@ -52,7 +52,7 @@ impl AccessPolicy {
 }
 
 /// Whether a path is another or below it.
-fn lies_in(path: &str, other: &str) -> bool {
+pub(crate) fn lies_in(path: &str, other: &str) -> bool {
     let other = other.trim_end_matches('/');
     let (Some(start), Some(rest)) = (path.get(..other.len()), path.get(other.len()..)) else {
         return false;

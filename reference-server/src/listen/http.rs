@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::body::{self, BodyError};
-use super::{Client, Host, Stream, hub_http, websocket};
+use super::{Client, Host, Stream, dps_service, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
 /// Longest head of a request.
@@ -44,10 +44,17 @@ pub(crate) async fn serve(
     let service = service_fn(async |mut request| {
         asked.set(true);
         if !websocket::is_asked(&request) {
-            return Ok::<_, Infallible>(match hub_asked(&request, &client, &host) {
-                Some(hub) => hub_http::respond(hub, request, &client, &host).await,
-                None => respond(request, &client, &host).await,
-            });
+            let name = name_asked(&request, &client).map(str::to_owned);
+            let name = name.as_deref();
+            return Ok::<_, Infallible>(
+                if let Some(hub) = name.and_then(|name| host.hub_named(name)) {
+                    hub_http::respond(hub, request, &client, &host).await
+                } else if let Some(service) = name.and_then(|name| host.service_named(name)) {
+                    dps_service::respond(service, request, &host).await
+                } else {
+                    respond(request, &client, &host).await
+                },
+            );
         }
         Ok(match websocket::accept(&mut request) {
             Ok((response, accepted)) => {
@@ -83,13 +90,13 @@ pub(crate) async fn serve(
     }
 }
 
-/// The hub that a request is for. A client that sends no SNI still names its host.
-fn hub_asked<'a>(request: &Request<Incoming>, client: &Client, host: &'a Host) -> Option<&'a str> {
-    if client.server_name.is_some() {
-        return host.hub_of(client);
+/// The host name that a request is for. A client that sends no SNI still names its host.
+fn name_asked<'a>(request: &'a Request<Incoming>, client: &'a Client) -> Option<&'a str> {
+    if let Some(name) = client.server_name.as_deref() {
+        return Some(name);
     }
     let named = request.headers().get(HOST)?.to_str().ok()?;
-    host.hub_named(named.split_once(':').map_or(named, |(name, _)| name))
+    Some(named.split_once(':').map_or(named, |(name, _)| name))
 }
 
 async fn respond(
@@ -139,7 +146,7 @@ fn refused(refusal: &Refusal, host: &Host) -> Response<Full<Bytes>> {
     response(host.instances.refuse(refusal, Timestamp::now()), None)
 }
 
-fn refusal(error: PathError) -> Refusal {
+pub(super) fn refusal(error: PathError) -> Refusal {
     match error {
         PathError::NotFound => Refusal::PathNotFound,
         PathError::MethodNotAllowed => Refusal::MethodNotAllowed,
@@ -160,7 +167,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-fn no_body(error: BodyError) -> Refusal {
+pub(super) fn no_body(error: BodyError) -> Refusal {
     match error {
         BodyError::TooLong => Refusal::TooLarge,
         BodyError::TooSlow => Refusal::TooSlow,
@@ -168,7 +175,7 @@ fn no_body(error: BodyError) -> Refusal {
     }
 }
 
-fn response(answer: Answer, location: Option<String>) -> Response<Full<Bytes>> {
+pub(super) fn response(answer: Answer, location: Option<String>) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = status;

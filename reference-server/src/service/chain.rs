@@ -22,6 +22,7 @@ static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICA
 /// A root or intermediate that an enrollment group trusts.
 #[derive(Debug)]
 pub struct SigningCertificate {
+    der: Box<[u8]>,
     anchor: Anchor,
     proven: Mutex<HashMap<Vec<u8>, Arc<Anchor>>>,
 }
@@ -87,8 +88,14 @@ impl SigningCertificate {
     pub fn new(der: Vec<u8>) -> Result<Self, String> {
         Ok(Self {
             anchor: Anchor::new(&der)?,
+            der: der.into(),
             proven: Mutex::default(),
         })
+    }
+
+    /// In DER.
+    pub fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// Whether `chain` (leaf first) leads here at `now`.

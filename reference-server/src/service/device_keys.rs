@@ -15,13 +15,15 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// As the enrollment gives them; what it leaves out is made up.
-    pub fn of(attestation: &SymmetricKeyAttestation) -> Self {
+    /// As the enrollment gives them; what it leaves out stays as it is known, else is made up.
+    pub fn over(attestation: &SymmetricKeyAttestation, known: Option<&Self>) -> Self {
         let new = || SymmetricKey::generate::<64>(randomness::fill);
-        let given = |key: &Option<SymmetricKey>| key.clone().unwrap_or_else(new);
+        let given = |key: &Option<SymmetricKey>, known: Option<&SymmetricKey>| {
+            key.as_ref().or(known).cloned().unwrap_or_else(new)
+        };
         Self {
-            primary: given(&attestation.primary_key),
-            secondary: given(&attestation.secondary_key),
+            primary: given(&attestation.primary_key, known.map(Self::primary)),
+            secondary: given(&attestation.secondary_key, known.map(Self::secondary)),
         }
     }
 
@@ -67,9 +69,13 @@ mod tests {
             primary_key: primary_key.clone(),
             secondary_key: None,
         };
-        let (one, other) = (KeyPair::of(&given), KeyPair::of(&given));
+        let (one, other) = (KeyPair::over(&given, None), KeyPair::over(&given, None));
         assert_eq!(Some(one.primary()), primary_key.as_ref());
         assert_ne!(one.secondary(), other.secondary());
         assert_eq!(one.secondary().as_bytes().len(), 64);
+        assert_eq!(
+            KeyPair::over(&SymmetricKeyAttestation::default(), Some(&one)),
+            one
+        );
     }
 }

@@ -1,98 +1,91 @@
-//! The enrollment list: who may register, checked when it is entered.
+//! The enrollment list: who may register. It changes while devices register; whoever looks sees an
+//! entry as it was before a change or after it, and nothing in between.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::enrollment::{
-    AllocationPolicy, AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings,
-    IndividualEnrollment, ProvisioningStatus, ReprovisionPolicy, X509Attestation, X509Certificates,
+    AllocationPolicy, Enrollment, EnrollmentGroup, IndividualEnrollment,
 };
-use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
-use fleetstorm_protocol::registration::TpmAttestation;
-use fleetstorm_protocol::tpm::PublicArea;
-use fleetstorm_protocol::twin::InitialTwin;
-use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
+use fleetstorm_protocol::ids::RegistrationId;
+use jiff::Timestamp;
+use serde_json::Value;
 
-use super::chain::SigningCertificate;
-use super::device_keys::KeyPair;
 use super::link::Link;
+use crate::shards::Shards;
+use entry::{Checker, Group, GroupProof, Individual, Stamp};
 
-/// Groups with symmetric keys that an instance may have (DPS documentation, "Quotas and limits").
-const MAX_KEY_GROUPS: usize = 100;
+pub mod entry;
 
-/// Individual enrollments by registration id, and groups in their order.
-#[derive(Debug, Default)]
+mod document;
+
+#[cfg(test)]
+mod tests;
+
+/// Individual enrollments that an instance may have (DPS documentation, "Quotas and limits").
+const MAX_INDIVIDUALS: usize = 1_000_000;
+/// Groups with symmetric keys, and groups with certificates, that an instance may have (same place).
+const MAX_GROUPS: usize = 100;
+
+/// Individual enrollments by registration id, and groups in the order they were entered.
+#[derive(Debug)]
 pub struct EnrollmentList {
-    links: Vec<Link>,
-    default_policy: AllocationPolicy,
-    individuals: HashMap<Box<str>, Individual>,
-    groups: Vec<Arc<Group>>,
-    last_settings: Option<(EnrollmentSettings, Arc<Settings>)>,
+    checker: Checker,
+    individuals: Shards<Box<str>, Arc<Individual>>,
+    count: AtomicUsize,
+    groups: RwLock<Arc<[Arc<Group>]>>,
+    revisions: AtomicU64,
 }
 
-/// One device that may register.
-#[derive(Debug)]
-pub struct Individual {
-    /// Its name at the hub, when it is not the registration id.
-    pub device_id: Option<DeviceId>,
-    /// How it proves who it is.
-    pub proof: IndividualProof,
-    /// The rest.
-    pub settings: Arc<Settings>,
+/// The two kinds of enrollments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One device.
+    Individual,
+    /// Many devices.
+    Group,
 }
 
-/// How one device proves who it is.
-#[derive(Debug)]
-pub enum IndividualProof {
-    /// By the TPM with this endorsement key, a TPM2B_PUBLIC.
-    Tpm {
-        /// Compared byte for byte.
-        endorsement_key: Box<[u8]>,
-    },
-    /// By either of these keys.
-    SymmetricKey(Box<KeyPair>),
-    /// By this very certificate: primary or secondary.
-    Certificate {
-        /// Their thumbprints.
-        thumbprints: Box<[Thumbprint]>,
-    },
+/// On what condition an entry is written (`If-Match`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// In any case.
+    None,
+    /// It is not there.
+    Absent,
+    /// It is there (`*`).
+    Exists,
+    /// It is there with this entity tag; quotes around it don't matter.
+    Is(&'a str),
 }
 
-/// Devices below a signing certificate or a pair of keys.
-#[derive(Debug)]
-pub struct Group {
-    /// Its name.
-    pub id: String,
-    /// How its devices prove who they are.
-    pub proof: GroupProof,
-    /// The rest.
-    pub settings: Arc<Settings>,
+/// Why an entry is not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// It says what can't be.
+    #[error("{0}")]
+    Invalid(String),
+    /// It is there already.
+    #[error("{0} is there already")]
+    Exists(String),
+    /// It is not there.
+    #[error("Enrollment not found")]
+    NotFound,
+    /// It has another entity tag.
+    #[error("Precondition failed: the enrollment has another etag")]
+    OtherTag,
+    /// There are as many as there may be.
+    #[error("{0}")]
+    Full(String),
 }
 
-/// How the devices of a group prove who they are.
-#[derive(Debug)]
-pub enum GroupProof {
-    /// By a chain to one of these, primary and secondary.
-    Certificates(Vec<SigningCertificate>),
-    /// By a key that derives from one of these.
-    SymmetricKey(KeyPair),
-}
-
-/// What individual enrollments and groups have in common.
-#[derive(Debug)]
-pub struct Settings {
-    /// Whether its devices may register.
-    pub enabled: bool,
-    /// How a hub is chosen among them.
-    pub policy: AllocationPolicy,
-    /// Indices of the linked hubs to choose from.
-    pub hubs: Box<[usize]>,
-    /// What happens when a device registers again.
-    pub reprovision: Option<ReprovisionPolicy>,
-    /// What the twin starts with.
-    pub initial_twin: Option<InitialTwin>,
+/// Some entries in the form of the service API, and where to go on, if there are more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The entries.
+    pub items: Vec<Value>,
+    /// Names the place after the last of them.
+    pub next: Option<String>,
 }
 
 impl EnrollmentList {
@@ -100,289 +93,233 @@ impl EnrollmentList {
     /// this one.
     pub fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
         Self {
-            links: links.to_vec(),
-            default_policy,
-            ..Self::default()
-        }
-    }
-
-    /// Enters one.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn add(&mut self, enrollment: &Enrollment) -> Result<(), String> {
-        match enrollment {
-            Enrollment::Individual(individual) => self.add_individual(individual),
-            Enrollment::Group(group) => self.add_group(group),
+            checker: Checker::new(links, default_policy),
+            individuals: Shards::new(),
+            count: AtomicUsize::new(0),
+            groups: RwLock::new(Arc::new([])),
+            revisions: AtomicU64::new(0),
         }
     }
 
     /// The device's own enrollment.
-    pub fn individual(&self, id: &RegistrationId) -> Option<&Individual> {
-        self.individuals.get(id.canonical().as_str())
+    pub fn individual(&self, id: &RegistrationId) -> Option<Arc<Individual>> {
+        let key = id.canonical();
+        self.individuals.of(key.as_str()).get(key.as_str()).cloned()
     }
 
     /// Groups in the order they were entered.
-    pub fn groups(&self) -> &[Arc<Group>] {
-        &self.groups
+    pub fn groups(&self) -> Arc<[Arc<Group>]> {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&groups)
     }
 
-    fn add_individual(&mut self, individual: &IndividualEnrollment) -> Result<(), String> {
-        let id = RegistrationId::parse(&individual.registration_id).map_err(|e| e.to_string())?;
-        let device_id = individual
-            .device_id
-            .as_deref()
-            .map(DeviceId::parse)
-            .transpose()
-            .map_err(|e| e.to_string())?;
-        let proof = match &individual.attestation {
-            AttestationMechanism::Tpm { tpm } => IndividualProof::Tpm {
-                endorsement_key: endorsement_key(tpm)?.as_tpm2b().into(),
-            },
-            AttestationMechanism::SymmetricKey { symmetric_key } => {
-                IndividualProof::SymmetricKey(Box::new(KeyPair::of(symmetric_key)))
+    /// Writes an enrollment, new or over what is there; returns it in the form of the service API.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; nothing has changed then.
+    pub fn put(
+        &self,
+        enrollment: &Enrollment,
+        condition: Condition<'_>,
+        now: Timestamp,
+    ) -> Result<Value, WriteError> {
+        match enrollment {
+            Enrollment::Individual(individual) => self.put_individual(individual, condition, now),
+            Enrollment::Group(group) => self.put_group(group, condition, now),
+        }
+    }
+
+    /// Removes an enrollment.
+    ///
+    /// # Errors
+    /// It is not there, or not as the condition wants it.
+    pub fn remove(&self, kind: Kind, id: &str, condition: Condition<'_>) -> Result<(), WriteError> {
+        let key = id.to_ascii_lowercase();
+        match kind {
+            Kind::Individual => {
+                let mut shard = self.individuals.of(key.as_str());
+                let known = shard.get(key.as_str()).ok_or(WriteError::NotFound)?;
+                condition.holds(&key, Some(known.stamp))?;
+                shard.remove(key.as_str());
+                self.count.fetch_sub(1, Ordering::Relaxed);
             }
-            AttestationMechanism::X509 { x509 } => {
-                let certificates = x509.client_certificates.as_ref();
-                let certificates =
-                    certificates.ok_or("attestation.x509.clientCertificates: is missing")?;
-                let thumbprints = each_certificate(certificates)?
+            Kind::Group => {
+                let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+                let known = groups
                     .iter()
-                    .map(|der| thumbprint(der))
-                    .collect();
-                IndividualProof::Certificate { thumbprints }
+                    .find(|group| group.id.eq_ignore_ascii_case(id));
+                let known = known.ok_or(WriteError::NotFound)?;
+                condition.holds(id, Some(known.stamp))?;
+                let others = groups.iter().filter(|group| !Arc::ptr_eq(group, known));
+                let others: Arc<[_]> = others.cloned().collect();
+                *groups = others;
             }
-        };
-        let settings = self.settings(&individual.settings)?;
-        let entry = Individual {
-            device_id,
-            proof,
-            settings,
-        };
-        match self.individuals.insert(id.canonical().into(), entry) {
-            None => Ok(()),
-            Some(_) => Err(format!("registrationId: \"{id}\" was enrolled before")),
         }
-    }
-
-    fn add_group(&mut self, group: &EnrollmentGroup) -> Result<(), String> {
-        let id = group.enrollment_group_id.clone();
-        if self
-            .groups
-            .iter()
-            .any(|known| known.id.eq_ignore_ascii_case(&id))
-        {
-            return Err(format!("enrollmentGroupId: \"{id}\" was entered before"));
-        }
-        let proof = match &group.attestation {
-            AttestationMechanism::X509 { x509 } => {
-                GroupProof::Certificates(signing_certificates(x509)?)
-            }
-            AttestationMechanism::SymmetricKey { symmetric_key } => {
-                self.room_for_a_key_group()?;
-                GroupProof::SymmetricKey(KeyPair::of(symmetric_key))
-            }
-            AttestationMechanism::Tpm { .. } => {
-                return Err(
-                    "attestation.type: a group can't be attested by TPM: enroll each TPM by itself"
-                        .into(),
-                );
-            }
-        };
-        let settings = self.settings(&group.settings)?;
-        self.groups.push(Arc::new(Group {
-            id,
-            proof,
-            settings,
-        }));
         Ok(())
     }
 
-    /// A device's token does not name its group: each one more costs every registration.
-    fn room_for_a_key_group(&self) -> Result<(), String> {
-        let by_key = |group: &&Arc<Group>| matches!(group.proof, GroupProof::SymmetricKey(_));
-        if self.groups.iter().filter(by_key).count() < MAX_KEY_GROUPS {
-            return Ok(());
+    /// An enrollment in the form of the service API, without its keys.
+    pub fn get(&self, kind: Kind, id: &str) -> Option<Value> {
+        match kind {
+            Kind::Individual => self
+                .known(id)
+                .map(|known| document::individual(&id.to_ascii_lowercase(), &known)),
+            Kind::Group => self.group(id).map(|known| document::group(&known)),
         }
-        Err(format!(
-            "attestation.type: there are {MAX_KEY_GROUPS} groups with symmetric keys already, which is the limit: use individual enrollments"
-        ))
     }
 
-    /// Neighbours in a list mostly share their settings: kept once.
-    fn settings(&mut self, settings: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
-        if let Some((known, shared)) = &self.last_settings
-            && known == settings
-        {
-            return Ok(Arc::clone(shared));
+    /// An enrollment's attestation mechanism, with its keys.
+    pub fn attestation(&self, kind: Kind, id: &str) -> Option<Value> {
+        match kind {
+            Kind::Individual => self
+                .known(id)
+                .map(|known| document::secret_of(&known.proof)),
+            Kind::Group => self
+                .group(id)
+                .map(|known| document::secret_of_group(&known.proof)),
         }
-        let shared = Arc::new(self.check(settings)?);
-        self.last_settings = Some((settings.clone(), Arc::clone(&shared)));
-        Ok(shared)
     }
 
-    fn check(&self, settings: &EnrollmentSettings) -> Result<Settings, String> {
-        let policy = match settings.allocation_policy.as_deref() {
-            None => self.default_policy,
-            Some(name) => AllocationPolicy::from_name(name).ok_or_else(|| {
-                let known = AllocationPolicy::ALL.map(AllocationPolicy::name).join(", ");
-                format!("allocationPolicy: \"{name}\" is not served here; there are {known}")
-            })?,
-        };
-        if policy == AllocationPolicy::Static && settings.iot_hubs.len() != 1 {
-            return Err(format!(
-                "iotHubs: static allocation needs the one hub that devices go to, not {}",
-                settings.iot_hubs.len()
-            ));
-        }
-        let index_of = |host: &String| {
-            let index = self
-                .links
-                .iter()
-                .position(|link| link.host_name.eq_ignore_ascii_case(host));
-            index.ok_or_else(|| {
-                let linked: Vec<_> = self
-                    .links
-                    .iter()
-                    .map(|link| link.host_name.as_str())
-                    .collect();
-                format!(
-                    "iotHubs: \"{host}\" is not linked; linked are {}",
-                    linked.join(", ")
-                )
-            })
-        };
-        let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
-            [] => {
-                let links = self.links.iter().enumerate();
-                let applying = links.filter(|(_, link)| link.applies);
-                applying.map(|(index, _)| index).collect()
+    /// At most `limit` enrollments from a place on; from the start without one. What is there
+    /// all the while is listed once, whatever changes around it.
+    pub fn page(&self, kind: Kind, from: Option<&str>, limit: usize) -> Page {
+        match kind {
+            Kind::Individual => {
+                let show =
+                    |id: &str, known: &Arc<Individual>| Some(document::individual(id, known));
+                let (items, next) = self.individuals.page(from, limit, show);
+                Page { items, next }
             }
-            named => named.iter().map(index_of).collect::<Result<_, _>>()?,
-        };
-        Ok(Settings {
-            enabled: settings.provisioning_status == ProvisioningStatus::Enabled,
-            policy,
-            hubs,
-            reprovision: settings.reprovision_policy,
-            initial_twin: settings.initial_twin.clone(),
-        })
+            Kind::Group => {
+                let mut groups = self.groups().to_vec();
+                groups.sort_by(|one, other| one.id.cmp(&other.id));
+                groups.retain(|group| from.is_none_or(|from| group.id.as_str() > from));
+                let more = groups.len() > limit;
+                groups.truncate(limit);
+                Page {
+                    items: groups.iter().map(|group| document::group(group)).collect(),
+                    next: groups.last().filter(|_| more).map(|group| group.id.clone()),
+                }
+            }
+        }
+    }
+
+    fn known(&self, id: &str) -> Option<Arc<Individual>> {
+        let key = id.to_ascii_lowercase();
+        self.individuals.of(key.as_str()).get(key.as_str()).cloned()
+    }
+
+    fn group(&self, id: &str) -> Option<Arc<Group>> {
+        let groups = self.groups();
+        groups
+            .iter()
+            .find(|group| group.id.eq_ignore_ascii_case(id))
+            .cloned()
+    }
+
+    fn put_individual(
+        &self,
+        individual: &IndividualEnrollment,
+        condition: Condition<'_>,
+        now: Timestamp,
+    ) -> Result<Value, WriteError> {
+        let id = RegistrationId::parse(&individual.registration_id)
+            .map_err(|e| WriteError::Invalid(e.to_string()))?;
+        let key = id.canonical();
+        let mut shard = self.individuals.of(key.as_str());
+        let known = shard.get(key.as_str());
+        condition.holds(&key, known.map(|known| known.stamp))?;
+        if known.is_none() && self.count.load(Ordering::Relaxed) >= MAX_INDIVIDUALS {
+            return Err(WriteError::Full(format!(
+                "there are {MAX_INDIVIDUALS} individual enrollments already, which is the quota"
+            )));
+        }
+        let stamp = self.stamp(known.map(|known| known.stamp), now);
+        let entry = self
+            .checker
+            .individual(individual, known.map(|known| &**known), stamp)
+            .map_err(WriteError::Invalid)?;
+        let written = document::individual(&key, &entry);
+        if shard.insert(key.into(), Arc::new(entry)).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(written)
+    }
+
+    fn put_group(
+        &self,
+        group: &EnrollmentGroup,
+        condition: Condition<'_>,
+        now: Timestamp,
+    ) -> Result<Value, WriteError> {
+        let id = &group.enrollment_group_id;
+        RegistrationId::parse(id)
+            .map_err(|e| WriteError::Invalid(format!("enrollmentGroupId: {}", e.problem)))?;
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        let place = groups
+            .iter()
+            .position(|known| known.id.eq_ignore_ascii_case(id));
+        let known = place.and_then(|place| groups.get(place));
+        condition.holds(id, known.map(|known| known.stamp))?;
+        let stamp = self.stamp(known.map(|known| known.stamp), now);
+        let entry = self
+            .checker
+            .group(group, known.map(|known| &**known), stamp)
+            .map_err(WriteError::Invalid)?;
+        room_for(&entry, &groups, place)?;
+        let written = document::group(&entry);
+        let mut changed = groups.to_vec();
+        match place {
+            Some(place) => changed[place] = Arc::new(entry),
+            None => changed.push(Arc::new(entry)),
+        }
+        *groups = changed.into();
+        Ok(written)
+    }
+
+    fn stamp(&self, known: Option<Stamp>, now: Timestamp) -> Stamp {
+        Stamp {
+            revision: self.revisions.fetch_add(1, Ordering::Relaxed) + 1,
+            created: known.map_or(now, |known| known.created),
+            updated: now,
+        }
     }
 }
 
-fn signing_certificates(x509: &X509Attestation) -> Result<Vec<SigningCertificate>, String> {
-    let certificates = x509.signing_certificates.as_ref();
-    let certificates = certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
-    each_certificate(certificates)?
-        .into_iter()
-        .map(SigningCertificate::new)
-        .collect::<Result<_, _>>()
-        .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))
+impl Condition<'_> {
+    fn holds(self, id: &str, known: Option<Stamp>) -> Result<(), WriteError> {
+        match (self, known) {
+            (Self::None, _) | (Self::Absent, None) | (Self::Exists, Some(_)) => Ok(()),
+            (Self::Absent, Some(_)) => Err(WriteError::Exists(format!("\"{id}\""))),
+            (Self::Exists | Self::Is(_), None) => Err(WriteError::NotFound),
+            (Self::Is(asked), Some(stamp)) => {
+                if document::tag(stamp).trim_matches('"') == asked.trim_matches('"') {
+                    Ok(())
+                } else {
+                    Err(WriteError::OtherTag)
+                }
+            }
+        }
+    }
 }
 
-fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
-    let field = "attestation.tpm.endorsementKey";
-    let bytes = STANDARD
-        .decode(&tpm.endorsement_key)
-        .map_err(|e| format!("{field}: is not base64: {e}"))?;
-    PublicArea::parse(&bytes).map_err(|e| format!("{field}: {e}"))
-}
-
-/// Primary and secondary, in DER; at least one.
-fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, String> {
-    let given = [
-        ("primary", &certificates.primary),
-        ("secondary", &certificates.secondary),
-    ];
-    let given = given
-        .into_iter()
-        .filter_map(|(name, certificate)| Some((name, certificate.as_ref()?)));
-    let ders: Vec<_> = given
-        .map(|(name, with_info)| {
-            certificate_from_text(&with_info.certificate).map_err(|e| format!("{name}: {e}"))
-        })
-        .collect::<Result<_, _>>()?;
-    if ders.is_empty() {
-        Err("attestation.x509: has no certificate".into())
+/// A device's token does not name its group, nor does its chain: each group more costs
+/// registrations that look for theirs.
+fn room_for(entry: &Group, groups: &[Arc<Group>], place: Option<usize>) -> Result<(), WriteError> {
+    let is_by_key = |group: &Group| matches!(group.proof, GroupProof::SymmetricKey(_));
+    let same = groups
+        .iter()
+        .enumerate()
+        .filter(|(index, group)| Some(*index) != place && is_by_key(group) == is_by_key(entry));
+    if same.count() < MAX_GROUPS {
+        return Ok(());
+    }
+    let what = if is_by_key(entry) {
+        "symmetric keys"
     } else {
-        Ok(ders)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn links() -> Vec<Link> {
-        vec![Link {
-            hub: 0,
-            host_name: "hub-1.test".into(),
-            region: None,
-            weight: 1,
-            applies: true,
-        }]
-    }
-
-    fn add(line: &str) -> Result<(), String> {
-        let enrollment = Enrollment::from_json(line).map_err(|e| e.to_string())?;
-        EnrollmentList::new(&links(), AllocationPolicy::Hashed).add(&enrollment)
-    }
-
-    #[test]
-    fn what_can_not_serve_is_refused_with_its_field() {
-        let certificate =
-            rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
-        let pem = serde_json::to_string(&certificate.cert.pem()).expect("JSON");
-        let x509 = format!(
-            r#""attestation":{{"type":"x509","x509":{{"clientCertificates":{{"primary":{{"certificate":{pem}}}}}}}}}"#
-        );
-        assert_eq!(add(&format!(r#"{{"registrationId":"a",{x509}}}"#)), Ok(()));
-        for (line, words) in [
-            (format!(r#"{{"registrationId":"a b",{x509}}}"#), "registration id"),
-            (format!(r#"{{"registrationId":"a","iotHubs":["hub-9.test"],{x509}}}"#), "iotHubs: \"hub-9.test\" is not linked"),
-            (format!(r#"{{"registrationId":"a","allocationPolicy":"custom",{x509}}}"#), "allocationPolicy"),
-            (format!(r#"{{"registrationId":"a","allocationPolicy":"static",{x509}}}"#), "static allocation needs the one hub"),
-            (format!(r#"{{"enrollmentGroupId":"g",{x509}}}"#), "signingCertificates: is missing"),
-            (r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "endorsementKey"),
-            (r#"{"enrollmentGroupId":"g","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "by TPM"),
-            (r#"{"registrationId":"a","attestation":{"type":"x509","x509":{"clientCertificates":{}}}}"#.into(), "no certificate"),
-        ] {
-            let problem = add(&line).expect_err(&line);
-            assert!(problem.contains(words), "{line}: {problem}");
-        }
-    }
-
-    #[test]
-    fn there_are_a_hundred_groups_with_keys_and_no_more() {
-        let mut list = EnrollmentList::new(&links(), AllocationPolicy::Hashed);
-        let mut add = |number: usize| {
-            let text = format!(
-                r#"{{"enrollmentGroupId":"g-{number}","attestation":{{"type":"symmetricKey"}}}}"#
-            );
-            list.add(&Enrollment::from_json(&text).expect("an enrollment"))
-        };
-        for number in 0..100 {
-            assert_eq!(add(number), Ok(()));
-        }
-        assert!(add(100).is_err_and(|problem| problem.contains("limit")));
-    }
-
-    #[test]
-    fn a_second_enrollment_of_the_same_device_is_refused() {
-        let certificate =
-            rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
-        let pem = serde_json::to_string(&certificate.cert.pem()).expect("JSON");
-        let line = |id: &str| {
-            let text = format!(
-                r#"{{"registrationId":"{id}","attestation":{{"type":"x509","x509":{{"clientCertificates":{{"primary":{{"certificate":{pem}}}}}}}}}}}"#
-            );
-            Enrollment::from_json(&text).expect("an enrollment")
-        };
-        let mut list = EnrollmentList::new(&links(), AllocationPolicy::Hashed);
-        assert_eq!(list.add(&line("pump")), Ok(()));
-        assert!(
-            list.add(&line("PUMP"))
-                .is_err_and(|problem| problem.contains("enrolled before"))
-        );
-    }
+        "certificates"
+    };
+    Err(WriteError::Full(format!(
+        "attestation.type: there are {MAX_GROUPS} groups with {what} already, which is the limit: use individual enrollments"
+    )))
 }

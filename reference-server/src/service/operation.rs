@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use uuid::Uuid;
 
-use super::enrollment_list::Settings;
+use super::enrollment_list::entry::Settings;
 use super::proof::{Credential, Proven};
 use super::throttle::Window;
 use super::tpm_challenge::HmacKey;

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
 use super::device_keys::KeyPair;
-use super::enrollment_list::{
-    EnrollmentList, Group, GroupProof, Individual, IndividualProof, Settings,
+use super::enrollment_list::EnrollmentList;
+use super::enrollment_list::entry::{
+    Enrolled, Group, GroupProof, Individual, IndividualProof, Settings,
 };
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 use super::{Question, Refusal};
@@ -93,9 +94,9 @@ pub fn prove(
 ) -> Result<Standing, Refusal> {
     match list.individual(id) {
         Some(individual) => match &individual.proof {
-            IndividualProof::Certificate { thumbprints } => {
+            IndividualProof::Certificate { certificates } => {
                 let thumbprint =
-                    individual_certificate(question.certificates, thumbprints, id, now)?;
+                    individual_certificate(question.certificates, certificates, id, now)?;
                 Ok(Standing::Proven(
                     individual.proven(id, Credential::Certificate(thumbprint))?,
                 ))
@@ -127,10 +128,10 @@ pub fn prove(
             Err(Refusal::EnrollmentNotFound)
         }
         None if question.certificates.is_empty() => {
-            by_derived_key(list.groups(), id, &token(question)?, resource, now)
+            by_derived_key(&list.groups(), id, &token(question)?, resource, now)
                 .map(Standing::Proven)
         }
-        None => by_chain(list.groups(), id, question.certificates, now).map(Standing::Proven),
+        None => by_chain(&list.groups(), id, question.certificates, now).map(Standing::Proven),
     }
 }
 
@@ -143,7 +144,11 @@ pub fn enrolled_tpm(
     id: &RegistrationId,
     presented: Option<&TpmAttestation>,
 ) -> Result<PresentedTpm, Refusal> {
-    match list.individual(id).map(|individual| &individual.proof) {
+    match list
+        .individual(id)
+        .as_deref()
+        .map(|individual| &individual.proof)
+    {
         Some(IndividualProof::Tpm { endorsement_key }) => {
             PresentedTpm::of(presented, endorsement_key)
         }
@@ -170,13 +175,16 @@ impl Individual {
 /// The presented leaf is an enrolled one, in the device's name, and valid.
 fn individual_certificate(
     chain: &[CertificateDer<'static>],
-    enrolled: &[Thumbprint],
+    enrolled: &[Enrolled],
     id: &RegistrationId,
     now: Timestamp,
 ) -> Result<Thumbprint, Refusal> {
     let leaf = chain.first().ok_or(Refusal::Unauthorized)?;
     let presented = thumbprint(leaf);
-    if enrolled.contains(&presented) && is_named(leaf, id) && is_valid(leaf, now) {
+    if enrolled.iter().any(|one| one.thumbprint == presented)
+        && is_named(leaf, id)
+        && is_valid(leaf, now)
+    {
         Ok(presented)
     } else {
         Err(Refusal::InvalidCertificate)

@@ -28,6 +28,21 @@ pub enum Refusal {
     /// No such operation, or another device's.
     #[error("Operation not found")]
     OperationNotFound,
+    /// No registration of the device.
+    #[error("Registration not found")]
+    RegistrationNotFound,
+    /// The policy that signed does not open it.
+    #[error("Forbidden: the shared access policy lacks the permission")]
+    Forbidden,
+    /// It is there already.
+    #[error("{0}")]
+    Conflict(String),
+    /// It has another entity tag.
+    #[error("Precondition failed: the enrollment has another etag")]
+    PreconditionFailed,
+    /// There are as many as there may be.
+    #[error("{0}")]
+    QuotaExceeded(String),
     /// No such path.
     #[error("Resource not found")]
     PathNotFound,
@@ -62,7 +77,11 @@ impl Refusal {
             Self::Unauthorized => code::UNAUTHORIZED,
             Self::InvalidCertificate => code::INVALID_CERTIFICATE,
             Self::ScopeNotFound | Self::PathNotFound => code::SCOPE_NOT_FOUND,
-            Self::EnrollmentNotFound => code::ENROLLMENT_NOT_FOUND,
+            Self::EnrollmentNotFound | Self::RegistrationNotFound => code::ENROLLMENT_NOT_FOUND,
+            Self::Forbidden => code::FORBIDDEN,
+            Self::Conflict(_) => code::CONFLICT,
+            Self::PreconditionFailed => code::PRECONDITION_FAILED,
+            Self::QuotaExceeded(_) => code::QUOTA_EXCEEDED,
             Self::OperationNotFound => code::OPERATION_NOT_FOUND,
             Self::MethodNotAllowed => code::METHOD_NOT_ALLOWED,
             Self::TooSlow => code::REQUEST_TIMEOUT,

@@ -11,6 +11,7 @@ use fleetstorm_protocol::tpm::IdentityKey;
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
+use super::enrollment_list::Condition;
 use super::*;
 use crate::hub::access_policy::AccessPolicy;
 use software_tpm::SoftwareTpm;
@@ -54,10 +55,11 @@ impl Told {
             json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
-        let mut list = EnrollmentList::new(&Link::all(&server, &config), config.allocation_policy);
+        let list = EnrollmentList::new(&Link::all(&server, &config), config.allocation_policy);
         for enrollment in enrollments {
             let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
-            list.add(&enrollment).expect("good");
+            list.put(&enrollment, Condition::Absent, Timestamp::UNIX_EPOCH)
+                .expect("good");
         }
         let names: Vec<_> = server
             .hubs
@@ -73,7 +75,7 @@ impl Told {
             service: Service::new(
                 &server,
                 &config,
-                list,
+                (list, AccessPolicies::of(&config).expect("policies")),
                 Arc::clone(&hubs),
                 Arc::clone(&tally),
             ),

@@ -18,6 +18,7 @@ mod monitoring;
 mod mutation;
 mod panics;
 mod questions;
+mod service_api;
 mod software_tpm;
 mod tenants;
 mod tls;

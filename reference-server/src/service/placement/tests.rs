@@ -19,7 +19,8 @@ use crate::hub::access_policy::AccessPolicy;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 use crate::hub::{HubRefusal, administration::Condition};
-use crate::service::enrollment_list::EnrollmentList;
+use crate::service::access::AccessPolicies;
+use crate::service::enrollment_list::{Condition as WriteCondition, EnrollmentList};
 use crate::service::link::Link;
 use crate::service::{Origin, Question, Service};
 
@@ -70,16 +71,22 @@ impl World {
             "initialTwin": {"tags": {"floor": 1}, "properties": {"desired": {"rate": 5}}},
             "reprovisionPolicy": reprovision,
         });
-        let mut list =
-            EnrollmentList::new(&Link::all(&server, &instance), instance.allocation_policy);
+        let list = EnrollmentList::new(&Link::all(&server, &instance), instance.allocation_policy);
         let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
-        list.add(&enrollment).expect("good");
+        list.put(&enrollment, WriteCondition::Absent, Timestamp::UNIX_EPOCH)
+            .expect("good");
         let names = [WEST, EAST].map(String::from);
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, AccessPolicy::generate()));
         let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
         Self {
-            service: Service::new(&server, &instance, list, Arc::clone(&hubs), tally),
+            service: Service::new(
+                &server,
+                &instance,
+                (list, AccessPolicies::of(&instance).expect("policies")),
+                Arc::clone(&hubs),
+                tally,
+            ),
             hubs,
             now: "2026-06-01T00:00:00Z".parse().expect("a time"),
         }

@@ -32,7 +32,8 @@ impl Answer {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    fn read(wire: &mut impl Read) -> Self {
+    /// Reads it to its end.
+    pub fn read(wire: &mut impl Read) -> Self {
         let mut text = String::new();
         // The server may close without a good-bye.
         let _ = wire.read_to_string(&mut text);

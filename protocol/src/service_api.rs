@@ -1,0 +1,288 @@
+//! The service API's paths and documents (DPS REST API, "Individual Enrollment", "Enrollment
+//! Group", "Device Registration State"). Clients differ in case and in trailing slashes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::enrollment::Enrollment;
+use crate::http::PathError;
+use crate::{DecodeError, query};
+
+/// Enrollments that a bulk operation may have (DPS REST API, "Run Bulk Operation").
+pub const MAX_BULK: usize = 10;
+
+/// What the service side asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRequest {
+    /// Of what.
+    pub collection: Collection,
+    /// What.
+    pub operation: ServiceOperation,
+}
+
+/// What there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// `/enrollments`
+    Enrollments,
+    /// `/enrollmentGroups`
+    EnrollmentGroups,
+    /// `/registrations`
+    Registrations,
+}
+
+impl Collection {
+    /// As header `x-ms-item-type` names it.
+    pub fn item_type(self) -> &'static str {
+        match self {
+            Self::Enrollments => "Enrollment",
+            Self::EnrollmentGroups => "EnrollmentGroup",
+            Self::Registrations => "DeviceRegistration",
+        }
+    }
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceOperation {
+    /// `GET /{collection}/{id}`
+    Get(String),
+    /// `PUT /{collection}/{id}`
+    Put(String),
+    /// `DELETE /{collection}/{id}`
+    Delete(String),
+    /// `POST /{collection}`
+    Bulk,
+    /// `POST /{collection}/query`
+    Query,
+    /// `POST /registrations/{enrollmentGroupId}/query`
+    QueryGroup(String),
+    /// `POST /{collection}/{id}/attestationmechanism`
+    AttestationMechanism(String),
+}
+
+impl ServiceRequest {
+    /// Reads method, path and query; a missing `api-version` is malformed.
+    ///
+    /// # Errors
+    /// See [`PathError`].
+    pub fn parse(method: &str, path: &str, query: Option<&str>) -> Result<Self, PathError> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let segments: Vec<&str> = path.split('/').collect();
+        let ["", collection, rest @ ..] = segments.as_slice() else {
+            return Err(PathError::NotFound);
+        };
+        let collection = match collection.to_ascii_lowercase().as_str() {
+            "enrollments" => Collection::Enrollments,
+            "enrollmentgroups" => Collection::EnrollmentGroups,
+            "registrations" => Collection::Registrations,
+            _ => return Err(PathError::NotFound),
+        };
+        let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+        let id = |segment: &str| query::decode("id", segment);
+        let records = collection == Collection::Registrations;
+        let operation = match (rest, method) {
+            ([], "POST") if !records => ServiceOperation::Bulk,
+            ([word], "POST") if is(word, "query") && !records => ServiceOperation::Query,
+            ([written], "GET") => ServiceOperation::Get(id(written)?),
+            ([written], "PUT") if !records => ServiceOperation::Put(id(written)?),
+            ([written], "DELETE") => ServiceOperation::Delete(id(written)?),
+            ([written, word], "POST") if is(word, "query") && records => {
+                ServiceOperation::QueryGroup(id(written)?)
+            }
+            ([written, word], "POST") if is(word, "attestationmechanism") && !records => {
+                ServiceOperation::AttestationMechanism(id(written)?)
+            }
+            ([] | [_], _) => return Err(PathError::MethodNotAllowed),
+            _ => return Err(PathError::NotFound),
+        };
+        match query::value(query.unwrap_or_default(), "api-version") {
+            None | Some("") => {
+                Err(DecodeError::new("api-version", "is missing from the query").into())
+            }
+            Some(_) => Ok(Self {
+                collection,
+                operation,
+            }),
+        }
+    }
+}
+
+/// Body of a query. All that DPS knows is everything of a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct QuerySpecification {
+    /// Like `SELECT * FROM enrollments`.
+    pub query: String,
+}
+
+impl QuerySpecification {
+    /// Whether it asks for everything: `SELECT * [FROM collection]`, or nothing at all.
+    pub fn is_everything(&self) -> bool {
+        let words: Vec<_> = self.query.split_whitespace().collect();
+        let words: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        matches!(
+            words.as_slice(),
+            [] | ["*"] | ["select", "*"] | ["select", "*", "from", _]
+        )
+    }
+}
+
+/// Body of a bulk operation.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkOperation {
+    /// What is done with each.
+    pub mode: BulkMode,
+    /// With which; at most [`MAX_BULK`].
+    #[serde(alias = "enrollmentGroups")]
+    pub enrollments: Vec<BulkItem>,
+}
+
+/// One of them, and the entity tag that it has to have.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct BulkItem {
+    /// The enrollment.
+    #[serde(flatten)]
+    pub enrollment: Enrollment,
+    /// For [`BulkMode::UpdateIfMatchETag`].
+    #[serde(default)]
+    pub etag: Option<String>,
+}
+
+/// What a bulk operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BulkMode {
+    /// Enters what is not there.
+    Create,
+    /// Writes over what is there.
+    Update,
+    /// Writes over what is there and unchanged.
+    #[serde(rename = "updateIfMatchETag", alias = "updateIfMatchEtag")]
+    UpdateIfMatchETag,
+    /// Removes.
+    Delete,
+}
+
+/// Answer to a bulk operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkResult {
+    /// Whether all went well.
+    pub is_successful: bool,
+    /// What did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<BulkError>,
+}
+
+/// One that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BulkError {
+    /// Which, if it is an individual enrollment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_id: Option<String>,
+    /// Which, if it is a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrollment_group_id: Option<String>,
+    /// DPS error code.
+    pub error_code: u32,
+    /// For people.
+    pub error_status: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_told_apart_whatever_their_case() {
+        use Collection::{EnrollmentGroups, Enrollments, Registrations};
+        use ServiceOperation as Op;
+        for (method, path, collection, operation) in [
+            (
+                "GET",
+                "/enrollments/a%3Ab",
+                Enrollments,
+                Op::Get("a:b".into()),
+            ),
+            ("PUT", "/Enrollments/a", Enrollments, Op::Put("a".into())),
+            (
+                "DELETE",
+                "/enrollmentGroups/g",
+                EnrollmentGroups,
+                Op::Delete("g".into()),
+            ),
+            ("POST", "/enrollments/", Enrollments, Op::Bulk),
+            ("POST", "/enrollmentGroups", EnrollmentGroups, Op::Bulk),
+            ("POST", "/enrollments/query", Enrollments, Op::Query),
+            (
+                "POST",
+                "/enrollmentgroups/g/attestationmechanism",
+                EnrollmentGroups,
+                Op::AttestationMechanism("g".into()),
+            ),
+            (
+                "GET",
+                "/registrations/d",
+                Registrations,
+                Op::Get("d".into()),
+            ),
+            (
+                "POST",
+                "/registrations/g/query",
+                Registrations,
+                Op::QueryGroup("g".into()),
+            ),
+        ] {
+            let read = ServiceRequest::parse(method, path, Some("api-version=2021-10-01"));
+            let expected = ServiceRequest {
+                collection,
+                operation,
+            };
+            assert_eq!(read, Ok(expected), "{method} {path}");
+        }
+        for (method, path, query, error) in [
+            ("GET", "/enrollments/a", None, "api-version"),
+            ("PATCH", "/enrollments/a", Some("api-version=1"), "method"),
+            ("PUT", "/registrations/a", Some("api-version=1"), "method"),
+            ("GET", "/devices/a", Some("api-version=1"), "no such path"),
+            (
+                "POST",
+                "/enrollments/a/b/c",
+                Some("api-version=1"),
+                "no such path",
+            ),
+            ("GET", "", Some("api-version=1"), "no such path"),
+        ] {
+            let problem = ServiceRequest::parse(method, path, query).expect_err(path);
+            assert!(problem.to_string().contains(error), "{path}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_query_for_everything_is_one_however_it_is_written() {
+        for (query, everything) in [
+            ("SELECT * FROM enrollments", true),
+            ("select  *", true),
+            ("", true),
+            ("*", true),
+            ("SELECT * FROM enrollments WHERE a = 1", false),
+            ("DROP", false),
+        ] {
+            let query = query.into();
+            assert_eq!(QuerySpecification { query }.is_everything(), everything);
+        }
+    }
+
+    #[test]
+    fn bulk_bodies_of_both_kinds_are_read() {
+        let item =
+            r#"{"enrollmentGroupId":"g","etag":"\"1\"","attestation":{"type":"symmetricKey"}}"#;
+        let text = format!(r#"{{"mode":"updateIfMatchETag","enrollmentGroups":[{item}]}}"#);
+        let bulk: BulkOperation = serde_json::from_str(&text).expect("documented form");
+        assert_eq!(bulk.mode, BulkMode::UpdateIfMatchETag);
+        assert_eq!(bulk.enrollments[0].enrollment.id(), "g");
+        assert_eq!(bulk.enrollments[0].etag.as_deref(), Some("\"1\""));
+    }
+}

@@ -1,0 +1,214 @@
+//! The service API of an instance over HTTPS (DPS REST API).
+
+use bytes::Bytes;
+use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::service_api::{
+    BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest,
+};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
+use hyper::{Request, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Host, body, http};
+use crate::config::Permission;
+use crate::service::enrollment_list::{Condition, Kind, Page};
+use crate::service::{Answer, Refusal, Service};
+
+/// Largest body: ten enrollments with certificates.
+const MAX_BODY: usize = 512 * 1024;
+/// Items of a page, where the client does not say; and the most it may ask for.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1000;
+
+const MAX_ITEMS: HeaderName = HeaderName::from_static("x-ms-max-item-count");
+const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
+const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+
+/// Answers a request to an instance's service endpoint. Who asks is looked at before the body is.
+pub(super) async fn respond(
+    service: &Service,
+    request: Request<Incoming>,
+    host: &Host,
+) -> Response<Full<Bytes>> {
+    let now = Timestamp::now();
+    let (head, body) = request.into_parts();
+    let answered = async {
+        let path = head.uri.path();
+        let asked = ServiceRequest::parse(head.method.as_str(), path, head.uri.query())
+            .map_err(http::refusal)?;
+        let token = text(&head.headers, &AUTHORIZATION);
+        service.access().admit(token, permission(&asked), now)?;
+        let body = body::read(body, MAX_BODY, host.limits.body)
+            .await
+            .map_err(http::no_body)?;
+        answer(service, &asked, &head.headers, &body, now)
+    };
+    let refuse = |refusal: Refusal| http::response(host.instances.refuse(&refusal, now), None);
+    answered.await.unwrap_or_else(refuse)
+}
+
+fn permission(asked: &ServiceRequest) -> Permission {
+    use ServiceOperation::{AttestationMechanism, Bulk, Delete, Get, Put, Query, QueryGroup};
+    match (asked.collection, &asked.operation) {
+        (Collection::Registrations, Delete(_)) => Permission::RegistrationStatusWrite,
+        (Collection::Registrations, _) => Permission::RegistrationStatusRead,
+        // Keys are told to those alone who may change them.
+        (_, Put(_) | Delete(_) | Bulk | AttestationMechanism(_)) => Permission::EnrollmentWrite,
+        (_, Get(_) | Query | QueryGroup(_)) => Permission::EnrollmentRead,
+    }
+}
+
+fn answer(
+    service: &Service,
+    asked: &ServiceRequest,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let list = service.enrollments();
+    let kind = match asked.collection {
+        Collection::Registrations => return registrations(service, asked, headers, body, now),
+        Collection::Enrollments => Kind::Individual,
+        Collection::EnrollmentGroups => Kind::Group,
+    };
+    let condition = match text(headers, &IF_MATCH) {
+        None => Condition::None,
+        Some("*" | "\"*\"") => Condition::Exists,
+        Some(tag) => Condition::Is(tag),
+    };
+    match &asked.operation {
+        ServiceOperation::Get(id) => found(list.get(kind, id).ok_or(Refusal::EnrollmentNotFound)?),
+        ServiceOperation::AttestationMechanism(id) => found(
+            list.attestation(kind, id)
+                .ok_or(Refusal::EnrollmentNotFound)?,
+        ),
+        ServiceOperation::Put(id) => {
+            let enrollment: Enrollment = read(body)?;
+            let is_kind =
+                matches!(enrollment, Enrollment::Individual(_)) == (kind == Kind::Individual);
+            if !is_kind || !enrollment.id().eq_ignore_ascii_case(id) {
+                return Err(Refusal::BadRequest(format!(
+                    "the body is about \"{}\", the path about \"{id}\"",
+                    enrollment.id()
+                )));
+            }
+            found(list.put(&enrollment, condition, now)?)
+        }
+        ServiceOperation::Delete(id) => {
+            list.remove(kind, id, condition)?;
+            Ok(nothing())
+        }
+        ServiceOperation::Bulk => {
+            let bulk: BulkOperation = read(body)?;
+            json(&service.bulk(kind, &bulk, now)?)
+        }
+        ServiceOperation::Query | ServiceOperation::QueryGroup(_) => {
+            everything(body)?;
+            let page = list.page(kind, text(headers, &CONTINUATION), limit(headers)?);
+            paged(page, asked.collection)
+        }
+    }
+}
+
+fn registrations(
+    service: &Service,
+    asked: &ServiceRequest,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    match &asked.operation {
+        ServiceOperation::Get(id) => found(service.registration(id, now)?),
+        ServiceOperation::Delete(id) => {
+            service.remove_registration(id)?;
+            Ok(nothing())
+        }
+        ServiceOperation::QueryGroup(group) => {
+            everything(body)?;
+            let from = text(headers, &CONTINUATION);
+            let page = service.registrations_of(group, from, limit(headers)?);
+            paged(page, asked.collection)
+        }
+        _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
+fn read<Document: DeserializeOwned>(body: &[u8]) -> Result<Document, Refusal> {
+    serde_json::from_slice(body).map_err(|e| Refusal::BadRequest(format!("body: {e}")))
+}
+
+/// A query that asks for less than everything is refused, and not answered with too much.
+fn everything(body: &[u8]) -> Result<(), Refusal> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let query: QuerySpecification = read(body)?;
+    if query.is_everything() {
+        return Ok(());
+    }
+    Err(Refusal::BadRequest(format!(
+        "query: \"{}\" is none that DPS knows: ask for SELECT * FROM enrollments",
+        query.query
+    )))
+}
+
+fn limit(headers: &HeaderMap) -> Result<usize, Refusal> {
+    let Some(asked) = text(headers, &MAX_ITEMS) else {
+        return Ok(PAGE);
+    };
+    let number = asked.parse::<usize>().ok();
+    let number = number.filter(|number| (1..=MAX_PAGE).contains(number));
+    number.ok_or_else(|| {
+        Refusal::BadRequest(format!(
+            "{MAX_ITEMS}: \"{asked}\" is no number from 1 to {MAX_PAGE}"
+        ))
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn found(document: Value) -> Result<Response<Full<Bytes>>, Refusal> {
+    let mut response = json(&document)?;
+    let tag = document["etag"].as_str().map(HeaderValue::try_from);
+    if let Some(Ok(tag)) = tag {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    Ok(response)
+}
+
+fn paged(page: Page, collection: Collection) -> Result<Response<Full<Bytes>>, Refusal> {
+    let mut response = json(&page.items)?;
+    let headers = response.headers_mut();
+    headers.insert(MAX_ITEMS, page.items.len().into());
+    headers.insert(ITEM_TYPE, HeaderValue::from_static(collection.item_type()));
+    if let Some(Ok(next)) = page.next.map(HeaderValue::try_from) {
+        headers.insert(CONTINUATION, next);
+    }
+    Ok(response)
+}
+
+fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Refusal> {
+    let body = serde_json::to_vec(document).map_err(|_| Refusal::Internal)?;
+    let answer = Answer {
+        status: 200,
+        retry_after: None,
+        body,
+    };
+    Ok(http::response(answer, None))
+}
+
+fn nothing() -> Response<Full<Bytes>> {
+    let answer = Answer {
+        status: 204,
+        retry_after: None,
+        body: Vec::new(),
+    };
+    http::response(answer, None)
+}

@@ -1,0 +1,135 @@
+//! Entries in the form of the service API (DPS REST API, "Individual Enrollment", "Enrollment Group").
+//! Answers leave keys and certificates out; of certificates they tell what is in them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::timestamp;
+use serde_json::{Map, Value, json};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::entry::{Group, GroupProof, Individual, IndividualProof, Settings, Stamp};
+use crate::service::chain::SigningCertificate;
+use crate::service::device_keys::KeyPair;
+
+/// The entity tag of an entry, in quotes, as it also stands in its JSON.
+pub(super) fn tag(stamp: Stamp) -> String {
+    format!("\"{:016x}\"", stamp.revision)
+}
+
+/// An individual enrollment.
+pub(super) fn individual(id: &str, entry: &Individual) -> Value {
+    let mut members = common(&entry.settings, entry.stamp);
+    members.insert("registrationId".into(), id.into());
+    if let Some(device_id) = &entry.device_id {
+        members.insert("deviceId".into(), device_id.as_str().into());
+    }
+    let attestation = match &entry.proof {
+        IndividualProof::Tpm { .. } => secret_of(&entry.proof),
+        IndividualProof::SymmetricKey(_) => json!({"type": "symmetricKey"}),
+        IndividualProof::Certificate { certificates } => json!({
+            "type": "x509",
+            "x509": {"clientCertificates": both(certificates.iter().map(|one| &*one.der))},
+        }),
+    };
+    members.insert("attestation".into(), attestation);
+    members.into()
+}
+
+/// A group.
+pub(super) fn group(entry: &Group) -> Value {
+    let mut members = common(&entry.settings, entry.stamp);
+    members.insert("enrollmentGroupId".into(), entry.id.as_str().into());
+    let attestation = match &entry.proof {
+        GroupProof::SymmetricKey(_) => json!({"type": "symmetricKey"}),
+        GroupProof::Certificates(_) => secret_of_group(&entry.proof),
+    };
+    members.insert("attestation".into(), attestation);
+    members.into()
+}
+
+/// The attestation mechanism with its keys.
+pub(super) fn secret_of(proof: &IndividualProof) -> Value {
+    match proof {
+        IndividualProof::Tpm { endorsement_key } => json!({
+            "type": "tpm",
+            "tpm": {"endorsementKey": STANDARD.encode(endorsement_key)},
+        }),
+        IndividualProof::SymmetricKey(keys) => keyed(keys),
+        IndividualProof::Certificate { certificates } => json!({
+            "type": "x509",
+            "x509": {"clientCertificates": both(certificates.iter().map(|one| &*one.der))},
+        }),
+    }
+}
+
+/// The same of a group.
+pub(super) fn secret_of_group(proof: &GroupProof) -> Value {
+    match proof {
+        GroupProof::SymmetricKey(keys) => keyed(keys),
+        GroupProof::Certificates(signers) => json!({
+            "type": "x509",
+            "x509": {"signingCertificates": both(signers.iter().map(SigningCertificate::der))},
+        }),
+    }
+}
+
+fn keyed(keys: &KeyPair) -> Value {
+    json!({
+        "type": "symmetricKey",
+        "symmetricKey": {"primaryKey": keys.primary(), "secondaryKey": keys.secondary()},
+    })
+}
+
+fn common(settings: &Settings, stamp: Stamp) -> Map<String, Value> {
+    let written = serde_json::to_value(&settings.written);
+    let Ok(Value::Object(mut members)) = written else {
+        unreachable!("settings are an object of JSON");
+    };
+    members.insert("etag".into(), tag(stamp).into());
+    members.insert(
+        "createdDateTimeUtc".into(),
+        timestamp::format(stamp.created).into(),
+    );
+    members.insert(
+        "lastUpdatedDateTimeUtc".into(),
+        timestamp::format(stamp.updated).into(),
+    );
+    members.into_iter().collect()
+}
+
+/// Primary and secondary.
+fn both<'a>(ders: impl Iterator<Item = &'a [u8]>) -> Value {
+    let named = ["primary", "secondary"].into_iter().zip(ders);
+    let named = named.map(|(name, der)| (name.to_owned(), json!({"info": info(der)})));
+    named.collect::<Map<_, _>>().into()
+}
+
+/// X509CertificateInfo.
+fn info(der: &[u8]) -> Value {
+    use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect::<String>()
+    };
+    // It was read when it was entered.
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return Value::Null;
+    };
+    let time = |seconds: i64| {
+        jiff::Timestamp::from_second(seconds)
+            .map(timestamp::format)
+            .unwrap_or_default()
+    };
+    json!({
+        "subjectName": certificate.subject().to_string(),
+        "issuerName": certificate.issuer().to_string(),
+        "sha1Thumbprint": hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, der).as_ref()),
+        "sha256Thumbprint": hex(digest(&SHA256, der).as_ref()),
+        "notBeforeUtc": time(certificate.validity().not_before.timestamp()),
+        "notAfterUtc": time(certificate.validity().not_after.timestamp()),
+        "serialNumber": hex(certificate.raw_serial()),
+        "version": certificate.version().0 + 1,
+    })
+}

@@ -1,0 +1,327 @@
+//! What an enrollment says, taken apart and checked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::enrollment::{
+    AllocationPolicy, AttestationMechanism, EnrollmentGroup, EnrollmentSettings,
+    IndividualEnrollment, ProvisioningStatus, ReprovisionPolicy, X509Attestation, X509Certificates,
+};
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::registration::TpmAttestation;
+use fleetstorm_protocol::tpm::PublicArea;
+use fleetstorm_protocol::twin::InitialTwin;
+use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
+use jiff::Timestamp;
+
+use crate::service::chain::SigningCertificate;
+use crate::service::device_keys::KeyPair;
+use crate::service::link::Link;
+
+/// One device that may register.
+#[derive(Debug)]
+pub struct Individual {
+    /// Its name at the hub, when it is not the registration id.
+    pub device_id: Option<DeviceId>,
+    /// How it proves who it is.
+    pub proof: IndividualProof,
+    /// The rest.
+    pub settings: Arc<Settings>,
+    /// When it was written.
+    pub stamp: Stamp,
+}
+
+/// How one device proves who it is.
+#[derive(Debug)]
+pub enum IndividualProof {
+    /// By the TPM with this endorsement key, a TPM2B_PUBLIC.
+    Tpm {
+        /// Compared byte for byte.
+        endorsement_key: Box<[u8]>,
+    },
+    /// By either of these keys.
+    SymmetricKey(Box<KeyPair>),
+    /// By this very certificate: primary or secondary.
+    Certificate {
+        /// Which.
+        certificates: Box<[Enrolled]>,
+    },
+}
+
+/// A device's own certificate.
+#[derive(Debug, Clone)]
+pub struct Enrolled {
+    /// SHA-256.
+    pub thumbprint: Thumbprint,
+    /// In DER.
+    pub der: Box<[u8]>,
+}
+
+/// Devices below a signing certificate or a pair of keys.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name.
+    pub id: String,
+    /// How its devices prove who they are.
+    pub proof: GroupProof,
+    /// The rest.
+    pub settings: Arc<Settings>,
+    /// When it was written.
+    pub stamp: Stamp,
+}
+
+/// When an entry was written, and which writing that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Grows with each writing of any entry; the entity tag.
+    pub revision: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+}
+
+/// How the devices of a group prove who they are.
+#[derive(Debug)]
+pub enum GroupProof {
+    /// By a chain to one of these, primary and secondary.
+    Certificates(Arc<[SigningCertificate]>),
+    /// By a key that derives from one of these.
+    SymmetricKey(KeyPair),
+}
+
+/// What individual enrollments and groups have in common.
+#[derive(Debug)]
+pub struct Settings {
+    /// As they were written.
+    pub written: EnrollmentSettings,
+    /// Whether its devices may register.
+    pub enabled: bool,
+    /// How a hub is chosen among them.
+    pub policy: AllocationPolicy,
+    /// Indices of the linked hubs to choose from.
+    pub hubs: Box<[usize]>,
+    /// What happens when a device registers again.
+    pub reprovision: Option<ReprovisionPolicy>,
+    /// What the twin starts with.
+    pub initial_twin: Option<InitialTwin>,
+}
+
+/// Checks enrollments against what the instance has.
+#[derive(Debug)]
+pub(super) struct Checker {
+    links: Vec<Link>,
+    default_policy: AllocationPolicy,
+    last: Mutex<Option<Arc<Settings>>>,
+}
+
+impl Checker {
+    pub(super) fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
+        Self {
+            links: links.to_vec(),
+            default_policy,
+            last: Mutex::new(None),
+        }
+    }
+
+    /// An individual enrollment; what it leaves out of its proof stays as it is in `known`.
+    pub(super) fn individual(
+        &self,
+        individual: &IndividualEnrollment,
+        known: Option<&Individual>,
+        stamp: Stamp,
+    ) -> Result<Individual, String> {
+        let device_id = individual.device_id.as_deref().map(DeviceId::parse);
+        let device_id = device_id.transpose().map_err(|e| e.to_string())?;
+        let proof = match &individual.attestation {
+            AttestationMechanism::Tpm { tpm } => IndividualProof::Tpm {
+                endorsement_key: endorsement_key(tpm)?.as_tpm2b().into(),
+            },
+            AttestationMechanism::SymmetricKey { symmetric_key } => {
+                let known = match known.map(|known| &known.proof) {
+                    Some(IndividualProof::SymmetricKey(keys)) => Some(&**keys),
+                    _ => None,
+                };
+                IndividualProof::SymmetricKey(Box::new(KeyPair::over(symmetric_key, known)))
+            }
+            AttestationMechanism::X509 { x509 } => {
+                let certificates = x509.client_certificates.as_ref();
+                let certificates =
+                    certificates.ok_or("attestation.x509.clientCertificates: is missing")?;
+                let certificates = match known.map(|known| &known.proof) {
+                    Some(IndividualProof::Certificate { certificates })
+                        if is_left_out(x509.client_certificates.as_ref()) =>
+                    {
+                        certificates.clone()
+                    }
+                    _ => each_certificate(certificates)?
+                        .into_iter()
+                        .map(|der| Enrolled {
+                            thumbprint: thumbprint(&der),
+                            der: der.into(),
+                        })
+                        .collect(),
+                };
+                IndividualProof::Certificate { certificates }
+            }
+        };
+        let settings = self.settings(&individual.settings)?;
+        Ok(Individual {
+            device_id,
+            proof,
+            settings,
+            stamp,
+        })
+    }
+
+    /// A group; what it leaves out of its proof stays as it is in `known`.
+    pub(super) fn group(
+        &self,
+        group: &EnrollmentGroup,
+        known: Option<&Group>,
+        stamp: Stamp,
+    ) -> Result<Group, String> {
+        let proof = match &group.attestation {
+            AttestationMechanism::X509 { x509 } => match known.map(|known| &known.proof) {
+                Some(GroupProof::Certificates(signers))
+                    if is_left_out(x509.signing_certificates.as_ref()) =>
+                {
+                    GroupProof::Certificates(Arc::clone(signers))
+                }
+                _ => GroupProof::Certificates(signing_certificates(x509)?.into()),
+            },
+            AttestationMechanism::SymmetricKey { symmetric_key } => {
+                let known = match known.map(|known| &known.proof) {
+                    Some(GroupProof::SymmetricKey(keys)) => Some(keys),
+                    _ => None,
+                };
+                GroupProof::SymmetricKey(KeyPair::over(symmetric_key, known))
+            }
+            AttestationMechanism::Tpm { .. } => {
+                return Err(
+                    "attestation.type: a group can't be attested by TPM: enroll each TPM by itself"
+                        .into(),
+                );
+            }
+        };
+        let settings = self.settings(&group.settings)?;
+        Ok(Group {
+            id: group.enrollment_group_id.clone(),
+            proof,
+            settings,
+            stamp,
+        })
+    }
+
+    /// Neighbours in a list mostly share their settings: kept once.
+    fn settings(&self, settings: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = &*last
+            && shared.written == *settings
+        {
+            return Ok(Arc::clone(shared));
+        }
+        let shared = Arc::new(self.check(settings)?);
+        *last = Some(Arc::clone(&shared));
+        Ok(shared)
+    }
+
+    fn check(&self, settings: &EnrollmentSettings) -> Result<Settings, String> {
+        let policy = match settings.allocation_policy.as_deref() {
+            None => self.default_policy,
+            Some(name) => AllocationPolicy::from_name(name).ok_or_else(|| {
+                let known = AllocationPolicy::ALL.map(AllocationPolicy::name).join(", ");
+                format!("allocationPolicy: \"{name}\" is not served here; there are {known}")
+            })?,
+        };
+        if policy == AllocationPolicy::Static && settings.iot_hubs.len() != 1 {
+            return Err(format!(
+                "iotHubs: static allocation needs the one hub that devices go to, not {}",
+                settings.iot_hubs.len()
+            ));
+        }
+        let index_of = |host: &String| {
+            let index = self
+                .links
+                .iter()
+                .position(|link| link.host_name.eq_ignore_ascii_case(host));
+            index.ok_or_else(|| {
+                let linked: Vec<_> = self
+                    .links
+                    .iter()
+                    .map(|link| link.host_name.as_str())
+                    .collect();
+                format!(
+                    "iotHubs: \"{host}\" is not linked; linked are {}",
+                    linked.join(", ")
+                )
+            })
+        };
+        let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
+            [] => {
+                let links = self.links.iter().enumerate();
+                let applying = links.filter(|(_, link)| link.applies);
+                applying.map(|(index, _)| index).collect()
+            }
+            named => named.iter().map(index_of).collect::<Result<_, _>>()?,
+        };
+        Ok(Settings {
+            written: settings.clone(),
+            enabled: settings.provisioning_status == ProvisioningStatus::Enabled,
+            policy,
+            hubs,
+            reprovision: settings.reprovision_policy,
+            initial_twin: settings.initial_twin.clone(),
+        })
+    }
+}
+
+/// Whether an update names certificates and gives none: answers leave them out, and clients
+/// send back what they got.
+fn is_left_out(certificates: Option<&X509Certificates>) -> bool {
+    certificates.is_some_and(|certificates| {
+        let given = [&certificates.primary, &certificates.secondary];
+        let mut given = given.into_iter().flatten().peekable();
+        given.peek().is_some() && given.all(|with_info| with_info.certificate.is_empty())
+    })
+}
+
+fn signing_certificates(x509: &X509Attestation) -> Result<Vec<SigningCertificate>, String> {
+    let certificates = x509.signing_certificates.as_ref();
+    let certificates = certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
+    each_certificate(certificates)?
+        .into_iter()
+        .map(SigningCertificate::new)
+        .collect::<Result<_, _>>()
+        .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))
+}
+
+fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
+    let field = "attestation.tpm.endorsementKey";
+    let bytes = STANDARD
+        .decode(&tpm.endorsement_key)
+        .map_err(|e| format!("{field}: is not base64: {e}"))?;
+    PublicArea::parse(&bytes).map_err(|e| format!("{field}: {e}"))
+}
+
+/// Primary and secondary, in DER; at least one.
+fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, String> {
+    let given = [
+        ("primary", &certificates.primary),
+        ("secondary", &certificates.secondary),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(name, certificate)| Some((name, certificate.as_ref()?)));
+    let ders: Vec<_> = given
+        .map(|(name, with_info)| {
+            certificate_from_text(&with_info.certificate).map_err(|e| format!("{name}: {e}"))
+        })
+        .collect::<Result<_, _>>()?;
+    if ders.is_empty() {
+        Err("attestation.x509: has no certificate".into())
+    } else {
+        Ok(ders)
+    }
+}

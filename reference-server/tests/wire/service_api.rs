@@ -1,0 +1,280 @@
+//! The service API of an instance: enrollments change while devices register.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::symmetric_key::SymmetricKey;
+use fleetstorm_reference_server::{AccessPolicyConfig, Config, InstanceConfig, Permission};
+use rustls::ALL_VERSIONS;
+use serde_json::{Value, json};
+
+use crate::dialect::{self, Ask};
+use crate::hub::http::{Answer, request};
+use crate::instance::{Instance, quick, stranger, tenant};
+use crate::questions::{register, token};
+use crate::tls::dial;
+
+const ENDPOINT: &str = "dps-1.fleetstorm.test";
+const OWNER: (&str, u8) = ("provisioningserviceowner", 41);
+const READER: (&str, u8) = ("reader", 42);
+
+fn office() -> Instance {
+    let policy = |(name, key): (&str, u8), permissions: &[Permission]| AccessPolicyConfig {
+        name: name.into(),
+        key: Some(STANDARD.encode([key; 32])),
+        permissions: permissions.into(),
+    };
+    Instance::start(Config {
+        instances: vec![InstanceConfig {
+            access_policies: vec![
+                policy(OWNER, &Permission::ALL),
+                policy(READER, &[Permission::EnrollmentRead]),
+            ],
+            ..tenant()
+        }],
+        ..quick()
+    })
+}
+
+fn signed(resource: &str, (name, key): (&str, u8), expiry: i64) -> String {
+    let key = SymmetricKey::from_bytes([key; 32]).expect("a key");
+    SasToken::format(resource, expiry, Some(name), |text| key.sign(text))
+}
+
+fn send(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let server = instance.server.announcement();
+    let mut wire = dial(server, server.https, ENDPOINT, None, ALL_VERSIONS);
+    let (verb, path) = line.split_once(' ').expect("a request line");
+    let line = format!("{verb} {path}?api-version=2021-10-01");
+    wire.write_all(&request(&line, headers, body.as_bytes()))
+        .expect("the server reads");
+    Answer::read(&mut wire)
+}
+
+/// As the owner.
+fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let token = signed(ENDPOINT, OWNER, i64::from(u32::MAX));
+    let headers = [&[("Authorization", token.as_str())], headers].concat();
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    send(instance, line, &headers, &body)
+}
+
+/// Device `fan`, whose key is 16 times 9.
+fn fan() -> Value {
+    json!({
+        "registrationId": "fan",
+        "attestation": {"type": "symmetricKey", "symmetricKey": {
+            "primaryKey": STANDARD.encode([9; 32]), "secondaryKey": STANDARD.encode([9; 32])}},
+    })
+}
+
+#[test]
+fn a_device_gets_in_while_its_enrollment_says_so() {
+    let instance = office();
+    let server = instance.server.announcement();
+    let device = dialect::Caller {
+        sas: Some(token("fan", 9)),
+        ..stranger("fan")
+    };
+    for dialect in dialect::ALL {
+        let register = || (dialect.ask)(server, &device, &register());
+        assert_eq!(register().status, 401, "nobody enrolled it");
+        let created = ask(&instance, "PUT /enrollments/fan", &[], &fan());
+        assert_eq!(created.status, 200, "{}", created.body);
+        let accepted = register();
+        assert_eq!(accepted.status, 202);
+        let operation = accepted.body["operationId"].as_str().expect("accepted");
+        let ended = (dialect.ask)(server, &device, &Ask::OperationStatus(operation.into()));
+        assert_eq!(ended.body["status"], "assigned");
+
+        let record = ask(&instance, "GET /registrations/fan", &[], &Value::Null);
+        assert_eq!(
+            record.json()["assignedHub"],
+            ended.body["registrationState"]["assignedHub"]
+        );
+        assert_eq!(
+            ask(&instance, "DELETE /registrations/fan", &[], &Value::Null).status,
+            204
+        );
+        assert_eq!(
+            ask(&instance, "GET /registrations/fan", &[], &Value::Null).status,
+            404
+        );
+
+        let mut disabled = fan();
+        disabled["provisioningStatus"] = "disabled".into();
+        let tag = created.json()["etag"].as_str().expect("a tag").to_owned();
+        let updated = ask(
+            &instance,
+            "PUT /enrollments/fan",
+            &[("If-Match", &tag)],
+            &disabled,
+        );
+        assert_eq!(updated.json()["provisioningStatus"], "disabled");
+        assert_eq!(register().body["status"], "disabled");
+        let late = ask(
+            &instance,
+            "PUT /enrollments/fan",
+            &[("If-Match", &tag)],
+            &fan(),
+        );
+        assert_eq!(late.status, 412, "it has changed since");
+        assert_eq!(
+            ask(
+                &instance,
+                "DELETE /enrollments/fan",
+                &[("If-Match", "*")],
+                &Value::Null
+            )
+            .status,
+            204
+        );
+        assert_eq!(
+            ask(&instance, "DELETE /enrollments/fan", &[], &Value::Null).status,
+            404
+        );
+    }
+}
+
+#[test]
+fn what_is_not_signed_by_a_policy_that_may_is_refused() {
+    let instance = office();
+    let far = i64::from(u32::MAX);
+    for (token, line, status) in [
+        (None, "GET /enrollments/lock-1", 401),
+        (Some("nonsense".into()), "GET /enrollments/lock-1", 401),
+        (
+            Some(signed("other.test", OWNER, far)),
+            "GET /enrollments/lock-1",
+            401,
+        ),
+        (
+            Some(signed(ENDPOINT, OWNER, 1)),
+            "GET /enrollments/lock-1",
+            401,
+        ),
+        (
+            Some(signed(ENDPOINT, (OWNER.0, 7), far)),
+            "GET /enrollments/lock-1",
+            401,
+        ),
+        (
+            Some(signed(ENDPOINT, ("nobody", 41), far)),
+            "GET /enrollments/lock-1",
+            401,
+        ),
+        (
+            Some(signed(ENDPOINT, OWNER, far)),
+            "GET /enrollments/lock-1",
+            200,
+        ),
+        (
+            Some(signed(ENDPOINT, READER, far)),
+            "GET /enrollments/lock-1",
+            200,
+        ),
+        (
+            Some(signed(ENDPOINT, READER, far)),
+            "DELETE /enrollments/lock-1",
+            403,
+        ),
+        (
+            Some(signed(ENDPOINT, READER, far)),
+            "POST /enrollments/lock-1/attestationmechanism",
+            403,
+        ),
+        (
+            Some(signed(ENDPOINT, READER, far)),
+            "GET /registrations/lock-1",
+            403,
+        ),
+        (
+            Some(signed(ENDPOINT, OWNER, far)),
+            "GET /nothing/lock-1",
+            404,
+        ),
+        (
+            Some(signed(ENDPOINT, OWNER, far)),
+            "PATCH /enrollments/lock-1",
+            405,
+        ),
+    ] {
+        let headers: Vec<_> = token
+            .as_deref()
+            .map(|token| ("Authorization", token))
+            .into_iter()
+            .collect();
+        let answer = send(&instance, line, &headers, "");
+        assert_eq!(answer.status, status, "{line}: {}", answer.body);
+        assert!(!answer.body.contains("primaryKey"), "{}", answer.body);
+    }
+}
+
+#[test]
+fn lists_are_paged_keys_are_fetched_apart_and_bulk_tells_each_failure() {
+    let instance = office();
+    let mut seen = Vec::new();
+    let mut from = String::new();
+    loop {
+        let mut headers = vec![("x-ms-max-item-count", "2")];
+        if !from.is_empty() {
+            headers.push(("x-ms-continuation", &from));
+        }
+        let everything = json!({"query": "SELECT * FROM enrollments"});
+        let page = ask(&instance, "POST /enrollments/query", &headers, &everything);
+        assert_eq!(page.header("x-ms-item-type"), "Enrollment");
+        let items = page.json();
+        let items = items.as_array().expect("a list");
+        assert!(items.len() <= 2);
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["registrationId"].as_str().expect("an id").to_owned()),
+        );
+        from = page.header("x-ms-continuation").to_owned();
+        if from.is_empty() {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(
+        seen,
+        [
+            "lock-1", "lock-2", "lock-3", "valve-1", "valve-2", "valve-3", "vault-1"
+        ]
+    );
+
+    let keys = ask(
+        &instance,
+        "POST /enrollmentgroups/METERS/attestationmechanism",
+        &[],
+        &Value::Null,
+    );
+    let primary = String::from(instance.meters[0].clone());
+    assert_eq!(keys.json()["symmetricKey"]["primaryKey"], primary.as_str());
+    let group = ask(&instance, "GET /enrollmentGroups/meters", &[], &Value::Null);
+    assert!(!group.body.contains(&primary));
+
+    let bulk = json!({"mode": "create", "enrollments": [fan(), {
+        "registrationId": "lock-1", "attestation": {"type": "symmetricKey"}}]});
+    let result = ask(&instance, "POST /enrollments/", &[], &bulk).json();
+    assert_eq!(result["isSuccessful"], false);
+    assert_eq!(result["errors"][0]["registrationId"], "lock-1");
+    assert_eq!(result["errors"][0]["errorCode"], 409_000);
+    assert_eq!(
+        ask(&instance, "GET /enrollments/fan", &[], &Value::Null).status,
+        200
+    );
+
+    let narrow = json!({"query": "SELECT * FROM enrollments WHERE x = 1"});
+    assert_eq!(
+        ask(&instance, "POST /enrollments/query", &[], &narrow).status,
+        400
+    );
+}
