@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { runDevices, startService } from "./devices.mjs";
+import { runDevices, runOperator, startService } from "./devices.mjs";
 import { Identities, desired } from "./identities.mjs";
 import { cells, steps, throttled } from "./matrix.mjs";
 import { endpoint, hubs, idScope, serviceKey, startServer } from "./server.mjs";
@@ -14,6 +14,7 @@ let [passed, failed] = [0, 0];
 try {
   await act("at-ease", cells, steps, { throttles: false });
   await act("throttled", throttled, [], { throttles: true });
+  await operate();
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -46,6 +47,20 @@ async function act(name, cells, steps, manner) {
     service?.stop();
     await server?.stop();
     identities.close();
+  }
+}
+
+/// The operator's cases, against a server that starts without enrollments.
+async function operate() {
+  const named = "operator";
+  if (!named.includes(process.argv[2] ?? "")) return;
+  const server = await startServer(process.env.FLEETSTORM, folder, "");
+  try {
+    const { caFile, connectionString } = server;
+    const job = { endpoint, hubs, idScope, key: serviceKey, connectionString, caFile };
+    for await (const { name, problem } of runOperator(job, folder)) tell(`${named}  ${name}`, problem, []);
+  } finally {
+    await server.stop();
   }
 }
 

@@ -38,6 +38,23 @@ export async function startService(job, folder) {
   return { address, stop: () => child.kill() };
 }
 
+/// Runs the operator's cases: { endpoint, hubs, idScope, key, connectionString, caFile }. Yields
+/// { name, problem } a case, and one for a process that did not come to its end.
+export async function* runOperator(job, folder) {
+  const file = path.join(folder, "operator.json");
+  writeFileSync(file, JSON.stringify(job));
+  const child = start(process.execPath, [path.join(here, "provisioning_service.mjs"), file], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
+    stdio: ["ignore", "pipe", process.env.CONFORMANCE_VERBOSE ? "inherit" : "ignore"],
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line);
+  const code = await ended;
+  clearTimeout(timer);
+  if (code !== 0) yield { name: "all cases are run", problem: `their process ended with ${code}` };
+}
+
 /// Runs a job in one process: { endpoint, hubs, idScope, tls, caFile, desired, steps, service, cases }, each case a
 /// cell with its identity. Yields { id, problem, done } a case: what went wrong, if anything, and
 /// which steps were done. A case that the process says nothing of has failed.

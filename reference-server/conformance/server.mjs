@@ -9,6 +9,7 @@ import { start } from "./child.mjs";
 /// Names that the private hosts file lets resolve.
 export const endpoint = "global.conformance.test";
 export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.conformance.test"];
+export const serviceEndpoint = "dps.conformance.test";
 export const idScope = "0ne00C0FFEE";
 
 /// Key of the hubs' service API.
@@ -43,6 +44,7 @@ export async function startServer(binary, folder, enrollments, { record, throttl
         `service-key = ${JSON.stringify(serviceKey)}`,
       ]),
       "[[instance]]",
+      `name = ${JSON.stringify(serviceEndpoint)}`,
       `id-scope = ${JSON.stringify(idScope)}`,
       // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
       "retry-after-seconds = 1",
@@ -66,11 +68,12 @@ export async function startServer(binary, folder, enrollments, { record, throttl
       child.once("exit", (code) => reject(new Error(`${binary} ended with ${code}`)));
     }),
   ]);
-  const { control } = JSON.parse(announced);
+  const { control, instances } = JSON.parse(announced);
+  const connectionString = instances[0].connection_string;
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const stop = () => {
     child.kill();
     return ended;
   };
-  return { caFile, control, stop, running: () => child.exitCode === null };
+  return { caFile, control, connectionString, stop, running: () => child.exitCode === null };
 }

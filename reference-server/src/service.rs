@@ -1,7 +1,7 @@
 //! DPS itself: a question and a time in, an answer out. No transport, no clock.
 
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,6 @@ use fleetstorm_protocol::registration::{
 };
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 
 use crate::config::{Config, InstanceConfig};
@@ -45,53 +44,17 @@ mod device_keys;
 mod operation;
 mod placement;
 mod proof;
+mod question;
 mod refusal;
 mod throttle;
 mod tpm_challenge;
 
+pub use question::{Answer, Origin, Question};
 pub use refusal::Refusal;
 pub use throttle::ThrottleLimits;
 
-/// What a device asks, whatever it speaks.
-#[derive(Debug, Clone)]
-pub struct Question<'a> {
-    /// The instance.
-    pub id_scope: &'a str,
-    /// The device, as it wrote its id.
-    pub registration_id: &'a RegistrationId,
-    /// What it wants.
-    pub operation: DeviceOperation,
-    /// Body of a register; ignored for status look-ups.
-    pub body: &'a [u8],
-    /// SAS token: Authorization header, MQTT password or that of SASL.
-    pub sas: Option<&'a str>,
-    /// Keys of a TPM, where they were shown before the question: over AMQP, in SASL.
-    pub tpm: Option<&'a TpmAttestation>,
-    /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
-    pub certificates: &'a [CertificateDer<'static>],
-    /// Where it came from, and by what.
-    pub origin: Origin,
-}
-
-/// Where a question came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// What it was spoken in.
-    pub protocol: Protocol,
-    /// The address at the other end of the connection, where it has one.
-    pub peer: Option<IpAddr>,
-}
-
-/// What the service answers, whatever carries it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status: 200, 202, 4xx, 5xx; 401 also opens the TPM challenge.
-    pub status: u16,
-    /// Seconds to wait before the next poll or try.
-    pub retry_after: Option<u32>,
-    /// JSON.
-    pub body: Vec<u8>,
-}
+/// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
+const MAX_REGISTRATIONS: usize = 1_000_000;
 
 /// One DPS instance.
 pub struct Service {
@@ -105,6 +68,7 @@ pub struct Service {
     challenges: Challenges,
     throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
+    registration_count: AtomicUsize,
     links: Vec<Link>,
     regions: Regions,
     hubs: Arc<HubRegistry>,
@@ -136,6 +100,7 @@ impl Service {
             challenges: Challenges::new(),
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
+            registration_count: AtomicUsize::new(0),
             links: Link::all(server, config),
             regions: Regions::new(&server.regions),
             hubs,
@@ -319,8 +284,9 @@ impl Service {
         } else {
             let processing = self.processing.of(&key);
             let mut started = Registration::accepted(id.as_str(), proven, region, processing, now);
-            if let Some(before) = registrations.get(&key) {
-                started.succeed(before);
+            match registrations.get(&key) {
+                Some(before) => started.succeed(before),
+                None => self.count_registration()?,
             }
             let operation_id = started.operation_id.to_string();
             registrations.insert(key, started);
@@ -335,6 +301,18 @@ impl Service {
             registration_state: None,
         };
         json(202, Some(self.retry_after), &accepted)
+    }
+
+    /// Counts a device that has not registered before.
+    fn count_registration(&self) -> Result<(), Refusal> {
+        let counted = self.registration_count.fetch_add(1, Ordering::Relaxed);
+        if counted < MAX_REGISTRATIONS {
+            return Ok(());
+        }
+        self.registration_count.fetch_sub(1, Ordering::Relaxed);
+        Err(Refusal::QuotaExceeded(format!(
+            "{MAX_REGISTRATIONS} devices are registered, which is the quota: delete registrations"
+        )))
     }
 
     fn operation_status(

@@ -1,6 +1,8 @@
 //! What the service side may ask of an instance: enrollments and registration records, whatever
 //! carries the question.
 
+use std::sync::atomic::Ordering;
+
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::service_api::{
@@ -113,7 +115,9 @@ impl Service {
     pub fn remove_registration(&self, id: &str) -> Result<(), Refusal> {
         let key = id.to_ascii_lowercase();
         let removed = self.registrations.of(key.as_str()).remove(key.as_str());
-        removed.map(drop).ok_or(Refusal::RegistrationNotFound)
+        removed.ok_or(Refusal::RegistrationNotFound)?;
+        self.registration_count.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Registration records of a group's devices.

@@ -9,6 +9,7 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::IdentityKey;
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::enrollment_list::Condition;
@@ -365,4 +366,24 @@ fn look_ups_of_what_never_registered_find_nothing() {
     let none = DeviceOperation::OperationStatus(OperationId::parse("5.0.0").expect("an id"));
     let (_, body) = told.pump(none, &told.pump);
     assert_eq!(body["errorCode"], 404_203);
+}
+
+#[test]
+fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten() {
+    let mut told = Told::new();
+    let pump = told.pump.clone();
+    let counted = |told: &Told| told.service.registration_count.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        told.pump(DeviceOperation::Register, &pump);
+        told.pass(PROCESSING);
+        assert_eq!(counted(&told), 1);
+    }
+    assert_eq!(told.service.remove_registration("PUMP"), Ok(()));
+    assert_eq!(counted(&told), 0);
+    told.service
+        .registration_count
+        .store(MAX_REGISTRATIONS, Ordering::Relaxed);
+    let (status, body) = told.pump(DeviceOperation::Register, &pump);
+    assert_eq!((status, &body["errorCode"]), (403, &json!(403_002)));
+    assert_eq!(counted(&told), MAX_REGISTRATIONS);
 }

@@ -1,0 +1,50 @@
+//! Questions of devices and their answers, whatever carries them.
+
+use std::net::IpAddr;
+
+use fleetstorm_protocol::attestation::Protocol;
+use fleetstorm_protocol::http::DeviceOperation;
+use fleetstorm_protocol::ids::RegistrationId;
+use fleetstorm_protocol::registration::TpmAttestation;
+use rustls::pki_types::CertificateDer;
+
+/// What a device asks, whatever it speaks.
+#[derive(Debug, Clone)]
+pub struct Question<'a> {
+    /// The instance.
+    pub id_scope: &'a str,
+    /// The device, as it wrote its id.
+    pub registration_id: &'a RegistrationId,
+    /// What it wants.
+    pub operation: DeviceOperation,
+    /// Body of a register; ignored for status look-ups.
+    pub body: &'a [u8],
+    /// SAS token: Authorization header, MQTT password or that of SASL.
+    pub sas: Option<&'a str>,
+    /// Keys of a TPM, where they were shown before the question: over AMQP, in SASL.
+    pub tpm: Option<&'a TpmAttestation>,
+    /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
+    pub certificates: &'a [CertificateDer<'static>],
+    /// Where it came from, and by what.
+    pub origin: Origin,
+}
+
+/// Where a question came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// What it was spoken in.
+    pub protocol: Protocol,
+    /// The address at the other end of the connection, where it has one.
+    pub peer: Option<IpAddr>,
+}
+
+/// What the service answers, whatever carries it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status: 200, 202, 4xx, 5xx; 401 also opens the TPM challenge.
+    pub status: u16,
+    /// Seconds to wait before the next poll or try.
+    pub retry_after: Option<u32>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
