@@ -94,7 +94,12 @@ impl Traffic {
             return Err(HubRefusal::Throttled);
         }
         let (arrived, arrival) = oneshot::channel();
-        self.awaiting.push(arrived);
+        // It may have begun to since it was called in vain.
+        if self.session.as_ref().is_some_and(|session| session.methods) {
+            let _ = arrived.send(());
+        } else {
+            self.awaiting.push(arrived);
+        }
         Ok(arrival)
     }
 

@@ -137,6 +137,12 @@ async fn a_call_is_answered_and_an_absent_device_is_not_called() {
     );
     session.listen(Interest::Methods, true, now());
     arrival.await.expect("it has arrived");
+    let mut late = yard.hubs.arrival(HUB, &pump()).expect("it is there");
+    assert_eq!(
+        late.try_recv(),
+        Ok(()),
+        "who asks after it came need not wait"
+    );
 
     let pending = call().expect("it listens");
     let Some(Downstream::Method(request)) = session.take() else {
