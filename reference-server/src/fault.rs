@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::RegionConfig;
 use crate::counters::Count;
+use crate::regions::Regions;
 use crate::shards::Shards;
 use matcher::{Blow, Event, Matcher, Moment};
 use rule::FaultRule;
@@ -33,7 +33,7 @@ const MAX_DEVICES: usize = 16_384;
 pub(crate) struct Faults {
     armed: AtomicBool,
     rules: RwLock<Arc<[Arc<Armed>]>>,
-    regions: Vec<(IpNet, String)>,
+    regions: Regions,
     seed: u64,
     started: Instant,
 }
@@ -63,14 +63,10 @@ impl Faults {
         regions: &[RegionConfig],
         seed: u64,
     ) -> Result<Self, String> {
-        let prefixes = regions.iter().flat_map(|region| {
-            let prefixes = region.prefixes.iter();
-            prefixes.map(|prefix| (*prefix, region.name.clone()))
-        });
         let faults = Self {
             armed: AtomicBool::new(false),
             rules: RwLock::new(Arc::new([])),
-            regions: prefixes.collect(),
+            regions: Regions::new(regions),
             seed,
             started: Instant::now(),
         };
@@ -162,14 +158,9 @@ impl Faults {
         })
     }
 
-    /// The region of an address, by the longest prefix.
+    /// The region of an address.
     pub(crate) fn region_of(&self, peer: Option<IpAddr>) -> Option<&str> {
-        let peer = peer?;
-        let known = self.regions.iter();
-        let (_, name) = known
-            .filter(|(prefix, _)| prefix.contains(&peer))
-            .max_by_key(|(prefix, _)| prefix.prefix_len())?;
-        Some(name)
+        self.regions.name(self.regions.of(peer?)?)
     }
 
     fn current(&self) -> Arc<[Arc<Armed>]> {
@@ -289,24 +280,5 @@ mod tests {
             assert!(problem.contains(words), "{problem}");
         }
         assert_eq!(faults.shown().len(), 1);
-    }
-
-    #[test]
-    fn a_region_is_the_longest_prefix_of_an_address() {
-        let region = |name: &str, prefix: &str| RegionConfig {
-            name: name.into(),
-            prefixes: vec![prefix.parse().expect("a prefix")],
-            latency: std::collections::BTreeMap::new(),
-        };
-        let regions = [region("us", "127.0.0.0/8"), region("eu", "127.2.0.0/16")];
-        let faults = Faults::new(&[], &regions, 1).expect("no rules");
-        for (address, region) in [
-            ("127.1.0.1", Some("us")),
-            ("127.2.0.1", Some("eu")),
-            ("10.0.0.1", None),
-        ] {
-            let address = address.parse().ok();
-            assert_eq!(faults.region_of(address), region, "{address:?}");
-        }
     }
 }

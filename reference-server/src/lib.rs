@@ -15,6 +15,7 @@ pub mod counters;
 pub mod fault;
 pub mod hub;
 pub mod limits;
+pub mod regions;
 pub mod serve;
 pub mod service;
 

@@ -21,13 +21,13 @@ use crate::counters::Tally;
 use crate::hub::identity::Authentication;
 use crate::hub::registry::HubRegistry;
 use crate::metrics::instance::InstanceTally;
+use crate::regions::Regions;
 use crate::shards::Shards;
 use access::AccessPolicies;
 use enrollment_list::EnrollmentList;
 use link::Link;
 use operation::{Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
-use regions::Regions;
 use throttle::Throttle;
 use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
@@ -37,7 +37,6 @@ pub mod allocation;
 pub mod enrollment_list;
 pub mod instances;
 pub mod link;
-pub mod regions;
 
 mod chain;
 mod device_keys;

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
 use super::link::Link;
-use super::regions::Regions;
+use crate::regions::Regions;
 
 /// Chooses among the linked hubs at `candidates`; `None` without any. `region` is where the device
 /// is, as far as that is known.

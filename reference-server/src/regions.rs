@@ -34,6 +34,11 @@ impl Regions {
             .map(|(index, _)| index)
     }
 
+    /// The name of a region.
+    pub fn name(&self, region: usize) -> Option<&str> {
+        self.regions.get(region).map(|region| region.name.as_str())
+    }
+
     /// From a region to a hub in another, by name. What nobody has measured is farther than
     /// all else.
     pub fn latency(&self, from: usize, to: Option<&str>) -> Duration {
