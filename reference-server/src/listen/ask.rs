@@ -34,19 +34,22 @@ impl Host {
         api_version: Option<&str>,
     ) -> Answer {
         let began = Instant::now();
-        let answer = match self.trouble(client, event(question)).await {
-            None => self.instances.answer(question, Timestamp::now()),
-            Some(Trouble::Refused(answer)) => answer,
-            Some(Trouble::Corrupt(draw)) => {
-                let mut answer = self.instances.answer(question, Timestamp::now());
-                corrupt(&mut answer.body, draw);
-                answer
-            }
+        let (mut answer, draw) = match self.trouble(client, event(question)).await {
+            None => (self.instances.answer(question, Timestamp::now()), None),
+            Some(Trouble::Refused(answer)) => (answer, None),
+            Some(Trouble::Corrupt(draw)) => (
+                self.instances.answer(question, Timestamp::now()),
+                Some(draw),
+            ),
         };
         let (protocol, took) = (question.origin.protocol, began.elapsed());
         self.tally.requests.add(&question.operation, protocol, took);
         if let Some(log) = &self.diagnostics {
             self.log(log, question, api_version, (&answer, took));
+        }
+        // Last, for the log tells what the service has answered.
+        if let Some(draw) = draw {
+            corrupt(&mut answer.body, draw);
         }
         answer
     }

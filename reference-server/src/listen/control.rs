@@ -1,6 +1,7 @@
 //! The control endpoint, plain HTTP on loopback: `GET /health` (it lives), `GET /ready` (it
-//! serves), `GET /metrics` for Prometheus, `GET /counters`, and what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a
-//! message to a device, `GET /hubs/{hub}/messages/events` reads the last messages of devices.
+//! serves), `GET /metrics` for Prometheus, `GET /counters`; faults and outages ([`faults`]); and
+//! what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound`
+//! sends a message to a device, `GET /hubs/{hub}/messages/events` reads the last messages of devices.
 
 use std::convert::Infallible;
 use std::future::Future;

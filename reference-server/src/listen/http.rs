@@ -44,17 +44,14 @@ pub(crate) async fn serve(
     let service = service_fn(async |mut request| {
         asked.set(true);
         if !websocket::is_asked(&request) {
-            let name = name_asked(&request, &client).map(str::to_owned);
-            let name = name.as_deref();
-            return Ok::<_, Infallible>(
-                if let Some(hub) = name.and_then(|name| host.hub_named(name)) {
-                    hub_http::respond(hub, request, &client, &host).await
-                } else if let Some(service) = name.and_then(|name| host.service_named(name)) {
-                    dps_service::respond(service, request, &host).await
-                } else {
-                    respond(request, &client, &host).await
-                },
-            );
+            let name = name_asked(&request, &client);
+            let hub = name.and_then(|name| host.hub_named(name));
+            let service = name.and_then(|name| host.service_named(name));
+            return Ok::<_, Infallible>(match (hub, service) {
+                (Some(hub), _) => hub_http::respond(hub, request, &client, &host).await,
+                (None, Some(service)) => dps_service::respond(service, request, &host).await,
+                (None, None) => respond(request, &client, &host).await,
+            });
         }
         Ok(match websocket::accept(&mut request) {
             Ok((response, accepted)) => {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use fleetstorm_reference_server::Config;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::dialect;
-use crate::instance::{Instance, quick};
-use crate::questions::rows;
+use crate::hub::http::to_control;
+use crate::instance::{Instance, quick, stranger};
+use crate::questions::{register, rows};
 
 #[test]
 fn every_question_is_logged_and_no_key_or_token_is() {
@@ -48,4 +49,30 @@ fn every_question_is_logged_and_no_key_or_token_is() {
     assert_eq!(results, BTreeSet::from(["ClientError", "Success"]));
     let has = |secret: &&String| !secret.is_empty() && log.contains(secret.as_str());
     assert_eq!(secrets.iter().find(has), None);
+}
+
+#[test]
+fn the_log_tells_what_was_answered_and_not_what_a_fault_made_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dps.log");
+    let instance = Instance::start(Config {
+        diagnostic_log: Some(path.clone()),
+        ..quick()
+    });
+    let rule = json!({"do": "corrupt", "operations": ["register"]}).to_string();
+    assert_eq!(
+        to_control(&instance, "POST /faults", &[], &rule).status,
+        200
+    );
+    let server = instance.server.announcement();
+    // Its JSON is none any more, which the one that asks here stumbles over.
+    let asked = std::panic::catch_unwind(|| {
+        (dialect::https::DIALECT.ask)(server, &stranger("lock-1"), &register()).status
+    });
+    assert!(asked.is_err() || asked.is_ok_and(|status| status == 401));
+    drop(instance);
+    let log = std::fs::read_to_string(&path).expect("a log");
+    let record: Value = serde_json::from_str(log.lines().next().expect("a record")).expect("JSON");
+    assert_eq!(record["ResultType"], "ClientError");
+    assert_eq!(record["ResultSignature"], "401");
 }
