@@ -113,6 +113,18 @@ pub struct EnrollmentSettings {
     /// Host names of the hubs to choose from; all linked ones when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub iot_hubs: Vec<String>,
+    /// Host name of the one hub, as the first versions of the service API wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iot_hub_host_name: Option<String>,
+    /// What the device is beside a device, like an IoT Edge one: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Value>,
+    /// What the operator keeps about the device: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_device_information: Option<Value>,
+    /// Policy that signs certificates for devices that ask for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_policy_name: Option<String>,
     /// What the twin starts with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial_twin: Option<InitialTwin>,

@@ -191,7 +191,8 @@ fn individual_certificate(
     }
 }
 
-/// The first group whose signing certificate the presented chain leads to.
+/// The group whose signing certificate the presented chain leads to: the one nearest to the device,
+/// where several do (DPS documentation, "X.509 certificate attestation").
 fn by_chain(
     groups: &[Arc<Group>],
     id: &RegistrationId,
@@ -206,10 +207,13 @@ fn by_chain(
         GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.signed(chain, now)),
         GroupProof::SymmetricKey(_) => false,
     };
-    let group = groups
-        .iter()
-        .find(signed)
-        .ok_or(Refusal::InvalidCertificate)?;
+    let presented = chain.iter().skip(1).find_map(|certificate| {
+        let holds = |group: &&Arc<Group>| group.is_signed_with(certificate);
+        groups.iter().filter(holds).find(signed)
+    });
+    // A signing certificate above all that is presented.
+    let group = presented.or_else(|| groups.iter().find(signed));
+    let group = group.ok_or(Refusal::InvalidCertificate)?;
     group.proven(id, Credential::Certificate(thumbprint(leaf)))
 }
 
@@ -246,6 +250,16 @@ fn by_derived_key(
 }
 
 impl Group {
+    /// Whether this is a signing certificate of it.
+    fn is_signed_with(&self, certificate: &CertificateDer<'_>) -> bool {
+        match &self.proof {
+            GroupProof::Certificates(signers) => signers
+                .iter()
+                .any(|signer| signer.der() == certificate.as_ref()),
+            GroupProof::SymmetricKey(_) => false,
+        }
+    }
+
     fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
         Ok(Proven {
             credential,

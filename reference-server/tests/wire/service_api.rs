@@ -278,3 +278,58 @@ fn lists_are_paged_keys_are_fetched_apart_and_bulk_tells_each_failure() {
         400
     );
 }
+
+#[test]
+fn the_group_nearest_to_the_device_lets_it_in_whichever_was_entered_first() {
+    let instance = office();
+    let server = instance.server.announcement();
+    let pump = instance.pump("pump-1");
+    let intermediate = pump.certificate.as_ref().expect("it has one").cert[1].clone();
+    let below = json!({
+        "enrollmentGroupId": "hall-1",
+        "attestation": {"type": "x509", "x509": {"signingCertificates": {
+            "primary": {"certificate": STANDARD.encode(&intermediate)}}}},
+    });
+    let group_of = || {
+        let accepted = (dialect::https::DIALECT.ask)(server, &pump, &register());
+        assert_eq!(accepted.status, 202, "{}", accepted.body);
+        let record = ask(&instance, "GET /registrations/pump-1", &[], &Value::Null).json();
+        let gone = ask(&instance, "DELETE /registrations/pump-1", &[], &Value::Null);
+        assert_eq!(gone.status, 204);
+        record["x509"]["enrollmentGroupId"].clone()
+    };
+    assert_eq!(group_of(), "pumps", "the root's");
+    let put = ask(&instance, "PUT /enrollmentGroups/hall-1", &[], &below);
+    assert_eq!(put.status, 200, "{}", put.body);
+    assert_eq!(group_of(), "hall-1");
+}
+
+#[test]
+fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
+    let instance = office();
+    let with = |member: &str, value: Value| {
+        let mut enrollment = fan();
+        enrollment[member] = value;
+        ask(&instance, "PUT /enrollments/fan", &[], &enrollment)
+    };
+    for (member, value) in [
+        ("capabilities", json!({"iotEdge": true})),
+        ("optionalDeviceInformation", json!({"line": 7})),
+        ("iotHubHostName", json!("hub-2.fleetstorm.test")),
+        ("deviceId", json!("Fan-1")),
+    ] {
+        let written = with(member, value.clone());
+        assert_eq!(written.json()[member], value, "{}", written.body);
+        let read = ask(&instance, "GET /enrollments/fan", &[], &Value::Null);
+        assert_eq!(read.json()[member], value);
+    }
+    for (member, value) in [
+        ("credentialPolicyName", json!("issue")),
+        ("allocationPolicy", json!("custom")),
+        ("iotHubs", json!(["hub-9.test"])),
+    ] {
+        let refused = with(member, value);
+        assert_eq!(refused.status, 400, "{member}");
+        assert!(refused.body.contains(member), "{}", refused.body);
+    }
+}

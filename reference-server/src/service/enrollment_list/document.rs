@@ -130,6 +130,6 @@ fn info(der: &[u8]) -> Value {
         "notBeforeUtc": time(certificate.validity().not_before.timestamp()),
         "notAfterUtc": time(certificate.validity().not_after.timestamp()),
         "serialNumber": hex(certificate.raw_serial()),
-        "version": certificate.version().0 + 1,
+        "version": certificate.version().0.saturating_add(1),
     })
 }

@@ -100,7 +100,7 @@ pub struct Settings {
     pub enabled: bool,
     /// How a hub is chosen among them.
     pub policy: AllocationPolicy,
-    /// Indices of the linked hubs to choose from.
+    /// Indices of the linked hubs to choose from; never empty.
     pub hubs: Box<[usize]>,
     /// What happens when a device registers again.
     pub reprovision: Option<ReprovisionPolicy>,
@@ -235,10 +235,19 @@ impl Checker {
                 format!("allocationPolicy: \"{name}\" is not served here; there are {known}")
             })?,
         };
-        if policy == AllocationPolicy::Static && settings.iot_hubs.len() != 1 {
+        if let Some(name) = &settings.credential_policy_name {
+            return Err(format!(
+                "credentialPolicyName: \"{name}\": certificates are not issued here; leave it out"
+            ));
+        }
+        let named = match settings.iot_hubs.as_slice() {
+            [] => settings.iot_hub_host_name.as_slice(),
+            named => named,
+        };
+        if policy == AllocationPolicy::Static && named.len() != 1 {
             return Err(format!(
                 "iotHubs: static allocation needs the one hub that devices go to, not {}",
-                settings.iot_hubs.len()
+                named.len()
             ));
         }
         let index_of = |host: &String| {
@@ -258,7 +267,7 @@ impl Checker {
                 )
             })
         };
-        let hubs: Box<[usize]> = match settings.iot_hubs.as_slice() {
+        let hubs: Box<[usize]> = match named {
             [] => {
                 let links = self.links.iter().enumerate();
                 let applying = links.filter(|(_, link)| link.applies);
@@ -266,6 +275,9 @@ impl Checker {
             }
             named => named.iter().map(index_of).collect::<Result<_, _>>()?,
         };
+        if hubs.is_empty() {
+            return Err("iotHubs: name a hub, for no linked one applies by itself".into());
+        }
         Ok(Settings {
             written: settings.clone(),
             enabled: settings.provisioning_status == ProvisioningStatus::Enabled,

@@ -187,3 +187,17 @@ fn pages_list_everything_once() {
         assert_eq!(seen.len(), total);
     }
 }
+
+#[test]
+fn an_enrollment_that_leads_nowhere_is_refused() {
+    let mut links = links();
+    links[0].applies = false;
+    let list = EnrollmentList::new(&links, AllocationPolicy::Hashed);
+    let refused = put(&list, PUMP, Condition::None).expect_err("no hub applies");
+    assert!(
+        refused.to_string().contains("iotHubs: name a hub"),
+        "{refused}"
+    );
+    let named = PUMP.replacen('{', r#"{"iotHubs":["hub-1.test"],"#, 1);
+    assert!(put(&list, &named, Condition::None).is_ok());
+}
