@@ -9,6 +9,7 @@
 //! Pure: no socket, no clock, no terminal.
 
 pub mod arrival;
+pub mod chance;
 pub mod error;
 pub mod plan;
 pub mod ports;
@@ -19,6 +20,7 @@ mod file;
 mod reading;
 
 pub use arrival::{Arrival, Stage};
+pub use chance::Chance;
 pub use error::{Mistake, ScenarioError};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;

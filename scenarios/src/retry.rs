@@ -11,18 +11,20 @@
 //! | `sdk-java` | 2 s | if 2 to 5 s, else 2 s | the end | 1,000 s |
 //! | `edge` | 5 s | ignored | the end | |
 //!
-//! None of them connects again by itself; the application would. Of Java over MQTT the sources leave
-//! 429 open: here it is the end there, too.
+//! None of them connects to DPS again by itself; the application would. Of Java over MQTT the sources
+//! leave 429 open: here it is the end there, too. Their hub clients do connect again: see [`hub`].
 
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::Protocol;
 
+pub mod hub;
+
 /// What a device does when it is not served at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RetryProfile {
-    /// Waits as told up to five minutes, 2 s untold; asks again after 429 and 5xx for as long as
-    /// the scenario's device timeout allows.
+    /// Waits as told up to five minutes, 2 s untold; asks again after 429 and 5xx, and connects to
+    /// its hub again, for as long as the scenario's device timeout allows.
     #[default]
     Patient,
     /// Azure IoT device SDK for Node.js.
@@ -50,6 +52,8 @@ pub enum Step {
     Register,
     /// How the operation stands.
     Poll,
+    /// To be let in and served by the assigned hub.
+    Hub,
 }
 
 /// Why there is no result yet.
@@ -66,7 +70,7 @@ pub enum Setback {
 /// What a device knows when it decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Situation {
-    /// What it speaks to DPS; a WebSocket does not matter.
+    /// What it speaks to whom it asked; a WebSocket does not matter.
     pub protocol: Protocol,
     /// What it asked.
     pub step: Step,
@@ -76,7 +80,7 @@ pub struct Situation {
     pub failures: u32,
     /// What the service told it to wait.
     pub retry_after: Option<Duration>,
-    /// Since its first question.
+    /// Since its first question to DPS; at a hub, since it began to look for it.
     pub elapsed: Duration,
     /// A random number from 0 up to and without 1, for waits by chance.
     pub chance: f64,
@@ -85,7 +89,7 @@ pub struct Situation {
 /// What a device does then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Wait so long, then ask again: register after [`Step::Register`] failed, else poll.
+    /// Wait so long, then ask the same again; over a new connection if there is none.
     Wait(Duration),
     /// Report the failure.
     GiveUp,
@@ -143,11 +147,13 @@ impl RetryProfile {
             Setback::Disconnected => match self {
                 Self::Naive => true,
                 Self::WellBehaved => now.failures < WELL_BEHAVED_TRIES,
-                _ => false,
+                _ => now.step == Step::Hub,
             },
         };
-        let wait = self.wait(now);
-        let limit = self.limit(now.protocol);
+        let (wait, limit) = match now.step {
+            Step::Register | Step::Poll => (self.wait(now), self.limit(now.protocol)),
+            Step::Hub => (hub::wait(self, now), hub::limit(self)),
+        };
         if !goes_on || now.elapsed.saturating_add(wait) > limit {
             return Decision::GiveUp;
         }
@@ -157,6 +163,8 @@ impl RetryProfile {
     /// Whether 429 and 5xx are asked again.
     fn retries_status(self, now: Situation) -> bool {
         match self {
+            Self::WellBehaved => now.failures < WELL_BEHAVED_TRIES,
+            _ if now.step == Step::Hub => true,
             Self::Patient | Self::SdkPython | Self::Naive => true,
             // Its HTTP base makes an error of every status from 300 on, before the branch that
             // would poll again.
@@ -164,7 +172,6 @@ impl RetryProfile {
             Self::SdkC => now.protocol != Protocol::Amqp,
             Self::SdkCsharp => now.step == Step::Poll && now.protocol != Protocol::Mqtt,
             Self::SdkJava | Self::Edge => false,
-            Self::WellBehaved => now.failures < WELL_BEHAVED_TRIES,
         }
     }
 
@@ -175,7 +182,7 @@ impl RetryProfile {
             Self::SdkNode => told.unwrap_or(TWO_SECONDS),
             Self::SdkPython => match now.step {
                 Step::Register => TWO_SECONDS,
-                Step::Poll => told.unwrap_or(TWO_SECONDS),
+                Step::Poll | Step::Hub => told.unwrap_or(TWO_SECONDS),
             },
             Self::SdkC => told
                 .filter(|told| (SECOND..=LONGEST_TOLD).contains(told))

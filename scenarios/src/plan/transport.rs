@@ -2,9 +2,8 @@
 //! name and the device's index.
 
 use fleetstorm_protocol::attestation::TransportKind;
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::chance::Chance;
 use crate::scenario::Cohort;
 
 /// A cohort's transports, ready to be drawn from.
@@ -12,7 +11,7 @@ use crate::scenario::Cohort;
 pub(super) struct TransportMix<'plan> {
     weights: &'plan [(TransportKind, u32)],
     total: u64,
-    key: [u8; 32],
+    chance: Chance,
 }
 
 impl<'plan> TransportMix<'plan> {
@@ -21,18 +20,16 @@ impl<'plan> TransportMix<'plan> {
         Self {
             weights: &cohort.transports,
             total: weights.map(|&(_, weight)| u64::from(weight)).sum(),
-            key: cohort_key(seed, &cohort.name),
+            chance: Chance::new(seed, "transport", &cohort.name),
         }
     }
 
-    /// The transport of `device`: one ChaCha12 block, the cohort's key, the device as the stream.
+    /// The transport of `device`.
     pub(super) fn of(&self, device: u32) -> TransportKind {
         if let [(only, _)] = self.weights {
             return *only;
         }
-        let mut rng = ChaCha12Rng::from_seed(self.key);
-        rng.set_stream(u64::from(device));
-        let draw = (u128::from(rng.next_u64()) * u128::from(self.total)) >> 64;
+        let draw = (u128::from(self.chance.bits(device, 0)) * u128::from(self.total)) >> 64;
         let mut above = 0;
         self.weights
             .iter()
@@ -43,20 +40,4 @@ impl<'plan> TransportMix<'plan> {
             .map(|&(transport, _)| transport)
             .expect("the draw is below the sum of the weights")
     }
-}
-
-/// The key of a cohort's draws, by a cascade: each 8 bytes of text choose the stream of a
-/// ChaCha12 that gives the next key.
-fn cohort_key(seed: u64, name: &str) -> [u8; 32] {
-    let mut key = [0; 32];
-    ChaCha12Rng::seed_from_u64(seed).fill_bytes(&mut key);
-    let text = format!("transport/{name}");
-    for chunk in text.as_bytes().chunks(8) {
-        let mut stream = [0; 8];
-        stream[..chunk.len()].copy_from_slice(chunk);
-        let mut rng = ChaCha12Rng::from_seed(key);
-        rng.set_stream(u64::from_le_bytes(stream));
-        rng.fill_bytes(&mut key);
-    }
-    key
 }

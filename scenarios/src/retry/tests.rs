@@ -3,7 +3,7 @@ use Decision::{GiveUp, Wait};
 use Protocol::{Amqp, Http, Mqtt};
 use RetryProfile::*;
 use Setback::{Disconnected, Status, Unfinished};
-use Step::{Poll, Register};
+use Step::{Hub, Poll, Register};
 
 fn situation(protocol: Protocol, step: Step, setback: Setback, told: Option<u64>) -> Situation {
     Situation {
@@ -146,6 +146,65 @@ fn a_chance_out_of_range_is_no_trouble() {
                 ..situation(Http, Poll, Unfinished, None)
             };
             assert_ne!(profile.decide(now), GiveUp, "{profile:?} {chance}");
+        }
+    }
+}
+
+#[test]
+fn every_profile_comes_back_to_its_hub_as_its_sdk_does() {
+    // After one, two, five and twenty failures in a row, by a chance in the middle.
+    let rows = [
+        (Patient, [2.0, 2.0, 2.0, 2.0]),
+        (SdkNode, [0.1, 0.1125, 0.2875, 10.0]),
+        (SdkPython, [10.0, 10.0, 10.0, 10.0]),
+        (SdkC, [0.0, 1.0, 8.0, 30.0]),
+        (SdkCsharp, [0.1, 0.2, 1.6, 10.0]),
+        (SdkJava, [0.0, 0.2, 1.6, 10.0]),
+        (Edge, [0.1, 0.2, 1.6, 10.0]),
+        (Naive, [1.0, 1.0, 1.0, 1.0]),
+    ];
+    for (profile, waits) in rows {
+        for (failures, wait) in [1, 2, 5, 20].into_iter().zip(waits) {
+            let now = Situation {
+                failures,
+                ..situation(Amqp, Hub, Disconnected, None)
+            };
+            assert_eq!(profile.decide(now), seconds(wait), "{profile:?} {failures}");
+        }
+    }
+}
+
+#[test]
+fn a_throttling_hub_is_left_alone_for_longer_by_node() {
+    for (failures, wait) in [(1, 10.0), (2, 10.625), (10, 60.0)] {
+        let now = Situation {
+            failures,
+            ..situation(Mqtt, Hub, Status(429), None)
+        };
+        assert_eq!(SdkNode.decide(now), seconds(wait), "{failures}");
+    }
+}
+
+#[test]
+fn a_hub_is_sought_for_four_minutes_or_for_ever() {
+    for profile in RetryProfile::ALL {
+        let now = Situation {
+            elapsed: Duration::from_secs(240),
+            ..situation(Mqtt, Hub, Disconnected, None)
+        };
+        let ends = matches!(profile, SdkNode | SdkCsharp | SdkJava | Edge);
+        // Those that wait no time may try once more.
+        let ends = ends && profile != SdkJava;
+        assert_eq!(profile.decide(now) == GiveUp, ends, "{profile:?}");
+    }
+}
+
+#[test]
+fn a_hub_that_refuses_a_device_is_believed_but_by_the_naive() {
+    for profile in RetryProfile::ALL {
+        for status in [401, 404] {
+            let decision = profile.decide(situation(Mqtt, Hub, Status(status), None));
+            assert_eq!(decision == GiveUp, profile != Naive, "{profile:?} {status}");
         }
     }
 }
