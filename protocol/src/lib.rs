@@ -9,7 +9,7 @@
 //! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`], [`mqtt`] and [`amqp`] (how the bodies
 //! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`symmetric_key`], [`x509`]
 //! and [`tpm`] (how a device proves who it is), [`enrollment`] (what the service was told
-//! beforehand).
+//! beforehand), [`quota`] (how often it may be asked).
 
 pub mod amqp;
 pub mod attestation;
@@ -18,6 +18,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod mqtt;
+pub mod quota;
 pub mod registration;
 pub mod sas;
 pub mod service_api;

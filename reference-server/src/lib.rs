@@ -35,4 +35,3 @@ pub use config::{
 pub use counters::Counters;
 pub use limits::Limits;
 pub use serve::{Announcement, Running, ServeError, start};
-pub use service::ThrottleLimits;

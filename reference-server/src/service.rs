@@ -37,6 +37,7 @@ pub mod allocation;
 pub mod enrollment_list;
 pub mod instances;
 pub mod link;
+pub mod throttle;
 
 mod chain;
 mod device_keys;
@@ -45,12 +46,10 @@ mod placement;
 mod proof;
 mod question;
 mod refusal;
-mod throttle;
 mod tpm_challenge;
 
 pub use question::{Answer, Origin, Question};
 pub use refusal::Refusal;
-pub use throttle::ThrottleLimits;
 
 /// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
 const MAX_REGISTRATIONS: usize = 1_000_000;
@@ -121,6 +120,11 @@ impl Service {
     /// Whose it is.
     pub fn subscription(&self) -> &str {
         &self.subscription
+    }
+
+    /// How often it has been asked, and may be.
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Answers a device that named this instance.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::Threshold;
 
 use crate::arrival::Arrival;
@@ -75,6 +76,8 @@ pub struct ServerSettings {
     pub processing: ProcessingTime,
     /// `Retry-After` of an unfinished assignment, whole seconds.
     pub retry_after: Duration,
+    /// How often it may be asked.
+    pub throttle: Rates,
 }
 
 /// One hub of the bundled server.

@@ -137,6 +137,7 @@ fn everything_that_can_be_said_is_understood() {
         [server]
         processing = { p50 = "1s", p99 = "1m 30s" }
         retry-after = "0s"
+        throttle = { registrations-per-minute = 200 }
         hub = [{ name = "a" }]
 
         [[cohort]]
@@ -172,6 +173,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(scenario.seed, 0xfeed);
     assert_eq!(scenario.max_in_flight, 500);
     assert_eq!(scenario.server.processing.p99, Duration::from_secs(90));
+    assert_eq!(scenario.server.throttle.registrations_per_minute, 200);
     let subjects: Vec<_> = scenario
         .thresholds
         .iter()

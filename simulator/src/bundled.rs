@@ -240,6 +240,7 @@ fn config_of(settings: &ServerSettings, seed: u64) -> Config {
             processing_p50_us: micros(settings.processing.p50),
             processing_p99_us: micros(settings.processing.p99),
             retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
+            throttle: settings.throttle,
             ..InstanceConfig::default()
         }],
         seed,

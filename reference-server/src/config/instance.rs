@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_protocol::ids::IdScope;
+use fleetstorm_protocol::quota::Rates;
 use serde::{Deserialize, Serialize};
 
 use super::{HubConfig, is_host};
 use crate::serve::ServeError;
-use crate::service::ThrottleLimits;
 
 /// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
 const MAX_LINKED_HUBS: usize = 50;
@@ -38,8 +38,8 @@ pub struct InstanceConfig {
     pub processing_p99_us: u64,
     /// `Retry-After` of an unfinished assignment, seconds.
     pub retry_after_seconds: u32,
-    /// How often it may be asked; as often as anybody likes when absent.
-    pub throttle: ThrottleLimits,
+    /// How often it may be asked: `"azure"`, `"none"` (when absent) or a table of rates.
+    pub throttle: Rates,
     /// File of enrollments that it starts with, JSON lines in the form of the service API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enrollments: Option<PathBuf>,
@@ -118,7 +118,7 @@ impl Default for InstanceConfig {
             processing_p50_us: 20_000,
             processing_p99_us: 100_000,
             retry_after_seconds: 3,
-            throttle: ThrottleLimits::default(),
+            throttle: Rates::NONE,
             enrollments: None,
         }
     }

@@ -1,7 +1,8 @@
 //! The control endpoint, plain HTTP on loopback: `GET /health` (it lives), `GET /ready` (it
-//! serves), `GET /metrics` for Prometheus, `GET /counters`; faults and outages ([`faults`]); and
-//! what a hub's REST API has no way to do: `POST /hubs/{hub}/devices/{id}/messages/devicebound`
-//! sends a message to a device, `GET /hubs/{hub}/messages/events` reads the last messages of devices.
+//! serves), `GET /metrics` for Prometheus, `GET /counters`; faults and outages ([`faults`]); the
+//! instances and their rates ([`instances`]); and what a hub's REST API has no way to do:
+//! `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a message to a device,
+//! `GET /hubs/{hub}/messages/events` reads the last messages of devices.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,20 +20,25 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use self::faults::NotOurs;
 use super::hub_http::message;
 use super::{Host, Stream};
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
 
 mod faults;
+mod instances;
+
+/// Longest body of a change: the fault rules of a busy day.
+const MAX_CHANGE: usize = 1 << 20;
 
 /// What there is.
 const PATHS: &str = concat!(
     r#"{"paths":["/health","/ready","/metrics","/counters","/faults","/faults/{name}","/hubs","#,
-    r#""/hubs/{hub}/state","/regions/{region}/state","/hubs/{hub}/messages/events","#,
+    r#""/hubs/{hub}/state","/regions/{region}/state","/instances","#,
+    r#""/instances/{id-scope}/throttle","/hubs/{hub}/messages/events","#,
     r#""/hubs/{hub}/devices/{id}/messages/devicebound"]}"#
 );
 
@@ -54,11 +60,10 @@ pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Futur
 }
 
 async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
-    let (status, body) = match faults::respond(request, host).await {
-        Ok(answered) => answered,
-        Err(NotOurs(request)) if request.uri().path() == "/metrics" => return metrics(host),
-        Err(NotOurs(request)) => other(request, host).await,
-    };
+    if request.uri().path() == "/metrics" {
+        return metrics(host);
+    }
+    let (status, body) = answer(request, host).await;
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response
@@ -67,8 +72,42 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
     response
 }
 
-/// Whatever there is beside faults.
-async fn other(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
+async fn answer(request: Request<Incoming>, host: &Host) -> Answered {
+    let request = match faults::respond(request, host).await {
+        Ok(answered) => return answered,
+        Err(NotOurs(request)) => request,
+    };
+    match instances::respond(request, host).await {
+        Ok(answered) => answered,
+        Err(NotOurs(request)) => other(request, host).await,
+    }
+}
+
+/// Status and body, which is JSON.
+type Answered = (StatusCode, Bytes);
+
+/// A request for somebody else, given back.
+struct NotOurs(Request<Incoming>);
+
+/// The answer to a change that can't be made.
+fn wrong(problem: &str) -> Answered {
+    let body = json!({"error": problem}).to_string();
+    (StatusCode::BAD_REQUEST, body.into())
+}
+
+/// What a change asks for.
+async fn read<Wanted: DeserializeOwned>(body: Incoming, host: &Host) -> Result<Wanted, String> {
+    let reading = Limited::new(body, MAX_CHANGE).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
+        return Err(format!(
+            "the body did not come, or is above {MAX_CHANGE} bytes"
+        ));
+    };
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())
+}
+
+/// Whatever there is beside those.
+async fn other(request: Request<Incoming>, host: &Host) -> Answered {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => (StatusCode::OK, r#"{"status":"ok"}"#.into()),
         (&Method::GET, "/counters") => match serde_json::to_vec(&host.tally.read()) {
@@ -84,7 +123,7 @@ async fn other(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
 }
 
 /// Whether devices are served: from when every thread listens until the server stops.
-fn ready(host: &Host) -> (StatusCode, Bytes) {
+fn ready(host: &Host) -> Answered {
     if host.ready.load(Ordering::Acquire) {
         (StatusCode::OK, r#"{"status":"ready"}"#.into())
     } else {
@@ -101,7 +140,7 @@ fn metrics(host: &Host) -> Response<Full<Bytes>> {
 }
 
 /// The last messages of a hub's devices.
-fn received(path: &str, host: &Host) -> (StatusCode, Bytes) {
+fn received(path: &str, host: &Host) -> Answered {
     let segments: Vec<&str> = path.split('/').collect();
     let ["", "hubs", hub, "messages", "events"] = segments.as_slice() else {
         return (StatusCode::NOT_FOUND, PATHS.into());
@@ -115,13 +154,13 @@ fn received(path: &str, host: &Host) -> (StatusCode, Bytes) {
     }
 }
 
-fn refused(refusal: &HubRefusal) -> (StatusCode, Bytes) {
+fn refused(refusal: &HubRefusal) -> Answered {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
     (status, json!({"error": refusal.name()}).to_string().into())
 }
 
 /// Sends a message to a device; its properties are headers, as devices write them.
-async fn send(request: Request<Incoming>, host: &Host) -> (StatusCode, Bytes) {
+async fn send(request: Request<Incoming>, host: &Host) -> Answered {
     let (head, body) = request.into_parts();
     let segments: Vec<&str> = head.uri.path().split('/').collect();
     let [

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::quota::Window;
 use fleetstorm_protocol::registration::{
     DeviceRegistrationResult, GroupRegistrationResult, RegistrationStatus, TpmRegistrationResult,
 };
@@ -18,7 +19,6 @@ use uuid::Uuid;
 
 use super::enrollment_list::entry::Settings;
 use super::proof::{Credential, Proven};
-use super::throttle::Window;
 use super::tpm_challenge::HmacKey;
 
 /// The 99th percentile of the standard normal distribution.

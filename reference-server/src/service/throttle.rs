@@ -1,64 +1,92 @@
-//! How often is too often (DPS documentation, "Quotas and limits").
+//! What an instance has been asked of late, against its rates. They change while it runs.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fleetstorm_protocol::quota::{Rates, Window};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::Refusal;
-
-/// Seconds over which the registrations of an instance are counted.
-const REGISTRATIONS_SPAN: i64 = 60;
-/// Seconds over which a device's polls are counted.
-const POLLS_SPAN: i64 = 10;
-
-/// Table `throttle` of the configuration; 0 is no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ThrottleLimits {
-    /// Registrations of the instance a minute; documented are 1,000. Counted are those of
-    /// devices that have proven themselves.
-    pub registrations_per_minute: u32,
-    /// Polls of one device in ten seconds; documented are 5.
-    pub polls_per_ten_seconds: u32,
-}
 
 /// An instance's.
 #[derive(Debug)]
 pub struct Throttle {
-    limits: ThrottleLimits,
-    registrations: Mutex<Window>,
+    // Read for every question, changed by hand: no lock, and none is taken where there is no limit.
+    operations_per_minute: AtomicU32,
+    registrations_per_minute: AtomicU32,
+    polls_per_ten_seconds: AtomicU32,
+    counted: Mutex<Counted>,
 }
 
-/// What was counted in the running span of time. Spans follow one another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Window {
-    span: i64,
-    count: u32,
+#[derive(Debug, Default)]
+struct Counted {
+    operations: Window,
+    registrations: Window,
 }
 
 impl Throttle {
     /// Nothing counted.
-    pub fn new(limits: ThrottleLimits) -> Self {
+    pub fn new(rates: Rates) -> Self {
         Self {
-            limits,
-            registrations: Mutex::default(),
+            operations_per_minute: rates.operations_per_minute.into(),
+            registrations_per_minute: rates.registrations_per_minute.into(),
+            polls_per_ten_seconds: rates.polls_per_ten_seconds.into(),
+            counted: Mutex::default(),
         }
     }
 
-    /// Counts a registration.
+    /// How often it may be asked.
+    pub fn rates(&self) -> Rates {
+        Rates {
+            operations_per_minute: self.operations_per_minute.load(Ordering::Relaxed),
+            registrations_per_minute: self.registrations_per_minute.load(Ordering::Relaxed),
+            polls_per_ten_seconds: self.polls_per_ten_seconds.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Other rates from now on; what the running spans have counted stays.
+    pub fn set_rates(&self, rates: Rates) {
+        let set = |rate: &AtomicU32, value| rate.store(value, Ordering::Relaxed);
+        set(&self.operations_per_minute, rates.operations_per_minute);
+        set(
+            &self.registrations_per_minute,
+            rates.registrations_per_minute,
+        );
+        set(&self.polls_per_ten_seconds, rates.polls_per_ten_seconds);
+    }
+
+    /// Counts a call of the service API.
+    ///
+    /// # Errors
+    /// It is one too many.
+    pub fn operation(&self, now: Timestamp) -> Result<(), Refusal> {
+        let rates = self.rates();
+        if rates.operations_per_minute == 0 {
+            return Ok(());
+        }
+        rates
+            .operation(&mut self.counted().operations, now.as_second())
+            .map_err(throttled)
+    }
+
+    /// Counts a register of a device, which is an operation too.
     ///
     /// # Errors
     /// It is one too many.
     pub fn registration(&self, now: Timestamp) -> Result<(), Refusal> {
-        let limit = self.limits.registrations_per_minute;
-        if limit == 0 {
+        let rates = self.rates();
+        if rates.operations_per_minute == 0 && rates.registrations_per_minute == 0 {
             return Ok(());
         }
-        self.registrations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .count(limit, REGISTRATIONS_SPAN, now)
+        let mut counted = self.counted();
+        // What one of both refuses counts in neither.
+        let mut registrations = counted.registrations;
+        rates
+            .registration(&mut registrations, now.as_second())
+            .and_then(|()| rates.operation(&mut counted.operations, now.as_second()))
+            .map_err(throttled)?;
+        counted.registrations = registrations;
+        Ok(())
     }
 
     /// Counts a poll among its device's.
@@ -66,29 +94,16 @@ impl Throttle {
     /// # Errors
     /// It is one too many.
     pub fn poll(&self, polls: &mut Window, now: Timestamp) -> Result<(), Refusal> {
-        match self.limits.polls_per_ten_seconds {
-            0 => Ok(()),
-            limit => polls.count(limit, POLLS_SPAN, now),
-        }
+        self.rates().poll(polls, now.as_second()).map_err(throttled)
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Window {
-    /// One more, of `limit` in `seconds`. What is refused does not count.
-    fn count(&mut self, limit: u32, seconds: i64, now: Timestamp) -> Result<(), Refusal> {
-        let second = now.as_second();
-        let span = second.div_euclid(seconds);
-        if self.span != span {
-            *self = Self { span, count: 0 };
-        }
-        if self.count >= limit {
-            let left = seconds - second.rem_euclid(seconds);
-            let retry_after = u32::try_from(left).unwrap_or(1);
-            return Err(Refusal::Throttled { retry_after });
-        }
-        self.count += 1;
-        Ok(())
-    }
+fn throttled(retry_after: u32) -> Refusal {
+    Refusal::Throttled { retry_after }
 }
 
 #[cfg(test)]
@@ -96,37 +111,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_counts_up_to_its_limit_and_says_when_the_next_begins() {
-        let throttle = Throttle::new(ThrottleLimits {
-            registrations_per_minute: 2,
-            polls_per_ten_seconds: 1,
+    fn a_register_is_an_operation_and_what_is_refused_counts_in_neither() {
+        let throttle = Throttle::new(Rates {
+            operations_per_minute: 3,
+            registrations_per_minute: 1,
+            polls_per_ten_seconds: 0,
         });
-        let mut polls = Window::default();
-        let refused = |retry_after| Err(Refusal::Throttled { retry_after });
-        for (time, registration, poll) in [
-            (0, Ok(()), Ok(())),
-            (1, Ok(()), refused(9)),
-            (9, refused(51), refused(1)),
-            (10, refused(50), Ok(())),
-            (59, refused(1), Ok(())),
-            (60, Ok(()), Ok(())),
-            (61, Ok(()), refused(9)),
-            (62, refused(58), refused(8)),
-        ] {
-            let now = Timestamp::from_second(time).expect("a time");
-            assert_eq!(throttle.registration(now), registration, "at {time}");
-            assert_eq!(throttle.poll(&mut polls, now), poll, "at {time}");
-        }
-    }
-
-    #[test]
-    fn without_a_limit_nothing_is_counted() {
-        let throttle = Throttle::new(ThrottleLimits::default());
-        let mut polls = Window::default();
-        for _ in 0..10_000 {
-            assert_eq!(throttle.registration(Timestamp::UNIX_EPOCH), Ok(()));
-            assert_eq!(throttle.poll(&mut polls, Timestamp::UNIX_EPOCH), Ok(()));
-        }
-        assert_eq!(polls, Window::default());
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        assert_eq!(throttle.registration(at(0)), Ok(()));
+        assert_eq!(throttle.registration(at(1)), Err(throttled(59)));
+        assert_eq!(throttle.operation(at(2)), Ok(()));
+        assert_eq!(throttle.operation(at(3)), Ok(()));
+        assert_eq!(throttle.operation(at(4)), Err(throttled(56)));
+        throttle.set_rates(Rates {
+            operations_per_minute: 3,
+            ..Rates::NONE
+        });
+        assert_eq!(throttle.registration(at(5)), Err(throttled(55)));
+        throttle.set_rates(Rates::NONE);
+        assert_eq!(throttle.registration(at(6)), Ok(()));
     }
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::quota::Rates;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use fleetstorm_reference_server::{Config, InstanceConfig, ThrottleLimits};
+use fleetstorm_reference_server::{Config, InstanceConfig};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
@@ -315,9 +316,10 @@ fn a_tpm_with_other_keys_than_the_enrolled_ones_gets_no_challenge() {
 fn who_asks_too_often_is_told_how_long_to_wait() {
     let instance = Instance::start(Config {
         instances: vec![InstanceConfig {
-            throttle: ThrottleLimits {
+            throttle: Rates {
                 registrations_per_minute: 1,
                 polls_per_ten_seconds: 1,
+                ..Rates::NONE
             },
             ..tenant()
         }],

@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
-use fleetstorm_reference_server::{Config, HubConfig, InstanceConfig, LinkedHub, ThrottleLimits};
+use fleetstorm_protocol::quota::Rates;
+use fleetstorm_reference_server::{Config, HubConfig, InstanceConfig, LinkedHub};
 
 use crate::certificates::{Authority, Validity};
 use crate::dialect::{self, Ask, Caller, Dialect};
+use crate::hub::http::to_control;
 use crate::instance::{ID_SCOPE, Instance, caller, group, quick, tenant};
 use crate::questions::register;
 
@@ -49,9 +51,9 @@ fn each_instance_has_its_own_devices_hubs_and_throttle() {
                 name: "dps-2.fleetstorm.test".into(),
                 hubs: linked("theirs.test"),
                 enrollments: Some(list.path().into()),
-                throttle: ThrottleLimits {
+                throttle: Rates {
                     registrations_per_minute: 5,
-                    ..ThrottleLimits::default()
+                    ..Rates::NONE
                 },
                 ..tenant()
             },
@@ -85,4 +87,43 @@ fn each_instance_has_its_own_devices_hubs_and_throttle() {
         429
     );
     assert_eq!(provision(first, &instance, &ours), hub("ours.test"));
+}
+
+#[test]
+fn the_rates_of_an_instance_change_while_it_runs() {
+    let instance = Instance::start(Config {
+        instances: vec![InstanceConfig {
+            throttle: Rates {
+                registrations_per_minute: 1,
+                ..Rates::NONE
+            },
+            ..tenant()
+        }],
+        ..quick()
+    });
+    let dialect = &dialect::ALL[0];
+    let pump = instance.pump("pump-1");
+    let registers = || provision(dialect, &instance, &pump).0;
+    let path = format!("PUT /instances/{ID_SCOPE}/throttle");
+    let change = |line: &str, body: &str| to_control(&instance, line, &[], body);
+    // The minute may end between two questions, once.
+    let refused = (0..3).any(|_| registers() == 429);
+    assert!(refused, "one a minute");
+    assert_eq!(change(&path, r#""none""#).status, 200);
+    assert_eq!([registers(), registers()], [200, 200]);
+    let azure = change(&path, r#""azure""#).body.to_string();
+    let documented = concat!(
+        r#""throttle":{"operations-per-minute":1000,"polls-per-ten-seconds":5,"#,
+        r#""registrations-per-minute":1000}"#
+    );
+    assert!(azure.contains(documented), "{azure}");
+    for (line, body) in [
+        (path.as_str(), r#""aws""#),
+        (path.as_str(), r#"{"registrations":1}"#),
+        ("PUT /instances/0neunknown/throttle", r#""none""#),
+    ] {
+        assert_eq!(change(line, body).status, 400, "{line} {body}");
+    }
+    let shown = change("GET /instances", "").body.to_string();
+    assert_eq!(shown, azure);
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use fleetstorm_protocol::quota::Rates;
+
 use super::{each, quantity};
 use crate::file::Value;
 use crate::scenario::{Hub, ProcessingTime, ServerSettings};
@@ -12,6 +14,7 @@ pub(super) struct Written {
     pub(super) hubs: Option<Vec<Hub>>,
     processing: Option<ProcessingTime>,
     retry_after: Option<Duration>,
+    throttle: Option<Rates>,
 }
 
 impl Written {
@@ -21,6 +24,7 @@ impl Written {
             hubs: self.hubs?,
             processing: self.processing?,
             retry_after: self.retry_after?,
+            throttle: self.throttle?,
         })
     }
 }
@@ -35,6 +39,7 @@ pub(super) fn read(value: Option<&Value<'_>>) -> Written {
             p99: Duration::from_millis(100),
         }),
         retry_after: Some(Duration::from_secs(1)),
+        throttle: Some(Rates::NONE),
     };
     let Some(mut table) = value.and_then(Value::table) else {
         return default;
@@ -46,6 +51,9 @@ pub(super) fn read(value: Option<&Value<'_>>) -> Written {
         retry_after: table
             .take("retry-after")
             .map_or(default.retry_after, |value| whole_seconds(&value)),
+        throttle: table
+            .take("throttle")
+            .map_or(default.throttle, |value| rates(&value)),
         hubs: table.take("hub").map_or(default.hubs, |value| hubs(&value)),
     };
     table.finish();
@@ -72,6 +80,28 @@ fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
         );
     }
     Some(time)
+}
+
+fn rates(value: &Value<'_>) -> Option<Rates> {
+    if !value.is_table() {
+        return value.word("throttle", Rates::NAMED);
+    }
+    let mut table = value.table()?;
+    let mut rate = |key| {
+        let rate = table
+            .take(key)
+            .map_or(Some(0), |value| value.integer(0..=u64::from(u32::MAX)));
+        rate.and_then(|rate| u32::try_from(rate).ok())
+    };
+    let operations = rate("operations-per-minute");
+    let registrations = rate("registrations-per-minute");
+    let polls = rate("polls-per-ten-seconds");
+    table.finish();
+    Some(Rates {
+        operations_per_minute: operations?,
+        registrations_per_minute: registrations?,
+        polls_per_ten_seconds: polls?,
+    })
 }
 
 fn whole_seconds(value: &Value<'_>) -> Option<Duration> {

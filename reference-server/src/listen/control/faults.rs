@@ -6,17 +6,13 @@
 //! `{"state":"down"}` or `{"state":"up"}`; `GET /hubs` shows who is down.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::{Answered, NotOurs, read, wrong};
 use crate::listen::Host;
-
-/// Longest body: rules of a busy day.
-const MAX_BODY: usize = 1 << 20;
 
 /// Up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -65,26 +61,15 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
             });
             return Ok(match set {
                 Ok(hubs) => (StatusCode::OK, hubs),
-                Err(problem) => refused(&problem),
+                Err(problem) => wrong(&problem),
             });
         }
         _ => return Err(NotOurs(Request::from_parts(head, body))),
     };
     Ok(match answered {
         Ok(()) => (StatusCode::OK, rules(host)),
-        Err(problem) => refused(&problem),
+        Err(problem) => wrong(&problem),
     })
-}
-
-/// What the control endpoint answers.
-pub(super) type Answered = (StatusCode, Bytes);
-
-/// A request for somebody else, given back.
-pub(super) struct NotOurs(pub(super) Request<Incoming>);
-
-fn refused(problem: &str) -> Answered {
-    let body = json!({"error": problem}).to_string();
-    (StatusCode::BAD_REQUEST, body.into())
 }
 
 fn rules(host: &Host) -> Bytes {
@@ -97,14 +82,4 @@ fn hubs(host: &Host) -> Bytes {
         json!({"hostName": host_name, "state": state})
     });
     Value::from_iter(states).to_string().into()
-}
-
-async fn read<Wanted: DeserializeOwned>(body: Incoming, host: &Host) -> Result<Wanted, String> {
-    let reading = Limited::new(body, MAX_BODY).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
-        return Err(format!(
-            "the body did not come, or is above {MAX_BODY} bytes"
-        ));
-    };
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())
 }
