@@ -61,6 +61,10 @@ fn null_as_empty<'de, D: Deserializer<'de>>(
 pub mod code {
     /// Malformed body, path or query.
     pub const BAD_REQUEST: u32 = 400_004;
+    /// An operation that failed: there is no hub to assign the device to (as the C SDK reads it).
+    pub const NO_HUB: u32 = 400_208;
+    /// An operation that failed: the hub refused the device (as the C SDK reads it).
+    pub const HUB_REFUSED: u32 = 400_209;
     /// Wrong signature or expired SAS token (seen).
     pub const UNAUTHORIZED: u32 = 401_000;
     /// Certificate unknown, expired or not chaining to an enrollment (seen).

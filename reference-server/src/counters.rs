@@ -16,6 +16,9 @@ pub struct Counters {
     pub registrations_accepted: u64,
     /// Registrations that ended assigned.
     pub registrations_assigned: u64,
+    /// Registrations that ended failed, by the errorCode of their registrationState.
+    #[serde(default)]
+    pub registrations_failed: BTreeMap<u32, u64>,
     /// TPM challenges sent.
     pub tpm_challenges: u64,
     /// Device requests answered with an error, by DPS error code.
@@ -60,6 +63,7 @@ pub(crate) struct Tally {
     pub(crate) tls_failures: Count,
     pub(crate) requests: Requests,
     refusals: Mutex<BTreeMap<u32, u64>>,
+    failures: Mutex<BTreeMap<u32, u64>>,
     hubs: Vec<HubTally>,
     instances: Vec<Arc<InstanceTally>>,
 }
@@ -119,8 +123,12 @@ impl Tally {
 
     /// Counts an error answer. The codes are the server's own, so that there are few.
     pub(crate) fn refused(&self, code: u32) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        *refusals.entry(code).or_default() += 1;
+        add_to(&self.refusals, code);
+    }
+
+    /// Counts an operation that ended failed, by a code of the server's own.
+    pub(crate) fn failed(&self, code: u32) {
+        add_to(&self.failures, code);
     }
 
     /// The hub at `index` of the configuration.
@@ -156,11 +164,8 @@ impl Tally {
             registrations_accepted: self.registrations_accepted.get(),
             registrations_assigned: self.registrations_assigned.get(),
             tpm_challenges: self.tpm_challenges.get(),
-            refusals: self
-                .refusals
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            registrations_failed: counted(&self.failures),
+            refusals: counted(&self.refusals),
             assignments: by_hub(|hub| &hub.assignments),
             twins_read: by_hub(|hub| &hub.twins_read),
             device_to_cloud_messages: by_hub(|hub| &hub.device_to_cloud_messages),
@@ -175,4 +180,14 @@ impl Tally {
             tls_failures: self.tls_failures.get(),
         }
     }
+}
+
+fn add_to(by_code: &Mutex<BTreeMap<u32, u64>>, code: u32) {
+    let mut by_code = by_code.lock().unwrap_or_else(PoisonError::into_inner);
+    *by_code.entry(code).or_default() += 1;
+}
+
+fn counted(by_code: &Mutex<BTreeMap<u32, u64>>) -> BTreeMap<u32, u64> {
+    let by_code = by_code.lock().unwrap_or_else(PoisonError::into_inner);
+    by_code.clone()
 }

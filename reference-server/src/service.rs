@@ -3,14 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
 use fleetstorm_protocol::registration::{
-    DeviceRegistration, DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus,
-    TpmAttestation,
+    DeviceRegistration, RegistrationOperationStatus, RegistrationStatus, TpmAttestation,
 };
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
@@ -18,7 +15,6 @@ use serde::Serialize;
 
 use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
-use crate::hub::identity::Authentication;
 use crate::hub::registry::HubRegistry;
 use crate::metrics::instance::InstanceTally;
 use crate::regions::Regions;
@@ -26,10 +22,10 @@ use crate::shards::Shards;
 use access::AccessPolicies;
 use enrollment_list::EnrollmentList;
 use link::Link;
-use operation::{Processing, Progress, Registration};
+use operation::{Asking, Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
 use throttle::Throttle;
-use tpm_challenge::{Challenges, HmacKey, PresentedTpm};
+use tpm_challenge::Challenges;
 
 pub mod access;
 pub mod administration;
@@ -40,7 +36,9 @@ pub mod link;
 pub mod throttle;
 
 mod chain;
+mod completion;
 mod device_keys;
+mod failure;
 mod operation;
 mod placement;
 mod proof;
@@ -53,6 +51,9 @@ pub use refusal::Refusal;
 
 /// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
 const MAX_REGISTRATIONS: usize = 1_000_000;
+/// Devices that speak an older one stay at their hub, where their enrollment says nothing about
+/// that (DPS documentation, "Reprovisioning devices": "2018-04-01 and earlier").
+const FIRST_WITH_REPROVISIONING: &str = "2018-11-01";
 
 /// One DPS instance.
 pub struct Service {
@@ -261,8 +262,13 @@ impl Service {
                 )
             }
             Standing::Proven(proven) => {
-                let region = question.origin.peer.and_then(|peer| self.regions.of(peer));
-                self.accept(id, proven, region, now)
+                let asking = Asking {
+                    region: question.origin.peer.and_then(|peer| self.regions.of(peer)),
+                    is_settled: question
+                        .api_version
+                        .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
+                };
+                self.accept(id, proven, asking, now)
             }
         }
     }
@@ -272,7 +278,7 @@ impl Service {
         &self,
         id: &RegistrationId,
         proven: Proven,
-        region: Option<usize>,
+        asking: Asking,
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         self.throttle.registration(now)?;
@@ -282,11 +288,11 @@ impl Service {
             .get_mut(&key)
             .filter(|known| matches!(known.progress, Progress::Assigning { .. }));
         let operation_id = if let Some(known) = under_way {
-            known.credential = proven.credential;
+            known.renew(proven, asking);
             known.operation_id.to_string()
         } else {
             let processing = self.processing.of(&key);
-            let mut started = Registration::accepted(id.as_str(), proven, region, processing, now);
+            let mut started = Registration::accepted(id.as_str(), proven, asking, processing, now);
             match registrations.get(&key) {
                 Some(before) => started.succeed(before),
                 None => self.count_registration()?,
@@ -337,12 +343,13 @@ impl Service {
         if *known.operation_id != *operation.as_str() {
             return Err(Refusal::OperationNotFound);
         }
-        self.complete(known, now)?;
+        self.complete(known, now);
         let (status, code, retry_after) = match known.progress {
             Progress::Assigning { .. } => {
                 (RegistrationStatus::Assigning, 202, Some(self.retry_after))
             }
             Progress::Assigned { .. } => (RegistrationStatus::Assigned, 200, None),
+            Progress::Failed { .. } => (RegistrationStatus::Failed, 200, None),
         };
         let registration_state = Some(self.state(known)?);
         drop(registrations);
@@ -368,78 +375,10 @@ impl Service {
         if !known.credential.is_shown_by(question, resource, now) {
             return Err(known.credential.not_shown());
         }
-        self.complete(known, now)?;
+        self.complete(known, now);
         let state = self.state(known)?;
         drop(registrations);
         json(200, None, &state)
-    }
-
-    /// Assigns a hub once the processing time is over: the identity and its twin stand in the
-    /// hub's registry before any device hears of it.
-    fn complete(&self, registration: &mut Registration, now: Timestamp) -> Result<(), Refusal> {
-        let Progress::Assigning { done } = registration.progress else {
-            return Ok(());
-        };
-        if now < done {
-            return Ok(());
-        }
-        let link = self.allocate(registration).ok_or(Refusal::Internal)?;
-        let (authentication, hub_key) = match &registration.credential {
-            Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
-            Credential::SymmetricKey(keys) => {
-                let authentication = Authentication::Sas {
-                    primary: keys.primary().clone(),
-                    secondary: Some(keys.secondary().clone()),
-                };
-                (authentication, None)
-            }
-            Credential::Tpm { .. } => {
-                let key = HmacKey::new();
-                (Authentication::key(key.into()), Some(key))
-            }
-        };
-        let substatus = self.place(registration, link, authentication, now)?;
-        registration.previous = None;
-        registration.progress = Progress::Assigned {
-            hub: link.hub,
-            at: done,
-            hub_key,
-            substatus,
-        };
-        self.tally.registrations_assigned.add();
-        if let Some(tally) = self.tally.hub(link.hub) {
-            tally.assignments.add();
-        }
-        self.meter.assigned(link.hub);
-        Ok(())
-    }
-
-    fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {
-        match registration.progress {
-            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
-            Progress::Assigning { .. } => None,
-        }
-    }
-
-    /// registrationState; a TPM's hub key is wrapped anew for each answer, so that none is kept.
-    fn state(&self, registration: &Registration) -> Result<DeviceRegistrationResult, Refusal> {
-        let wrapped_key = match (&registration.credential, registration.progress) {
-            (
-                Credential::Tpm {
-                    endorsement_key,
-                    storage_root_key,
-                    ..
-                },
-                Progress::Assigned {
-                    hub_key: Some(key), ..
-                },
-            ) => {
-                let tpm = PresentedTpm::known(endorsement_key, storage_root_key)?;
-                Some(STANDARD.encode(tpm.wrap(&key)?))
-            }
-            _ => None,
-        };
-        Ok(registration.state(self.assigned_host_name(registration), wrapped_key))
     }
 }
 

@@ -30,6 +30,18 @@ pub struct HubRegistry {
 #[derive(Debug)]
 pub struct Carried(Twin);
 
+/// Which twin a device has at the hub that it is entered at.
+#[derive(Debug)]
+pub enum TwinFrom<'a> {
+    /// That which it has there; a new one, where the hub does not know it.
+    Here(Option<&'a InitialTwin>),
+    /// That which it had elsewhere; where the hub knows the device all the same, that which it has
+    /// there.
+    Elsewhere(Carried),
+    /// A new one, whatever is there: a session that is open ends.
+    Anew(Option<&'a InitialTwin>),
+}
+
 pub(super) struct Hub {
     pub(super) host_name: String,
     policy: AccessPolicy,
@@ -70,17 +82,27 @@ impl HubRegistry {
         self.hubs.get(index).map(|hub| hub.host_name.as_str())
     }
 
-    /// Takes a device out of the hub at `index`, to be entered at another: its session ends, its
-    /// messages are gone. `None` when the hub does not know it.
-    pub fn take(&self, index: usize, device: &DeviceId) -> Option<Carried> {
+    /// A copy of what a device would take along from the hub at `index`. `None` when the hub does
+    /// not know it.
+    pub fn carried(&self, index: usize, device: &DeviceId) -> Option<Carried> {
         let hub = self.hubs.get(index)?;
-        let mut known = hub.devices.of(device).remove(device)?;
-        known.revoke();
-        Some(Carried(known.twin))
+        let devices = hub.devices.of(device);
+        devices.get(device).map(|known| Carried(known.twin.clone()))
     }
 
-    /// Creates the identity with the twin that it had elsewhere, else with a new one; or replaces
-    /// its authentication and keeps its twin, when the hub knows it.
+    /// Takes a device out of the hub at `index`, if it is there: its session ends, its messages
+    /// are gone.
+    pub fn withdraw(&self, index: usize, device: &DeviceId) {
+        let Some(hub) = self.hubs.get(index) else {
+            return;
+        };
+        if let Some(mut known) = hub.devices.of(device).remove(device) {
+            known.revoke();
+        }
+    }
+
+    /// Creates the identity, or replaces its authentication when the hub knows it; `twin` says
+    /// what becomes of its twin.
     ///
     /// # Errors
     /// Unknown hub.
@@ -89,25 +111,29 @@ impl HubRegistry {
         hub: &str,
         device: &DeviceId,
         authentication: Authentication,
-        carried: Option<Carried>,
-        initial_twin: Option<&InitialTwin>,
+        twin: TwinFrom<'_>,
         now: Timestamp,
     ) -> Result<(), HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut devices = hub.devices.of(device);
-        match devices.get_mut(device) {
-            Some(known) => {
+        let initial = match (devices.get_mut(device), twin) {
+            (Some(known), TwinFrom::Here(_) | TwinFrom::Elsewhere(_)) => {
                 known.authentication = authentication;
                 known.revision = known.revision.saturating_add(1);
+                return Ok(());
             }
-            None => {
-                let twin = match carried {
-                    Some(Carried(twin)) => twin,
-                    None => Twin::new(initial_twin, &hub.views, now),
-                };
+            (None, TwinFrom::Elsewhere(Carried(twin))) => {
                 devices.insert(device.clone(), Device::with(authentication, twin));
+                return Ok(());
             }
-        }
+            (Some(known), TwinFrom::Anew(initial)) => {
+                known.revoke();
+                initial
+            }
+            (None, TwinFrom::Here(initial) | TwinFrom::Anew(initial)) => initial,
+        };
+        let twin = Twin::new(initial, &hub.views, now);
+        devices.insert(device.clone(), Device::with(authentication, twin));
         Ok(())
     }
 
@@ -281,7 +307,7 @@ mod tests {
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
             let authentication = Authentication::key(sas_key(key));
-            registry.create_or_update(HUB, &device(), authentication, None, twin, now())
+            registry.create_or_update(HUB, &device(), authentication, TwinFrom::Here(twin), now())
         };
         enter(1, Some(&initial)).expect("known hub");
         enter(2, None).expect("known hub");
@@ -307,7 +333,7 @@ mod tests {
             secondary: Some(sas_key(2)),
         };
         registry
-            .create_or_update(HUB, &device(), authentication, None, None, now())
+            .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
             .expect("known hub");
         for (key, opens) in [(1, true), (2, true), (3, false)] {
             let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
@@ -325,7 +351,7 @@ mod tests {
         ] {
             let registry = registry();
             registry
-                .create_or_update(HUB, &device(), authentication, None, None, now())
+                .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
                 .expect("known hub");
             let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
             let expiry = admitted.ok().and_then(|device| device.expiry());
@@ -339,7 +365,7 @@ mod tests {
         let own = CertificateDer::from(vec![1; 100]);
         let authentication = Authentication::certificate(thumbprint(&own));
         registry
-            .create_or_update(HUB, &device(), authentication, None, None, now())
+            .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
             .expect("known hub");
         let admits = |hub: &str, device: &DeviceId, chain: &[CertificateDer<'static>]| {
             registry.authenticate(hub, device, None, chain, now()).err()

@@ -27,7 +27,7 @@ pub(super) use shared::SharedViews;
 const FIRST_VERSION: u64 = 1;
 
 /// One device's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Twin {
     created: Timestamp,
     /// Rendered: `{"desired":{…,"$version":n},"reported":{…,"$version":m}}`.

@@ -27,12 +27,7 @@ pub(crate) enum Trouble {
 impl Host {
     /// Answers a device, and counts how long that took. Where a fault cuts the connection,
     /// there is no answer, and this never ends.
-    pub(super) async fn ask(
-        &self,
-        client: &Client,
-        question: &Question<'_>,
-        api_version: Option<&str>,
-    ) -> Answer {
+    pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
         let began = Instant::now();
         let (mut answer, draw) = match self.trouble(client, event(question)).await {
             None => (self.instances.answer(question, Timestamp::now()), None),
@@ -45,7 +40,7 @@ impl Host {
         let (protocol, took) = (question.origin.protocol, began.elapsed());
         self.tally.requests.add(&question.operation, protocol, took);
         if let Some(log) = &self.diagnostics {
-            self.log(log, question, api_version, (&answer, took));
+            self.log(log, question, (&answer, took));
         }
         // Last, for the log tells what the service has answered.
         if let Some(draw) = draw {
@@ -59,7 +54,6 @@ impl Host {
         &self,
         log: &DiagnosticLog,
         question: &Question<'_>,
-        api_version: Option<&str>,
         (answer, took): (&Answer, Duration),
     ) {
         let Some(instance) = self.instances.by_id_scope(question.id_scope) else {
@@ -75,7 +69,7 @@ impl Host {
             subscription: instance.subscription(),
             id: question.registration_id.as_str(),
             protocol: shown(question.origin.protocol),
-            api_version,
+            api_version: question.api_version,
             peer: question.origin.peer,
             took,
         };

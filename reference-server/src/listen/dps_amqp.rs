@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use fleetstorm_protocol::amqp::API_VERSION_PROPERTY;
 use fleetstorm_protocol::amqp::dps::{DpsAddress, DpsRequest, DpsResponse, rejection};
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
@@ -26,9 +27,16 @@ pub(super) const ALLOWANCE: Allowance = Allowance {
 #[derive(Default)]
 struct Links {
     /// On which questions come, and who asks.
-    questions: HashMap<LinkId, Rc<DpsAddress>>,
+    questions: HashMap<LinkId, Asks>,
     /// On which answers go, and to whom.
     answers: Vec<(LinkId, Rc<DpsAddress>)>,
+}
+
+/// Who asks on a link.
+struct Asks {
+    address: Rc<DpsAddress>,
+    /// As its attach says.
+    api_version: Option<String>,
 }
 
 /// Serves it to its end. As over MQTT, the proof is looked at with each request.
@@ -79,7 +87,12 @@ fn attach(
         return conversation.refuse(asked, error);
     }
     if asked.is_incoming() {
-        links.questions.insert(asked.id, address);
+        let api_version = asked.property(API_VERSION_PROPERTY).map(str::to_owned);
+        let asks = Asks {
+            address,
+            api_version,
+        };
+        links.questions.insert(asked.id, asks);
     } else {
         links.answers.push((asked.id, address));
     }
@@ -106,13 +119,13 @@ impl Asker<'_> {
         message: &Message,
         links: &Links,
     ) {
-        let Some(address) = links.questions.get(&id) else {
+        let Some(asks) = links.questions.get(&id) else {
             return;
         };
         let answers = links
             .answers
             .iter()
-            .find(|(link, to)| link.is_beside(id) && is_same(to, address));
+            .find(|(link, to)| link.is_beside(id) && is_same(to, &asks.address));
         let Some((answers, _)) = answers else {
             // Without a link for it there is nobody to hear the answer.
             let refusal = Refusal::BadRequest("no link for the answer is attached".into());
@@ -120,7 +133,7 @@ impl Asker<'_> {
             return conversation.settle(id, delivery, Some(rejected(&answer)));
         };
         let (answer, correlation_id) = match DpsRequest::of(message) {
-            Ok(request) => (self.ask(address, &request).await, request.correlation_id),
+            Ok(request) => (self.ask(asks, &request).await, request.correlation_id),
             Err(error) => {
                 let refusal = Refusal::BadRequest(error.to_string());
                 let answer = self.host.instances.refuse(&refusal, Timestamp::now());
@@ -139,22 +152,23 @@ impl Asker<'_> {
         conversation.send(*answers, &response.message(), None);
     }
 
-    async fn ask(&self, address: &DpsAddress, request: &DpsRequest) -> Answer {
+    async fn ask(&self, asks: &Asks, request: &DpsRequest) -> Answer {
         if request.body.len() > MAX_BODY {
             let refusal = Refusal::TooLarge;
             return self.host.instances.refuse(&refusal, Timestamp::now());
         }
         let question = Question {
-            id_scope: &address.id_scope,
-            registration_id: &address.registration_id,
+            id_scope: &asks.address.id_scope,
+            registration_id: &asks.address.registration_id,
             operation: request.operation.clone(),
             body: &request.body,
             sas: self.login.sas(),
             tpm: self.login.tpm(),
+            api_version: asks.api_version.as_deref(),
             certificates: &self.client.certificates,
             origin: self.client.origin(Protocol::Amqp),
         };
-        self.host.ask(self.client, &question, None).await
+        self.host.ask(self.client, &question).await
     }
 }
 

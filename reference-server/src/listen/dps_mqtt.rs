@@ -50,12 +50,11 @@ pub(super) async fn serve(
             body: &publish.payload,
             sas: password(connect),
             tpm: None,
+            api_version: user.api_version.as_deref(),
             certificates: &client.certificates,
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host
-            .ask(client, &question, user.api_version.as_deref())
-            .await;
+        let answer = host.ask(client, &question).await;
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,

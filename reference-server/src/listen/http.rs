@@ -125,10 +125,11 @@ async fn respond(
                 .get(AUTHORIZATION)
                 .and_then(|value| value.to_str().ok()),
             tpm: None,
+            api_version,
             certificates: &client.certificates,
             origin: client.origin(Protocol::Http),
         };
-        let answer = host.ask(client, &question, api_version).await;
+        let answer = host.ask(client, &question).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
         Ok((answer, location))

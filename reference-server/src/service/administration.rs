@@ -104,7 +104,7 @@ impl Service {
         let mut registrations = self.registrations.of(key.as_str());
         let known = registrations.get_mut(key.as_str());
         let known = known.ok_or(Refusal::RegistrationNotFound)?;
-        self.complete(known, now)?;
+        self.complete(known, now);
         self.record(known).ok_or(Refusal::Internal)
     }
 

@@ -18,6 +18,7 @@ use rand_distr::{Distribution, LogNormal};
 use uuid::Uuid;
 
 use super::enrollment_list::entry::Settings;
+use super::failure::Failure;
 use super::proof::{Credential, Proven};
 use super::tpm_challenge::HmacKey;
 
@@ -43,6 +44,8 @@ pub struct Registration {
     pub created: Timestamp,
     /// Where in the world it asked from, if that is known.
     pub region: Option<usize>,
+    /// It asked with an api-version that knows no reprovisioning.
+    pub is_settled: bool,
     /// Where it stood before it registered again.
     pub previous: Option<Place>,
     /// How far it is.
@@ -52,7 +55,7 @@ pub struct Registration {
 }
 
 /// How far a registration is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Progress {
     /// The service is at work until then.
     Assigning {
@@ -70,6 +73,22 @@ pub enum Progress {
         /// What became of the device's data.
         substatus: Substatus,
     },
+    /// The device is where it was before, if it was anywhere.
+    Failed {
+        /// When that was clear.
+        at: Timestamp,
+        /// Why.
+        why: Failure,
+    },
+}
+
+/// Where and how a device asked to be registered.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking {
+    /// Where in the world it was, if that is known.
+    pub region: Option<usize>,
+    /// Its api-version knows no reprovisioning.
+    pub is_settled: bool,
 }
 
 /// A device's place at a hub.
@@ -108,7 +127,7 @@ impl Registration {
     pub fn accepted(
         id: &str,
         proven: Proven,
-        region: Option<usize>,
+        asking: Asking,
         processing: Duration,
         now: Timestamp,
     ) -> Self {
@@ -120,13 +139,24 @@ impl Registration {
             device_id: proven.device_id,
             settings: proven.settings,
             created: now,
-            region,
+            region: asking.region,
+            is_settled: asking.is_settled,
             previous: None,
             progress: Progress::Assigning {
                 done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
             },
             polls: Window::default(),
         }
+    }
+
+    /// Asked again before it is done: what the device and its enrollment say now counts.
+    pub fn renew(&mut self, proven: Proven, asking: Asking) {
+        self.credential = proven.credential;
+        self.group = proven.group.map(Into::into);
+        self.device_id = proven.device_id;
+        self.settings = proven.settings;
+        self.region = asking.region;
+        self.is_settled = asking.is_settled;
     }
 
     /// Takes the place of the same device's registration before: what stays of that.
@@ -138,7 +168,7 @@ impl Registration {
                 hub,
                 device_id: before.device_id.clone(),
             }),
-            Progress::Assigning { .. } => before.previous.clone(),
+            Progress::Assigning { .. } | Progress::Failed { .. } => before.previous.clone(),
         };
     }
 
@@ -149,11 +179,13 @@ impl Registration {
         hub: Option<&str>,
         wrapped_key: Option<String>,
     ) -> DeviceRegistrationResult {
-        let (status, changed, substatus) = match self.progress {
-            Progress::Assigning { .. } => (RegistrationStatus::Assigning, self.created, None),
+        let (status, changed, substatus, failure) = match &self.progress {
+            Progress::Assigning { .. } => (RegistrationStatus::Assigning, self.created, None, None),
             Progress::Assigned { at, substatus, .. } => {
-                (RegistrationStatus::Assigned, at, Some(substatus.name()))
+                let substatus = Some(substatus.name());
+                (RegistrationStatus::Assigned, *at, substatus, None)
             }
+            Progress::Failed { at, why } => (RegistrationStatus::Failed, *at, None, Some(why)),
         };
         let hub = hub.map(str::to_owned);
         let in_group = || GroupRegistrationResult {
@@ -164,6 +196,8 @@ impl Registration {
             substatus: substatus.map(Into::into),
             assigned_hub: hub,
             status: Some(status),
+            error_code: failure.map(Failure::code),
+            error_message: failure.map(ToString::to_string),
             tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),
             x509: matches!(self.credential, Credential::Certificate(_)).then(in_group),
             // Unlike X.509's, it is not there at all for an individual enrollment.

@@ -6,25 +6,35 @@
 //! | true, or no policy | true | the hub is chosen anew; the twin moves along |
 //! | true | false | the hub is chosen anew; the twin starts anew, also where the hub is the same |
 //! | false | any | the device stays where it is |
+//!
+//! Without a policy, a device that asks with an api-version from before there were any stays where
+//! it is, too (same page, "Managing backwards compatibility").
 
 use jiff::Timestamp;
 
+use super::failure::Failure;
 use super::link::Link;
 use super::operation::{Place, Registration, Substatus};
-use super::{Refusal, Service, allocation};
+use super::{Service, allocation};
 use crate::hub::identity::Authentication;
+use crate::hub::registry::TwinFrom;
 
 impl Service {
     /// The hub that a registration leads to.
-    pub(super) fn allocate(&self, registration: &Registration) -> Option<&Link> {
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn allocate(&self, registration: &Registration) -> Result<&Link, Failure> {
         let settings = &registration.settings;
         let stays = settings
             .reprovision
-            .is_some_and(|policy| !policy.update_hub_assignment);
+            .map_or(registration.is_settled, |policy| {
+                !policy.update_hub_assignment
+            });
         // A hub that is linked no more can't keep it.
         let at = |place: &Place| self.links.iter().find(|link| link.hub == place.hub);
         let previous = registration.previous.as_ref().filter(|_| stays);
-        previous.and_then(at).or_else(|| {
+        let chosen = previous.and_then(at).or_else(|| {
             let candidates = settings.hubs.iter();
             allocation::choose(
                 settings.policy,
@@ -33,20 +43,22 @@ impl Service {
                 &self.regions,
                 registration.region,
             )
-        })
+        });
+        chosen.ok_or(Failure::NoHub)
     }
 
-    /// Enters the device at its hub; an identity that it had elsewhere is gone then.
+    /// Enters the device at its hub, then takes it out of the one that it was at: where the first
+    /// does not come about, nothing is lost.
     ///
     /// # Errors
-    /// A defect: the hub is not one of the server.
+    /// The hub does not take it.
     pub(super) fn place(
         &self,
         registration: &Registration,
         link: &Link,
         authentication: Authentication,
         now: Timestamp,
-    ) -> Result<Substatus, Refusal> {
+    ) -> Result<Substatus, Failure> {
         let settings = &registration.settings;
         let resets = settings
             .reprovision
@@ -55,26 +67,29 @@ impl Service {
             hub: link.hub,
             device_id: registration.device_id.clone(),
         };
-        let taken = registration
-            .previous
-            .as_ref()
-            .filter(|place| resets || **place != here)
-            .map(|place| self.hubs.take(place.hub, &place.device_id));
-        let substatus = match &taken {
-            None => Substatus::InitialAssignment,
+        let previous = registration.previous.as_ref();
+        let left = previous.filter(|place| **place != here);
+        let substatus = match previous {
             Some(_) if resets => Substatus::DeviceDataReset,
-            Some(_) => Substatus::DeviceDataMigrated,
+            _ if left.is_some() => Substatus::DeviceDataMigrated,
+            _ => Substatus::InitialAssignment,
         };
+        let initial = settings.initial_twin.as_ref();
+        let twin = match left {
+            _ if resets && previous.is_some() => TwinFrom::Anew(initial),
+            Some(place) => self
+                .hubs
+                .carried(place.hub, &place.device_id)
+                .map_or(TwinFrom::Here(initial), TwinFrom::Elsewhere),
+            None => TwinFrom::Here(initial),
+        };
+        let device = &registration.device_id;
         self.hubs
-            .create_or_update(
-                &link.host_name,
-                &registration.device_id,
-                authentication,
-                taken.flatten().filter(|_| !resets),
-                settings.initial_twin.as_ref(),
-                now,
-            )
-            .map_err(|_| Refusal::Internal)?;
+            .create_or_update(&link.host_name, device, authentication, twin, now)
+            .map_err(Failure::HubRefused)?;
+        if let Some(place) = left {
+            self.hubs.withdraw(place.hub, &place.device_id);
+        }
         Ok(substatus)
     }
 }

@@ -23,6 +23,8 @@ pub struct Question<'a> {
     pub sas: Option<&'a str>,
     /// Keys of a TPM, where they were shown before the question: over AMQP, in SASL.
     pub tpm: Option<&'a TpmAttestation>,
+    /// api-version that it speaks, if it said.
+    pub api_version: Option<&'a str>,
     /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
     pub certificates: &'a [CertificateDer<'static>],
     /// Where it came from, and by what.

@@ -120,6 +120,7 @@ impl Told {
             body,
             sas,
             tpm: None,
+            api_version: None,
             certificates,
             origin: Origin {
                 protocol: Protocol::Http,

@@ -13,7 +13,7 @@ use crate::hub::access_policy::AccessPolicy;
 use crate::hub::administration::{Condition, WantedIdentity};
 use crate::hub::identity::Authentication;
 use crate::hub::message_queue::Settlement;
-use crate::hub::registry::HubRegistry;
+use crate::hub::registry::{HubRegistry, TwinFrom};
 use crate::hub::twin::{TwinChange, TwinPatch};
 
 const HUB: &str = "hub-1.fleetstorm.test";
@@ -47,7 +47,7 @@ impl Yard {
         };
         let authentication = Authentication::certificate(thumbprint(&yard.certificate));
         yard.hubs
-            .create_or_update(HUB, &pump(), authentication, None, None, now())
+            .create_or_update(HUB, &pump(), authentication, TwinFrom::Here(None), now())
             .expect("known hub");
         yard
     }

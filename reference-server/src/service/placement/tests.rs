@@ -32,6 +32,8 @@ const IN_EAST: &str = "127.2.0.7";
 struct World {
     service: Service,
     hubs: Arc<HubRegistry>,
+    tally: Arc<Tally>,
+    api_version: Option<&'static str>,
     now: Timestamp,
 }
 
@@ -42,6 +44,11 @@ fn key() -> SymmetricKey {
 impl World {
     /// With one device, `pump`, whose enrollment has this reprovision policy.
     fn new(reprovision: Value) -> Self {
+        Self::with_hubs(reprovision, [WEST, EAST])
+    }
+
+    /// The same, with hubs that may not be those that are linked.
+    fn with_hubs(reprovision: Value, hubs: [&str; 2]) -> Self {
         let region = |name: &str, other: &str, prefix: &str| RegionConfig {
             name: name.into(),
             prefixes: vec![prefix.parse().expect("a prefix")],
@@ -75,7 +82,7 @@ impl World {
         let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
         list.put(&enrollment, WriteCondition::Absent, Timestamp::UNIX_EPOCH)
             .expect("good");
-        let names = [WEST, EAST].map(String::from);
+        let names = hubs.map(String::from);
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, AccessPolicy::generate()));
         let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
@@ -85,9 +92,11 @@ impl World {
                 &instance,
                 (list, AccessPolicies::of(&instance).expect("policies")),
                 Arc::clone(&hubs),
-                tally,
+                Arc::clone(&tally),
             ),
             hubs,
+            tally,
+            api_version: None,
             now: "2026-06-01T00:00:00Z".parse().expect("a time"),
         }
     }
@@ -104,6 +113,7 @@ impl World {
             body: b"",
             sas: Some(&sas),
             tpm: None,
+            api_version: self.api_version,
             certificates: &[],
             origin: Origin {
                 protocol: Protocol::Http,
@@ -114,12 +124,17 @@ impl World {
         serde_json::from_slice(&answer.body).expect("JSON")
     }
 
-    /// Registers from an address; the hub, and the substatus.
-    fn register(&self, from: &str) -> (String, String) {
+    /// Registers from an address; how the operation ends.
+    fn end(&self, from: &str) -> Value {
         let accepted = self.ask(DeviceOperation::Register, from);
         let operation = accepted["operationId"].as_str().expect("accepted");
         let operation = OperationId::parse(operation).expect("an id");
-        let ended = self.ask(DeviceOperation::OperationStatus(operation), from);
+        self.ask(DeviceOperation::OperationStatus(operation), from)
+    }
+
+    /// Registers from an address; the hub, and the substatus.
+    fn register(&self, from: &str) -> (String, String) {
+        let ended = self.end(from);
         let text = |key: &str| {
             ended["registrationState"][key]
                 .as_str()
@@ -221,4 +236,77 @@ fn a_device_that_its_hub_forgot_is_entered_anew() {
     removed.expect("the hub knows it");
     world.register(IN_EAST);
     assert_eq!(world.twin(EAST), Ok((json!(5), json!(1))));
+}
+
+#[test]
+fn a_device_with_an_old_api_version_stays_unless_its_enrollment_says_otherwise() {
+    let update = |update: bool| json!({"updateHubAssignment": update});
+    for (version, reprovision, hub) in [
+        (Some("2018-04-01"), Value::Null, WEST),
+        (Some("2017-08-31-preview"), Value::Null, WEST),
+        (Some("2018-11-01"), Value::Null, EAST),
+        (Some("2019-03-31"), Value::Null, EAST),
+        (None, Value::Null, EAST),
+        (Some("2018-04-01"), update(true), EAST),
+        (Some("2019-03-31"), update(false), WEST),
+    ] {
+        let mut world = World::new(reprovision.clone());
+        world.api_version = version;
+        assert_eq!(world.register(IN_WEST).0, WEST);
+        let (again, _) = world.register(IN_EAST);
+        assert_eq!(again, hub, "{version:?}, {reprovision}");
+    }
+}
+
+#[test]
+fn a_hub_that_takes_nobody_ends_the_operation_as_failed_and_nothing_is_lost() {
+    let world = World::with_hubs(Value::Null, [WEST, "hub-elsewhere.test"]);
+    world.register(IN_WEST);
+    world.change_twin(WEST);
+    let failed = world.end(IN_EAST);
+    let state = &failed["registrationState"];
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(
+        (&state["status"], &state["errorCode"]),
+        (&json!("failed"), &json!(400_209))
+    );
+    assert!(state["errorMessage"].is_string(), "{state}");
+    assert_eq!(state["registrationId"], "pump");
+    assert_eq!(state.get("assignedHub"), None);
+    let known = world.ask(DeviceOperation::RegistrationStatus, IN_EAST);
+    assert_eq!(known["status"], "failed", "the record says so, too");
+    let record = world.service.registration("pump", world.now);
+    assert_eq!(record.expect("there is one")["errorCode"], 400_209);
+    assert_eq!(world.twin(WEST), Ok((json!(9), json!(1))), "it is here yet");
+    assert_eq!(
+        world.tally.read().registrations_failed,
+        [(400_209, 1)].into()
+    );
+
+    let (hub, substatus) = world.register(IN_WEST);
+    assert_eq!((&*hub, &*substatus), (WEST, "initialAssignment"));
+    assert_eq!(world.twin(WEST), Ok((json!(9), json!(1))));
+}
+
+#[test]
+fn who_registers_again_before_the_end_gets_what_the_enrollment_says_by_then() {
+    let world = World::new(Value::Null);
+    world.ask(DeviceOperation::Register, IN_WEST);
+    let enrollment = json!({
+        "registrationId": "pump",
+        "deviceId": "pump-2",
+        "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": key()}},
+        "allocationPolicy": "static",
+        "iotHubs": [EAST],
+    });
+    let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
+    let list = world.service.enrollments();
+    list.put(&enrollment, WriteCondition::Exists, world.now)
+        .expect("good");
+    let ended = world.end(IN_WEST);
+    let state = &ended["registrationState"];
+    assert_eq!(
+        (&state["assignedHub"], &state["deviceId"]),
+        (&json!(EAST), &json!("pump-2"))
+    );
 }

@@ -1,0 +1,104 @@
+//! How an operation ends, and what is told of it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::registration::DeviceRegistrationResult;
+use jiff::Timestamp;
+
+use super::failure::Failure;
+use super::operation::{Progress, Registration};
+use super::proof::Credential;
+use super::tpm_challenge::{HmacKey, PresentedTpm};
+use super::{Refusal, Service};
+use crate::hub::identity::Authentication;
+
+impl Service {
+    /// Ends an operation once its processing time is over.
+    pub(super) fn complete(&self, registration: &mut Registration, now: Timestamp) {
+        let Progress::Assigning { done } = registration.progress else {
+            return;
+        };
+        if now < done {
+            return;
+        }
+        registration.progress = match self.assign(registration, done, now) {
+            Ok(assigned) => {
+                registration.previous = None;
+                assigned
+            }
+            Err(why) => {
+                self.meter.registrations_failed.add();
+                self.tally.failed(why.code());
+                Progress::Failed { at: done, why }
+            }
+        };
+    }
+
+    /// Assigns a hub: the identity and its twin stand in the hub's registry before any device
+    /// hears of it.
+    fn assign(
+        &self,
+        registration: &Registration,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Progress, Failure> {
+        let link = self.allocate(registration)?;
+        let (authentication, hub_key) = match &registration.credential {
+            Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
+            Credential::SymmetricKey(keys) => {
+                let authentication = Authentication::Sas {
+                    primary: keys.primary().clone(),
+                    secondary: Some(keys.secondary().clone()),
+                };
+                (authentication, None)
+            }
+            Credential::Tpm { .. } => {
+                let key = HmacKey::new();
+                (Authentication::key(key.into()), Some(key))
+            }
+        };
+        let substatus = self.place(registration, link, authentication, now)?;
+        self.tally.registrations_assigned.add();
+        if let Some(tally) = self.tally.hub(link.hub) {
+            tally.assignments.add();
+        }
+        self.meter.assigned(link.hub);
+        Ok(Progress::Assigned {
+            hub: link.hub,
+            at,
+            hub_key,
+            substatus,
+        })
+    }
+
+    pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {
+        match registration.progress {
+            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
+            Progress::Assigning { .. } | Progress::Failed { .. } => None,
+        }
+    }
+
+    /// registrationState; a TPM's hub key is wrapped anew for each answer, so that none is kept.
+    pub(super) fn state(
+        &self,
+        registration: &Registration,
+    ) -> Result<DeviceRegistrationResult, Refusal> {
+        let wrapped_key = match (&registration.credential, &registration.progress) {
+            (
+                Credential::Tpm {
+                    endorsement_key,
+                    storage_root_key,
+                    ..
+                },
+                Progress::Assigned {
+                    hub_key: Some(key), ..
+                },
+            ) => {
+                let tpm = PresentedTpm::known(endorsement_key, storage_root_key)?;
+                Some(STANDARD.encode(tpm.wrap(key)?))
+            }
+            _ => None,
+        };
+        Ok(registration.state(self.assigned_host_name(registration), wrapped_key))
+    }
+}
