@@ -11,6 +11,7 @@ use crate::fault::rule::FaultRule;
 use crate::hub::access_policy::AccessPolicy;
 use crate::limits::Limits;
 use crate::serve::ServeError;
+use crate::store::Durability;
 
 mod hub;
 mod instance;
@@ -67,6 +68,12 @@ pub struct Config {
     /// real service's diagnostic settings; `-` is standard output. Not written when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnostic_log: Option<PathBuf>,
+    /// Folder to keep in what has to outlive the server: what it is told, what it answers and what it
+    /// makes up; all is in memory when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// What answers wait for, where there is a data folder.
+    pub durability: Durability,
     /// How long it waits for its clients.
     pub limits: Limits,
     /// What goes wrong on purpose: the first rule that matches decides.
@@ -237,6 +244,8 @@ impl Default for Config {
             max_connections: 18_000,
             record_dir: None,
             diagnostic_log: None,
+            data_dir: None,
+            durability: Durability::default(),
             limits: Limits::default(),
             faults: Vec::new(),
         }

@@ -27,6 +27,7 @@ mod patience;
 mod randomness;
 mod recording;
 mod shards;
+mod store;
 mod tls;
 
 pub use config::{
@@ -35,3 +36,4 @@ pub use config::{
 pub use counters::Counters;
 pub use limits::Limits;
 pub use serve::{Announcement, Running, ServeError, start};
+pub use store::Durability;

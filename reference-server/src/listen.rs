@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::patience::Patient;
 use crate::service::instances::Instances;
 use crate::service::{Origin, Service};
+use crate::store::Store;
 
 pub(crate) mod amqp;
 pub(crate) mod control;
@@ -55,6 +56,8 @@ pub(crate) struct Host {
     pub(crate) faults: Faults,
     /// Which hubs are down.
     pub(crate) outages: Outages,
+    /// What outlives the server: what it answers is kept there before.
+    pub(crate) store: Store,
     /// Whether devices are served.
     pub(crate) ready: AtomicBool,
 }

@@ -28,6 +28,7 @@ use crate::service::access::AccessPolicies;
 use crate::service::enrollment_list::{Condition, EnrollmentList};
 use crate::service::instances::Instances;
 use crate::service::link::Link;
+use crate::store::{Store, StoreError};
 use crate::tls;
 
 /// Longest line of an enrollment stream.
@@ -108,6 +109,12 @@ pub enum ServeError {
     Start(#[from] io::Error),
 }
 
+impl From<StoreError> for ServeError {
+    fn from(StoreError { path, problem }: StoreError) -> Self {
+        Self::File { path, problem }
+    }
+}
+
 /// A server that listens. Dropping it stops it.
 pub struct Running {
     announcement: Announcement,
@@ -156,7 +163,11 @@ pub fn start(
     let mqtt = Listening::on(Port::Mqtt, config.listen, config.mqtt_port, threads)?;
     let amqp = Listening::on(Port::Amqp, config.listen, config.amqp_port, threads)?;
     let control = Listening::on(Port::Control, config.listen, config.control_port, threads)?;
-    let tls = tls::prepare(&config)?;
+    let store = match &config.data_dir {
+        None => Store::default(),
+        Some(folder) => Store::in_folder(folder, config.durability)?,
+    };
+    let tls = tls::prepare(&config, &store)?;
     let recorder = config
         .record_dir
         .as_deref()
@@ -172,7 +183,7 @@ pub fn start(
     let tally = Arc::new(Tally::new(&hub_names).of_instances(names));
     let hubs = config.hubs.iter().map(|hub| {
         let policy = match &hub.service_key {
-            None => AccessPolicy::generate(),
+            None => AccessPolicy::kept_in(&store, &format!("hub/{}", hub.host_name))?,
             Some(key) => AccessPolicy::from_base64(key).map_err(|problem| ServeError::Config {
                 key: "hub.service-key",
                 problem,
@@ -185,7 +196,7 @@ pub fn start(
         .iter()
         .map(|(name, policy)| policy.connection_string(name))
         .collect();
-    let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally));
+    let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally)).kept_in(&store)?;
     let hubs = Arc::new(hubs);
     let mut services = Vec::with_capacity(config.instances.len());
     let mut announced = Vec::with_capacity(config.instances.len());
@@ -204,10 +215,7 @@ pub fn start(
         if let Some(stream) = stream.take() {
             enter(stream, &list)?;
         }
-        let access = AccessPolicies::of(instance).map_err(|problem| ServeError::Config {
-            key: "instance.access-policy.key",
-            problem,
-        })?;
+        let access = AccessPolicies::of(instance, &store)?;
         announced.push(AnnouncedInstance {
             id_scope: instance.id_scope.clone(),
             service_endpoint: instance.name.clone(),
@@ -255,6 +263,7 @@ pub fn start(
             diagnostics,
             faults,
             outages: Outages::new(places),
+            store,
             ready: AtomicBool::new(false),
         }),
         tls: tls.config,

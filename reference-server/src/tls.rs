@@ -18,12 +18,16 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::{CipherSuite, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::serve::ServeError;
+use crate::store::Store;
 
-/// How long throw-away certificates hold.
-const VALID_DAYS: i64 = 365;
+/// How long the server's certificate holds: it is made at each start.
+const SERVER_DAYS: u32 = 365;
+/// How long a CA of the server's own holds: as long as its data folder may be used.
+const CA_DAYS: u32 = 3650;
 
 /// What listeners and clients need.
 pub(crate) struct Tls {
@@ -33,12 +37,13 @@ pub(crate) struct Tls {
     pub(crate) ca_pem: String,
 }
 
-/// Makes the server's certificate under the configured or a throw-away CA.
+/// Makes the server's certificate under the configured CA, else under the one that the store has
+/// or a throw-away one.
 ///
 /// # Errors
-/// The CA's files can't be used.
-pub(crate) fn prepare(config: &Config) -> Result<Tls, ServeError> {
-    let authority = Authority::of(config)?;
+/// The CA's files can't be used, or the store can't be read or written.
+pub(crate) fn prepare(config: &Config, store: &Store) -> Result<Tls, ServeError> {
+    let authority = Authority::of(config, store)?;
     let bad =
         |problem: rcgen::Error| config_error("ca-certificate", format!("can't sign: {problem}"));
     let key = KeyPair::generate().map_err(bad)?;
@@ -62,11 +67,10 @@ struct Authority {
 }
 
 impl Authority {
-    fn of(config: &Config) -> Result<Self, ServeError> {
+    fn of(config: &Config, store: &Store) -> Result<Self, ServeError> {
         match (&config.ca_certificate, &config.ca_key) {
             (Some(certificate), Some(key)) => Self::from_files(certificate, key),
-            (None, None) => Self::throw_away()
-                .map_err(|problem| config_error("ca-certificate", problem.to_string())),
+            (None, None) => Self::own(store),
             (Some(_), None) => Err(config_error(
                 "ca-key",
                 "is missing beside ca-certificate".into(),
@@ -90,31 +94,51 @@ impl Authority {
         };
         let key =
             KeyPair::from_pem(&key_pem).map_err(|e| unusable("ca-key", key, e.to_string()))?;
-        let issuer = Issuer::from_ca_cert_pem(&pem, key)
-            .map_err(|e| unusable("ca-certificate", certificate, e.to_string()))?;
-        let der = fleetstorm_protocol::x509::certificate_from_text(&pem)
-            .map_err(|e| unusable("ca-certificate", certificate, e.to_string()))?;
+        Self::from_pem(pem, key).map_err(|e| unusable("ca-certificate", certificate, e))
+    }
+
+    /// The same as before where there is a store, so that clients still trust it.
+    fn own(store: &Store) -> Result<Self, ServeError> {
+        let unusable = |problem: String| config_error("ca-certificate", problem);
+        let made = Generated::new().map_err(|e| unusable(e.to_string()))?;
+        let Generated { certificate, key } = store.secret("ca", || made)?;
+        let key = KeyPair::from_pem(&key).map_err(|e| unusable(e.to_string()))?;
+        Self::from_pem(certificate, key).map_err(unusable)
+    }
+
+    fn from_pem(pem: String, key: KeyPair) -> Result<Self, String> {
+        let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|e| e.to_string())?;
+        let der = fleetstorm_protocol::x509::certificate_from_text(&pem);
+        let der = der.map_err(|e| e.to_string())?;
         Ok(Self {
             pem,
             der: der.into(),
             issuer,
         })
     }
+}
 
-    fn throw_away() -> Result<Self, rcgen::Error> {
+/// A CA of the server's own, in PEM.
+#[derive(Serialize, Deserialize)]
+struct Generated {
+    certificate: String,
+    key: String,
+}
+
+impl Generated {
+    fn new() -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::default();
         params
             .distinguished_name
             .push(DnType::CommonName, "fleetstorm throw-away CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        set_validity(&mut params);
+        set_validity(&mut params, CA_DAYS);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         Ok(Self {
-            pem: certificate.pem(),
-            der: certificate.der().clone(),
-            issuer: Issuer::new(params, key),
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
         })
     }
 }
@@ -140,16 +164,16 @@ fn server_params(config: &Config) -> Result<CertificateParams, rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    set_validity(&mut params);
+    set_validity(&mut params, SERVER_DAYS);
     Ok(params)
 }
 
 /// From yesterday, for clocks that lag.
-fn set_validity(params: &mut CertificateParams) {
+fn set_validity(params: &mut CertificateParams, days: u32) {
     let now = std::time::SystemTime::now();
     let day = std::time::Duration::from_secs(86_400);
     params.not_before = (now - day).into();
-    params.not_after = (now + day * u32::try_from(VALID_DAYS).unwrap_or(1)).into();
+    params.not_after = (now + day * days).into();
 }
 
 fn server_config(

@@ -72,6 +72,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(path) = &args.diagnostic_log {
         config.diagnostic_log = Some(path.clone());
     }
+    if let Some(folder) = &args.data_dir {
+        config.data_dir = Some(folder.clone());
+    }
     let enrollments = args
         .enrollments
         .as_ref()

@@ -149,6 +149,10 @@ pub struct ServeArgs {
     /// them; - is standard output
     #[arg(long, value_name = "FILE")]
     pub diagnostic_log: Option<PathBuf>,
+    /// Keep enrollments, registrations and the hubs' devices in this folder, so that they outlive the
+    /// server; in memory when left out
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
     /// Write the CA's certificate here, for clients to trust
     #[arg(long, value_name = "FILE")]
     pub ca_out: Option<PathBuf>,

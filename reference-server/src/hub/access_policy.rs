@@ -6,6 +6,7 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
 use crate::randomness;
+use crate::store::{Store, StoreError};
 
 /// The policy that may do everything.
 const OWNER: &str = "iothubowner";
@@ -21,6 +22,15 @@ impl AccessPolicy {
     pub fn generate() -> Self {
         let key = SymmetricKey::generate::<32>(randomness::fill);
         Self { key }
+    }
+
+    /// With a key of its own: the one that the store has by this name, else a new one.
+    ///
+    /// # Errors
+    /// The store can't be read or written.
+    pub(crate) fn kept_in(store: &Store, name: &str) -> Result<Self, StoreError> {
+        let key = store.secret(name, || Self::generate().key)?;
+        Ok(Self { key })
     }
 
     /// With a given key, in base64.

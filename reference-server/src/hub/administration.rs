@@ -122,6 +122,7 @@ impl HubRegistry {
         if !known.enabled {
             known.revoke();
         }
+        hub.keep(device, known);
         Ok(Identity::of(known))
     }
 
@@ -141,6 +142,7 @@ impl HubRegistry {
         condition.holds(&identity_tag(known))?;
         known.revoke();
         devices.remove(device);
+        hub.forget(device);
         Ok(())
     }
 
@@ -171,11 +173,13 @@ impl HubRegistry {
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<(Identity, TwinDocument), HubRefusal> {
-        let (index, _) = self.hub(hub)?;
+        let (index, home) = self.hub(hub)?;
         let (told, read) = self.with(index, device, |known| {
             condition.holds(&known.twin.etag())?;
             let mut told = false;
-            if let Some(desired) = known.twin.change(patch, change, now)?
+            let desired = known.twin.change(patch, change, now)?;
+            home.keep(device, known);
+            if let Some(desired) = desired
                 && let Some(traffic) = known.traffic()
             {
                 told = traffic.tell_if(Interest::Desired, Downstream::Desired(desired));

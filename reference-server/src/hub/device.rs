@@ -77,10 +77,10 @@ impl AdmittedDevice {
     /// # Errors
     /// The patch breaks a rule; or the device was removed.
     pub fn patch_reported(&self, patch: &[u8], now: Timestamp) -> Result<u64, HubRefusal> {
-        let version = self.with(|known| {
+        let version = self.hubs.change(self.hub, &self.id, |known| {
             known.seen(now);
             known.twin.patch_reported(patch, now)
-        })??;
+        })?;
         if let Some(tally) = self.hubs.tally(self.hub) {
             tally.reported_patches.add();
         }

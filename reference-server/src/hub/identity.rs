@@ -8,14 +8,15 @@ use fleetstorm_protocol::twin::InitialTwin;
 use fleetstorm_protocol::x509::{Thumbprint, thumbprint};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 
 use super::inbox::{Downstream, SessionEnd};
 use super::session::Traffic;
-use super::twin::{SharedViews, Twin};
+use super::twin::{KeptTwin, SharedViews, Twin};
 
 /// How a device proves itself to its hub. Either of two proofs holds, so that they can be
 /// rolled one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Authentication {
     /// By a shared key: SAS tokens.
     Sas {
@@ -103,7 +104,55 @@ pub(super) struct Device {
     traffic: Option<Box<Traffic>>,
 }
 
+/// A device as the store keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptDevice {
+    authentication: Authentication,
+    enabled: bool,
+    status_reason: Option<Box<str>>,
+    revision: u32,
+    seen_us: i64,
+    twin: KeptTwin,
+}
+
 impl Device {
+    /// For the store: what is under way ends with the process.
+    pub(super) fn kept(&self) -> KeptDevice {
+        let Self {
+            authentication,
+            enabled,
+            status_reason,
+            revision,
+            seen_us,
+            twin,
+            traffic: _,
+        } = self;
+        KeptDevice {
+            authentication: authentication.clone(),
+            enabled: *enabled,
+            status_reason: status_reason.clone(),
+            revision: *revision,
+            seen_us: *seen_us,
+            twin: twin.kept(),
+        }
+    }
+
+    /// From the store.
+    ///
+    /// # Errors
+    /// Its twin is none.
+    pub(super) fn from_kept(kept: KeptDevice, views: &SharedViews) -> Result<Self, String> {
+        Ok(Self {
+            authentication: kept.authentication,
+            enabled: kept.enabled,
+            status_reason: kept.status_reason,
+            revision: kept.revision,
+            seen_us: kept.seen_us,
+            twin: Twin::from_kept(kept.twin, views)?,
+            traffic: None,
+        })
+    }
+
     /// A new one.
     pub(super) fn new(
         authentication: Authentication,

@@ -50,6 +50,9 @@ pub enum HubRefusal {
     /// The device did not answer a call in time.
     #[error("Timed out waiting for the response from device.")]
     NoAnswer,
+    /// The server's data folder can't be written any more; standard error says why.
+    #[error("what was asked can't be kept")]
+    NotKept,
 }
 
 impl HubRefusal {
@@ -68,6 +71,7 @@ impl HubRefusal {
             Self::LockLost => 412_002,
             Self::TooLarge(_) => 413_001,
             Self::Throttled => 429_001,
+            Self::NotKept => 500_001,
             Self::NoAnswer => 504_101,
         }
     }
@@ -104,6 +108,7 @@ impl HubRefusal {
             Self::LockLost => "DeviceMessageLockLost",
             Self::TooLarge(_) => "MessageTooLarge",
             Self::Throttled => "ThrottlingException",
+            Self::NotKept => "ServerError",
             Self::NoAnswer => "GatewayTimeout",
         }
     }

@@ -1,6 +1,7 @@
 //! The hubs and their identity registries: all that DPS may ask of a hub, so that a hub can
 //! live in a process of its own.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,6 +19,7 @@ use super::recent::{Received, Recent};
 use super::twin::{SharedViews, Twin};
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
+use crate::store::{Kind, Store, StoreError};
 
 /// The hubs of a server.
 pub struct HubRegistry {
@@ -48,6 +50,7 @@ pub(super) struct Hub {
     pub(super) views: SharedViews,
     recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
+    store: Store,
 }
 
 impl HubRegistry {
@@ -64,12 +67,31 @@ impl HubRegistry {
             views: SharedViews::default(),
             recent: Recent::new(kept_messages),
             devices: Shards::new(),
+            store: Store::default(),
         };
         Self {
             hubs: hubs.into_iter().map(hub).collect(),
             tally,
             last_number: AtomicU64::new(0),
         }
+    }
+
+    /// With the devices that a store knows, and from now on kept there. What it knows of hubs that
+    /// are not there stays in it.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub(crate) fn kept_in(mut self, store: &Store) -> Result<Self, StoreError> {
+        for hub in &mut self.hubs {
+            store.each(Kind::Identity, &hub.host_name, |device, kept| {
+                let id = DeviceId::parse(device).map_err(|e| e.to_string())?;
+                let known = Device::from_kept(kept, &hub.views)?;
+                hub.devices.of(&id).insert(id.clone(), known);
+                Ok(())
+            })?;
+            hub.store = store.clone();
+        }
+        Ok(self)
     }
 
     /// Host names, in order.
@@ -96,7 +118,9 @@ impl HubRegistry {
         let Some(hub) = self.hubs.get(index) else {
             return;
         };
-        if let Some(mut known) = hub.devices.of(device).remove(device) {
+        let mut devices = hub.devices.of(device);
+        if let Some(mut known) = devices.remove(device) {
+            hub.forget(device);
             known.revoke();
         }
     }
@@ -116,24 +140,27 @@ impl HubRegistry {
     ) -> Result<(), HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut devices = hub.devices.of(device);
-        let initial = match (devices.get_mut(device), twin) {
-            (Some(known), TwinFrom::Here(_) | TwinFrom::Elsewhere(_)) => {
+        let known = match (devices.entry(device.clone()), twin) {
+            (Entry::Occupied(known), TwinFrom::Here(_) | TwinFrom::Elsewhere(_)) => {
+                let known = known.into_mut();
                 known.authentication = authentication;
                 known.revision = known.revision.saturating_add(1);
-                return Ok(());
+                known
             }
-            (None, TwinFrom::Elsewhere(Carried(twin))) => {
-                devices.insert(device.clone(), Device::with(authentication, twin));
-                return Ok(());
-            }
-            (Some(known), TwinFrom::Anew(initial)) => {
+            (Entry::Occupied(known), TwinFrom::Anew(initial)) => {
+                let known = known.into_mut();
                 known.revoke();
-                initial
+                *known = Device::new(authentication, initial, &hub.views, now);
+                known
             }
-            (None, TwinFrom::Here(initial) | TwinFrom::Anew(initial)) => initial,
+            (Entry::Vacant(place), TwinFrom::Elsewhere(Carried(twin))) => {
+                place.insert(Device::with(authentication, twin))
+            }
+            (Entry::Vacant(place), TwinFrom::Here(initial) | TwinFrom::Anew(initial)) => {
+                place.insert(Device::new(authentication, initial, &hub.views, now))
+            }
         };
-        let twin = Twin::new(initial, &hub.views, now);
-        devices.insert(device.clone(), Device::with(authentication, twin));
+        hub.keep(device, known);
         Ok(())
     }
 
@@ -240,6 +267,22 @@ impl HubRegistry {
         Ok(act(known))
     }
 
+    /// Changes a device of the hub at `index`; what it is then outlives the process, where there
+    /// is a store.
+    pub(super) fn change<Done>(
+        &self,
+        index: usize,
+        device: &DeviceId,
+        act: impl FnOnce(&mut Device) -> Result<Done, HubRefusal>,
+    ) -> Result<Done, HubRefusal> {
+        let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
+        self.with(index, device, |known| {
+            let done = act(known)?;
+            hub.keep(device, known);
+            Ok(done)
+        })?
+    }
+
     /// Keeps a message of a device of the hub at `index`.
     pub(super) fn keep(&self, index: usize, device: &DeviceId, message: &Message, now: Timestamp) {
         if let Some(hub) = self.hubs.get(index) {
@@ -258,9 +301,27 @@ impl HubRegistry {
     }
 }
 
+impl Hub {
+    /// Writes down what a device is now. Called under the lock of its shard.
+    pub(super) fn keep(&self, device: &DeviceId, known: &Device) {
+        self.store.write(|writes| {
+            let (kind, scope) = (Kind::Identity, &self.host_name);
+            writes.put(kind, scope, device.as_str(), &known.kept());
+        });
+    }
+
+    /// Writes down that a device is gone; under the same lock.
+    pub(super) fn forget(&self, device: &DeviceId) {
+        let (kind, scope) = (Kind::Identity, &self.host_name);
+        self.store
+            .write(|writes| writes.remove(kind, scope, device.as_str()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Durability;
     use fleetstorm_protocol::sas::SasToken;
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use fleetstorm_protocol::x509::thumbprint;
@@ -323,6 +384,48 @@ mod tests {
             twin,
             json!({"desired": {"interval": 5, "$version": 1}, "reported": {"$version": 1}})
         );
+    }
+
+    #[test]
+    fn devices_outlive_the_server_where_there_is_a_store() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || {
+            let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
+            let registry = Arc::into_inner(registry()).expect("one");
+            Arc::new(registry.kept_in(&store).expect("readable"))
+        };
+        let gone = DeviceId::parse("pump-2").expect("valid");
+        let mut initial = InitialTwin::default();
+        initial.tags.insert("site".into(), json!("north"));
+        let before = {
+            let registry = open();
+            for id in [&device(), &gone] {
+                let authentication = Authentication::key(sas_key(1));
+                registry
+                    .create_or_update(
+                        HUB,
+                        id,
+                        authentication,
+                        TwinFrom::Here(Some(&initial)),
+                        now(),
+                    )
+                    .expect("known hub");
+            }
+            let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
+            let admitted = admitted.expect("its key");
+            let reported = admitted.patch_reported(br#"{"level":3}"#, now());
+            assert_eq!(reported, Ok(2));
+            registry.withdraw(0, &gone);
+            registry.twin(HUB, &device()).expect("known")
+        };
+        let registry = open();
+        assert_eq!(registry.twin(HUB, &device()), Ok(before));
+        assert_eq!(
+            registry.twin(HUB, &gone).err(),
+            Some(HubRefusal::UnknownDevice)
+        );
+        let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
+        assert!(admitted.is_ok());
     }
 
     #[test]

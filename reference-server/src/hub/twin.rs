@@ -17,10 +17,12 @@ use super::HubRefusal;
 use limits::{Part, check_form, check_size};
 use merge::{Stamp, difference, merge, note};
 
+mod kept;
 mod limits;
 mod merge;
 mod shared;
 
+pub(super) use kept::KeptTwin;
 pub(super) use shared::SharedViews;
 
 /// Version of both parts of a new twin.

@@ -14,7 +14,7 @@ use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::{Blow, Event};
 use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::metrics::instance::shown;
-use crate::service::{Answer, Question};
+use crate::service::{Answer, Question, Refusal};
 
 /// What a fault leaves to a listener to do.
 pub(crate) enum Trouble {
@@ -37,6 +37,9 @@ impl Host {
                 Some(draw),
             ),
         };
+        if self.store.settled().await.is_err() {
+            answer = self.instances.refuse(&Refusal::Internal, Timestamp::now());
+        }
         let (protocol, took) = (question.origin.protocol, began.elapsed());
         self.tally.requests.add(&question.operation, protocol, took);
         if let Some(log) = &self.diagnostics {

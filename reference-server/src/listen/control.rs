@@ -122,8 +122,13 @@ async fn other(request: Request<Incoming>, host: &Host) -> Answered {
     }
 }
 
-/// Whether devices are served: from when every thread listens until the server stops.
+/// Whether devices are served: from when every thread listens until the server stops, or can keep
+/// nothing more.
 fn ready(host: &Host) -> Answered {
+    if let Err(problem) = host.store.check() {
+        let body = json!({"status": "not ready", "problem": problem.to_string()});
+        return (StatusCode::SERVICE_UNAVAILABLE, body.to_string().into());
+    }
     if host.ready.load(Ordering::Acquire) {
         (StatusCode::OK, r#"{"status":"ready"}"#.into())
     } else {

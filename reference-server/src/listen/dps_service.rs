@@ -46,7 +46,9 @@ pub(super) async fn respond(
         let body = body::read(body, MAX_BODY, host.limits.body)
             .await
             .map_err(http::no_body)?;
-        answer(service, &asked, &head.headers, &body, now)
+        let answer = answer(service, &asked, &head.headers, &body, now)?;
+        let settled = host.store.settled().await;
+        settled.map(|()| answer).map_err(|_| Refusal::Internal)
     };
     let refuse = |refusal: Refusal| http::response(host.instances.refuse(&refusal, now), None);
     answered.await.unwrap_or_else(refuse)

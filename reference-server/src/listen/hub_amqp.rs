@@ -63,6 +63,11 @@ pub(super) async fn serve(
     let wake = Arc::clone(&gathering.wake);
     loop {
         let expiry = gathering.next_expiry();
+        // What was answered is sent with the next turn.
+        if host.store.settled().await.is_err() {
+            client.line.reset_it();
+            std::future::pending::<()>().await;
+        }
         tokio::select! {
             event = conversation.next() => match event {
                 Some(event) => {

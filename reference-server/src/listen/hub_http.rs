@@ -92,8 +92,11 @@ pub(super) async fn respond(
             }
         }
     };
-    answered
-        .await
+    let answered = answered.await;
+    let settled = host.store.settled().await;
+    settled
+        .map_err(|_| HubRefusal::NotKept)
+        .and(answered)
         .unwrap_or_else(|refused| refusal(&refused, now))
 }
 

@@ -213,6 +213,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                     Some(Trouble::Refused(_)) => Ok(0),
                     _ => self.device.device().patch_reported(&publish.payload, now),
                 };
+                self.at.host.store.settled().await.map_err(|_| End)?;
                 let answer = patched.map(|version| (204, Some(version), Vec::new()));
                 self.twin_answer(rid, answer, trouble, now).await
             }

@@ -9,6 +9,8 @@ use super::Refusal;
 use crate::config::{AccessPolicyConfig, InstanceConfig, Permission};
 use crate::hub::access_policy::lies_in;
 use crate::randomness;
+use crate::serve::ServeError;
+use crate::store::Store;
 
 /// The policy that every instance starts with.
 const OWNER: &str = "provisioningserviceowner";
@@ -26,11 +28,12 @@ struct Policy {
 }
 
 impl AccessPolicies {
-    /// As configured; the owner's, with a new key, where nothing is.
+    /// As configured; the owner's where nothing is. A key that is not given is the one that the store
+    /// has, else a new one.
     ///
     /// # Errors
-    /// A key is none.
-    pub fn of(instance: &InstanceConfig) -> Result<Self, String> {
+    /// A key is none, or the store can't be read or written.
+    pub(crate) fn of(instance: &InstanceConfig, store: &Store) -> Result<Self, ServeError> {
         let owner = || AccessPolicyConfig {
             name: OWNER.into(),
             key: None,
@@ -42,9 +45,14 @@ impl AccessPolicies {
         };
         let policy = |policy: AccessPolicyConfig| {
             let key = match &policy.key {
-                None => SymmetricKey::generate::<32>(randomness::fill),
-                Some(key) => SymmetricKey::parse(key)
-                    .map_err(|error| format!("{}: {}", policy.name, error.problem))?,
+                None => {
+                    let name = format!("instance/{}/{}", instance.id_scope, policy.name);
+                    store.secret(&name, || SymmetricKey::generate::<32>(randomness::fill))?
+                }
+                Some(key) => SymmetricKey::parse(key).map_err(|error| ServeError::Config {
+                    key: "instance.access-policy.key",
+                    problem: format!("{}: {}", policy.name, error.problem),
+                })?,
             };
             Ok(Policy {
                 name: policy.name,
@@ -57,7 +65,7 @@ impl AccessPolicies {
             policies: configured
                 .into_iter()
                 .map(policy)
-                .collect::<Result<_, String>>()?,
+                .collect::<Result<_, ServeError>>()?,
         })
     }
 

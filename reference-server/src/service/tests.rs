@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::enrollment_list::Condition;
 use super::*;
 use crate::hub::access_policy::AccessPolicy;
+use crate::store::Store;
 use software_tpm::SoftwareTpm;
 
 #[path = "../../tests/wire/software_tpm.rs"]
@@ -76,7 +77,10 @@ impl Told {
             service: Service::new(
                 &server,
                 &config,
-                (list, AccessPolicies::of(&config).expect("policies")),
+                (
+                    list,
+                    AccessPolicies::of(&config, &Store::default()).expect("policies"),
+                ),
                 Arc::clone(&hubs),
                 Arc::clone(&tally),
             ),

@@ -23,6 +23,7 @@ use crate::service::access::AccessPolicies;
 use crate::service::enrollment_list::{Condition as WriteCondition, EnrollmentList};
 use crate::service::link::Link;
 use crate::service::{Origin, Question, Service};
+use crate::store::Store;
 
 const WEST: &str = "hub-west.test";
 const EAST: &str = "hub-east.test";
@@ -90,7 +91,10 @@ impl World {
             service: Service::new(
                 &server,
                 &instance,
-                (list, AccessPolicies::of(&instance).expect("policies")),
+                (
+                    list,
+                    AccessPolicies::of(&instance, &Store::default()).expect("policies"),
+                ),
                 Arc::clone(&hubs),
                 Arc::clone(&tally),
             ),

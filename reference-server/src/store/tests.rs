@@ -1,0 +1,208 @@
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Durability, Kind, Store, StoreError};
+
+fn open(path: &Path) -> Result<Store, StoreError> {
+    Store::in_folder(path, Durability::Process)
+}
+
+fn put(store: &Store, scope: &str, id: &str, value: &str) {
+    store.write(|writes| writes.put(Kind::Identity, scope, id, &value));
+    store.check().expect("room");
+}
+
+fn all(store: &Store, scope: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let read = store.each(Kind::Identity, scope, |id, value: String| {
+        all.push((id.to_owned(), value));
+        Ok(())
+    });
+    read.expect("readable");
+    all
+}
+
+#[test]
+fn what_was_put_and_not_removed_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("new");
+    let store = open(&path).expect("a new folder");
+    for (id, value) in [("a", "1"), ("b", "2"), ("a", "3")] {
+        put(&store, "Hub", id, value);
+    }
+    put(&store, "hub-2", "c", "4");
+    store.write(|writes| {
+        writes.remove(Kind::Identity, "hub", "b");
+        writes.put(Kind::Identity, "hub", "d", &"5");
+    });
+    let secret = store.secret("key", || "first".to_owned()).expect("room");
+    assert_eq!(secret, "first");
+    drop(store);
+    let store = open(&path).expect("the same folder");
+    let pairs = [("a", "3"), ("d", "5")].map(|(id, value)| (id.to_owned(), value.to_owned()));
+    assert_eq!(all(&store, "hub"), pairs);
+    let secret = store.secret("key", || "second".to_owned()).expect("kept");
+    assert_eq!(secret, "first");
+}
+
+#[test]
+fn memory_keeps_nothing_and_looks_at_nothing() {
+    let store = Store::default();
+    store.write(|_| unreachable!("not asked for"));
+    assert!(all(&store, "hub").is_empty());
+    assert!(store.check().is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_waits_until_what_it_tells_is_on_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::in_folder(folder.path(), Durability::Disk).expect("a folder");
+    store.settled().await.expect("nothing to wait for");
+    for id in ["a", "b"] {
+        put(&store, "hub", id, "1");
+        let unsynced = |store: &Store| store.0.as_ref().expect("a folder").unsynced();
+        store.settled().await.expect("a disk");
+        assert_eq!(unsynced(&store), 0);
+    }
+}
+
+#[test]
+fn a_folder_that_cant_be_used_is_refused_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |path: &Path, words: &str| {
+        let refusal = open(path).err().expect("refused").to_string();
+        assert!(refusal.contains(words), "{refusal}");
+        assert!(
+            refusal.starts_with(path.to_str().expect("UTF-8")),
+            "{refusal}"
+        );
+    };
+    let used = folder.path().join("used");
+    let held = open(&used).expect("new");
+    refused(&used, "another server uses it");
+    put(&held, "hub", "a", "1");
+    drop(held);
+
+    std::fs::write(used.join("format"), "fleetstorm data 2\n").expect("writable");
+    refused(&used, "its format is \"fleetstorm data 2\"");
+
+    let foreign = folder.path().join("foreign");
+    std::fs::create_dir(&foreign).expect("writable");
+    std::fs::write(foreign.join("letter"), "dear").expect("writable");
+    refused(&foreign, "is no data folder and not empty");
+    refused(&foreign.join("letter"), "");
+}
+
+/// The journal is the one file of a small store.
+fn journal(path: &Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(path.join("store")).expect("a folder");
+    let files = files.map(|entry| entry.expect("readable").path());
+    let mut journals = files.filter(|path| path.extension().is_some_and(|end| end == "jnl"));
+    journals.next().expect("a journal")
+}
+
+#[test]
+fn a_damaged_file_is_told_and_a_torn_end_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data");
+    let store = open(&path).expect("a new folder");
+    for number in 0..10 {
+        put(&store, "hub", &number.to_string(), "the value of it");
+    }
+    drop(store);
+    let journal = journal(&path);
+    let mut whole = std::fs::read(&journal).expect("readable");
+    let end = whole.iter().rposition(|byte| *byte != 0);
+    whole.truncate(end.expect("something") + 1);
+
+    std::fs::write(&journal, &whole[..whole.len() - 3]).expect("writable");
+    let store = open(&path).expect("what was under way is cut off");
+    assert_eq!(all(&store, "hub").len(), 9);
+    drop(store);
+
+    let place = whole.windows(5).position(|bytes| bytes == b"value");
+    whole[place.expect("a value")] ^= 1;
+    std::fs::write(&journal, &whole).expect("writable");
+    let refusal = open(&path).err().expect("refused").to_string();
+    assert!(refusal.contains("is damaged"), "{refusal}");
+    assert!(refusal.contains("bring back a copy"), "{refusal}");
+}
+
+#[test]
+fn much_that_cant_be_read_is_told_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data");
+    let store = open(&path).expect("a new folder");
+    for number in 0..6 {
+        put(&store, "hub", &number.to_string(), &"x".repeat(1 << 20));
+    }
+    drop(store);
+    let journal = journal(&path);
+    let mut bytes = std::fs::read(&journal).expect("readable");
+    bytes[0] = 0xff;
+    std::fs::write(&journal, &bytes).expect("writable");
+    let refusal = open(&path).err().expect("refused").to_string();
+    assert!(refusal.contains("are cut off"), "{refusal}");
+    assert!(open(&path).is_ok(), "it was told");
+}
+
+/// Where the writer that is killed writes.
+const WRITES_TO: &str = "FLEETSTORM_TEST_WRITES_TO";
+
+#[test]
+#[ignore = "the process that the test below starts and kills"]
+fn a_writer_that_does_not_end() {
+    let path = std::env::var_os(WRITES_TO).expect("a folder");
+    let store = open(Path::new(&path)).expect("the folder");
+    let mut said = std::io::stdout();
+    for number in all(&store, "hub").len().. {
+        let id = format!("{number:08}");
+        put(&store, "hub", &id, &id);
+        writeln!(said, "\nkept {id}").expect("a reader");
+        said.flush().expect("a reader");
+    }
+}
+
+#[test]
+fn nothing_that_was_said_to_be_kept_is_lost_when_the_process_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data");
+    let mut said = Vec::new();
+    for _ in 0..5 {
+        let mut writer = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "store::tests::a_writer_that_does_not_end"])
+            .args(["--ignored", "--nocapture"])
+            .env(WRITES_TO, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let output = writer.stdout.take().expect("its output");
+        let mut lines = 0;
+        // All that was said before the kill counts, also what was not read by then.
+        for line in BufReader::new(output).lines() {
+            if let Some(id) = line.expect("text").strip_prefix("kept ") {
+                said.push(id.to_owned());
+                lines += 1;
+            }
+            if lines == 500 {
+                writer.kill().expect("it runs, or was killed already");
+            }
+        }
+        writer.wait().expect("its end");
+        assert!(lines >= 500, "it ended by itself");
+    }
+    // A line may be cut by the kill, the last of each life.
+    said.retain(|id| id.len() == 8);
+    let store = open(&path).expect("readable after five kills");
+    let kept = all(&store, "hub");
+    let is_lost = |id: &&String| kept.binary_search_by(|(kept, _)| kept.cmp(id)).is_err();
+    let lost: Vec<_> = said.iter().filter(is_lost).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {}: {lost:?}",
+        lost.len(),
+        said.len()
+    );
+    assert!(said.len() >= 2_500 && kept.iter().all(|(id, value)| id == value));
+}
