@@ -29,4 +29,3 @@ pub mod scheduler;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;
-pub mod unexecuted;
