@@ -4,6 +4,7 @@
 //! scenario.toml -> file, reading (tables taken apart key by key, unknown keys refused)
 //!               -> Scenario      (only valid ones exist; all mistakes at once, with line and key)
 //!               -> Plan          (with seed and overrides: who starts when)
+//!               -> Forecast      (what becomes of it, in virtual time)
 //! ```
 //!
 //! Pure: no socket, no clock, no terminal.
@@ -11,6 +12,7 @@
 pub mod arrival;
 pub mod chance;
 pub mod error;
+pub mod forecast;
 pub mod plan;
 pub mod ports;
 pub mod retry;
@@ -22,6 +24,7 @@ mod reading;
 pub use arrival::{Arrival, Stage};
 pub use chance::Chance;
 pub use error::{Mistake, ScenarioError};
+pub use forecast::{Forecast, Surroundings, forecast};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
 pub use retry::RetryProfile;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 
 use crate::arrival::Arrival;
-use crate::scenario::Scenario;
+use crate::scenario::{Cohort, Scenario};
 
 pub use merge::Schedule;
 
@@ -118,6 +118,12 @@ impl Plan {
     /// every shard has its part of every moment. None when `shard` is not below `shards`.
     pub fn schedule(&self, shard: usize, shards: usize) -> Schedule<'_> {
         Schedule::new(&self.scenario, shard, shards)
+    }
+
+    /// Releases that stand for all others, in order of intended start: of each cohort the middle
+    /// one of so many in a row as `one_in` says. The last few of a cohort may have none.
+    pub(crate) fn sample(&self, one_in: impl Fn(&Cohort) -> u64) -> Schedule<'_> {
+        Schedule::sample(&self.scenario, one_in)
     }
 }
 

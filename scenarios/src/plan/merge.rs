@@ -7,20 +7,21 @@ use std::time::Duration;
 use super::Release;
 use super::transport::TransportMix;
 use crate::arrival::Arrival;
-use crate::scenario::Scenario;
+use crate::scenario::{Cohort, Scenario};
 
 /// Iterates over releases; computed, not stored.
 #[derive(Debug)]
 pub struct Schedule<'plan> {
     lanes: Vec<Lane<'plan>>,
     next: BinaryHeap<Reverse<Due>>,
-    shards: u64,
 }
 
 /// One cohort.
 #[derive(Debug)]
 struct Lane<'plan> {
     devices: u64,
+    /// From one device of this schedule to the next.
+    stride: u64,
     arrival: &'plan Arrival,
     transports: TransportMix<'plan>,
 }
@@ -36,16 +37,7 @@ struct Due {
 
 impl<'plan> Schedule<'plan> {
     pub(super) fn new(scenario: &'plan Scenario, shard: usize, shards: usize) -> Self {
-        let lanes = scenario.cohorts.iter().map(|cohort| Lane {
-            devices: cohort.devices,
-            arrival: &cohort.arrival,
-            transports: TransportMix::new(scenario.seed, cohort),
-        });
-        let mut schedule = Self {
-            lanes: lanes.collect(),
-            next: BinaryHeap::new(),
-            shards: shards as u64,
-        };
+        let mut schedule = Self::empty(scenario, |_| shards as u64);
         if shard < shards {
             // Cohorts start at different shards, or shard 0 would have all the single devices.
             for (lane, _) in (0..).zip(&scenario.cohorts) {
@@ -57,6 +49,29 @@ impl<'plan> Schedule<'plan> {
             }
         }
         schedule
+    }
+
+    /// Of each cohort one device in so many, the middle one; the last few may have none.
+    pub(super) fn sample(scenario: &'plan Scenario, one_in: impl Fn(&Cohort) -> u64) -> Self {
+        let mut schedule = Self::empty(scenario, one_in);
+        for lane in (0..).take(schedule.lanes.len()) {
+            let middle = (schedule.lanes[usize::from(lane)].stride - 1) / 2;
+            schedule.line_up(lane, middle);
+        }
+        schedule
+    }
+
+    fn empty(scenario: &'plan Scenario, stride: impl Fn(&Cohort) -> u64) -> Self {
+        let lanes = scenario.cohorts.iter().map(|cohort| Lane {
+            devices: cohort.devices,
+            stride: stride(cohort).max(1),
+            arrival: &cohort.arrival,
+            transports: TransportMix::new(scenario.seed, cohort),
+        });
+        Self {
+            lanes: lanes.collect(),
+            next: BinaryHeap::new(),
+        }
     }
 
     fn line_up(&mut self, lane: u16, device: u64) {
@@ -75,7 +90,8 @@ impl Iterator for Schedule<'_> {
 
     fn next(&mut self) -> Option<Release> {
         let Reverse(Due { at, device, lane }) = self.next.pop()?;
-        self.line_up(lane, device.saturating_add(self.shards));
+        let stride = self.lanes[usize::from(lane)].stride;
+        self.line_up(lane, device.saturating_add(stride));
         let index = u32::try_from(device).expect("a cohort has at most u32::MAX devices");
         Some(Release {
             cohort: lane,

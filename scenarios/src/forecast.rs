@@ -1,0 +1,227 @@
+//! What a run will be like, before a packet is sent: the plan's schedule, the devices' retry profiles and
+//! the service's rates, played through in virtual time.
+//!
+//! ```text
+//! Plan -> crowds (devices in a row, followed as one) -> World: start -> register -> poll … -> twin
+//!                                                        | gate: the rates' windows
+//!                                                        | station: this machine's cores
+//!                                                        v
+//!                                                      Tally -> Forecast
+//! ```
+//!
+//! A small fleet is followed device by device. A large one is followed in crowds of equal size, as large
+//! as needed to end within a budget of events; a crowd that is not let in whole parts, so that rates are
+//! exact at any size.
+//!
+//! Pure: no clock, no I/O; all chance derives from the plan's seed.
+
+pub mod cost;
+pub mod course;
+pub mod storm;
+
+mod crowd;
+mod gate;
+mod station;
+mod tally;
+mod world;
+
+use std::time::Duration;
+
+use fleetstorm_protocol::quota::Rates;
+
+pub use course::{Course, Stretch};
+pub use storm::{Storm, Storms};
+pub use tally::Fate;
+
+use crate::plan::Plan;
+use crate::retry::{Decision, Setback, Situation, Step};
+use crate::scenario::ProcessingTime;
+use world::World;
+
+/// The 99th percentile of the standard normal distribution.
+const Z99: f64 = 2.326_347_874_040_841;
+/// Its 99.9th.
+const Z999: f64 = 3.090_232_306_167_814;
+/// A device is late once it takes so many times as long as it would alone.
+const LATE: f64 = 1.1;
+
+/// What a run meets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Surroundings {
+    /// How often the service may be asked.
+    pub rates: Rates,
+    /// How long an assignment takes.
+    pub processing: ProcessingTime,
+    /// What an unfinished assignment tells devices to wait.
+    pub retry_after: Duration,
+    /// Where the run starts within a minute of the service's clock, by which it counts.
+    pub starts_in_minute: Duration,
+    /// What carries the devices; without limits when `None`.
+    pub machine: Option<Machine>,
+    /// How closely to look.
+    pub budget: Budget,
+}
+
+/// The machine that simulates the devices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// Cores.
+    pub cores: u32,
+    /// Whether the server runs on it, too.
+    pub runs_server: bool,
+    /// CPU time beside the measured machine's: 2 takes twice as long.
+    pub slowness: f64,
+}
+
+/// How much a forecast may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Crowds to follow at first.
+    pub crowds: u64,
+    /// Events of one attempt; a fleet that needs more is followed in larger crowds.
+    pub events: u64,
+}
+
+impl Default for Budget {
+    /// Some ten seconds, and some 100 MiB.
+    fn default() -> Self {
+        Self {
+            crowds: 250_000,
+            events: 20_000_000,
+        }
+    }
+}
+
+/// What will happen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forecast {
+    /// What becomes of each cohort, in the plan's order.
+    pub fates: Vec<Fate>,
+    /// Register requests of devices that have proven themselves.
+    pub registers: u64,
+    /// Status requests.
+    pub polls: u64,
+    /// Register and status requests that are answered 429.
+    pub turned_away: u64,
+    /// Most devices under way at once.
+    pub peak_in_flight: u64,
+    /// When the last device is due.
+    pub last_start: Duration,
+    /// When the last device has ended.
+    pub last_end: Duration,
+    /// From due to provisioned: half of the devices.
+    pub response_p50: Duration,
+    /// The same: 99 of 100.
+    pub response_p99: Duration,
+    /// The same: all of them.
+    pub response_max: Duration,
+    /// What a device takes at most while nobody is in its way, 999 of 1,000.
+    pub unhindered: Duration,
+    /// How many stretches of time see late devices.
+    pub storms: usize,
+    /// The longest of them.
+    pub longest_storm: Option<Storm>,
+    /// How it goes over time.
+    pub course: Course,
+    /// CPU that the devices cost the simulator.
+    pub simulator_cpu: Duration,
+    /// CPU that they cost the server.
+    pub server_cpu: Duration,
+    /// Devices in the largest crowd that was followed as one; 1 is device by device.
+    pub crowd: u64,
+}
+
+/// Plays a plan through.
+pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
+    let mut crowds = around.budget.crowds.max(1);
+    loop {
+        // A last look with very few crowds has all the events that it takes.
+        let events = if crowds <= 100 {
+            u64::MAX
+        } else {
+            around.budget.events
+        };
+        match World::new(plan, around).run(crowds, events) {
+            Ok(tally) => return sum_up(plan, around, tally, crowds),
+            Err(exhausted) => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a part of a number of crowds"
+                )]
+                let expected = (crowds as f64 * exhausted.done * 0.8) as u64;
+                crowds = expected.clamp(crowds / 64, crowds / 2).max(1);
+            }
+        }
+    }
+}
+
+fn sum_up(plan: &Plan, around: &Surroundings, tally: tally::Tally, crowds: u64) -> Forecast {
+    Forecast {
+        registers: tally.registers,
+        polls: tally.polls,
+        turned_away: tally.turned_away,
+        peak_in_flight: tally.peak_in_flight,
+        last_start: Duration::from_micros(tally.last_start_us),
+        last_end: Duration::from_micros(tally.last_end_us),
+        response_p50: tally.response(50.0),
+        response_p99: tally.response(99.0),
+        response_max: tally.response(100.0),
+        unhindered: around.unhindered(plan),
+        storms: tally.storms.found().len(),
+        longest_storm: tally.storms.longest(),
+        simulator_cpu: Duration::from_secs_f64(tally.simulator_us / 1e6),
+        server_cpu: Duration::from_secs_f64(tally.server_us / 1e6),
+        crowd: crowd::Arrivals::new(plan, crowds).largest(),
+        course: tally.course,
+        fates: tally.fates,
+    }
+}
+
+impl Surroundings {
+    /// From due to twin while nobody is in the way, 999 of 1,000 devices of the slowest cohort.
+    pub fn unhindered(&self, plan: &Plan) -> Duration {
+        let (p50, p99) = (
+            self.processing.p50.as_secs_f64(),
+            self.processing.p99.as_secs_f64(),
+        );
+        let assignment = if p50 > 0.0 {
+            p50 * (p99 / p50).powf(Z999 / Z99)
+        } else {
+            0.0
+        };
+        let cohorts = plan.scenario().cohorts.iter();
+        cohorts
+            .map(|cohort| {
+                let protocol = cohort.transports.first().map_or(
+                    fleetstorm_protocol::attestation::Protocol::Http,
+                    |(kind, _)| kind.protocol(),
+                );
+                let decision = cohort.retry.decide(Situation {
+                    protocol,
+                    step: Step::Poll,
+                    setback: Setback::Unfinished,
+                    failures: 0,
+                    retry_after: Some(self.retry_after),
+                    elapsed: Duration::ZERO,
+                    chance: 0.5,
+                });
+                match decision {
+                    Decision::Wait(wait) if !wait.is_zero() => {
+                        let waits = (assignment / wait.as_secs_f64()).ceil().max(1.0);
+                        wait.mul_f64(waits.min(1e6))
+                    }
+                    _ => Duration::from_secs_f64(assignment),
+                }
+            })
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn late_after(&self, plan: &Plan) -> Duration {
+        self.unhindered(plan).mul_f64(LATE)
+    }
+}
+
+#[cfg(test)]
+mod tests;

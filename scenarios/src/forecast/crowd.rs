@@ -1,0 +1,111 @@
+//! Devices that do the same at the same time, followed as one; they part when not all are let in.
+
+use std::time::Duration;
+
+use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::quota::Window;
+
+use crate::plan::{Plan, Schedule};
+
+/// What a crowd turns to next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Asks to be registered.
+    Register,
+    /// Asks how its assignment stands.
+    Poll,
+    /// Has its twin.
+    Provisioned,
+    /// Has given up, or was refused.
+    Failed,
+    /// Has run out of the time that a device has.
+    TimedOut,
+}
+
+/// Devices of one cohort over one transport, in the same state.
+#[derive(Debug, Clone)]
+pub(super) struct Crowd {
+    pub(super) devices: u32,
+    pub(super) cohort: u16,
+    pub(super) transport: TransportKind,
+    pub(super) stage: Stage,
+    /// When it was due, which is when it starts.
+    pub(super) due_us: u64,
+    /// Its first question to DPS.
+    pub(super) first_us: u64,
+    /// When its assignment is there.
+    pub(super) assigned_us: u64,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// Whether it was ever turned away.
+    pub(super) throttled: bool,
+    /// The polls of each of its devices.
+    pub(super) polls: Window,
+}
+
+/// A plan's devices as crowds, in order of their start.
+pub(super) struct Arrivals<'plan> {
+    schedule: Schedule<'plan>,
+    /// Devices of each cohort, and how many a crowd has.
+    cohorts: Vec<(u64, u64)>,
+}
+
+impl<'plan> Arrivals<'plan> {
+    /// At most `most` crowds, but for some more where cohorts are small.
+    pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
+        let share = plan.devices().div_ceil(most.max(1)).max(1);
+        // A small cohort beside a large one is followed as closely as a hundredth of all.
+        let least = (most / 100).max(1);
+        let size = move |devices: u64| share.min(devices.div_ceil(least)).max(1);
+        let cohorts = plan.scenario().cohorts.iter();
+        Self {
+            schedule: plan.sample(move |cohort| size(cohort.devices)),
+            cohorts: cohorts
+                .map(|cohort| (cohort.devices, size(cohort.devices)))
+                .collect(),
+        }
+    }
+
+    /// Devices in the largest crowd.
+    pub(super) fn largest(&self) -> u64 {
+        self.cohorts
+            .iter()
+            .map(|(_, size)| *size)
+            .max()
+            .unwrap_or(1)
+    }
+}
+
+impl Iterator for Arrivals<'_> {
+    type Item = Crowd;
+
+    fn next(&mut self) -> Option<Crowd> {
+        let release = self.schedule.next()?;
+        let (devices, size) = self.cohorts[usize::from(release.cohort)];
+        let middle = u64::from(release.device);
+        let is_last = middle + size >= devices;
+        let crowd = if is_last {
+            devices - middle / size * size
+        } else {
+            size
+        };
+        let due_us = micros(release.intended_start);
+        Some(Crowd {
+            devices: u32::try_from(crowd).expect("a cohort has at most u32::MAX devices"),
+            cohort: release.cohort,
+            transport: release.transport,
+            stage: Stage::Register,
+            due_us,
+            first_us: due_us,
+            assigned_us: 0,
+            failures: 0,
+            throttled: false,
+            polls: Window::default(),
+        })
+    }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

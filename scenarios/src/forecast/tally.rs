@@ -1,0 +1,155 @@
+//! What a simulation counts on its way.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::Surroundings;
+use super::cost::Cost;
+use super::course::Course;
+use super::crowd::{Crowd, Stage, micros};
+use super::storm::Storms;
+use crate::plan::{LONGEST_SCHEDULE, Plan};
+
+/// What becomes of a cohort's devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// Start.
+    pub started: u64,
+    /// Read their twin.
+    pub provisioned: u64,
+    /// Give up or are refused.
+    pub failed: u64,
+    /// Run out of the scenario's device timeout.
+    pub timed_out: u64,
+    /// Are not started, because as many as allowed are under way.
+    pub dropped: u64,
+    /// Of those that started: are turned away with 429 at least once.
+    pub throttled: u64,
+}
+
+/// Everything counted.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    max_in_flight: u64,
+    pub(super) fates: Vec<Fate>,
+    pub(super) registers: u64,
+    pub(super) polls: u64,
+    pub(super) turned_away: u64,
+    pub(super) in_flight: u64,
+    pub(super) peak_in_flight: u64,
+    pub(super) last_end_us: u64,
+    pub(super) last_start_us: u64,
+    pub(super) course: Course,
+    pub(super) storms: Storms,
+    pub(super) response_us: Histogram<u64>,
+    pub(super) simulator_us: f64,
+    pub(super) server_us: f64,
+    slowness: f64,
+    attestations: Vec<fleetstorm_protocol::attestation::AttestationKind>,
+}
+
+impl Tally {
+    pub(super) fn new(plan: &Plan, around: &Surroundings) -> Self {
+        let scenario = plan.scenario();
+        let longest = micros(LONGEST_SCHEDULE.max(scenario.device_timeout)).saturating_mul(2);
+        Self {
+            max_in_flight: scenario.max_in_flight.into(),
+            fates: vec![Fate::default(); scenario.cohorts.len()],
+            registers: 0,
+            polls: 0,
+            turned_away: 0,
+            in_flight: 0,
+            peak_in_flight: 0,
+            last_end_us: 0,
+            last_start_us: 0,
+            course: Course::new(),
+            storms: Storms::new(around.late_after(plan)),
+            response_us: Histogram::new_with_max(longest, 3)
+                .expect("three digits up to two years is a histogram"),
+            simulator_us: 0.0,
+            server_us: 0.0,
+            slowness: around.machine.map_or(1.0, |machine| machine.slowness),
+            attestations: scenario
+                .cohorts
+                .iter()
+                .map(|cohort| cohort.attestation)
+                .collect(),
+        }
+    }
+
+    /// Devices that have ended or were dropped.
+    pub(super) fn ended(&self) -> u64 {
+        let ended = |fate: &Fate| fate.provisioned + fate.failed + fate.timed_out + fate.dropped;
+        self.fates.iter().map(ended).sum()
+    }
+
+    /// A crowd is due; how many of it start.
+    pub(super) fn started(&mut self, crowd: &Crowd) -> u32 {
+        let room = self.max_in_flight - self.in_flight;
+        let starting = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
+        self.in_flight += u64::from(starting);
+        self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
+        self.last_start_us = self.last_start_us.max(crowd.due_us);
+        let fate = &mut self.fates[usize::from(crowd.cohort)];
+        fate.started += u64::from(starting);
+        fate.dropped += u64::from(crowd.devices - starting);
+        let stretch = self.course.at(crowd.due_us);
+        stretch.due += u64::from(crowd.devices);
+        stretch.failed += u64::from(crowd.devices - starting);
+        let cost = Cost::measured(
+            self.attestations[usize::from(crowd.cohort)],
+            crowd.transport,
+        );
+        let times = f64::from(starting) * self.slowness;
+        self.simulator_us += f64::from(cost.simulator_us) * times;
+        self.server_us += f64::from(cost.server_us) * times;
+        starting
+    }
+
+    /// A crowd is answered 429.
+    pub(super) fn turned_away(&mut self, crowd: &Crowd, now: u64) {
+        let devices = u64::from(crowd.devices);
+        self.turned_away += devices;
+        self.course.at(now).throttled += devices;
+        if !crowd.throttled {
+            self.fates[usize::from(crowd.cohort)].throttled += devices;
+        }
+    }
+
+    /// The machine spends CPU.
+    pub(super) fn worked(&mut self, now: u64, cpu_us: f64) {
+        self.course.at(now).cpu_us += cpu_us;
+    }
+
+    /// A crowd ends, as its stage says.
+    pub(super) fn ended_at(&mut self, crowd: &Crowd, now: u64) {
+        let devices = u64::from(crowd.devices);
+        self.in_flight -= devices;
+        self.last_end_us = self.last_end_us.max(now);
+        self.storms.ended(devices, crowd.due_us, now);
+        let fate = &mut self.fates[usize::from(crowd.cohort)];
+        let stretch = self.course.at(now);
+        match crowd.stage {
+            Stage::Provisioned => {
+                fate.provisioned += devices;
+                stretch.provisioned += devices;
+                self.response_us
+                    .saturating_record_n(now - crowd.due_us, devices);
+            }
+            Stage::TimedOut => {
+                fate.timed_out += devices;
+                stretch.failed += devices;
+            }
+            Stage::Failed | Stage::Register | Stage::Poll => {
+                fate.failed += devices;
+                stretch.failed += devices;
+            }
+        }
+    }
+
+    /// A percentile of the response times of the provisioned.
+    pub(super) fn response(&self, percentile: f64) -> Duration {
+        Duration::from_micros(self.response_us.value_at_percentile(percentile))
+    }
+}

@@ -1,0 +1,248 @@
+//! Forecasts beside what can be worked out by hand.
+
+use super::*;
+use crate::plan::Overrides;
+use crate::scenario::parse;
+
+/// `devices` that come by `arrival`, with more keys for the cohort and the root.
+fn plan(devices: u64, arrival: &str, keys: &str, root: &str) -> Plan {
+    let text = format!(
+        r#"
+        name = "one"
+        {root}
+        [[cohort]]
+        name = "a"
+        devices = {devices}
+        attestation = "symmetric-key-group"
+        transport = "mqtt"
+        arrival = {{ {arrival} }}
+        {keys}
+        "#
+    );
+    let scenario = parse(&text, "one.toml").expect("valid");
+    Plan::new(scenario, &Overrides::default()).expect("a plan")
+}
+
+const ROOMY: &str = "device-timeout = \"700h\"\nmax-in-flight = 1_000_000_000";
+
+fn around(rates: Rates) -> Surroundings {
+    Surroundings {
+        rates,
+        processing: ProcessingTime {
+            p50: Duration::from_millis(20),
+            p99: Duration::from_millis(100),
+        },
+        retry_after: Duration::from_secs(1),
+        starts_in_minute: Duration::ZERO,
+        machine: None,
+        budget: Budget::default(),
+    }
+}
+
+fn a_minute(registrations: u32) -> Rates {
+    Rates {
+        registrations_per_minute: registrations,
+        ..Rates::NONE
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn without_rates_nobody_is_turned_away_and_a_device_takes_its_retry_after() {
+    let plan = plan(1_000, "kind = \"constant-rate\", rate = \"100/s\"", "", "");
+    let forecast = forecast(&plan, &around(Rates::NONE));
+    assert_eq!(forecast.turned_away, 0);
+    assert_eq!(forecast.fates[0].throttled, 0);
+    assert_eq!(forecast.fates[0].provisioned, 1_000);
+    assert_eq!((forecast.registers, forecast.storms), (1_000, 0));
+    assert_eq!(forecast.last_start, Duration::from_millis(9_990));
+    assert_eq!(forecast.last_end, Duration::from_millis(10_990));
+    // A second of devices under way at 100 a second, and the one that comes as another ends.
+    assert!((100..=101).contains(&forecast.peak_in_flight));
+}
+
+/// 2,500 at once, 1,000 a minute, from second 20 of a minute on: 1,000 at once, the others are told 40 s;
+/// 1,000 of them at the next minute, 500 are told 60 s. They are through a second later.
+#[test]
+fn patient_devices_of_a_storm_come_in_by_the_minute() {
+    let plan = plan(2_500, "kind = \"all-at-once\"", "", ROOMY);
+    let around = Surroundings {
+        starts_in_minute: seconds(20),
+        ..around(a_minute(1_000))
+    };
+    let forecast = forecast(&plan, &around);
+    assert_eq!(forecast.fates[0].provisioned, 2_500);
+    assert_eq!(forecast.fates[0].throttled, 1_500);
+    assert_eq!(forecast.registers, 2_500 + 1_500 + 500);
+    assert_eq!(forecast.turned_away, 1_500 + 500);
+    assert_eq!(forecast.peak_in_flight, 2_500);
+    assert_eq!(forecast.last_end, seconds(101));
+    let storm = forecast.longest_storm.expect("a storm");
+    assert_eq!((storm.recovery(), storm.devices), (seconds(101), 1_500));
+    assert_eq!(forecast.storms, 1);
+}
+
+/// The same with devices that ask every second whatever they are told: 1,500 ask 40 times until the
+/// minute is over, the last time with success for 1,000; 500 ask 60 times more.
+#[test]
+fn naive_devices_of_a_storm_are_in_no_sooner_and_ask_all_the_time() {
+    let plan = plan(2_500, "kind = \"all-at-once\"", "retry = \"naive\"", ROOMY);
+    let around = Surroundings {
+        starts_in_minute: seconds(20),
+        ..around(a_minute(1_000))
+    };
+    let forecast = forecast(&plan, &around);
+    assert_eq!(forecast.fates[0].provisioned, 2_500);
+    assert_eq!(forecast.turned_away, 1_500 * 40 + 500 * 60);
+    assert_eq!(forecast.last_end, seconds(101));
+}
+
+/// Those who give up at 429 leave the first thousand.
+#[test]
+fn devices_that_do_not_ask_again_are_lost() {
+    let keys = "retry = \"sdk-java\"";
+    let plan = plan(2_500, "kind = \"all-at-once\"", keys, ROOMY);
+    let forecast = forecast(&plan, &around(a_minute(1_000)));
+    let fate = forecast.fates[0];
+    assert_eq!((fate.provisioned, fate.failed), (1_000, 1_500));
+    assert_eq!(forecast.turned_away, 1_500);
+}
+
+/// 60 s is what a device has by default: the second minute's devices are too late.
+#[test]
+fn devices_run_out_of_time() {
+    let plan = plan(2_500, "kind = \"all-at-once\"", "", "");
+    let around = Surroundings {
+        starts_in_minute: seconds(20),
+        ..around(a_minute(1_000))
+    };
+    let forecast = forecast(&plan, &around);
+    let fate = forecast.fates[0];
+    assert_eq!((fate.provisioned, fate.timed_out), (2_000, 500));
+    assert_eq!(forecast.last_end, seconds(60));
+}
+
+/// Polls every second against 5 in ten seconds, with an assignment that takes 8 s: polls at 1 to 5 s, the
+/// sixth is told 4 s, the first of the next span is too late by nothing.
+#[test]
+fn polls_of_a_device_have_their_rate() {
+    let plan = plan(10, "kind = \"all-at-once\"", "", ROOMY);
+    let around = Surroundings {
+        rates: Rates {
+            polls_per_ten_seconds: 5,
+            ..Rates::NONE
+        },
+        processing: ProcessingTime {
+            p50: seconds(8),
+            p99: seconds(8),
+        },
+        ..around(Rates::NONE)
+    };
+    let forecast = forecast(&plan, &around);
+    assert_eq!(forecast.polls, 10 * 7);
+    assert_eq!(forecast.turned_away, 10);
+    assert_eq!(forecast.last_end, seconds(10));
+}
+
+#[test]
+fn what_goes_beyond_max_in_flight_is_dropped() {
+    let plan = plan(100, "kind = \"all-at-once\"", "", "max-in-flight = 30");
+    let forecast = forecast(&plan, &around(Rates::NONE));
+    let fate = forecast.fates[0];
+    assert_eq!((fate.started, fate.dropped), (30, 70));
+    assert_eq!(forecast.peak_in_flight, 30);
+}
+
+#[test]
+fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
+    for keys in ["enabled = false", "flaw = \"wrong-key\""] {
+        let plan = plan(100, "kind = \"all-at-once\"", keys, "");
+        let forecast = forecast(&plan, &around(a_minute(10)));
+        assert_eq!(forecast.fates[0].failed, 100, "{keys}");
+        assert_eq!(forecast.registers, 0, "{keys}");
+    }
+}
+
+/// 1,000 devices at once, 560 µs each on two cores that run both ends: the last one is registered at
+/// 0.15 s and asks at 1.15 s, when the cores have served most of those before it.
+#[test]
+fn the_machines_cores_hold_a_storm_up() {
+    let plan = plan(1_000, "kind = \"all-at-once\"", "", ROOMY);
+    let around = Surroundings {
+        machine: Some(Machine {
+            cores: 2,
+            runs_server: true,
+            slowness: 1.0,
+        }),
+        ..around(Rates::NONE)
+    };
+    let forecast = forecast(&plan, &around);
+    let end = forecast.last_end.as_secs_f64();
+    assert!((1.15..1.19).contains(&end), "{end}");
+    let cpu = forecast.simulator_cpu + forecast.server_cpu;
+    assert_eq!(cpu, Duration::from_millis(560));
+}
+
+#[test]
+fn the_same_plan_has_the_same_forecast() {
+    let arrival = "kind = \"bursts\", size = 700, every = \"20s\"";
+    let of = |seed| {
+        let keys = "retry = \"well-behaved\"";
+        let plan = plan(3_000, arrival, keys, &format!("seed = {seed}\n{ROOMY}"));
+        forecast(&plan, &around(a_minute(500)))
+    };
+    assert_eq!(of(1), of(1));
+    assert_ne!(of(1), of(2), "chance derives from the seed");
+}
+
+/// 60,000 devices one by one and in crowds of ten and more: what matters is the same within 2 %.
+#[test]
+fn crowds_tell_what_single_devices_tell() {
+    for (keys, arrival) in [
+        ("", "kind = \"all-at-once\""),
+        ("retry = \"well-behaved\"", "kind = \"all-at-once\""),
+        (
+            "retry = \"sdk-c\"",
+            "kind = \"constant-rate\", rate = \"500/s\"",
+        ),
+        (
+            "retry = \"naive\"",
+            "kind = \"bursts\", size = 9000, every = \"30s\"",
+        ),
+    ] {
+        let plan = plan(
+            60_000,
+            arrival,
+            keys,
+            "device-timeout = \"5m\"\nmax-in-flight = 100_000",
+        );
+        let with = |crowds| {
+            let around = Surroundings {
+                budget: Budget {
+                    crowds,
+                    events: u64::MAX,
+                },
+                ..around(a_minute(10_000))
+            };
+            forecast(&plan, &around)
+        };
+        let (single, crowds) = (with(60_000), with(6_000));
+        assert_eq!((single.crowd, crowds.crowd), (1, 10));
+        let figures = |forecast: &Forecast| {
+            [
+                forecast.fates[0].provisioned as f64,
+                forecast.fates[0].throttled as f64,
+                forecast.turned_away as f64,
+                forecast.last_end.as_secs_f64(),
+                forecast.peak_in_flight as f64,
+            ]
+        };
+        for (a, b) in figures(&single).into_iter().zip(figures(&crowds)) {
+            let off = (a - b).abs() / a.max(1.0);
+            assert!(off < 0.02, "{keys} {arrival}: {a} and {b}");
+        }
+    }
+}

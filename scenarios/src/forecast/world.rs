@@ -1,0 +1,287 @@
+//! The simulation: events in order of virtual time, until nobody is under way.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_distr::{Distribution, LogNormal};
+
+use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
+use super::crowd::{Arrivals, Crowd, Stage, micros};
+use super::gate::Gate;
+use super::station::Station;
+use super::tally::Tally;
+use super::{Surroundings, Z99};
+use crate::plan::Plan;
+use crate::retry::{Decision, Setback, Situation, Step};
+use crate::scenario::Cohort;
+
+/// The answer to a device that is not let in.
+const UNAUTHORIZED: u16 = 401;
+const TOO_MANY_REQUESTS: u16 = 429;
+const SECOND_US: u64 = 1_000_000;
+
+/// An answer without a result: why, and what the service tells to wait.
+type Answer = (Setback, Option<Duration>);
+
+/// How far a simulation came before it had too many events.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Exhausted {
+    /// Part of the devices that had ended.
+    pub(super) done: f64,
+}
+
+/// A crowd's next event; of those at one moment, the one that was planned first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    at_us: u64,
+    order: u64,
+    crowd: u32,
+}
+
+/// Everything that the simulation is made of.
+pub(super) struct World<'plan> {
+    plan: &'plan Plan,
+    around: &'plan Surroundings,
+    gate: Gate,
+    station: Option<Station>,
+    assignment: Option<LogNormal<f64>>,
+    chance: ChaCha12Rng,
+    next: BinaryHeap<Reverse<Event>>,
+    crowds: Vec<Option<Crowd>>,
+    vacant: Vec<u32>,
+    order: u64,
+    tally: Tally,
+}
+
+impl<'plan> World<'plan> {
+    /// Before the run's start.
+    pub(super) fn new(plan: &'plan Plan, around: &'plan Surroundings) -> Self {
+        let (p50, p99) = (
+            around.processing.p50.as_secs_f64(),
+            around.processing.p99.as_secs_f64(),
+        );
+        Self {
+            plan,
+            around,
+            gate: Gate::new(around.rates),
+            station: around.machine.map(|machine| Station::new(machine.cores)),
+            assignment: (p50 > 0.0)
+                .then(|| LogNormal::new(p50.ln(), (p99.max(p50) / p50).ln() / Z99).ok())
+                .flatten(),
+            chance: ChaCha12Rng::seed_from_u64(plan.scenario().seed),
+            next: BinaryHeap::new(),
+            crowds: Vec::new(),
+            vacant: Vec::new(),
+            order: 0,
+            tally: Tally::new(plan, around),
+        }
+    }
+
+    /// Follows at most about `most` crowds through at most `events` events.
+    pub(super) fn run(mut self, most: u64, events: u64) -> Result<Tally, Exhausted> {
+        let mut arrivals = Arrivals::new(self.plan, most).peekable();
+        let mut left = events;
+        loop {
+            let waiting = self.next.peek().map(|Reverse(event)| event.at_us);
+            let comes_first = |crowd: &Crowd| waiting.is_none_or(|at| crowd.due_us <= at);
+            if let Some(crowd) = arrivals.next_if(comes_first) {
+                self.start(crowd);
+            } else if let Some(Reverse(event)) = self.next.pop() {
+                self.happen(event);
+            } else {
+                return Ok(self.tally);
+            }
+            left = left.checked_sub(1).ok_or(Exhausted {
+                done: self.tally.ended() as f64 / self.plan.devices() as f64,
+            })?;
+        }
+    }
+
+    /// A crowd is due: as many as allowed connect, the others are dropped.
+    fn start(&mut self, mut crowd: Crowd) {
+        let now = crowd.due_us;
+        crowd.devices = self.tally.started(&crowd);
+        if crowd.devices == 0 {
+            return;
+        }
+        crowd.first_us = self.work(&crowd, now, REGISTRATION_PART);
+        self.plan_event(crowd.first_us, crowd);
+    }
+
+    fn happen(&mut self, event: Event) {
+        let index = event.crowd as usize;
+        let Some(crowd) = self.crowds[index].take() else {
+            return;
+        };
+        self.vacant.push(event.crowd);
+        match crowd.stage {
+            Stage::Register => self.register(crowd, event.at_us),
+            Stage::Poll => self.poll(crowd, event.at_us),
+            Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
+                self.tally.ended_at(&crowd, event.at_us);
+            }
+        }
+    }
+
+    fn register(&mut self, mut crowd: Crowd, now: u64) {
+        if !self.cohort(&crowd).enabled {
+            crowd.stage = Stage::Failed;
+            return self.tally.ended_at(&crowd, now);
+        }
+        if self.cohort(&crowd).flaw.is_some() {
+            return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
+        }
+        let now = if crowd.failures > 0 {
+            self.question(&crowd, now)
+        } else {
+            now
+        };
+        let (let_in, told) = self.gate.register(crowd.devices, self.second(now));
+        self.tally.registers += u64::from(crowd.devices);
+        if let_in < crowd.devices {
+            let mut others = crowd.clone();
+            others.devices -= let_in;
+            self.turn_away(others, now, Step::Register, told);
+            crowd.devices = let_in;
+        }
+        if let_in > 0 {
+            crowd.assigned_us = now.saturating_add(self.assignment_us());
+            crowd.failures = 0;
+            crowd.stage = Stage::Poll;
+            self.set_back(crowd, now, Step::Register, self.unfinished());
+        }
+    }
+
+    fn poll(&mut self, mut crowd: Crowd, now: u64) {
+        let now = self.question(&crowd, now);
+        self.tally.polls += u64::from(crowd.devices);
+        if let Err(told) = self.gate.poll(&mut crowd.polls, self.second(now)) {
+            return self.turn_away(crowd, now, Step::Poll, told);
+        }
+        crowd.failures = 0;
+        if now < crowd.assigned_us {
+            return self.set_back(crowd, now, Step::Poll, self.unfinished());
+        }
+        let done = self.work(&crowd, now, 1.0 - REGISTRATION_PART);
+        crowd.stage = Stage::Provisioned;
+        self.plan_event(done, crowd);
+    }
+
+    fn turn_away(&mut self, mut crowd: Crowd, now: u64, step: Step, told: u32) {
+        self.tally.turned_away(&crowd, now);
+        crowd.throttled = true;
+        let told = Duration::from_secs(told.into());
+        let answer = (Setback::Status(TOO_MANY_REQUESTS), Some(told));
+        self.set_back(crowd, now, step, answer);
+    }
+
+    fn unfinished(&self) -> Answer {
+        (Setback::Unfinished, Some(self.around.retry_after))
+    }
+
+    /// A crowd did not get a result; its retry profile says what it does.
+    fn set_back(&mut self, mut crowd: Crowd, now: u64, step: Step, answer: Answer) {
+        let (setback, retry_after) = answer;
+        if setback != Setback::Unfinished {
+            crowd.failures += 1;
+        }
+        let decision = self.cohort(&crowd).retry.decide(Situation {
+            protocol: crowd.transport.protocol(),
+            step,
+            setback,
+            failures: crowd.failures,
+            retry_after,
+            elapsed: Duration::from_micros(now - crowd.first_us),
+            chance: (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64,
+        });
+        match decision {
+            Decision::Wait(wait) => {
+                let at = now.saturating_add(micros(wait));
+                self.plan_event(at, crowd);
+            }
+            Decision::GiveUp => {
+                crowd.stage = Stage::Failed;
+                self.tally.ended_at(&crowd, now);
+            }
+        }
+    }
+
+    /// Waits for a crowd's next event, or for the end of its time, if that is sooner.
+    fn plan_event(&mut self, at_us: u64, mut crowd: Crowd) {
+        let end = crowd.due_us + micros(self.plan.scenario().device_timeout);
+        let at_us = if at_us > end {
+            crowd.stage = Stage::TimedOut;
+            end
+        } else {
+            at_us
+        };
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            self.crowds.push(None);
+            u32::try_from(self.crowds.len() - 1).expect("events are bounded")
+        });
+        self.crowds[index as usize] = Some(crowd);
+        self.order += 1;
+        self.next.push(Reverse(Event {
+            at_us,
+            order: self.order,
+            crowd: index,
+        }));
+    }
+
+    /// Both ends' CPU for a part of a whole provisioning.
+    fn work(&mut self, crowd: &Crowd, now: u64, part: f64) -> u64 {
+        let attestation = self.cohort(crowd).attestation;
+        let cost = Cost::measured(attestation, crowd.transport);
+        self.spend(crowd, now, |machine_runs_server| {
+            let server = if machine_runs_server {
+                cost.server_us
+            } else {
+                0
+            };
+            f64::from(cost.simulator_us + server) * part
+        })
+    }
+
+    fn question(&mut self, crowd: &Crowd, now: u64) -> u64 {
+        self.spend(crowd, now, |machine_runs_server| {
+            if machine_runs_server {
+                QUESTION_US
+            } else {
+                QUESTION_US / 2.0
+            }
+        })
+    }
+
+    fn spend(&mut self, crowd: &Crowd, now: u64, cost_us: impl Fn(bool) -> f64) -> u64 {
+        let (Some(station), Some(machine)) = (&mut self.station, self.around.machine) else {
+            return now;
+        };
+        let cost_us = cost_us(machine.runs_server) * machine.slowness;
+        self.tally.worked(now, f64::from(crowd.devices) * cost_us);
+        station.serve(now, crowd.devices, cost_us)
+    }
+
+    fn assignment_us(&mut self) -> u64 {
+        let seconds = self
+            .assignment
+            .map_or(0.0, |time| time.sample(&mut self.chance));
+        Duration::try_from_secs_f64(seconds).map_or(u64::MAX, micros)
+    }
+
+    /// On the clock that the service's windows follow.
+    fn second(&self, now: u64) -> i64 {
+        let clock = now.saturating_add(micros(self.around.starts_in_minute));
+        i64::try_from(clock / SECOND_US).unwrap_or(i64::MAX)
+    }
+
+    fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
+        &self.plan.scenario().cohorts[usize::from(crowd.cohort)]
+    }
+}
+
+fn refused(status: u16) -> Answer {
+    (Setback::Status(status), None)
+}
