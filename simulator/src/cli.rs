@@ -13,10 +13,11 @@ use crate::failure::Failure;
 const EXAMPLES: &str = "\
 Examples:
   fleetstorm run scenarios/smoke.toml
+  fleetstorm plan scenarios/smoke.toml --devices 10000000
   fleetstorm run scenarios/ramp.toml --devices 20000 --out ./reports/ramp
   fleetstorm run scenarios/smoke.toml --endpoint global.azure-devices-provisioning.net \\
       --id-scope 0ne00111111 --yes-load-test global.azure-devices-provisioning.net
-  fleetstorm serve --standard-ports --enrollments list.jsonl --ca-out ca.pem
+  fleetstorm serve --https-port 8443 --mqtt-port 8883 --enrollments list.jsonl --ca-out ca.pem
 
 Exit codes:
   0 pass   2 usage or scenario   3 target unreachable or server did not start
@@ -40,6 +41,8 @@ pub enum Verb {
     Serve(ServeArgs),
     /// Check scenario files and say what they would do
     Validate(ValidateArgs),
+    /// Say what a run would be like, before a packet is sent
+    Plan(Box<PlanArgs>),
     /// Show the result in a report folder again, and make its files anew
     Report(ReportArgs),
     /// Write a scenario's enrollment list as JSON lines
@@ -153,16 +156,12 @@ pub struct ServeArgs {
     /// server; in memory when left out
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Write the CA's certificate here, for clients to trust [default: ./fleetstorm-out/ca.pem, announced
-    /// as text]
+    /// Write the CA's certificate here, for clients to trust
     #[arg(long, value_name = "FILE")]
     pub ca_out: Option<PathBuf>,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<IpAddr>,
-    /// The ports that Microsoft's SDKs keep to: 443, 8883 and 5671
-    #[arg(long, conflicts_with_all = ["https_port", "mqtt_port", "amqp_port"])]
-    pub standard_ports: bool,
     /// HTTPS port; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub https_port: Option<u16>,
@@ -192,6 +191,34 @@ pub struct ValidateArgs {
     /// Scenario files
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
+}
+
+/// `fleetstorm plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The scenario file
+    pub scenario: PathBuf,
+    /// Devices in all, shared out among the cohorts as in the scenario
+    #[arg(long, value_name = "N")]
+    pub devices: Option<u64>,
+    /// What identities and schedule derive from
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Release devices for this long and no longer, like 90s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Devices a second, instead of the scenario's arrivals
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub rate: Option<f64>,
+    /// Second of a minute at which the run starts: the service counts by the minute of its clock
+    #[arg(long, value_name = "SECOND", value_parser = clap::value_parser!(u8).range(0..60))]
+    pub starts_at: Option<u8>,
+    /// One JSON object instead of plots and tables
+    #[arg(long)]
+    pub json: bool,
+    /// Another endpoint than the scenario's: it has the documented rates.
+    #[command(flatten)]
+    pub target: TargetArgs,
 }
 
 /// `fleetstorm report`.

@@ -11,6 +11,7 @@ use crate::bench;
 use crate::bundled;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
 use crate::failure::Failure;
+use crate::outlook;
 use crate::preflight::Needs;
 use crate::report_folder::{self, ReportFolder};
 use crate::run;
@@ -24,6 +25,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Serve(args) => bundled::serve(&args).map(|()| exit_code::PASS),
         Verb::Validate(args) => validate(&args),
+        Verb::Plan(args) => outlook::plan(&args).map(|()| exit_code::PASS),
         Verb::Report(args) => report(&args),
         Verb::Enrollments(args) => enrollments(&args),
         Verb::Bench(args) => bench::bench(&args).map(|()| exit_code::PASS),

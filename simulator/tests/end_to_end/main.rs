@@ -2,6 +2,5 @@
 
 mod binary;
 mod failures;
-mod retries;
 mod rogue;
 mod runs;

@@ -1,0 +1,144 @@
+//! `fleetstorm plan`: what a run would be like, before a packet is sent.
+
+mod json;
+mod plot;
+mod text;
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use fleetstorm_protocol::quota::Rates;
+use fleetstorm_scenarios::forecast::{Budget, Forecast, Machine, Surroundings, forecast};
+use fleetstorm_scenarios::{self as scenarios, Overrides, Plan};
+
+use crate::cli::PlanArgs;
+use crate::failure::Failure;
+use crate::machine;
+use crate::preflight::{Has, Needs};
+
+/// What the real service tells devices to wait for an assignment.
+const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
+/// Seconds of a minute at which a run may start, to see what difference it makes.
+const STARTS: [u64; 4] = [0, 15, 30, 45];
+/// How closely those are looked at.
+const GLANCE: Budget = Budget {
+    crowds: 20_000,
+    events: 2_000_000,
+};
+
+/// Everything that is shown.
+struct Outlook<'plan> {
+    plan: &'plan Plan,
+    around: Surroundings,
+    forecast: Forecast,
+    needs: Needs,
+    has: Has,
+    cores: u32,
+    /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
+    ends: Option<(Duration, Duration)>,
+}
+
+/// Plans; a machine that is too small for the run is told of, and no failure.
+///
+/// # Errors
+/// The scenario is wrong, or the result can't be written.
+pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    let mut scenario =
+        scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    scenario.target = args.target.over(scenario.target)?;
+    let overrides = Overrides {
+        devices: args.devices,
+        seed: args.seed,
+        duration: args.duration,
+        rate: args.rate,
+    };
+    let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
+    let cores = u32::try_from(machine::cores()).unwrap_or(u32::MAX);
+    let outlook = look(&plan, cores, Has::look(), args.starts_at);
+    let shown = if args.json {
+        format!("{}\n", json::of(&outlook))
+    } else {
+        text::of(&outlook)
+    };
+    io::stdout()
+        .write_all(shown.as_bytes())
+        .map_err(|e| Failure::usage(format!("the plan could not be printed: {e}")))
+}
+
+/// Looks ahead from a machine with these cores and limits.
+fn look(plan: &Plan, cores: u32, has: Has, starts_at: Option<u8>) -> Outlook<'_> {
+    let scenario = plan.scenario();
+    let is_bundled = scenario.target.is_none();
+    let around = Surroundings {
+        rates: if is_bundled {
+            scenario.server.throttle
+        } else {
+            Rates::AZURE
+        },
+        processing: scenario.server.processing,
+        retry_after: if is_bundled {
+            scenario.server.retry_after
+        } else {
+            AZURE_RETRY_AFTER
+        },
+        starts_in_minute: Duration::from_secs(starts_at.unwrap_or(0).into()),
+        machine: Some(Machine {
+            cores,
+            runs_server: is_bundled,
+            slowness: 1.0,
+        }),
+        budget: Budget::default(),
+    };
+    let ends = (starts_at.is_none() && around.rates != Rates::NONE).then(|| {
+        let ends = STARTS.map(|second| {
+            let around = Surroundings {
+                starts_in_minute: Duration::from_secs(second),
+                budget: GLANCE,
+                ..around
+            };
+            forecast(plan, &around).last_end
+        });
+        ends.into_iter()
+            .fold((Duration::MAX, Duration::ZERO), |(least, most), end| {
+                (least.min(end), most.max(end))
+            })
+    });
+    Outlook {
+        plan,
+        around,
+        forecast: forecast(plan, &around),
+        needs: Needs::of(plan, is_bundled),
+        has,
+        cores,
+        ends,
+    }
+}
+
+impl Outlook<'_> {
+    /// Devices that read their twin, fail or time out, are dropped, and are turned away at least once.
+    fn total(&self) -> fleetstorm_scenarios::forecast::Fate {
+        let mut total = fleetstorm_scenarios::forecast::Fate::default();
+        for fate in &self.forecast.fates {
+            total.started += fate.started;
+            total.provisioned += fate.provisioned;
+            total.failed += fate.failed;
+            total.timed_out += fate.timed_out;
+            total.dropped += fate.dropped;
+            total.throttled += fate.throttled;
+        }
+        total
+    }
+
+    /// The part of all cores that is busy in the busiest stretch of time.
+    fn busiest(&self) -> f64 {
+        let course = &self.forecast.course;
+        let room = course.width().as_secs_f64() * 1e6 * f64::from(self.cores);
+        let stretches = course.stretches().iter();
+        stretches
+            .map(|stretch| stretch.cpu_us / room)
+            .fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests;

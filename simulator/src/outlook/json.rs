@@ -1,0 +1,101 @@
+//! The outlook for programs.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Outlook;
+
+/// One object; times in seconds.
+pub(super) fn of(outlook: &Outlook<'_>) -> Value {
+    let (forecast, needs, has) = (&outlook.forecast, &outlook.needs, &outlook.has);
+    let (plan, total) = (outlook.plan, outlook.total());
+    let cohorts = plan.scenario().cohorts.iter();
+    let cohorts: Vec<Value> = cohorts
+        .zip(&forecast.fates)
+        .map(|(cohort, fate)| {
+            let transports: serde_json::Map<String, Value> = cohort
+                .transports
+                .iter()
+                .map(|(transport, weight)| (transport.to_string(), (*weight).into()))
+                .collect();
+            json!({
+                "name": cohort.name,
+                "devices": cohort.devices,
+                "attestation": cohort.attestation.name(),
+                "transport": transports,
+                "retry": cohort.retry.name(),
+                "provisioned": fate.provisioned,
+                "failed": fate.failed,
+                "timed_out": fate.timed_out,
+                "dropped": fate.dropped,
+                "throttled": fate.throttled,
+            })
+        })
+        .collect();
+    let course: Vec<Value> = forecast
+        .course
+        .stretches()
+        .iter()
+        .map(|stretch| {
+            json!({
+                "due": stretch.due,
+                "provisioned": stretch.provisioned,
+                "failed": stretch.failed,
+                "throttled": stretch.throttled,
+                "cpu_s": stretch.cpu_us / 1e6,
+            })
+        })
+        .collect();
+    let storm = forecast.longest_storm.map(|storm| {
+        json!({
+            "from_s": storm.from_us as f64 / 1e6,
+            "recovery_s": seconds(storm.recovery()),
+            "late_devices": storm.devices,
+        })
+    });
+    json!({
+        "scenario": plan.scenario().name,
+        "devices": plan.devices(),
+        "last_due_s": seconds(plan.last_release()),
+        "cohorts": cohorts,
+        "machine": {
+            "cores": outlook.cores,
+            "connections": forecast.peak_in_flight,
+            "connections_at_most": needs.in_flight,
+            "files": { "needed": needs.files, "limit": has.files },
+            "ports": { "needed": needs.ports, "limit": has.ports },
+            "memory_bytes": { "needed": needs.memory, "free": has.memory },
+            "simulator_cpu_s": seconds(forecast.simulator_cpu),
+            "server_cpu_s": seconds(forecast.server_cpu),
+            "busiest_share_of_cores": outlook.busiest(),
+            "slowness": outlook.around.machine.map(|machine| machine.slowness),
+        },
+        "rates": outlook.around.rates,
+        "provisioned": total.provisioned,
+        "failed": total.failed,
+        "timed_out": total.timed_out,
+        "dropped": total.dropped,
+        "throttled_devices": total.throttled,
+        "registers": forecast.registers,
+        "polls": forecast.polls,
+        "throttled_requests": forecast.turned_away,
+        "end_s": seconds(forecast.last_end),
+        "end_by_start_s": outlook.ends.map(|(least, most)| [seconds(least), seconds(most)]),
+        "response_s": {
+            "p50": seconds(forecast.response_p50),
+            "p99": seconds(forecast.response_p99),
+            "max": seconds(forecast.response_max),
+            "unhindered": seconds(forecast.unhindered),
+        },
+        "storms": forecast.storms,
+        "longest_storm": storm,
+        "crowd": forecast.crowd,
+        "stretch_s": seconds(forecast.course.width()),
+        "course": course,
+    })
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}

@@ -1,0 +1,68 @@
+//! The screen, from a machine and a seed that are given.
+
+use fleetstorm_scenarios::parse;
+
+use super::*;
+
+const HAS: Has = Has {
+    files: 20_000,
+    memory: Some(8 << 30),
+    ports: 28_232,
+};
+
+fn plan_of(text: &str) -> Plan {
+    let scenario = parse(text, "plan.toml").expect("valid");
+    Plan::new(scenario, &Overrides::default()).expect("a plan")
+}
+
+#[test]
+fn the_screen_of_a_herd_without_rates() {
+    let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
+    insta::assert_snapshot!(text::of(&look(&plan, 2, HAS, None)));
+}
+
+#[test]
+fn the_screen_of_a_storm_against_the_documented_rates() {
+    let plan = plan_of(
+        r#"
+        name = "storm"
+        max-in-flight = 50_000
+        device-timeout = "30m"
+        [target]
+        endpoint = "global.azure-devices-provisioning.net"
+        id-scope = "0ne00000001"
+        [[cohort]]
+        name = "meters"
+        devices = 5_000
+        attestation = "tpm"
+        transport = { https = 3, amqp = 1 }
+        retry = "sdk-c"
+        arrival = { kind = "all-at-once" }
+        [[cohort]]
+        name = "hasty"
+        devices = 600
+        attestation = "x509-group"
+        transport = "mqtt"
+        retry = "naive"
+        arrival = { kind = "constant-rate", rate = "10/s" }
+        "#,
+    );
+    insta::assert_snapshot!(text::of(&look(&plan, 2, HAS, None)));
+}
+
+#[test]
+fn json_says_what_the_screen_says() {
+    let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
+    let outlook = look(&plan, 2, HAS, None);
+    let value = json::of(&outlook);
+    assert_eq!(value["devices"], 1_800);
+    assert_eq!(value["cohorts"][0]["transport"]["mqtt"], 80);
+    assert_eq!(value["throttled_devices"], 0);
+    assert_eq!(value["machine"]["files"]["limit"], 20_000);
+    let course = value["course"].as_array().expect("a course");
+    let due: u64 = course
+        .iter()
+        .filter_map(|stretch| stretch["due"].as_u64())
+        .sum();
+    assert_eq!(due, 1_800);
+}

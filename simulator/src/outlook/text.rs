@@ -1,0 +1,314 @@
+//! The outlook for people.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use fleetstorm_protocol::quota::Rates;
+use fleetstorm_reports::units;
+
+use super::Outlook;
+use super::plot::{self, Merge};
+
+/// The whole screen.
+pub(super) fn of(outlook: &Outlook<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a string can't fail.
+    let _ = write(outlook, &mut text);
+    text
+}
+
+fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    let plan = outlook.plan;
+    let scenario = plan.scenario();
+    let target = match &scenario.target {
+        Some(target) => target.endpoint.as_str(),
+        None => "the bundled server",
+    };
+    writeln!(
+        text,
+        "plan of {}: {} devices, the last one due after {}, towards {target}\n",
+        scenario.name,
+        units::count(plan.devices()),
+        time(plan.last_release()),
+    )?;
+    plots(outlook, text)?;
+    cohorts(outlook, text)?;
+    on_this_machine(outlook, text)?;
+    served(outlook, text)
+}
+
+fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    let course = &outlook.forecast.course;
+    let stretches = course.stretches();
+    let seconds = course.width().as_secs_f64();
+    let until = time(course.width() * u32::try_from(stretches.len()).unwrap_or(u32::MAX));
+    let rate = |count: fn(&fleetstorm_scenarios::forecast::Stretch) -> u64| -> Vec<f64> {
+        stretches
+            .iter()
+            .map(|stretch| count(stretch) as f64 / seconds)
+            .collect()
+    };
+    let per_second = |value: f64| units::rate(value);
+    writeln!(text, "  devices due")?;
+    text.push_str(&plot::draw(
+        &rate(|stretch| stretch.due),
+        Merge::Mean,
+        &until,
+        per_second,
+    ));
+    writeln!(text, "\n  provisioned")?;
+    text.push_str(&plot::draw(
+        &rate(|stretch| stretch.provisioned),
+        Merge::Mean,
+        &until,
+        per_second,
+    ));
+    if outlook.forecast.turned_away > 0 {
+        writeln!(text, "\n  answered 429")?;
+        text.push_str(&plot::draw(
+            &rate(|stretch| stretch.throttled),
+            Merge::Mean,
+            &until,
+            per_second,
+        ));
+    }
+    writeln!(
+        text,
+        "\n  under way at the end of each stretch of {}",
+        time(course.width())
+    )?;
+    let mut under_way = 0_u64;
+    let levels: Vec<f64> = stretches
+        .iter()
+        .map(|stretch| {
+            under_way += stretch.due;
+            under_way = under_way.saturating_sub(stretch.provisioned + stretch.failed);
+            under_way as f64
+        })
+        .collect();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of devices"
+    )]
+    let whole = |value: f64| units::count(value as u64);
+    text.push_str(&plot::draw(&levels, Merge::Most, &until, whole));
+    text.push('\n');
+    Ok(())
+}
+
+fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    writeln!(
+        text,
+        "  {:<16} {:>12} {:>12} {:>9}  attestation, transports, retry profile",
+        "cohort", "devices", "provisioned", "throttled"
+    )?;
+    let cohorts = outlook.plan.scenario().cohorts.iter();
+    for (cohort, fate) in cohorts.zip(&outlook.forecast.fates) {
+        let all: u64 = cohort
+            .transports
+            .iter()
+            .map(|(_, weight)| u64::from(*weight))
+            .sum();
+        let transports: Vec<String> = cohort
+            .transports
+            .iter()
+            .map(|(transport, weight)| {
+                let share = f64::from(*weight) * 100.0 / all.max(1) as f64;
+                format!("{transport} {share:.0} %")
+            })
+            .collect();
+        writeln!(
+            text,
+            "  {:<16} {:>12} {:>12} {:>9}  {}, {}, {}",
+            cohort.name,
+            units::count(cohort.devices),
+            units::count(fate.provisioned),
+            percent(fate.throttled, fate.started),
+            cohort.attestation,
+            transports.join(" + "),
+            cohort.retry.name(),
+        )?;
+    }
+    text.push('\n');
+    Ok(())
+}
+
+fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    let (needs, has, forecast) = (&outlook.needs, &outlook.has, &outlook.forecast);
+    writeln!(text, "  on this machine")?;
+    let mut line = |name: &str, value: String, fits: bool| {
+        let verdict = if fits { "" } else { "   TOO SMALL" };
+        writeln!(text, "    {name:<13} {value}{verdict}")
+    };
+    let expected = units::count(forecast.peak_in_flight);
+    let bound = units::count(needs.in_flight);
+    line(
+        "connections",
+        format!("{expected} at once, reckoned with at most {bound}"),
+        true,
+    )?;
+    let (files, limit) = (units::count(needs.files), units::count(has.files));
+    line(
+        "files",
+        format!("{files} of {limit}"),
+        needs.files <= has.files,
+    )?;
+    let ports = match needs.ports {
+        0 => "no limit on loopback, where each connection may have an address of its own".into(),
+        ports => format!("{} of {}", units::count(ports), units::count(has.ports)),
+    };
+    line("local ports", ports, needs.ports <= has.ports)?;
+    let memory = units::bytes(needs.memory);
+    match has.memory {
+        Some(free) => line(
+            "memory",
+            format!("about {memory} of {} that are free", units::bytes(free)),
+            needs.memory <= free,
+        )?,
+        None => line("memory", format!("about {memory}"), true)?,
+    }
+    let cores = outlook.cores;
+    let busiest = outlook.busiest();
+    line(
+        "CPU",
+        format!(
+            "simulator {}, server {}; {} cores are busy to {:.0} % in the busiest {}",
+            time(forecast.simulator_cpu),
+            time(forecast.server_cpu),
+            cores,
+            (busiest * 100.0).min(100.0),
+            time(forecast.course.width()),
+        ),
+        busiest <= 1.0,
+    )?;
+    line("", cost_source(outlook), true)?;
+    text.push('\n');
+    Ok(())
+}
+
+fn cost_source(outlook: &Outlook<'_>) -> String {
+    match outlook.around.machine {
+        Some(machine) if machine.slowness != 1.0 => format!(
+            "(by the costs in the README, times {:.2} as just measured here)",
+            machine.slowness
+        ),
+        _ => "(by the costs in the README, measured on two cores)".into(),
+    }
+}
+
+fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    let (forecast, total) = (&outlook.forecast, outlook.total());
+    writeln!(
+        text,
+        "  as the service goes ({})",
+        rates(outlook.around.rates)
+    )?;
+    let mut line = |name: &str, value: String| writeln!(text, "    {name:<13} {value}");
+    let devices = outlook.plan.devices();
+    let mut ends = format!(
+        "{} of {} devices ({})",
+        units::count(total.provisioned),
+        units::count(devices),
+        percent(total.provisioned, devices)
+    );
+    for (count, what) in [
+        (total.failed, "give up or are refused"),
+        (total.timed_out, "run out of time (device-timeout)"),
+        (total.dropped, "are dropped (max-in-flight)"),
+    ] {
+        if count > 0 {
+            // Writing to a string can't fail.
+            let _ = write!(ends, ", {} {what}", units::count(count));
+        }
+    }
+    line("provisioned", ends)?;
+    line(
+        "throttled",
+        format!(
+            "{} of devices ({}); {} of {} requests are answered 429 ({})",
+            percent(total.throttled, total.started),
+            units::count(total.throttled),
+            units::count(forecast.turned_away),
+            units::count(forecast.registers + forecast.polls),
+            percent(forecast.turned_away, forecast.registers + forecast.polls),
+        ),
+    )?;
+    let mut end = format!(
+        "{} until the last device has ended",
+        time(forecast.last_end)
+    );
+    if let Some((least, most)) = outlook.ends.filter(|(least, most)| least != most) {
+        // Writing to a string can't fail.
+        let _ = write!(
+            end,
+            "; {} to {} by the second of a minute at which it starts",
+            time(least),
+            time(most)
+        );
+    }
+    line("time", end)?;
+    line(
+        "response",
+        format!(
+            "{} half of the devices, {} 99 of 100, {} all; {} where nobody is in the way",
+            time(forecast.response_p50),
+            time(forecast.response_p99),
+            time(forecast.response_max),
+            time(forecast.unhindered),
+        ),
+    )?;
+    line(
+        "backlog",
+        format!("{} devices at most", units::count(forecast.peak_in_flight)),
+    )?;
+    line("storms", storms(outlook))?;
+    if forecast.crowd > 1 {
+        line(
+            "looked at",
+            format!("in crowds of up to {}", units::count(forecast.crowd)),
+        )?;
+    }
+    Ok(())
+}
+
+fn storms(outlook: &Outlook<'_>) -> String {
+    let forecast = &outlook.forecast;
+    match forecast.longest_storm {
+        None => "none: no device is late".into(),
+        Some(storm) => format!(
+            "{}; the longest begins at {} and is over {} later, with {} late devices",
+            units::count(forecast.storms as u64),
+            units::duration(storm.from_us),
+            time(storm.recovery()),
+            units::count(storm.devices),
+        ),
+    }
+}
+
+fn rates(rates: Rates) -> String {
+    if let Some((name, _)) = Rates::NAMED.iter().find(|(_, named)| *named == rates) {
+        return format!("throttle \"{name}\"");
+    }
+    let parts = [
+        (rates.registrations_per_minute, "registrations a minute"),
+        (rates.operations_per_minute, "operations a minute"),
+        (
+            rates.polls_per_ten_seconds,
+            "polls of a device in ten seconds",
+        ),
+    ];
+    let parts = parts.into_iter().filter(|(rate, _)| *rate > 0);
+    let words: Vec<String> = parts
+        .map(|(rate, of)| format!("{} {of}", units::count(rate.into())))
+        .collect();
+    words.join(", ")
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+fn time(duration: Duration) -> String {
+    units::duration(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
