@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
@@ -31,43 +30,12 @@ use crate::service::link::Link;
 use crate::store::{Store, StoreError};
 use crate::tls;
 
+mod announcement;
+
+pub use announcement::{AnnouncedInstance, Announcement};
+
 /// Longest line of an enrollment stream.
 const MAX_LINE: u64 = 1 << 20;
-
-/// What a server says of itself once it listens; one JSON line on standard
-/// output of `fleetstorm serve --announce json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announcement {
-    /// Host name of the global endpoint.
-    pub global_endpoint: String,
-    /// The instances, at least one.
-    pub instances: Vec<AnnouncedInstance>,
-    /// Where HTTPS listens.
-    pub https: SocketAddr,
-    /// Where MQTT listens, for DPS and hubs.
-    pub mqtt: SocketAddr,
-    /// Where AMQP listens, for DPS and hubs.
-    pub amqp: SocketAddr,
-    /// Where the control endpoint listens: `GET /counters`, `GET /health`.
-    pub control: SocketAddr,
-    /// Hub host names.
-    pub hubs: Vec<String>,
-    /// What service SDKs connect to each hub with.
-    pub hub_connection_strings: Vec<String>,
-    /// PEM of the CA to trust.
-    pub ca_pem: String,
-}
-
-/// What a server says of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnnouncedInstance {
-    /// What devices name it by.
-    pub id_scope: String,
-    /// Host name of its service endpoint.
-    pub service_endpoint: String,
-    /// What service SDKs connect to it with.
-    pub connection_string: String,
-}
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -344,10 +312,19 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
             )?
         }
     };
+    let announcement = running.announcement();
     if let Some(path) = &options.ca_out {
-        std::fs::write(path, &running.announcement.ca_pem).map_err(|e| file_error(path, &e))?;
+        write_ca(path, &announcement.ca_pem).map_err(|e| file_error(path, &e))?;
     }
-    announce(running.announcement(), options.announce_json)?;
+    let mut out = io::stdout().lock();
+    if options.announce_json {
+        announcement.write_json(&mut out)?;
+    } else {
+        let ca_file = options.ca_out.as_deref();
+        announcement.write_text(&mut out, ca_file, options.enrollments.is_some())?;
+    }
+    out.flush()?;
+    drop(out);
     if options.enrollments == Some(EnrollmentSource::StandardInput) {
         io::copy(&mut io::stdin().lock(), &mut io::sink())?;
         return Ok(());
@@ -366,44 +343,19 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// The CA's certificate, in a folder that is made if need be.
+fn write_ca(path: &Path, pem: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, pem)
+}
+
 fn file_error(path: &Path, problem: &io::Error) -> ServeError {
     ServeError::File {
         path: path.to_owned(),
         problem: problem.to_string(),
     }
-}
-
-fn announce(announcement: &Announcement, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer(&mut out, announcement)?;
-        writeln!(out)?;
-    } else {
-        let Announcement {
-            global_endpoint,
-            instances,
-            https,
-            mqtt,
-            amqp,
-            control,
-            hub_connection_strings,
-            ..
-        } = announcement;
-        for instance in instances {
-            writeln!(out, "{global_endpoint}, id scope {}", instance.id_scope)?;
-        }
-        writeln!(out, "  https    {https}")?;
-        writeln!(out, "  mqtt     {mqtt}")?;
-        writeln!(out, "  amqp     {amqp}")?;
-        writeln!(out, "  control  http://{control}/counters")?;
-        for instance in instances {
-            writeln!(out, "  service  {}", instance.connection_string)?;
-        }
-        for hub in hub_connection_strings {
-            writeln!(out, "  hub      {hub}")?;
-        }
-    }
-    out.flush()
 }
 
 /// Enrollments line by line.

@@ -166,6 +166,7 @@ impl CutFold {
             released: self.fold.ended,
             provisioned: self.fold.provisioned,
             failed: self.fold.failed(),
+            tries: self.fold.tries,
             registration: self.fold.registration(),
             provisioning: self.fold.provisioning(),
             phases: self.fold.phases(),

@@ -6,6 +6,7 @@ use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::{Metric, Phase};
 use crate::record::Record;
 use crate::summary::{Latency, Percentiles};
+use crate::tries::Tries;
 
 /// One group's fold. A histogram exists once its metric has a sample.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Fold {
     pub registered: u64,
     /// Devices that got their twin.
     pub provisioned: u64,
+    /// How often they tried.
+    pub tries: Tries,
     histograms: [Option<Box<LatencyHistogram>>; Metric::COUNT],
 }
 
@@ -28,6 +31,7 @@ impl Fold {
             ended: 0,
             registered: 0,
             provisioned: 0,
+            tries: Tries::default(),
             histograms: [const { None }; Metric::COUNT],
         }
     }
@@ -40,6 +44,7 @@ impl Fold {
     /// Counts one device.
     pub fn add(&mut self, record: &Record) {
         self.ended += 1;
+        self.tries.add(record);
         if let Some(at) = record.registered_us {
             self.registered += 1;
             self.sample(

@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod summary;
 pub mod threshold;
 mod timeline;
+pub mod tries;
 pub mod units;
 pub mod verdict;
 

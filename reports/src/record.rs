@@ -31,6 +31,15 @@ pub struct Record {
     /// Messages that its hub has acknowledged.
     #[serde(default)]
     pub messages: u16,
+    /// How often it tried: once, and once more after each failure that it got over or not.
+    #[serde(default = "once")]
+    pub attempts: u16,
+    /// How often it was told that it came too often (429).
+    #[serde(default)]
+    pub throttled: u16,
+    /// Connections that could not be made, or broke.
+    #[serde(default)]
+    pub lost: u16,
     /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
     pub hub: Option<u16>,
     /// How it ended.
@@ -39,6 +48,11 @@ pub struct Record {
 
 /// Marks a phase that a device did not go through.
 pub const NOT_REACHED: u32 = u32::MAX;
+
+/// Of journals that were written before tries were counted.
+fn once() -> u16 {
+    1
+}
 
 const _: () = assert!(size_of::<Record>() <= 128);
 
@@ -84,6 +98,9 @@ pub(crate) fn sample() -> Record {
         attestation: 0,
         polls: 1,
         messages: 0,
+        attempts: 1,
+        throttled: 0,
+        lost: 0,
         hub: Some(0),
         outcome: Outcome::Provisioned,
     }

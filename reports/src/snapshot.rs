@@ -76,6 +76,10 @@ pub struct Progress {
     pub provisioned: u64,
     /// Ended otherwise.
     pub failed: u64,
+    /// Of those that ended: told at least once that they came too often (429).
+    pub throttled: u64,
+    /// Of those that ended: tried more than once.
+    pub tried_again: u64,
 }
 
 /// One metric, live.

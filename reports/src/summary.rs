@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::Metric;
+use crate::tries::Tries;
 use crate::verdict::Verdict;
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
@@ -36,6 +37,9 @@ pub struct Summary {
     pub invalid_reasons: Vec<String>,
     /// Counts of devices.
     pub devices: Devices,
+    /// How often devices tried.
+    #[serde(default)]
+    pub tries: Tries,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.
@@ -146,6 +150,9 @@ pub struct Cut {
     pub provisioned: u64,
     /// Devices that ended otherwise.
     pub failed: u64,
+    /// How often they tried.
+    #[serde(default)]
+    pub tries: Tries,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.
@@ -188,6 +195,15 @@ pub struct ServerCounters {
     pub agree: bool,
 }
 
+impl CounterRow {
+    /// Whether both ends can be right: the server may have done what no device heard of, as often
+    /// as answers got lost, and no more.
+    pub fn agrees(&self) -> bool {
+        let surplus = self.server.checked_sub(self.simulator);
+        surplus.is_some_and(|surplus| surplus <= self.unheard)
+    }
+}
+
 /// One counter, seen from both ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CounterRow {
@@ -197,6 +213,9 @@ pub struct CounterRow {
     pub server: u64,
     /// The devices'.
     pub simulator: u64,
+    /// Answers that may have been on their way when a device lost its connection or its patience.
+    #[serde(default)]
+    pub unheard: u64,
 }
 
 /// What the run cost.

@@ -3,8 +3,9 @@
 //! ```text
 //! threshold  = subject condition
 //! subject    = metric "." statistic            ; like registration.response.p99, tls.p50
-//!            | ("provisioned" | "registered" | "failed" | "dropped") "." ("ratio" | "count")
-//!            | "provisioned.rate"
+//!            | ("provisioned" | "registered" | "failed" | "dropped" | "throttled" | "retried")
+//!              "." ("ratio" | "count")
+//!            | "provisioned.rate" | "attempts.mean" | "attempts.max"
 //! metric     = "registration.response" | "registration.service" | "provisioning.response"
 //!            | "provisioning.service" | a phase's name
 //! statistic  = "min" | "mean" | "p50" | "p90" | "p99" | "p999" | "max" | "count"
@@ -12,7 +13,8 @@
 //! limit      = duration ("5s", "250ms", "1m30s") | percentage ("99.9%") | ratio ("0.999") | number | rate ("400/s")
 //! ```
 //!
-//! A ratio is a share of the devices planned.
+//! A ratio is a share of the devices planned. Throttled devices were answered 429 at least once;
+//! attempts are those of one device.
 
 use std::fmt;
 
@@ -58,6 +60,8 @@ enum Subject {
     Ratio(Population),
     Count(Population),
     ProvisionedRate,
+    MeanAttempts,
+    MostAttempts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,8 @@ enum Population {
     Registered,
     Failed,
     Dropped,
+    Throttled,
+    Retried,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +101,7 @@ enum Unit {
     Devices,
     Share,
     PerSecond,
+    Attempts,
 }
 
 impl Threshold {
@@ -155,7 +162,11 @@ impl Subject {
         Metric::all()
             .flat_map(of_metric)
             .chain(of_population)
-            .chain([Self::ProvisionedRate])
+            .chain([
+                Self::ProvisionedRate,
+                Self::MeanAttempts,
+                Self::MostAttempts,
+            ])
     }
 
     fn unit(self) -> Unit {
@@ -164,6 +175,7 @@ impl Subject {
             Self::Samples(_) | Self::Count(_) => Unit::Devices,
             Self::Ratio(_) => Unit::Share,
             Self::ProvisionedRate => Unit::PerSecond,
+            Self::MeanAttempts | Self::MostAttempts => Unit::Attempts,
         }
     }
 
@@ -184,6 +196,11 @@ impl Subject {
                 (planned > 0).then(|| who.of(summary) as f64 / planned as f64)
             }
             Self::ProvisionedRate => Some(summary.rates.provisioned_per_second),
+            Self::MeanAttempts => {
+                let devices = summary.devices;
+                summary.tries.mean(devices.provisioned + devices.failed)
+            }
+            Self::MostAttempts => Some(summary.tries.most as f64),
         }
     }
 }
@@ -196,6 +213,8 @@ impl fmt::Display for Subject {
             Self::Ratio(who) => write!(f, "{}.ratio", who.name()),
             Self::Count(who) => write!(f, "{}.count", who.name()),
             Self::ProvisionedRate => f.write_str("provisioned.rate"),
+            Self::MeanAttempts => f.write_str("attempts.mean"),
+            Self::MostAttempts => f.write_str("attempts.max"),
         }
     }
 }
@@ -237,11 +256,13 @@ impl Statistic {
 }
 
 impl Population {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Provisioned,
         Self::Registered,
         Self::Failed,
         Self::Dropped,
+        Self::Throttled,
+        Self::Retried,
     ];
 
     fn name(self) -> &'static str {
@@ -250,6 +271,8 @@ impl Population {
             Self::Registered => "registered",
             Self::Failed => "failed",
             Self::Dropped => "dropped",
+            Self::Throttled => "throttled",
+            Self::Retried => "retried",
         }
     }
 
@@ -259,6 +282,8 @@ impl Population {
             Self::Registered => summary.devices.registered,
             Self::Failed => summary.devices.failed,
             Self::Dropped => summary.devices.dropped,
+            Self::Throttled => summary.tries.throttled,
+            Self::Retried => summary.tries.tried_again,
         }
     }
 }
@@ -298,6 +323,7 @@ impl Unit {
             Self::Devices => "a whole number of devices",
             Self::Share => "a percentage like \"99.9%\" or a share like \"0.999\"",
             Self::PerSecond => "a rate like \"400/s\"",
+            Self::Attempts => "a number like \"1.5\"",
         }
     }
 
@@ -322,6 +348,7 @@ impl Unit {
                 (share <= 1.0).then_some(share)
             }
             Self::PerSecond => number(limit.strip_suffix("/s")?),
+            Self::Attempts => number(limit),
         }
     }
 
@@ -337,6 +364,7 @@ impl Unit {
             // Never rounded up to a round 100 %.
             Self::Share => format!("{} %", (value * 1e5).floor() / 1e3),
             Self::PerSecond => units::rate(value),
+            Self::Attempts => format!("{value:.2}"),
         }
     }
 }

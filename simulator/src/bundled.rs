@@ -57,6 +57,9 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
+    if args.standard_ports {
+        (config.https_port, config.mqtt_port, config.amqp_port) = (443, 8883, 5671);
+    }
     if let Some(port) = args.https_port {
         config.https_port = port;
     }
@@ -87,7 +90,10 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         config,
         enrollments,
         announce_json: args.announce == Announce::Json,
-        ca_out: args.ca_out.clone(),
+        ca_out: args.ca_out.clone().or_else(|| {
+            // Programs have it in the announcement.
+            (args.announce == Announce::Text).then(|| PathBuf::from("fleetstorm-out/ca.pem"))
+        }),
     })
     .map_err(refused)
 }

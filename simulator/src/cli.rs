@@ -17,7 +17,7 @@ Examples:
   fleetstorm run scenarios/ramp.toml --devices 20000 --out ./reports/ramp
   fleetstorm run scenarios/smoke.toml --endpoint global.azure-devices-provisioning.net \\
       --id-scope 0ne00111111 --yes-load-test global.azure-devices-provisioning.net
-  fleetstorm serve --https-port 8443 --mqtt-port 8883 --enrollments list.jsonl --ca-out ca.pem
+  fleetstorm serve --standard-ports --enrollments list.jsonl --ca-out ca.pem
 
 Exit codes:
   0 pass   2 usage or scenario   3 target unreachable or server did not start
@@ -156,12 +156,16 @@ pub struct ServeArgs {
     /// server; in memory when left out
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
-    /// Write the CA's certificate here, for clients to trust
+    /// Write the CA's certificate here, for clients to trust [default: ./fleetstorm-out/ca.pem, announced
+    /// as text]
     #[arg(long, value_name = "FILE")]
     pub ca_out: Option<PathBuf>,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<IpAddr>,
+    /// The ports that Microsoft's SDKs keep to: 443, 8883 and 5671
+    #[arg(long, conflicts_with_all = ["https_port", "mqtt_port", "amqp_port"])]
+    pub standard_ports: bool,
     /// HTTPS port; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub https_port: Option<u16>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::{Outcome, Record};
-use fleetstorm_scenarios::{Ports, Release};
+use fleetstorm_scenarios::{Chance, Ports, Release, RetryProfile};
 use serde_json::{Map, Value};
 
 use self::drive::Drive;
@@ -19,6 +19,7 @@ use crate::stopwatch::RunClock;
 
 pub mod drive;
 pub mod flow;
+pub mod patience;
 pub mod prover;
 pub mod trip;
 
@@ -49,16 +50,33 @@ pub struct Conditions {
     pub ports: Ports,
     /// Longest time from actual start to twin read.
     pub device_timeout: Duration,
-    /// Desired properties that each cohort's twins must hold.
-    pub desired: Vec<Map<String, Value>>,
-    /// What each cohort speaks to hubs, where it is not what follows from its release.
-    pub hub_transports: Vec<Option<TransportKind>>,
-    /// What each cohort's devices do once they have their twin.
-    pub after: Vec<After>,
+    /// What each cohort's devices share.
+    pub cohorts: Vec<Habits>,
     /// Hub host name to index in the run's dimensions.
     pub hubs: HashMap<String, u16>,
-    /// Attestation of each cohort, as index in the run's dimensions.
-    pub attestations: Vec<u8>,
+}
+
+/// What the devices of one cohort share.
+pub struct Habits {
+    /// As index in the run's dimensions.
+    pub attestation: u8,
+    /// Desired properties that twins must hold.
+    pub desired: Map<String, Value>,
+    /// What they speak to hubs, where it is not what follows from their release.
+    pub hub_transport: Option<TransportKind>,
+    /// What they do once they have their twin.
+    pub after: After,
+    /// How they take being told to wait, and failures.
+    pub retry: RetryProfile,
+    /// The chance in their waits.
+    pub chance: Chance,
+}
+
+impl Conditions {
+    /// Those of a cohort, by the index that its releases carry.
+    pub fn habits(&self, cohort: u16) -> &Habits {
+        &self.cohorts[usize::from(cohort)]
+    }
 }
 
 /// What devices do at their hub once provisioning is over.
@@ -87,11 +105,7 @@ pub async fn provision_and_stay(
 ) -> (Record, Option<HubLink>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
-    let attestation = conditions
-        .attestations
-        .get(usize::from(release.cohort))
-        .copied()
-        .unwrap_or(0);
+    let attestation = conditions.habits(release.cohort).attestation;
     let mut trip = Trip::start(conditions.clock, release, attestation);
     let drive = Drive::new(conditions, &identity, release);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;

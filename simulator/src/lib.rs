@@ -30,4 +30,3 @@ pub mod scheduler;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;
-pub mod unexecuted;

@@ -57,6 +57,9 @@ fn line(snapshot: &Snapshot) -> String {
     if progress.dropped > 0 {
         line.push_str(&format!("  {} dropped", count(progress.dropped)));
     }
+    if progress.throttled > 0 {
+        line.push_str(&format!("  {} throttled", count(progress.throttled)));
+    }
     let response = snapshot
         .metrics
         .iter()

@@ -12,6 +12,7 @@ use crate::bundled::Counters;
 pub struct Reconciliation {
     hubs: Vec<String>,
     registered: u64,
+    unheard: u64,
     assigned: BTreeMap<u16, u64>,
     twins: BTreeMap<u16, u64>,
     reported: BTreeMap<u16, u64>,
@@ -29,6 +30,7 @@ impl Reconciliation {
 
     /// Counts one device.
     pub fn count(&mut self, record: &Record) {
+        self.unheard += u64::from(record.lost);
         if record.registered_us.is_some() {
             self.registered += 1;
         }
@@ -49,6 +51,7 @@ impl Reconciliation {
             name: "registrations assigned".into(),
             server: server.registrations_assigned,
             simulator: self.registered,
+            unheard: self.unheard,
         }];
         let after = [
             ("reports to", &server.reported_patches, &self.reported),
@@ -72,9 +75,10 @@ impl Reconciliation {
                 name: format!("{name} {hub}"),
                 server: of_server.get(hub).copied().unwrap_or(0),
                 simulator: of_devices.get(&index).copied().unwrap_or(0),
+                unheard: self.unheard,
             }));
         }
-        let agree = rows.iter().all(|row| row.server == row.simulator);
+        let agree = rows.iter().all(CounterRow::agrees);
         ServerCounters { rows, agree }
     }
 }
@@ -102,6 +106,9 @@ mod tests {
             attestation: 0,
             polls: 1,
             messages: 0,
+            attempts: 1,
+            throttled: 0,
+            lost: 0,
             hub,
             outcome,
         }
@@ -124,12 +131,14 @@ mod tests {
         server.twins_read.insert("b".into(), 1);
         let compared = seen.compare(&server);
         assert!(!compared.agree);
-        let differing: Vec<_> = compared
-            .rows
-            .iter()
-            .filter(|row| row.server != row.simulator)
-            .collect();
+        let differing: Vec<_> = compared.rows.iter().filter(|row| !row.agrees()).collect();
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].name, "twins read from b");
+
+        let mut hung_up = record(None, Outcome::Cancelled);
+        hung_up.lost = 1;
+        seen.count(&hung_up);
+        let compared = seen.compare(&server);
+        assert!(compared.agree, "an answer may have been on its way");
     }
 }

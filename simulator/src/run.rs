@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
-use fleetstorm_scenarios::{self as scenarios, Cohort, Overrides, Plan, Scenario};
+use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Overrides, Plan, Scenario};
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
-use crate::device::{After, Conditions, Goal};
+use crate::device::{After, Conditions, Goal, Habits};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -30,7 +30,6 @@ use crate::scheduler::{Gauges, Share};
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
 use crate::tui;
-use crate::unexecuted;
 
 /// Records that may wait for the fold.
 const RECORD_QUEUE: usize = 1 << 16;
@@ -87,7 +86,6 @@ fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
         duration: args.duration,
         rate: args.rate,
     };
-    unexecuted::refuse(&scenario)?;
     Plan::new(scenario, &overrides).map_err(Failure::usage)
 }
 
@@ -220,27 +218,27 @@ pub(crate) fn conditions(
         endpoint: target.endpoint.clone(),
         ports: target.ports,
         device_timeout: scenario.device_timeout,
-        desired: scenario
+        cohorts: scenario
             .cohorts
             .iter()
-            .map(|cohort| cohort.desired.clone().into_iter().collect())
+            .map(|cohort| habits(cohort, scenario.seed))
             .collect(),
-        hub_transports: scenario
-            .cohorts
-            .iter()
-            .map(|cohort| cohort.hub_transport)
-            .collect(),
-        after: scenario.cohorts.iter().map(after).collect(),
         hubs: (0..)
             .zip(&target.hubs)
             .map(|(index, hub)| (hub.clone(), index))
             .collect::<HashMap<_, u16>>(),
-        attestations: scenario
-            .cohorts
-            .iter()
-            .map(|cohort| cohort.attestation as u8)
-            .collect(),
     })
+}
+
+fn habits(cohort: &Cohort, seed: u64) -> Habits {
+    Habits {
+        attestation: cohort.attestation as u8,
+        desired: cohort.desired.clone().into_iter().collect(),
+        hub_transport: cohort.hub_transport,
+        after: after(cohort),
+        retry: cohort.retry,
+        chance: Chance::new(seed, "retry", &cohort.name),
+    }
 }
 
 fn after(cohort: &Cohort) -> After {

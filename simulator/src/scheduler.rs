@@ -158,13 +158,12 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         device: release.device,
         cohort: release.cohort,
         transport: release.transport as u8,
-        attestation: conditions
-            .attestations
-            .get(usize::from(release.cohort))
-            .copied()
-            .unwrap_or(0),
+        attestation: conditions.habits(release.cohort).attestation,
         polls: 0,
         messages: 0,
+        attempts: 1,
+        throttled: 0,
+        lost: 0,
         hub: None,
         outcome: Outcome::Cancelled,
     }

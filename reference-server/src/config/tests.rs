@@ -204,3 +204,50 @@ fn an_unknown_key_is_named_with_its_line() {
         "{problem}"
     );
 }
+
+/// Names of a table's keys, down to the last.
+fn keys(value: &toml::Value, found: &mut Vec<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                found.push(key.clone());
+                keys(value, found);
+            }
+        }
+        toml::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_sample_serves_and_has_every_key_with_its_default() {
+    let sample = include_str!("../../server.toml");
+    let config: Config = toml::from_str(sample).expect("a configuration");
+    assert!(config.check().is_ok(), "{:?}", config.check());
+    assert_eq!(config.limits, Limits::default());
+    let default = Config::default();
+    assert_eq!(config.max_connections, default.max_connections);
+    assert_eq!(config.seed, default.seed);
+    let (first, usual) = (&config.instances[0], &default.instances[0]);
+    assert_eq!(first.id_scope, usual.id_scope);
+    assert_eq!(first.processing_p99_us, usual.processing_p99_us);
+    assert_eq!(first.retry_after_seconds, usual.retry_after_seconds);
+
+    // What is off serves, too, once its # is taken away.
+    let is_off = |line: &str| {
+        line.strip_prefix('#')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))
+    };
+    let all: String = sample
+        .lines()
+        .map(|line| if is_off(line) { &line[1..] } else { line })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config: Config = toml::from_str(&all).expect("a configuration");
+    assert!(config.check().is_ok(), "{:?}", config.check());
+    let mut known = Vec::new();
+    keys(&toml::Value::try_from(&config).expect("TOML"), &mut known);
+    assert!(known.len() > 60, "{known:?}");
+    known.retain(|key| !sample.contains(key.as_str()));
+    assert!(known.is_empty(), "the sample lacks {known:?}");
+}

@@ -67,6 +67,7 @@ pub(crate) fn ending() -> Ending {
         name: name.into(),
         server: 3,
         simulator: 3,
+        unheard: 0,
     };
     Ending {
         elapsed_us: 1_505_000,

@@ -9,6 +9,7 @@ fn every_subject_reads_back() {
             Unit::Devices => ">= 10",
             Unit::Share => ">= 99.9%",
             Unit::PerSecond => "> 400/s",
+            Unit::Attempts => "< 1.5",
         };
         let threshold =
             Threshold::parse(&subject.to_string(), limit).expect("a subject of its own");
@@ -77,6 +78,9 @@ fn what_was_measured_decides() {
         ("registration.response.max", "< 3ms", "3.00 ms", false),
         ("attest.p99", "< 1h", "no samples", false),
         ("attest.count", "== 0", "0", true),
+        ("throttled.ratio", "== 0", "0 %", true),
+        ("attempts.mean", "<= 1", "1.00", true),
+        ("attempts.max", "< 1", "1.00", false),
     ] {
         let result = Threshold::parse(subject, condition)
             .expect(condition)

@@ -4,26 +4,27 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetstorm_protocol::attestation::{Protocol, TransportKind};
-use fleetstorm_protocol::hub;
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
-use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Fault, Outcome, Phase};
 use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
 use super::flow::{Action, Assignment, Flow};
+use super::patience::{Moment, Patience};
 use super::prover::Prover;
 use super::trip::Trip;
-use super::{Conditions, Goal};
+use super::{Conditions, Goal, Habits};
 use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
 use crate::link::dial::Secured;
 use crate::link::hub::HubLink;
-use crate::link::{Ask, Caller, DpsLink, LinkError, Proof};
+use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
 use crate::stopwatch::unix_now;
+
+mod hub;
 
 /// Life of a SAS token, seconds: the SDKs' default.
 const SAS_LIFE: i64 = 3600;
@@ -31,6 +32,7 @@ const SAS_LIFE: i64 = 3600;
 /// One device on its way.
 pub struct Drive<'run> {
     conditions: &'run Conditions,
+    habits: &'run Habits,
     identity: &'run Identity,
     release: Release,
 }
@@ -40,6 +42,7 @@ impl<'run> Drive<'run> {
     pub fn new(conditions: &'run Conditions, identity: &'run Identity, release: Release) -> Self {
         Self {
             conditions,
+            habits: conditions.habits(release.cohort),
             identity,
             release,
         }
@@ -56,15 +59,8 @@ impl<'run> Drive<'run> {
         if self.conditions.goal == Goal::Registered {
             return (Outcome::Registered, None);
         }
-        match self.connect(&assignment, trip).await {
-            Ok(mut hub) => {
-                let mut outcome = self.read_twin(&mut hub, trip).await;
-                if outcome == Outcome::Provisioned {
-                    let lived = self.live(&mut hub, trip).await;
-                    outcome = lived.err().unwrap_or(outcome);
-                }
-                (outcome, Some(hub))
-            }
+        match self.member(assignment) {
+            Ok(member) => self.settle(&member, trip).await,
             Err(outcome) => (outcome, None),
         }
     }
@@ -80,18 +76,22 @@ impl<'run> Drive<'run> {
             // A certificate is shown in TLS; a TPM waits for its challenge.
             Credential::X509(_) | Credential::Tpm(_) => None,
         };
-        let mut link = self.open(caller, sas.as_deref(), trip).await?;
+        let patience = Patience::new(self.habits.retry, self.release.transport.protocol());
         let mut flow = match self.attests_on_opening() {
-            Some(_) => Flow::attested(),
-            None => Flow::new(matches!(self.identity.credential, Credential::Tpm(_))),
+            Some(_) => Flow::attested(patience),
+            None => Flow::new(
+                matches!(self.identity.credential, Credential::Tpm(_)),
+                patience,
+            ),
         };
+        let mut link = None;
         let mut action = Action::Register;
         loop {
             action = match action {
                 Action::Register => {
-                    trip.enter(flow.phase());
-                    let asked = link.ask(caller, Ask::Register(&body), sas.as_deref()).await;
-                    flow.answered(&asked.map_err(|error| ended(error, trip.phase()))?)
+                    let ask = Ask::Register(&body);
+                    self.ask(caller, ask, sas.as_deref(), &mut link, &mut flow, trip)
+                        .await
                 }
                 Action::Prove(blob) => {
                     let key = self.activate(&blob, trip.phase())?;
@@ -99,6 +99,9 @@ impl<'run> Drive<'run> {
                     Action::Register
                 }
                 Action::Wait(wait) => {
+                    if flow.is_tried() {
+                        trip.tries_again();
+                    }
                     if flow.is_accepted() {
                         trip.enter(Phase::Assign);
                     }
@@ -107,23 +110,74 @@ impl<'run> Drive<'run> {
                 }
                 Action::Poll(operation) => {
                     trip.polled();
-                    if link.is_closed() {
-                        link = self.reopen(caller, sas.as_deref(), Phase::Assign).await?;
-                    }
-                    let asked = link
-                        .ask(caller, Ask::OperationStatus(&operation), sas.as_deref())
-                        .await;
-                    flow.answered(&asked.map_err(|error| ended(error, trip.phase()))?)
+                    let ask = Ask::OperationStatus(&operation);
+                    self.ask(caller, ask, sas.as_deref(), &mut link, &mut flow, trip)
+                        .await
                 }
                 Action::Connect(assignment) => {
-                    link.close().await;
+                    close(link).await;
                     return Ok(assignment);
                 }
                 Action::End(outcome) => {
-                    link.close().await;
+                    close(link).await;
                     return Err(outcome);
                 }
             };
+        }
+    }
+
+    /// Asks over the link; over a new one where there is none, or the server has closed it since.
+    async fn ask(
+        &self,
+        caller: Caller<'_>,
+        ask: Ask<'_>,
+        sas: Option<&str>,
+        link: &mut Option<DpsLink>,
+        flow: &mut Flow,
+        trip: &mut Trip,
+    ) -> Action {
+        let asked = self.try_to_ask(caller, ask, sas, link, flow, trip).await;
+        match asked {
+            Ok(reply) => {
+                if reply.status == 429 {
+                    trip.throttled();
+                }
+                flow.answered(&reply, self.moment(trip))
+            }
+            Err(error) => {
+                trip.failed(error);
+                flow.failed(error, trip.phase(), self.moment(trip))
+            }
+        }
+    }
+
+    async fn try_to_ask(
+        &self,
+        caller: Caller<'_>,
+        ask: Ask<'_>,
+        sas: Option<&str>,
+        link: &mut Option<DpsLink>,
+        flow: &Flow,
+        trip: &mut Trip,
+    ) -> Result<Reply, LinkError> {
+        let open = link.take().filter(|link| !link.is_closed());
+        let mut open = match open {
+            Some(open) => open,
+            // What comes between polls is part of the assignment.
+            None if flow.is_accepted() => self.reopen(caller, sas).await?,
+            None => self.open(caller, sas, trip).await?,
+        };
+        trip.enter(flow.phase());
+        let reply = open.ask(caller, ask, sas).await?;
+        *link = Some(open);
+        Ok(reply)
+    }
+
+    /// The chance of each wait is its own.
+    fn moment(&self, trip: &Trip) -> Moment {
+        Moment {
+            elapsed: trip.elapsed(),
+            chance: self.habits.chance.share(self.release.device, trip.waits()),
         }
     }
 
@@ -132,48 +186,25 @@ impl<'run> Drive<'run> {
         caller: Caller<'_>,
         sas: Option<&str>,
         trip: &mut Trip,
-    ) -> Result<DpsLink, Outcome> {
+    ) -> Result<DpsLink, LinkError> {
         let (host, port) = (&self.conditions.endpoint, self.dps_port());
         let dialer = &self.conditions.dialer;
         trip.enter(Phase::Resolve);
-        let address = dialer
-            .resolve(host, port)
-            .await
-            .map_err(|fault| broken(trip, fault))?;
+        let address = dialer.resolve(host, port).await?;
         trip.enter(Phase::Connect);
-        let stream = dialer
-            .connect(address)
-            .await
-            .map_err(|fault| broken(trip, fault))?;
+        let stream = dialer.connect(address).await?;
         trip.enter(Phase::Tls);
-        let stream = dialer
-            .secure(host, stream, self.certificate())
-            .await
-            .map_err(|fault| broken(trip, fault))?;
+        let stream = dialer.secure(host, stream, self.certificate()).await?;
         trip.enter(Phase::Open);
-        let link = self.speak(caller, stream, sas, Some(trip)).await;
-        link.map_err(|error| ended(error, trip.phase()))
+        self.speak(caller, stream, sas, Some(trip)).await
     }
 
-    /// A second connection, because the server closed the first between polls.
-    async fn reopen(
-        &self,
-        caller: Caller<'_>,
-        sas: Option<&str>,
-        phase: Phase,
-    ) -> Result<DpsLink, Outcome> {
-        let dialling = self.conditions.dialer.dial(
-            &self.conditions.endpoint,
-            self.dps_port(),
-            self.certificate(),
-        );
-        let stream = dialling.await.map_err(|broken| Outcome::Broken {
-            phase,
-            fault: broken.fault,
-        })?;
-        self.speak(caller, stream, sas, None)
-            .await
-            .map_err(|error| ended(error, phase))
+    /// Another connection, because the server closed the first between polls.
+    async fn reopen(&self, caller: Caller<'_>, sas: Option<&str>) -> Result<DpsLink, LinkError> {
+        let (host, port) = (&self.conditions.endpoint, self.dps_port());
+        let dialling = self.conditions.dialer.dial(host, port, self.certificate());
+        let stream = dialling.await.map_err(|broken| broken.fault)?;
+        self.speak(caller, stream, sas, None).await
     }
 
     async fn speak(
@@ -208,67 +239,6 @@ impl<'run> Drive<'run> {
         }
     }
 
-    async fn connect(&self, assignment: &Assignment, trip: &mut Trip) -> Result<HubLink, Outcome> {
-        // The hub key comes out of the TPM before the device turns to its hub.
-        let sas = self.hub_proof(assignment)?;
-        trip.enter(Phase::HubConnect);
-        let (transport, host) = (self.hub_transport(), &assignment.hub);
-        let port = self.conditions.ports.of(transport);
-        let dialling = self.conditions.dialer.dial(host, port, self.certificate());
-        let stream = dialling.await.map_err(|inner| broken(trip, inner.fault))?;
-        let opening = HubLink::open(transport, stream, host, &assignment.device_id, sas);
-        opening.await.map_err(|error| ended(error, trip.phase()))
-    }
-
-    async fn read_twin(&self, hub: &mut HubLink, trip: &mut Trip) -> Outcome {
-        trip.enter(Phase::Twin);
-        let twin = match hub.read_twin().await {
-            Ok(twin) => twin,
-            Err(error) => return ended(error, Phase::Twin),
-        };
-        trip.leave();
-        if self.is_as_asked(&twin) {
-            Outcome::Provisioned
-        } else {
-            Outcome::TwinMismatch
-        }
-    }
-
-    /// What comes after provisioning.
-    async fn live(&self, hub: &mut HubLink, trip: &mut Trip) -> Result<(), Outcome> {
-        let after = self.conditions.after.get(usize::from(self.release.cohort));
-        let Some(after) = after else { return Ok(()) };
-        if let Some(patch) = &after.reported {
-            trip.enter(Phase::Report);
-            let reported = hub.report(patch).await;
-            reported.map_err(|error| ended(error, Phase::Report))?;
-            trip.leave();
-        }
-        if after.messages > 0 {
-            trip.enter(Phase::Telemetry);
-            for sequence in 1..=after.messages {
-                let message = format!(r#"{{"sequence":{sequence}}}"#);
-                let sent = hub.send(message.as_bytes()).await;
-                sent.map_err(|error| ended(error, Phase::Telemetry))?;
-                trip.sent();
-            }
-            trip.leave();
-        }
-        Ok(())
-    }
-
-    fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
-        let asked = self
-            .conditions
-            .desired
-            .get(usize::from(self.release.cohort));
-        asked.is_none_or(|asked| {
-            asked
-                .iter()
-                .all(|(key, value)| twin.desired.get(key) == Some(value))
-        })
-    }
-
     fn registration_body(&self) -> Result<Vec<u8>, Outcome> {
         let tpm = match &self.identity.credential {
             Credential::X509(_) | Credential::SymmetricKey(_) => None,
@@ -296,21 +266,6 @@ impl<'run> Drive<'run> {
         sas_token(&resource, Some("registration"), sign)
     }
 
-    /// The SAS token that proves a device without certificate to its hub.
-    fn hub_proof(&self, assignment: &Assignment) -> Result<Option<String>, Outcome> {
-        let resource = hub::sas_resource(&assignment.hub, &assignment.device_id);
-        Ok(match (&self.identity.credential, &assignment.hub_key) {
-            (Credential::SymmetricKey(key), _) => {
-                Some(sas_token(&resource, None, |data| key.sign(data)))
-            }
-            (_, Some(blob)) => {
-                let key = self.activate(blob, Phase::HubConnect)?;
-                Some(sas_token(&resource, None, |data| key.sign(data)))
-            }
-            (_, None) => None,
-        })
-    }
-
     fn activate(&self, blob: &str, phase: Phase) -> Result<IdentityKey, Outcome> {
         let failed = Outcome::Broken {
             phase,
@@ -330,14 +285,6 @@ impl<'run> Drive<'run> {
         }
     }
 
-    fn hub_transport(&self) -> TransportKind {
-        let cohort = usize::from(self.release.cohort);
-        let told = self.conditions.hub_transports.get(cohort);
-        told.copied()
-            .flatten()
-            .unwrap_or_else(|| self.release.transport.at_hub())
-    }
-
     fn dps_port(&self) -> u16 {
         self.conditions.ports.of(self.release.transport)
     }
@@ -351,20 +298,9 @@ fn sas_token(
     SasToken::format(resource, unix_now() + SAS_LIFE, key_name, sign)
 }
 
-fn broken(trip: &Trip, fault: Fault) -> Outcome {
-    Outcome::Broken {
-        phase: trip.phase(),
-        fault,
-    }
-}
-
-fn ended(error: LinkError, phase: Phase) -> Outcome {
-    match error {
-        LinkError::Broken(fault) => Outcome::Broken { phase, fault },
-        LinkError::Refused { status } => Outcome::Refused {
-            phase,
-            status,
-            code: 0,
-        },
+/// Says good-bye, where there is somebody to say it to.
+async fn close(link: Option<DpsLink>) {
+    if let Some(link) = link {
+        link.close().await;
     }
 }

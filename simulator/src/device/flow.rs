@@ -7,8 +7,8 @@
 //!         |  wait Retry-After
 //!         +-> poll -> 202 -> wait ... -> 200 assigned -> (TPM: activate the hub key) -> hub
 //!                                     -> 200 failed, disabled; 4xx -> end
-//! 429 and 5xx anywhere: wait Retry-After, ask again.
 //! ```
+//! A failure anywhere (429, 5xx, a lost connection): what the retry profile says.
 
 use std::time::Duration;
 
@@ -18,18 +18,16 @@ use fleetstorm_protocol::registration::{
 };
 use fleetstorm_protocol::service_error::ServiceError;
 use fleetstorm_reports::{Fault, Outcome, Phase};
+use fleetstorm_scenarios::retry::{Setback, Step};
 
-use crate::link::Reply;
-
-/// Wait where the service does not name one: the SDKs' default.
-const DEFAULT_WAIT: Duration = Duration::from_secs(2);
-/// Longest wait that is obeyed: the C SDK's limit.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+use super::patience::{Moment, Patience, setback_of};
+use crate::link::{LinkError, Reply};
 
 /// One registration.
 #[derive(Debug)]
 pub struct Flow {
     has_tpm: bool,
+    patience: Patience,
     state: State,
 }
 
@@ -73,17 +71,19 @@ pub struct Assignment {
 
 impl Flow {
     /// Starts: the first action is [`Action::Register`].
-    pub fn new(has_tpm: bool) -> Self {
+    pub fn new(has_tpm: bool, patience: Patience) -> Self {
         Self {
             has_tpm,
+            patience,
             state: State::Registering,
         }
     }
 
-    /// Starts for a TPM that has proven itself already, while its link was opened.
-    pub fn attested() -> Self {
+    /// Starts for a TPM that proves itself while its link is opened.
+    pub fn attested(patience: Patience) -> Self {
         Self {
             has_tpm: true,
+            patience,
             state: State::Proving,
         }
     }
@@ -102,14 +102,33 @@ impl Flow {
         matches!(self.state, State::Assigning(_))
     }
 
+    /// Whether what came last was a failure.
+    pub fn is_tried(&self) -> bool {
+        self.patience.is_tried()
+    }
+
     /// Takes an answer.
-    pub fn answered(&mut self, reply: &Reply) -> Action {
+    pub fn answered(&mut self, reply: &Reply, now: Moment) -> Action {
         match reply.status {
-            200 | 202 => self.accepted(reply),
+            200 | 202 => self.accepted(reply, now),
             401 if self.has_tpm && self.state == State::Registering => self.challenged(reply),
-            429 | 500.. => Action::Wait(wait(reply)),
-            status => Action::End(refused(self.phase(), status, &reply.body)),
+            status => {
+                let outcome = refused(self.phase(), status, &reply.body);
+                // Below 400 nothing was refused: to ask again would not help anybody.
+                if status < 400 {
+                    return Action::End(outcome);
+                }
+                self.wait(Setback::Status(status), reply, now)
+                    .unwrap_or(Action::End(outcome))
+            }
         }
+    }
+
+    /// The link failed in `phase`: it could not be opened, or broke.
+    pub fn failed(&mut self, error: LinkError, phase: Phase, now: Moment) -> Action {
+        let wait = setback_of(error)
+            .and_then(|setback| self.patience.wait(self.step(), setback, None, now));
+        wait.map_or_else(|| Action::End(ended(error, phase)), Action::Wait)
     }
 
     /// The wait is over.
@@ -120,9 +139,25 @@ impl Flow {
         }
     }
 
+    fn step(&self) -> Step {
+        match self.state {
+            State::Registering | State::Proving => Step::Register,
+            State::Assigning(_) => Step::Poll,
+        }
+    }
+
+    fn wait(&mut self, setback: Setback, reply: &Reply, now: Moment) -> Option<Action> {
+        let told = reply
+            .retry_after
+            .map(|seconds| Duration::from_secs(seconds.into()));
+        let wait = self.patience.wait(self.step(), setback, told, now);
+        wait.map(Action::Wait)
+    }
+
     fn challenged(&mut self, reply: &Reply) -> Action {
         match serde_json::from_slice::<TpmChallenge>(&reply.body) {
             Ok(challenge) => {
+                self.patience.served();
                 self.state = State::Proving;
                 Action::Prove(challenge.authentication_key)
             }
@@ -130,7 +165,7 @@ impl Flow {
         }
     }
 
-    fn accepted(&mut self, reply: &Reply) -> Action {
+    fn accepted(&mut self, reply: &Reply, now: Moment) -> Action {
         let broken = |phase| {
             Action::End(Outcome::Broken {
                 phase,
@@ -146,8 +181,12 @@ impl Flow {
                 let Ok(operation) = OperationId::parse(&answer.operation_id) else {
                     return broken(self.phase());
                 };
+                // Which wait follows depends on what was asked, not on what will be.
+                let wait = self.wait(Setback::Unfinished, reply, now);
                 self.state = State::Assigning(operation);
-                Action::Wait(wait(reply))
+                wait.unwrap_or(Action::End(Outcome::TimedOut {
+                    phase: Phase::Assign,
+                }))
             }
             RegistrationStatus::Assigned => {
                 match self.assignment(answer.registration_state.unwrap_or_default()) {
@@ -182,11 +221,16 @@ impl Flow {
     }
 }
 
-fn wait(reply: &Reply) -> Duration {
-    reply
-        .retry_after
-        .map_or(DEFAULT_WAIT, |seconds| Duration::from_secs(seconds.into()))
-        .min(LONGEST_WAIT)
+/// How a device ends whose link failed in `phase`.
+pub fn ended(error: LinkError, phase: Phase) -> Outcome {
+    match error {
+        LinkError::Broken(fault) => Outcome::Broken { phase, fault },
+        LinkError::Refused { status } => Outcome::Refused {
+            phase,
+            status,
+            code: 0,
+        },
+    }
 }
 
 fn refused(phase: Phase, status: u16, body: &[u8]) -> Outcome {

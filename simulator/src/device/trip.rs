@@ -1,9 +1,12 @@
 //! The times of one device: stamped as it goes, a record at the end.
 
+use std::time::Duration;
+
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
+use crate::link::LinkError;
 use crate::stopwatch::RunClock;
 
 /// One device's times.
@@ -37,6 +40,9 @@ impl Trip {
             attestation,
             polls: 0,
             messages: 0,
+            attempts: 1,
+            throttled: 0,
+            lost: 0,
             hub: None,
             outcome: Outcome::Cancelled,
         };
@@ -84,6 +90,36 @@ impl Trip {
     /// The hub has acknowledged one more message.
     pub fn sent(&mut self) {
         self.record.messages = self.record.messages.saturating_add(1);
+    }
+
+    /// It failed, and tries once more.
+    pub fn tries_again(&mut self) {
+        self.record.attempts = self.record.attempts.saturating_add(1);
+    }
+
+    /// It was told that it came too often.
+    pub fn throttled(&mut self) {
+        self.record.throttled = self.record.throttled.saturating_add(1);
+    }
+
+    /// A link could not be opened, or broke.
+    pub fn failed(&mut self, error: LinkError) {
+        match error {
+            LinkError::Refused { status: 429 } => self.throttled(),
+            LinkError::Refused { .. } => {}
+            LinkError::Broken(_) => self.record.lost = self.record.lost.saturating_add(1),
+        }
+    }
+
+    /// Since it started.
+    pub fn elapsed(&self) -> Duration {
+        let now_us = self.clock.now_us();
+        Duration::from_micros(now_us.saturating_sub(self.record.start_us))
+    }
+
+    /// Waits so far, between polls and after failures.
+    pub fn waits(&self) -> u32 {
+        u32::from(self.record.attempts) + u32::from(self.record.polls)
     }
 
     /// The device ended. A phase that was not completed does not count.

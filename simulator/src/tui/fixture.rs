@@ -34,6 +34,8 @@ pub(super) fn snapshot() -> Snapshot {
             registered: 681,
             provisioned: 670,
             failed: 3,
+            throttled: 0,
+            tried_again: 0,
         },
         target_rate: 100.0,
         achieved_rate: 99.0,

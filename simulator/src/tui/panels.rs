@@ -39,20 +39,43 @@ pub(super) fn progress(snapshot: &Snapshot, width: u16, theme: Theme) -> Line<'s
 pub(super) fn counts(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
     let progress = snapshot.progress;
     let alarming = |number: u64| if number > 0 { theme.bad() } else { theme.dim() };
+    let warning = |number: u64| {
+        if number > 0 {
+            theme.warning()
+        } else {
+            theme.dim()
+        }
+    };
     let parts = [
         ("in flight", progress.in_flight, theme.title()),
         ("registered", progress.registered, theme.title()),
         ("provisioned", progress.provisioned, theme.good()),
         ("failed", progress.failed, alarming(progress.failed)),
         ("dropped", progress.dropped, alarming(progress.dropped)),
+        ("throttled", progress.throttled, warning(progress.throttled)),
+        (
+            "retried",
+            progress.tried_again,
+            warning(progress.tried_again),
+        ),
     ];
-    let spans = parts.into_iter().flat_map(|(name, number, style)| {
-        [
-            Span::styled(format!(" {name} "), theme.dim()),
-            Span::styled(count(number), style),
-            Span::raw(" "),
-        ]
-    });
+    // Most runs know neither: their places are needed.
+    let eventful = progress.throttled + progress.tried_again > 0;
+    let shown = if eventful {
+        parts.len()
+    } else {
+        parts.len() - 2
+    };
+    let spans = parts
+        .into_iter()
+        .take(shown)
+        .flat_map(|(name, number, style)| {
+            [
+                Span::styled(format!(" {name} "), theme.dim()),
+                Span::styled(count(number), style),
+                Span::raw(" "),
+            ]
+        });
     spans.collect::<Vec<_>>().into()
 }
 

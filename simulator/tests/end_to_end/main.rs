@@ -2,5 +2,6 @@
 
 mod binary;
 mod failures;
+mod retries;
 mod rogue;
 mod runs;

@@ -1,8 +1,11 @@
 use bytes::Bytes;
+use fleetstorm_protocol::attestation::Protocol;
+use fleetstorm_scenarios::RetryProfile;
 use serde_json::{Value, json};
 
 use super::*;
 
+mod habits;
 mod odd_answers;
 
 /// What a device meets, and does about it.
@@ -26,6 +29,18 @@ fn path<const STEPS: usize>(
 
 const X509: bool = false;
 const TPM: bool = true;
+/// Half a second after the start, by a chance in the middle.
+const NOW: Moment = Moment {
+    elapsed: Duration::from_millis(500),
+    chance: 0.5,
+};
+
+fn start(has_tpm: bool) -> Flow {
+    Flow::new(
+        has_tpm,
+        Patience::new(RetryProfile::Patient, Protocol::Http),
+    )
+}
 
 fn reply(status: u16, body: &Value) -> Reply {
     raw(status, &body.to_string())
@@ -114,7 +129,7 @@ fn broken(phase: Phase) -> Action {
 
 /// Walks a path: each wait is waited, and what follows it must fit the phase.
 fn walk(path: &Path) {
-    let mut flow = Flow::new(path.has_tpm);
+    let mut flow = start(path.has_tpm);
     assert_eq!(
         flow.phase(),
         if path.has_tpm {
@@ -127,7 +142,7 @@ fn walk(path: &Path) {
     );
     for (step, (reply, action, phase)) in path.steps.iter().enumerate() {
         let name = format!("{}, step {step}", path.name);
-        assert_eq!(flow.answered(reply), *action, "{name}");
+        assert_eq!(flow.answered(reply, NOW), *action, "{name}");
         assert_eq!(flow.phase(), *phase, "{name}");
         assert_eq!(flow.is_accepted(), *phase == Phase::Assign, "{name}");
         if let Action::Wait(_) = action {

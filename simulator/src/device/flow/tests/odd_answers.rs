@@ -14,22 +14,22 @@ fn bodies_that_are_none_end_in_the_phase_they_came_in() {
         r#"{"operationId":5,"status":"assigning"}"#,
         r#"{"operationId":"5.1","status":null}"#,
     ] {
-        let mut flow = Flow::new(X509);
+        let mut flow = start(X509);
         assert_eq!(
-            flow.answered(&raw(200, body)),
+            flow.answered(&raw(200, body), NOW),
             broken(Phase::Register),
             "{body}"
         );
-        let mut flow = Flow::new(TPM);
+        let mut flow = start(TPM);
         assert_eq!(
-            flow.answered(&raw(202, body)),
+            flow.answered(&raw(202, body), NOW),
             broken(Phase::Attest),
             "{body}"
         );
-        assert_eq!(flow.answered(&challenge()), prove());
-        assert_eq!(flow.answered(&assigning("5.1")), wait(2));
+        assert_eq!(flow.answered(&challenge(), NOW), prove());
+        assert_eq!(flow.answered(&assigning("5.1"), NOW), wait(2));
         assert_eq!(
-            flow.answered(&raw(200, body)),
+            flow.answered(&raw(200, body), NOW),
             broken(Phase::Assign),
             "{body}"
         );
@@ -41,9 +41,9 @@ fn bodies_that_are_none_end_in_the_phase_they_came_in() {
         "{}",
         r#"{"authenticationKey":7,"keyName":"registration"}"#,
     ] {
-        let mut flow = Flow::new(TPM);
+        let mut flow = start(TPM);
         assert_eq!(
-            flow.answered(&raw(401, body)),
+            flow.answered(&raw(401, body), NOW),
             refused(Phase::Attest, 401, 0),
             "{body}"
         );
@@ -69,7 +69,7 @@ fn waits_are_as_long_as_the_service_says_within_reason() {
         ] {
             reply.retry_after = named;
             assert_eq!(
-                Flow::new(X509).answered(&reply),
+                start(X509).answered(&reply, NOW),
                 wait(waited),
                 "{} after {named:?}",
                 reply.status
@@ -80,12 +80,12 @@ fn waits_are_as_long_as_the_service_says_within_reason() {
 
 #[test]
 fn polls_ask_for_the_operation_that_was_named_last() {
-    let mut flow = Flow::new(X509);
+    let mut flow = start(X509);
     let poll = |id| Action::Poll(OperationId::parse(id).expect("an id"));
     for operation in ["5.1", "5.1", "5.2"] {
-        flow.answered(&assigning(operation));
+        flow.answered(&assigning(operation), NOW);
         assert_eq!(flow.after_wait(), poll(operation));
     }
-    flow.answered(&error(429_001));
+    flow.answered(&error(429_001), NOW);
     assert_eq!(flow.after_wait(), poll("5.2"), "being busy names no other");
 }

@@ -1,0 +1,160 @@
+//! The way to the assigned hub, as often as it takes, and what is to be done there.
+
+use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::hub;
+use fleetstorm_protocol::tpm::IdentityKey;
+use fleetstorm_protocol::twin::DeviceTwin;
+use fleetstorm_reports::{Outcome, Phase};
+use fleetstorm_scenarios::retry::Step;
+
+use super::{Drive, sas_token};
+use crate::device::flow::{Assignment, ended};
+use crate::device::patience::{Moment, Patience, setback_of};
+use crate::device::trip::Trip;
+use crate::fleet::Credential;
+use crate::link::LinkError;
+use crate::link::hub::HubLink;
+
+/// A device that belongs to a hub.
+pub(super) struct Member {
+    assignment: Assignment,
+    /// The key that its TPM took in for the hub.
+    tpm_key: Option<IdentityKey>,
+}
+
+/// What is still to be done at the hub; a new session goes on where the last was lost.
+struct ToDo<'run> {
+    twin: bool,
+    report: Option<&'run [u8]>,
+    /// Messages sent.
+    sent: u32,
+    /// Of how many.
+    messages: u32,
+}
+
+impl Drive<'_> {
+    /// The hub key comes out of the TPM before the device turns to its hub.
+    pub(super) fn member(&self, assignment: Assignment) -> Result<Member, Outcome> {
+        let blob = assignment.hub_key.as_deref();
+        let tpm_key = blob.map(|blob| self.activate(blob, Phase::HubConnect));
+        Ok(Member {
+            tpm_key: tpm_key.transpose()?,
+            assignment,
+        })
+    }
+
+    /// From the assignment to the last thing to do: reads the twin, reports, sends.
+    pub(super) async fn settle(
+        &self,
+        member: &Member,
+        trip: &mut Trip,
+    ) -> (Outcome, Option<HubLink>) {
+        let after = &self.habits.after;
+        let mut to_do = ToDo {
+            twin: true,
+            report: after.reported.as_deref(),
+            sent: 0,
+            messages: after.messages,
+        };
+        let mut patience = Patience::new(self.habits.retry, self.hub_transport().protocol());
+        let mut sought = trip.elapsed();
+        loop {
+            let mut served = false;
+            let error = match self.visit(member, &mut to_do, &mut served, trip).await {
+                Ok((outcome, hub)) => return (outcome, Some(hub)),
+                Err(error) => error,
+            };
+            if served {
+                patience.served();
+                sought = trip.elapsed();
+            }
+            trip.failed(error);
+            let now = Moment {
+                elapsed: trip.elapsed().saturating_sub(sought),
+                ..self.moment(trip)
+            };
+            let wait =
+                setback_of(error).and_then(|setback| patience.wait(Step::Hub, setback, None, now));
+            let Some(wait) = wait else {
+                return (ended(error, trip.phase()), None);
+            };
+            trip.tries_again();
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One session with the hub; `served` once the twin was read in it.
+    async fn visit(
+        &self,
+        member: &Member,
+        to_do: &mut ToDo<'_>,
+        served: &mut bool,
+        trip: &mut Trip,
+    ) -> Result<(Outcome, HubLink), LinkError> {
+        // Once a device is provisioned, coming back is part of what it was doing.
+        if to_do.twin {
+            trip.enter(Phase::HubConnect);
+        }
+        let mut hub = self.connect(member).await?;
+        if to_do.twin {
+            trip.enter(Phase::Twin);
+        }
+        let twin = hub.read_twin().await?;
+        *served = true;
+        if to_do.twin {
+            trip.leave();
+            if !self.is_as_asked(&twin) {
+                return Ok((Outcome::TwinMismatch, hub));
+            }
+            to_do.twin = false;
+        }
+        if let Some(patch) = to_do.report {
+            trip.enter(Phase::Report);
+            hub.report(patch).await?;
+            trip.leave();
+            to_do.report = None;
+        }
+        while to_do.sent < to_do.messages {
+            trip.enter(Phase::Telemetry);
+            let sequence = to_do.sent + 1;
+            hub.send(format!(r#"{{"sequence":{sequence}}}"#).as_bytes())
+                .await?;
+            to_do.sent = sequence;
+            trip.sent();
+        }
+        trip.leave();
+        Ok((Outcome::Provisioned, hub))
+    }
+
+    async fn connect(&self, member: &Member) -> Result<HubLink, LinkError> {
+        let Assignment { hub, device_id, .. } = &member.assignment;
+        let transport = self.hub_transport();
+        let port = self.conditions.ports.of(transport);
+        let dialling = self.conditions.dialer.dial(hub, port, self.certificate());
+        let stream = dialling.await.map_err(|broken| broken.fault)?;
+        HubLink::open(transport, stream, hub, device_id, self.hub_proof(member)).await
+    }
+
+    /// The SAS token that proves a device without certificate to its hub.
+    fn hub_proof(&self, member: &Member) -> Option<String> {
+        let Assignment { hub, device_id, .. } = &member.assignment;
+        let resource = hub::sas_resource(hub, device_id);
+        match (&self.identity.credential, &member.tpm_key) {
+            (Credential::SymmetricKey(key), _) => {
+                Some(sas_token(&resource, None, |data| key.sign(data)))
+            }
+            (_, Some(key)) => Some(sas_token(&resource, None, |data| key.sign(data))),
+            (_, None) => None,
+        }
+    }
+
+    fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
+        let mut asked = self.habits.desired.iter();
+        asked.all(|(key, value)| twin.desired.get(key) == Some(value))
+    }
+
+    fn hub_transport(&self) -> TransportKind {
+        let told = self.habits.hub_transport;
+        told.unwrap_or_else(|| self.release.transport.at_hub())
+    }
+}
