@@ -170,7 +170,8 @@ pub fn start(
     let mut announced = Vec::with_capacity(config.instances.len());
     let mut stream = Some(enrollments);
     for instance in &config.instances {
-        let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy);
+        let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
+            .kept_in(&store, &instance.id_scope)?;
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
             let lines = Lines {
@@ -198,6 +199,7 @@ pub fn start(
             tally,
         )));
     }
+    store.check()?;
     let announcement = Announcement {
         global_endpoint: config.global_endpoint.clone(),
         instances: announced,
@@ -250,17 +252,19 @@ pub fn start(
     })
 }
 
-/// Enters enrollments one by one.
+/// Enters enrollments one by one; none that a data folder has heard of.
 fn enter(
     enrollments: impl Iterator<Item = Result<Enrollment, String>>,
     list: &EnrollmentList,
 ) -> Result<(), ServeError> {
     for (line, enrollment) in (1..).zip(enrollments) {
-        let added = enrollment.and_then(|enrollment| {
-            let put = list.put(&enrollment, Condition::Absent, Timestamp::now());
-            put.map_err(|e| e.to_string())
-        });
-        added.map_err(|problem| ServeError::Enrollment { line, problem })?;
+        let wrong = |problem| ServeError::Enrollment { line, problem };
+        let enrollment = enrollment.map_err(wrong)?;
+        if list.has_heard_of(&enrollment)? {
+            continue;
+        }
+        let put = list.put(&enrollment, Condition::Absent, Timestamp::now());
+        put.map_err(|e| wrong(e.to_string()))?;
     }
     Ok(())
 }

@@ -39,25 +39,31 @@ pub enum Durability {
 pub(crate) enum Kind {
     /// What the server made up for itself.
     Secret,
+    /// Individual enrollments.
+    Individual,
+    /// Enrollment groups.
+    Group,
     /// Devices of the hubs, with their twins.
     Identity,
 }
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 2] = [Self::Secret, Self::Identity];
+    const ALL: [Self; 4] = [Self::Secret, Self::Individual, Self::Group, Self::Identity];
 
     /// What its part of the store is called.
     fn name(self) -> &'static str {
         match self {
             Self::Secret => "secrets",
+            Self::Individual => "individual-enrollments",
+            Self::Group => "enrollment-groups",
             Self::Identity => "identities",
         }
     }
 }
 
 /// Keeps what it is given; the default keeps nothing and costs nothing.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Store(Option<Arc<Folder>>);
 
 /// Why something is not kept, or can't be read.
@@ -137,9 +143,22 @@ impl Store {
             return Ok(());
         };
         folder.each(kind, scope, |id, value| {
-            let value = serde_json::from_slice(value).map_err(|e| format!("{id}: {e}"))?;
-            take(id, value).map_err(|problem| format!("{id}: {problem}"))
+            let named = |problem: &str| format!("{}: {id}: {problem}", kind.name());
+            let value = serde_json::from_slice(value);
+            let value = value.map_err(|e| folder.damaged(&named(&e.to_string())))?;
+            take(id, value).map_err(|problem| folder.error(named(&problem)))
         })
+    }
+
+    /// Whether there is a value.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub(crate) fn knows(&self, kind: Kind, scope: &str, id: &str) -> Result<bool, StoreError> {
+        match &self.0 {
+            None => Ok(false),
+            Some(folder) => Ok(folder.get(kind, scope, id)?.is_some()),
+        }
     }
 
     /// What the server made up before by that name; else what it makes up now.
@@ -155,8 +174,8 @@ impl Store {
             return Ok(make());
         };
         if let Some(known) = folder.get(Kind::Secret, "", name)? {
-            return serde_json::from_slice(&known)
-                .map_err(|e| folder.damaged(&format!("{name}: {e}")));
+            let problem = |e| folder.damaged(&format!("{name}: {e}"));
+            return serde_json::from_slice(&known).map_err(problem);
         }
         let secret = make();
         self.write(|writes| writes.put(Kind::Secret, "", name, &secret));

@@ -14,10 +14,12 @@ use serde_json::Value;
 use super::link::Link;
 use crate::shards::Shards;
 use entry::{Checker, Group, GroupProof, Individual, Stamp};
+use kept::Keeping;
 
 pub mod entry;
 
 mod document;
+mod kept;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub struct EnrollmentList {
     count: AtomicUsize,
     groups: RwLock<Arc<[Arc<Group>]>>,
     revisions: AtomicU64,
+    keeping: Keeping,
 }
 
 /// The two kinds of enrollments.
@@ -98,6 +101,7 @@ impl EnrollmentList {
             count: AtomicUsize::new(0),
             groups: RwLock::new(Arc::new([])),
             revisions: AtomicU64::new(0),
+            keeping: Keeping::default(),
         }
     }
 
@@ -140,6 +144,7 @@ impl EnrollmentList {
                 let mut shard = self.individuals.of(key.as_str());
                 let known = shard.get(key.as_str()).ok_or(WriteError::NotFound)?;
                 condition.holds(&key, Some(known.stamp))?;
+                self.keeping.individual(&key, None, known.stamp);
                 shard.remove(key.as_str());
                 self.count.fetch_sub(1, Ordering::Relaxed);
             }
@@ -150,6 +155,7 @@ impl EnrollmentList {
                     .find(|group| group.id.eq_ignore_ascii_case(id));
                 let known = known.ok_or(WriteError::NotFound)?;
                 condition.holds(id, Some(known.stamp))?;
+                self.keeping.group(id, None, known.stamp);
                 let others = groups.iter().filter(|group| !Arc::ptr_eq(group, known));
                 let others: Arc<[_]> = others.cloned().collect();
                 *groups = others;
@@ -240,6 +246,7 @@ impl EnrollmentList {
             .individual(individual, known.map(|known| &**known), stamp)
             .map_err(WriteError::Invalid)?;
         let written = document::individual(&key, &entry);
+        self.keeping.individual(&key, Some(&entry), stamp);
         if shard.insert(key.into(), Arc::new(entry)).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
@@ -268,6 +275,7 @@ impl EnrollmentList {
             .map_err(WriteError::Invalid)?;
         room_for(&entry, &groups, place)?;
         let written = document::group(&entry);
+        self.keeping.group(id, Some(&entry), stamp);
         let mut changed = groups.to_vec();
         match place {
             Some(place) => changed[place] = Arc::new(entry),

@@ -152,7 +152,7 @@ impl Folder {
         &self,
         kind: Kind,
         scope: &str,
-        mut take: impl FnMut(&str, &[u8]) -> Result<(), String>,
+        mut take: impl FnMut(&str, &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let prefix = key(scope, "");
         // Of what is there now: a snapshot does not see what `take` may write.
@@ -163,10 +163,9 @@ impl Folder {
         for entry in entries {
             let (key, value) = entry.into_inner().map_err(|e| self.error(words(&e)))?;
             let id = key.get(prefix.len()..).unwrap_or_default();
-            std::str::from_utf8(id)
-                .map_err(|e| e.to_string())
-                .and_then(|id| take(id, &value))
-                .map_err(|problem| self.damaged(&format!("{}: {problem}", kind.name())))?;
+            let id = std::str::from_utf8(id);
+            let id = id.map_err(|e| self.damaged(&format!("{}: {e}", kind.name())))?;
+            take(id, &value)?;
         }
         Ok(())
     }
@@ -175,11 +174,19 @@ impl Folder {
         self.error(damaged(problem))
     }
 
-    fn error(&self, problem: String) -> StoreError {
+    pub(super) fn error(&self, problem: String) -> StoreError {
         StoreError {
             path: self.path.clone(),
             problem,
         }
+    }
+}
+
+impl std::fmt::Debug for Folder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Folder")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -71,7 +71,7 @@ async fn an_answer_waits_until_what_it_tells_is_on_the_disk() {
 fn a_folder_that_cant_be_used_is_refused_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     let refused = |path: &Path, words: &str| {
-        let refusal = open(path).err().expect("refused").to_string();
+        let refusal = open(path).expect_err("refused").to_string();
         assert!(refusal.contains(words), "{refusal}");
         assert!(
             refusal.starts_with(path.to_str().expect("UTF-8")),
@@ -124,7 +124,7 @@ fn a_damaged_file_is_told_and_a_torn_end_is_not() {
     let place = whole.windows(5).position(|bytes| bytes == b"value");
     whole[place.expect("a value")] ^= 1;
     std::fs::write(&journal, &whole).expect("writable");
-    let refusal = open(&path).err().expect("refused").to_string();
+    let refusal = open(&path).expect_err("refused").to_string();
     assert!(refusal.contains("is damaged"), "{refusal}");
     assert!(refusal.contains("bring back a copy"), "{refusal}");
 }
@@ -142,7 +142,7 @@ fn much_that_cant_be_read_is_told_once() {
     let mut bytes = std::fs::read(&journal).expect("readable");
     bytes[0] = 0xff;
     std::fs::write(&journal, &bytes).expect("writable");
-    let refusal = open(&path).err().expect("refused").to_string();
+    let refusal = open(&path).expect_err("refused").to_string();
     assert!(refusal.contains("are cut off"), "{refusal}");
     assert!(open(&path).is_ok(), "it was told");
 }
