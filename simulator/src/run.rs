@@ -123,6 +123,10 @@ fn drive(
     args: &RunArgs,
     folder: &ReportFolder,
 ) -> Result<Summary, Failure> {
+    // One moment by both clocks: what others have noted can be laid beside the records.
+    let clock = RunClock::starting_at(Instant::now() + HEAD_START);
+    let started_at = jiff::Timestamp::now() + HEAD_START;
+
     let dimensions = dimensions(plan.scenario(), target);
     let hubs = dimensions.hubs.clone();
     let journal = args.journal.then(|| folder.journal()).transpose()?;
@@ -132,13 +136,16 @@ fn drive(
         .iter()
         .map(|t| t.threshold.clone())
         .collect();
-    let aggregator = Aggregator::new(run_info(plan, target, dimensions), thresholds, journal)
-        .map_err(report_folder::journal_failure)?;
+    let aggregator = Aggregator::new(
+        run_info(plan, target, dimensions, started_at),
+        thresholds,
+        journal,
+    )
+    .map_err(report_folder::journal_failure)?;
 
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
     let gauges = Arc::new(Gauges::default());
-    let clock = RunClock::starting_at(Instant::now() + HEAD_START);
     let observer = Observer {
         plan: Arc::clone(plan),
         clock,
@@ -266,14 +273,19 @@ fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {
     }
 }
 
-fn run_info(plan: &Plan, target: &Target, dimensions: Dimensions) -> RunInfo {
+fn run_info(
+    plan: &Plan,
+    target: &Target,
+    dimensions: Dimensions,
+    started_at: jiff::Timestamp,
+) -> RunInfo {
     let scenario = plan.scenario();
     RunInfo {
         scenario: scenario.name.clone(),
         target: target.label.clone(),
         seed: scenario.seed,
         fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
-        started_at: jiff::Timestamp::now().to_string(),
+        started_at: started_at.to_string(),
         planned: plan.devices(),
         schedule_us: u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX),
         dimensions,
