@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::DecodeError;
+use crate::custom_allocation::CustomAllocationDefinition;
 use crate::registration::TpmAttestation;
 use crate::symmetric_key::SymmetricKey;
 use crate::twin::InitialTwin;
@@ -110,6 +111,9 @@ pub struct EnrollmentSettings {
     /// How a hub is chosen; the instance's default when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocation_policy: Option<String>,
+    /// Who chooses the hub with custom allocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_allocation_definition: Option<CustomAllocationDefinition>,
     /// Host names of the hubs to choose from; all linked ones when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub iot_hubs: Vec<String>,
@@ -155,11 +159,13 @@ pub enum AllocationPolicy {
     GeoLatency,
     /// The one hub that the enrollment names.
     Static,
+    /// The hub that the enrollment's webhook names ([`crate::custom_allocation`]).
+    Custom,
 }
 
 impl AllocationPolicy {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Hashed, Self::GeoLatency, Self::Static];
+    pub const ALL: [Self; 4] = [Self::Hashed, Self::GeoLatency, Self::Static, Self::Custom];
 
     /// As the service API writes it.
     pub fn name(self) -> &'static str {
@@ -167,6 +173,7 @@ impl AllocationPolicy {
             Self::Hashed => "hashed",
             Self::GeoLatency => "geoLatency",
             Self::Static => "static",
+            Self::Custom => "custom",
         }
     }
 

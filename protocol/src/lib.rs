@@ -13,6 +13,7 @@
 
 pub mod amqp;
 pub mod attestation;
+pub mod custom_allocation;
 pub mod enrollment;
 pub mod http;
 pub mod hub;

@@ -61,6 +61,8 @@ fn null_as_empty<'de, D: Deserializer<'de>>(
 pub mod code {
     /// Malformed body, path or query.
     pub const BAD_REQUEST: u32 = 400_004;
+    /// An operation that failed: the custom allocation webhook refused, or gave no good answer (seen).
+    pub const CUSTOM_ALLOCATION_FAILED: u32 = 400_207;
     /// An operation that failed: there is no hub to assign the device to (as the C SDK reads it).
     pub const NO_HUB: u32 = 400_208;
     /// An operation that failed: the hub refused the device (as the C SDK reads it).

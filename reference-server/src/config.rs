@@ -15,9 +15,11 @@ use crate::store::Durability;
 
 mod hub;
 mod instance;
+mod webhook;
 
 pub use hub::{HubConfig, RegionConfig};
 pub use instance::{AccessPolicyConfig, InstanceConfig, LinkedHub, Permission};
+pub use webhook::WebhookConfig;
 
 /// Instances that a subscription may have (DPS documentation, "Quotas and limits").
 const MAX_INSTANCES: usize = 10;
@@ -76,6 +78,8 @@ pub struct Config {
     pub durability: Durability,
     /// How long it waits for its clients.
     pub limits: Limits,
+    /// How custom allocation webhooks are called.
+    pub webhook: WebhookConfig,
     /// What goes wrong on purpose: the first rule that matches decides.
     #[serde(rename = "fault", skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultRule>,
@@ -107,6 +111,9 @@ impl Config {
         }
         if let Some(key) = self.limits.zero() {
             return wrong(key, "is 0: nobody could keep it".into());
+        }
+        if let Some(key) = self.webhook.zero() {
+            return wrong(key, "is 0: no webhook could be called".into());
         }
         if self.max_connections == 0 {
             return wrong("max-connections", "is 0: nobody could connect".into());
@@ -247,6 +254,7 @@ impl Default for Config {
             data_dir: None,
             durability: Durability::default(),
             limits: Limits::default(),
+            webhook: WebhookConfig::default(),
             faults: Vec::new(),
         }
     }

@@ -29,9 +29,11 @@ mod recording;
 mod shards;
 mod store;
 mod tls;
+mod webhook;
 
 pub use config::{
     AccessPolicyConfig, Config, HubConfig, InstanceConfig, LinkedHub, Permission, RegionConfig,
+    WebhookConfig,
 };
 pub use counters::Counters;
 pub use limits::Limits;

@@ -78,7 +78,7 @@ impl Default for Limits {
 }
 
 /// A duration as a whole number.
-mod milliseconds {
+pub(crate) mod milliseconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer};

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
 use crate::config::Config;
@@ -28,7 +28,7 @@ use crate::service::enrollment_list::{Condition, EnrollmentList};
 use crate::service::instances::Instances;
 use crate::service::link::Link;
 use crate::store::{Store, StoreError};
-use crate::tls;
+use crate::{tls, webhook};
 
 mod announcement;
 
@@ -166,6 +166,7 @@ pub fn start(
         .collect();
     let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally)).kept_in(&store)?;
     let hubs = Arc::new(hubs);
+    let (calls, waiting_calls) = mpsc::channel(config.webhook.waiting);
     let mut services = Vec::with_capacity(config.instances.len());
     let mut announced = Vec::with_capacity(config.instances.len());
     let mut stream = Some(enrollments);
@@ -196,6 +197,7 @@ pub fn start(
             instance,
             (list, access),
             hubs,
+            calls.clone(),
             tally,
         )));
     }
@@ -242,7 +244,15 @@ pub fn start(
         control: Room::with(CONTROL_PLACES),
     });
     let (stop, stopped) = watch::channel(false);
-    let threads = accept::start(&shared, vec![https, mqtt, amqp, control], threads, &stopped)?;
+    let webhooks = webhook::start(
+        &config.webhook,
+        waiting_calls,
+        Arc::clone(&shared.host),
+        stopped.clone(),
+    )?;
+    let ports = vec![https, mqtt, amqp, control];
+    let mut threads = accept::start(&shared, ports, threads, &stopped)?;
+    threads.push(webhooks);
     shared.host.ready.store(true, Ordering::Release);
     Ok(Running {
         announcement,

@@ -1,7 +1,7 @@
 //! DPS itself: a question and a time in, an answer out. No transport, no clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
@@ -12,6 +12,7 @@ use fleetstorm_protocol::registration::{
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
@@ -20,6 +21,7 @@ use crate::metrics::instance::InstanceTally;
 use crate::regions::Regions;
 use crate::shards::Shards;
 use access::AccessPolicies;
+use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
 use link::Link;
 use operation::{Asking, Processing, Progress, Registration};
@@ -30,7 +32,9 @@ use tpm_challenge::Challenges;
 pub mod access;
 pub mod administration;
 pub mod allocation;
+pub mod custom;
 pub mod enrollment_list;
+pub mod failure;
 pub mod instances;
 pub mod link;
 pub mod throttle;
@@ -38,7 +42,6 @@ pub mod throttle;
 mod chain;
 mod completion;
 mod device_keys;
-mod failure;
 mod operation;
 mod placement;
 mod proof;
@@ -71,17 +74,21 @@ pub struct Service {
     links: Vec<Link>,
     regions: Regions,
     hubs: Arc<HubRegistry>,
+    calls: mpsc::Sender<Call>,
+    last_call: AtomicU64,
     tally: Arc<Tally>,
     meter: Arc<InstanceTally>,
 }
 
 impl Service {
-    /// An instance of a server that lets in whom `enrollments` names.
+    /// An instance of a server that lets in whom `enrollments` names; whoever takes `calls` tells it
+    /// what they came to.
     pub(crate) fn new(
         server: &Config,
         config: &InstanceConfig,
         (enrollments, access): (EnrollmentList, AccessPolicies),
         hubs: Arc<HubRegistry>,
+        calls: mpsc::Sender<Call>,
         tally: Arc<Tally>,
     ) -> Self {
         Self {
@@ -103,6 +110,8 @@ impl Service {
             links: Link::all(server, config),
             regions: Regions::new(&server.regions),
             hubs,
+            calls,
+            last_call: AtomicU64::new(0),
             meter: tally.instance(&config.name),
             tally,
         }
@@ -268,7 +277,8 @@ impl Service {
                         .api_version
                         .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
                 };
-                self.accept(id, proven, asking, now)
+                let call = self.prepare_call(id, &proven, &registration, question)?;
+                self.accept(id, proven, asking, call, now)
             }
         }
     }
@@ -279,6 +289,7 @@ impl Service {
         id: &RegistrationId,
         proven: Proven,
         asking: Asking,
+        call: Option<Preparation<'_>>,
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         self.throttle.registration(now)?;
@@ -287,9 +298,14 @@ impl Service {
         let under_way = registrations
             .get_mut(&key)
             .filter(|known| matches!(known.progress, Progress::Assigning { .. }));
-        let operation_id = if let Some(known) = under_way {
+        let mut call = call;
+        let mut ask = |known: &mut Registration| {
+            let call = call.as_mut()?;
+            Some(self.ask_webhook(call, known))
+        };
+        let (operation_id, number) = if let Some(known) = under_way {
             known.renew(proven, asking);
-            known.operation_id.to_string()
+            (known.operation_id.to_string(), ask(known))
         } else {
             let processing = self.processing.of(&key);
             let mut started = Registration::accepted(id.as_str(), proven, asking, processing, now);
@@ -297,11 +313,14 @@ impl Service {
                 Some(before) => started.succeed(before),
                 None => self.count_registration()?,
             }
-            let operation_id = started.operation_id.to_string();
+            let begun = (started.operation_id.to_string(), ask(&mut started));
             registrations.insert(key, started);
-            operation_id
+            begun
         };
         drop(registrations);
+        if let Some((call, number)) = call.zip(number) {
+            self.call(call, number)?;
+        }
         self.tally.registrations_accepted.add();
         let status = RegistrationStatus::Assigning;
         let accepted = RegistrationOperationStatus {

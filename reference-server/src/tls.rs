@@ -192,7 +192,7 @@ fn server_config(
 }
 
 /// aws-lc-rs with AES-128-GCM first: its SHA-256 runs on SHA-NI, SHA-384 does not.
-fn provider() -> CryptoProvider {
+pub(crate) fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     let first = [
         CipherSuite::TLS13_AES_128_GCM_SHA256,

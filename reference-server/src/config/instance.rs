@@ -138,6 +138,11 @@ impl InstanceConfig {
             let problem = format!("\"{}\" is no host name", self.name);
             return wrong("instance.name", problem);
         }
+        if self.allocation_policy == AllocationPolicy::Custom {
+            let problem =
+                "custom can't be the default: it needs a webhook, which enrollments name".into();
+            return wrong("instance.allocation-policy", problem);
+        }
         if self.hubs.len() > MAX_LINKED_HUBS {
             let problem = format!(
                 "{} are linked, the limit is {MAX_LINKED_HUBS}",

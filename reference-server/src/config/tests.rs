@@ -1,3 +1,5 @@
+use fleetstorm_protocol::enrollment::AllocationPolicy;
+
 use super::*;
 
 /// The default with something changed.
@@ -65,6 +67,14 @@ fn what_can_not_be_served_is_refused_with_its_key() {
         ),
         (with(|c| c.global_endpoint.clear()), "global-endpoint"),
         (with(|c| c.instances.clear()), "instance: there is none"),
+        (
+            with(|c| c.instances[0].allocation_policy = AllocationPolicy::Custom),
+            "instance.allocation-policy: custom can't be the default",
+        ),
+        (
+            with(|c| c.webhook.concurrent = 0),
+            "webhook.concurrent: is 0",
+        ),
         (
             with(|c| c.instances[0].id_scope = "a/b".into()),
             "instance.id-scope",

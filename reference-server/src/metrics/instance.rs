@@ -5,6 +5,8 @@ use fleetstorm_protocol::attestation::Protocol;
 
 use super::page::{Kind, Page};
 use crate::counters::Count;
+use crate::service::failure::Failure;
+use crate::webhook::WebhookError;
 
 /// Protocols in the order that they are shown in.
 pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::Http, Protocol::Mqtt, Protocol::Amqp];
@@ -47,6 +49,8 @@ pub(crate) struct InstanceTally {
     pub(crate) throttled: ByProtocol<Count>,
     /// Registrations that were refused or failed.
     pub(crate) registrations_failed: Count,
+    /// Calls of custom allocation webhooks, in the order of [`Called::ALL`].
+    called: [Count; Called::ALL.len()],
     /// Registrations that ended assigned, by the hub's place among the hubs of the server.
     assigned: Vec<Count>,
 }
@@ -83,11 +87,67 @@ impl InstanceTally {
         }
     }
 
+    /// Counts a call of a webhook.
+    pub(crate) fn called(&self, called: Called) {
+        let counts = Called::ALL.iter().zip(&self.called);
+        for (_, count) in counts.filter(|(one, _)| **one == called) {
+            count.add();
+        }
+    }
+
     /// Assignments by hub, where there are any.
     fn assignments<'a>(&'a self, hubs: &'a [&str]) -> impl Iterator<Item = (&'a str, u64)> {
         let counts = self.assigned.iter().map(Count::get);
         let by_hub = hubs.iter().copied().zip(counts);
         by_hub.filter(|(_, count)| *count > 0)
+    }
+}
+
+/// What a call of a custom allocation webhook came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// A hub.
+    Allocated,
+    /// A status that is no success.
+    Refused,
+    /// Nothing in time.
+    TimedOut,
+    /// No connection, or a broken one.
+    Unreachable,
+    /// An answer that names no hub, or none that it may.
+    BadAnswer,
+}
+
+impl Called {
+    /// Every one, with its label.
+    const ALL: [Self; 5] = [
+        Self::Allocated,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::BadAnswer,
+    ];
+
+    /// By the failure that it ended with, if it did.
+    pub(crate) fn of(failure: Option<&Failure>) -> Self {
+        match failure {
+            None => Self::Allocated,
+            Some(Failure::WebhookStatus(_)) => Self::Refused,
+            Some(Failure::Webhook(WebhookError::TooSlow(_))) => Self::TimedOut,
+            Some(Failure::Webhook(WebhookError::TooLong)) => Self::BadAnswer,
+            Some(Failure::Webhook(_)) => Self::Unreachable,
+            Some(_) => Self::BadAnswer,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Allocated => "Success",
+            Self::Refused => "Refused",
+            Self::TimedOut => "Timeout",
+            Self::Unreachable => "Unreachable",
+            Self::BadAnswer => "BadAnswer",
+        }
     }
 }
 
@@ -154,6 +214,17 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
         for protocol in PROTOCOLS {
             let labels = [(NAME, instance.name()), ("protocol", shown(protocol))];
             page.sample(&labels, instance.throttled.of(protocol).get());
+        }
+    }
+    page.family(
+        "dps_custom_allocation_calls_total",
+        Kind::Counter,
+        "Calls of custom allocation webhooks.",
+    );
+    for instance in instances {
+        for (called, count) in Called::ALL.iter().zip(&instance.called) {
+            let labels = [(NAME, instance.name()), ("result", called.label())];
+            page.sample(&labels, count.get());
         }
     }
 }

@@ -29,10 +29,9 @@ pub fn choose<'a>(
                 by_latency.then_with(|| hashed(one).total_cmp(&hashed(other)))
             })
         }
-        // An address of nowhere is as far from all of them.
-        (AllocationPolicy::Hashed | AllocationPolicy::GeoLatency | AllocationPolicy::Static, _) => {
-            candidates.max_by(|one, other| hashed(one).total_cmp(&hashed(other)))
-        }
+        // An address of nowhere is as far from all of them. Of one hub, or of those that a webhook
+        // is asked about, there is nothing else to choose by.
+        _ => candidates.max_by(|one, other| hashed(one).total_cmp(&hashed(other))),
     }
 }
 

@@ -18,12 +18,13 @@ impl Service {
         let Progress::Assigning { done } = registration.progress else {
             return;
         };
-        if now < done {
+        if now < done || registration.awaits_webhook() {
             return;
         }
         registration.progress = match self.assign(registration, done, now) {
             Ok(assigned) => {
                 registration.previous = None;
+                registration.forget_choice();
                 assigned
             }
             Err(why) => {

@@ -17,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
 use uuid::Uuid;
 
+use super::custom::Custom;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
 use super::proof::{Credential, Proven};
@@ -48,6 +49,8 @@ pub struct Registration {
     pub is_settled: bool,
     /// Where it stood before it registered again.
     pub previous: Option<Place>,
+    /// Custom allocation: what its webhook says.
+    pub custom: Option<Box<Custom>>,
     /// How far it is.
     pub progress: Progress,
     /// How often it was asked for lately.
@@ -142,6 +145,7 @@ impl Registration {
             region: asking.region,
             is_settled: asking.is_settled,
             previous: None,
+            custom: None,
             progress: Progress::Assigning {
                 done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
             },
@@ -157,6 +161,7 @@ impl Registration {
         self.settings = proven.settings;
         self.region = asking.region;
         self.is_settled = asking.is_settled;
+        self.custom = None;
     }
 
     /// Takes the place of the same device's registration before: what stays of that.
@@ -188,6 +193,10 @@ impl Registration {
             Progress::Failed { at, why } => (RegistrationStatus::Failed, *at, None, Some(why)),
         };
         let hub = hub.map(str::to_owned);
+        let payload = match self.allocated() {
+            Some(Ok(allocated)) if hub.is_some() => allocated.payload.clone(),
+            _ => None,
+        };
         let in_group = || GroupRegistrationResult {
             enrollment_group_id: self.group.as_deref().map(Into::into),
         };
@@ -196,6 +205,7 @@ impl Registration {
             substatus: substatus.map(Into::into),
             assigned_hub: hub,
             status: Some(status),
+            payload,
             error_code: failure.map(Failure::code),
             error_message: failure.map(ToString::to_string),
             tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),
@@ -208,7 +218,6 @@ impl Registration {
             created_date_time_utc: Some(timestamp::format(self.created)),
             last_updated_date_time_utc: Some(timestamp::format(changed)),
             etag: Some(etag(&self.operation_id, changed)),
-            ..DeviceRegistrationResult::default()
         }
     }
 }

@@ -10,6 +10,7 @@
 //! Without a policy, a device that asks with an api-version from before there were any stays where
 //! it is, too (same page, "Managing backwards compatibility").
 
+use fleetstorm_protocol::enrollment::AllocationPolicy;
 use jiff::Timestamp;
 
 use super::failure::Failure;
@@ -26,25 +27,34 @@ impl Service {
     /// There is none.
     pub(super) fn allocate(&self, registration: &Registration) -> Result<&Link, Failure> {
         let settings = &registration.settings;
-        let stays = settings
-            .reprovision
-            .map_or(registration.is_settled, |policy| {
-                !policy.update_hub_assignment
-            });
-        // A hub that is linked no more can't keep it.
-        let at = |place: &Place| self.links.iter().find(|link| link.hub == place.hub);
-        let previous = registration.previous.as_ref().filter(|_| stays);
-        let chosen = previous.and_then(at).or_else(|| {
-            let candidates = settings.hubs.iter();
-            allocation::choose(
-                settings.policy,
-                &registration.registration_id,
-                candidates.filter_map(|index| self.links.get(*index)),
-                &self.regions,
-                registration.region,
-            )
-        });
+        let candidate = |index: &usize| self.links.get(*index);
+        let chosen = match (settings.policy, registration.allocated()) {
+            (AllocationPolicy::Custom, Some(allocated)) => {
+                candidate(&allocated.as_ref().map_err(Failure::clone)?.link)
+            }
+            (AllocationPolicy::Custom, None) => return Err(Failure::WebhookLost),
+            (policy, _) => match self.kept_at(registration) {
+                Some(link) => candidate(&link),
+                None => allocation::choose(
+                    policy,
+                    &registration.registration_id,
+                    settings.hubs.iter().filter_map(candidate),
+                    &self.regions,
+                    registration.region,
+                ),
+            },
+        };
         chosen.ok_or(Failure::NoHub)
+    }
+
+    /// The link of the hub that a device may not leave. One that is linked no more can't keep it.
+    pub(super) fn kept_at(&self, registration: &Registration) -> Option<usize> {
+        let policy = registration.settings.reprovision;
+        let stays = policy.map_or(registration.is_settled, |policy| {
+            !policy.update_hub_assignment
+        });
+        let place = registration.previous.as_ref().filter(|_| stays)?;
+        self.links.iter().position(|link| link.hub == place.hub)
     }
 
     /// Enters the device at its hub, then takes it out of the one that it was at: where the first
@@ -74,7 +84,12 @@ impl Service {
             _ if left.is_some() => Substatus::DeviceDataMigrated,
             _ => Substatus::InitialAssignment,
         };
-        let initial = settings.initial_twin.as_ref();
+        let chosen = registration
+            .allocated()
+            .and_then(|answer| answer.as_ref().ok());
+        let initial = chosen
+            .and_then(|chosen| chosen.initial_twin.as_ref())
+            .or(settings.initial_twin.as_ref());
         let twin = match left {
             _ if resets && previous.is_some() => TwinFrom::Anew(initial),
             Some(place) => self

@@ -82,6 +82,7 @@ impl Told {
                     AccessPolicies::of(&config, &Store::default()).expect("policies"),
                 ),
                 Arc::clone(&hubs),
+                tokio::sync::mpsc::channel(1).0,
                 Arc::clone(&tally),
             ),
             hubs,

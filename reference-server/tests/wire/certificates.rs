@@ -49,6 +49,15 @@ impl Authority {
         self.root.pem()
     }
 
+    /// A server below the intermediate, by one name.
+    pub fn server(&self, name: &str) -> Arc<CertifiedKey> {
+        let key = key();
+        let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+        params.not_after = date_time_ymd(2054, 1, 1);
+        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
+        certified(vec![leaf.der().clone(), self.intermediate.clone()], &key)
+    }
+
     /// A device below the intermediate, which it shows as well.
     pub fn device(&self, name: &str, validity: Validity) -> Arc<CertifiedKey> {
         let key = key();

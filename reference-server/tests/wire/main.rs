@@ -23,4 +23,5 @@ mod software_tpm;
 mod tenants;
 mod tls;
 mod upgrades;
+mod webhooks;
 mod websocket;

@@ -317,6 +317,10 @@ fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
         ("optionalDeviceInformation", json!({"line": 7})),
         ("iotHubHostName", json!("hub-2.fleetstorm.test")),
         ("deviceId", json!("Fan-1")),
+        (
+            "customAllocationDefinition",
+            json!({"webhookUrl": "https://f.test/api?code=a", "apiVersion": "2021-10-01"}),
+        ),
     ] {
         let written = with(member, value.clone());
         assert_eq!(written.json()[member], value, "{}", written.body);
@@ -325,7 +329,11 @@ fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
     }
     for (member, value) in [
         ("credentialPolicyName", json!("issue")),
-        ("allocationPolicy", json!("custom")),
+        ("allocationPolicy", json!("nearest")),
+        (
+            "customAllocationDefinition",
+            json!({"webhookUrl": "ftp://f.test/", "apiVersion": "2021-10-01"}),
+        ),
         ("iotHubs", json!(["hub-9.test"])),
     ] {
         let refused = with(member, value);

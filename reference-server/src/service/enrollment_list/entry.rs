@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use crate::service::chain::SigningCertificate;
 use crate::service::device_keys::KeyPair;
 use crate::service::link::Link;
+use crate::webhook::url::Webhook;
 
 /// One device that may register.
 #[derive(Debug)]
@@ -102,6 +103,8 @@ pub struct Settings {
     pub policy: AllocationPolicy,
     /// Indices of the linked hubs to choose from; never empty.
     pub hubs: Box<[usize]>,
+    /// Who chooses among them, with custom allocation.
+    pub webhook: Option<Webhook>,
     /// What happens when a device registers again.
     pub reprovision: Option<ReprovisionPolicy>,
     /// What the twin starts with.
@@ -244,6 +247,18 @@ impl Checker {
             [] => settings.iot_hub_host_name.as_slice(),
             named => named,
         };
+        let webhook = match (policy, &settings.custom_allocation_definition) {
+            (AllocationPolicy::Custom, None) => {
+                return Err(
+                    "customAllocationDefinition: is missing: custom allocation needs a webhook"
+                        .into(),
+                );
+            }
+            (_, None) => None,
+            (_, Some(definition)) => Some(Webhook::of(definition)?),
+        };
+        // Another policy's enrollment may keep the definition for later.
+        let webhook = webhook.filter(|_| policy == AllocationPolicy::Custom);
         if policy == AllocationPolicy::Static && named.len() != 1 {
             return Err(format!(
                 "iotHubs: static allocation needs the one hub that devices go to, not {}",
@@ -283,6 +298,7 @@ impl Checker {
             enabled: settings.provisioning_status == ProvisioningStatus::Enabled,
             policy,
             hubs,
+            webhook,
             reprovision: settings.reprovision_policy,
             initial_twin: settings.initial_twin.clone(),
         })

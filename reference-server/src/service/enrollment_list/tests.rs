@@ -38,7 +38,10 @@ fn what_can_not_serve_is_refused_with_its_field() {
     for (line, words) in [
         (format!(r#"{{"registrationId":"a b",{x509}}}"#), "registration id"),
         (format!(r#"{{"registrationId":"a","iotHubs":["hub-9.test"],{x509}}}"#), "iotHubs: \"hub-9.test\" is not linked"),
-        (format!(r#"{{"registrationId":"a","allocationPolicy":"custom",{x509}}}"#), "allocationPolicy"),
+        (format!(r#"{{"registrationId":"a","allocationPolicy":"nearest",{x509}}}"#), "allocationPolicy: \"nearest\" is not served here"),
+        (format!(r#"{{"registrationId":"a","allocationPolicy":"custom",{x509}}}"#), "customAllocationDefinition: is missing"),
+        (format!(r#"{{"registrationId":"a","allocationPolicy":"custom","customAllocationDefinition":{{"webhookUrl":"f","apiVersion":"1"}},{x509}}}"#), "customAllocationDefinition.webhookUrl: "),
+        (format!(r#"{{"registrationId":"a","customAllocationDefinition":{{"webhookUrl":"http://f.test","apiVersion":""}},{x509}}}"#), "customAllocationDefinition.apiVersion: is empty"),
         (format!(r#"{{"registrationId":"a","allocationPolicy":"static",{x509}}}"#), "static allocation needs the one hub"),
         (format!(r#"{{"enrollmentGroupId":"g",{x509}}}"#), "signingCertificates: is missing"),
         (r#"{"registrationId":"a","attestation":{"type":"tpm","tpm":{"endorsementKey":"AAAA"}}}"#.into(), "endorsementKey"),

@@ -12,6 +12,7 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::config::{Config, HubConfig, InstanceConfig, RegionConfig};
 use crate::counters::Tally;
@@ -20,10 +21,13 @@ use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 use crate::hub::{HubRefusal, administration::Condition};
 use crate::service::access::AccessPolicies;
+use crate::service::custom::Call;
 use crate::service::enrollment_list::{Condition as WriteCondition, EnrollmentList};
 use crate::service::link::Link;
 use crate::service::{Origin, Question, Service};
 use crate::store::Store;
+
+mod custom;
 
 const WEST: &str = "hub-west.test";
 const EAST: &str = "hub-east.test";
@@ -34,6 +38,7 @@ struct World {
     service: Service,
     hubs: Arc<HubRegistry>,
     tally: Arc<Tally>,
+    calls: mpsc::Receiver<Call>,
     api_version: Option<&'static str>,
     now: Timestamp,
 }
@@ -87,6 +92,7 @@ impl World {
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, AccessPolicy::generate()));
         let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
+        let (calls, waiting) = mpsc::channel(4);
         Self {
             service: Service::new(
                 &server,
@@ -96,13 +102,26 @@ impl World {
                     AccessPolicies::of(&instance, &Store::default()).expect("policies"),
                 ),
                 Arc::clone(&hubs),
+                calls,
                 Arc::clone(&tally),
             ),
             hubs,
             tally,
+            calls: waiting,
             api_version: None,
             now: "2026-06-01T00:00:00Z".parse().expect("a time"),
         }
+    }
+
+    /// Changes its enrollment.
+    fn enroll(&self, mut members: Value) {
+        members["registrationId"] = "pump".into();
+        members["attestation"] =
+            json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": key()}});
+        let enrollment = Enrollment::from_json(&members.to_string()).expect("an enrollment");
+        let list = self.service.enrollments();
+        list.put(&enrollment, WriteCondition::Exists, self.now)
+            .expect("good");
     }
 
     fn ask(&self, operation: DeviceOperation, from: &str) -> Value {
@@ -296,17 +315,11 @@ fn a_hub_that_takes_nobody_ends_the_operation_as_failed_and_nothing_is_lost() {
 fn who_registers_again_before_the_end_gets_what_the_enrollment_says_by_then() {
     let world = World::new(Value::Null);
     world.ask(DeviceOperation::Register, IN_WEST);
-    let enrollment = json!({
-        "registrationId": "pump",
+    world.enroll(json!({
         "deviceId": "pump-2",
-        "attestation": {"type": "symmetricKey", "symmetricKey": {"primaryKey": key()}},
         "allocationPolicy": "static",
         "iotHubs": [EAST],
-    });
-    let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
-    let list = world.service.enrollments();
-    list.put(&enrollment, WriteCondition::Exists, world.now)
-        .expect("good");
+    }));
     let ended = world.end(IN_WEST);
     let state = &ended["registrationState"];
     assert_eq!(
