@@ -15,6 +15,7 @@ pub mod access_policy;
 pub mod administration;
 pub mod calls;
 pub mod device;
+pub mod entering;
 pub mod identity;
 pub mod inbox;
 pub mod message_queue;

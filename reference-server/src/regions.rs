@@ -34,6 +34,11 @@ impl Regions {
             .map(|(index, _)| index)
     }
 
+    /// The region with a name.
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.regions.iter().position(|region| region.name == name)
+    }
+
     /// The name of a region.
     pub fn name(&self, region: usize) -> Option<&str> {
         self.regions.get(region).map(|region| region.name.as_str())

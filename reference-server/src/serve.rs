@@ -192,14 +192,9 @@ pub fn start(
             connection_string: access.connection_string().unwrap_or_default(),
         });
         let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
-        services.push(Arc::new(Service::new(
-            &config,
-            instance,
-            (list, access),
-            hubs,
-            calls.clone(),
-            tally,
-        )));
+        let lists = (list, access);
+        let service = Service::new(&config, instance, lists, hubs, calls.clone(), tally);
+        services.push(Arc::new(service.kept_in(&store)?));
     }
     store.check()?;
     let announcement = Announcement {

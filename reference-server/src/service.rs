@@ -20,6 +20,7 @@ use crate::hub::registry::HubRegistry;
 use crate::metrics::instance::InstanceTally;
 use crate::regions::Regions;
 use crate::shards::Shards;
+use crate::store::Store;
 use access::AccessPolicies;
 use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
@@ -42,6 +43,7 @@ pub mod throttle;
 mod chain;
 mod completion;
 mod device_keys;
+mod kept;
 mod operation;
 mod placement;
 mod proof;
@@ -78,6 +80,7 @@ pub struct Service {
     last_call: AtomicU64,
     tally: Arc<Tally>,
     meter: Arc<InstanceTally>,
+    store: Store,
 }
 
 impl Service {
@@ -114,6 +117,7 @@ impl Service {
             last_call: AtomicU64::new(0),
             meter: tally.instance(&config.name),
             tally,
+            store: Store::default(),
         }
     }
 
@@ -305,6 +309,7 @@ impl Service {
         };
         let (operation_id, number) = if let Some(known) = under_way {
             known.renew(proven, asking);
+            self.keep(known);
             (known.operation_id.to_string(), ask(known))
         } else {
             let processing = self.processing.of(&key);
@@ -314,6 +319,7 @@ impl Service {
                 None => self.count_registration()?,
             }
             let begun = (started.operation_id.to_string(), ask(&mut started));
+            self.keep(&started);
             registrations.insert(key, started);
             begun
         };

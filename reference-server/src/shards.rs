@@ -1,5 +1,6 @@
 //! A map that all cores write to: split into shards, so that they rarely meet.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,14 @@ pub(crate) struct Shards<Key, Value> {
     shards: Box<[Mutex<HashMap<Key, Value>>]>,
 }
 
+/// A shard that is locked.
+pub(crate) type Locked<'a, Key, Value> = MutexGuard<'a, HashMap<Key, Value>>;
+
+/// A panic elsewhere leaves each entry whole: entries change in one step.
+fn lock<Key, Value>(shard: &Mutex<HashMap<Key, Value>>) -> Locked<'_, Key, Value> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<Key: Hash + Eq, Value> Shards<Key, Value> {
     /// Empty.
     pub(crate) fn new() -> Self {
@@ -24,16 +33,40 @@ impl<Key: Hash + Eq, Value> Shards<Key, Value> {
         }
     }
 
-    /// Locks the shard that holds `key`, if it is held. No two shards are ever locked at once.
+    /// Locks the shard that holds `key`, if it is held. Whoever needs two locks them by
+    /// [`Shards::of_both`].
     pub(crate) fn of<Borrowed>(&self, key: &Borrowed) -> MutexGuard<'_, HashMap<Key, Value>>
     where
         Borrowed: Hash + ?Sized,
     {
-        let shard = self.hasher.hash_one(key) as usize % SHARDS;
-        // A panic elsewhere leaves each entry whole: entries change in one step.
-        self.shards[shard]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(self.shard(key))
+    }
+
+    /// Locks two shards of different maps, or of one: then there may be one lock only, the first.
+    /// Always in the same order, so that nobody waits in a circle.
+    pub(crate) fn of_both<'a>(
+        (one, key): (&'a Self, &Key),
+        (other, other_key): (&'a Self, &Key),
+    ) -> (Locked<'a, Key, Value>, Option<Locked<'a, Key, Value>>) {
+        let (one, other) = (one.shard(key), other.shard(other_key));
+        match std::ptr::from_ref(one).cmp(&std::ptr::from_ref(other)) {
+            Ordering::Equal => (lock(one), None),
+            Ordering::Less => {
+                let first = lock(one);
+                (first, Some(lock(other)))
+            }
+            Ordering::Greater => {
+                let first = lock(other);
+                (lock(one), Some(first))
+            }
+        }
+    }
+
+    fn shard<Borrowed>(&self, key: &Borrowed) -> &Mutex<HashMap<Key, Value>>
+    where
+        Borrowed: Hash + ?Sized,
+    {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 }
 

@@ -43,13 +43,21 @@ pub(crate) enum Kind {
     Individual,
     /// Enrollment groups.
     Group,
+    /// Registrations of devices.
+    Registration,
     /// Devices of the hubs, with their twins.
     Identity,
 }
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 4] = [Self::Secret, Self::Individual, Self::Group, Self::Identity];
+    const ALL: [Self; 5] = [
+        Self::Secret,
+        Self::Individual,
+        Self::Group,
+        Self::Registration,
+        Self::Identity,
+    ];
 
     /// What its part of the store is called.
     fn name(self) -> &'static str {
@@ -57,6 +65,7 @@ impl Kind {
             Self::Secret => "secrets",
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
+            Self::Registration => "registrations",
             Self::Identity => "identities",
         }
     }

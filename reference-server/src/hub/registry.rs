@@ -1,25 +1,23 @@
 //! The hubs and their identity registries: all that DPS may ask of a hub, so that a hub can
 //! live in a process of its own.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_protocol::hub::{Message, sas_resource};
 use fleetstorm_protocol::ids::DeviceId;
-use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
 use super::HubRefusal;
 use super::access_policy::AccessPolicy;
 use super::device::AdmittedDevice;
-use super::identity::{Authentication, Device};
+use super::identity::Device;
 use super::recent::{Received, Recent};
-use super::twin::{SharedViews, Twin};
+use super::twin::SharedViews;
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
-use crate::store::{Kind, Store, StoreError};
+use crate::store::{Kind, Store, StoreError, Writes};
 
 /// The hubs of a server.
 pub struct HubRegistry {
@@ -28,29 +26,13 @@ pub struct HubRegistry {
     last_number: AtomicU64,
 }
 
-/// What a device takes along from one hub to another: tags, desired and reported properties.
-#[derive(Debug)]
-pub struct Carried(Twin);
-
-/// Which twin a device has at the hub that it is entered at.
-#[derive(Debug)]
-pub enum TwinFrom<'a> {
-    /// That which it has there; a new one, where the hub does not know it.
-    Here(Option<&'a InitialTwin>),
-    /// That which it had elsewhere; where the hub knows the device all the same, that which it has
-    /// there.
-    Elsewhere(Carried),
-    /// A new one, whatever is there: a session that is open ends.
-    Anew(Option<&'a InitialTwin>),
-}
-
 pub(super) struct Hub {
     pub(super) host_name: String,
     policy: AccessPolicy,
     pub(super) views: SharedViews,
     recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl HubRegistry {
@@ -102,66 +84,6 @@ impl HubRegistry {
     /// The host name of the hub at `index`.
     pub fn host_name(&self, index: usize) -> Option<&str> {
         self.hubs.get(index).map(|hub| hub.host_name.as_str())
-    }
-
-    /// A copy of what a device would take along from the hub at `index`. `None` when the hub does
-    /// not know it.
-    pub fn carried(&self, index: usize, device: &DeviceId) -> Option<Carried> {
-        let hub = self.hubs.get(index)?;
-        let devices = hub.devices.of(device);
-        devices.get(device).map(|known| Carried(known.twin.clone()))
-    }
-
-    /// Takes a device out of the hub at `index`, if it is there: its session ends, its messages
-    /// are gone.
-    pub fn withdraw(&self, index: usize, device: &DeviceId) {
-        let Some(hub) = self.hubs.get(index) else {
-            return;
-        };
-        let mut devices = hub.devices.of(device);
-        if let Some(mut known) = devices.remove(device) {
-            hub.forget(device);
-            known.revoke();
-        }
-    }
-
-    /// Creates the identity, or replaces its authentication when the hub knows it; `twin` says
-    /// what becomes of its twin.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub fn create_or_update(
-        &self,
-        hub: &str,
-        device: &DeviceId,
-        authentication: Authentication,
-        twin: TwinFrom<'_>,
-        now: Timestamp,
-    ) -> Result<(), HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let mut devices = hub.devices.of(device);
-        let known = match (devices.entry(device.clone()), twin) {
-            (Entry::Occupied(known), TwinFrom::Here(_) | TwinFrom::Elsewhere(_)) => {
-                let known = known.into_mut();
-                known.authentication = authentication;
-                known.revision = known.revision.saturating_add(1);
-                known
-            }
-            (Entry::Occupied(known), TwinFrom::Anew(initial)) => {
-                let known = known.into_mut();
-                known.revoke();
-                *known = Device::new(authentication, initial, &hub.views, now);
-                known
-            }
-            (Entry::Vacant(place), TwinFrom::Elsewhere(Carried(twin))) => {
-                place.insert(Device::with(authentication, twin))
-            }
-            (Entry::Vacant(place), TwinFrom::Here(initial) | TwinFrom::Anew(initial)) => {
-                place.insert(Device::new(authentication, initial, &hub.views, now))
-            }
-        };
-        hub.keep(device, known);
-        Ok(())
     }
 
     /// Lets a device in: by SAS token (`password`) or by its certificates, leaf first.
@@ -254,6 +176,11 @@ impl HubRegistry {
             .ok_or(HubRefusal::UnknownHub)
     }
 
+    /// The hub at `index`.
+    pub(super) fn at(&self, index: usize) -> Option<&Hub> {
+        self.hubs.get(index)
+    }
+
     /// Does something with a device of the hub at `index`.
     pub(super) fn with<Done>(
         &self,
@@ -305,9 +232,14 @@ impl Hub {
     /// Writes down what a device is now. Called under the lock of its shard.
     pub(super) fn keep(&self, device: &DeviceId, known: &Device) {
         self.store.write(|writes| {
-            let (kind, scope) = (Kind::Identity, &self.host_name);
-            writes.put(kind, scope, device.as_str(), &known.kept());
+            self.put(writes, device, known);
         });
+    }
+
+    /// The same together with other changes.
+    pub(super) fn put(&self, writes: &mut Writes<'_>, device: &DeviceId, known: &Device) {
+        let (kind, scope) = (Kind::Identity, &self.host_name);
+        writes.put(kind, scope, device.as_str(), &known.kept());
     }
 
     /// Writes down that a device is gone; under the same lock.
@@ -321,9 +253,12 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::entering::{Entering, TwinFrom};
+    use crate::hub::identity::Authentication;
     use crate::store::Durability;
     use fleetstorm_protocol::sas::SasToken;
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
+    use fleetstorm_protocol::twin::InitialTwin;
     use fleetstorm_protocol::x509::thumbprint;
     use serde_json::{Value, json};
 
@@ -358,6 +293,14 @@ mod tests {
         SasToken::format(&sas_resource(HUB, &device()), NOW + 3600, None, sign)
     }
 
+    fn entering(authentication: Authentication, initial: Option<&InitialTwin>) -> Entering<'_> {
+        Entering {
+            authentication,
+            twin: TwinFrom::Kept(initial),
+            left: None,
+        }
+    }
+
     #[test]
     fn a_twin_survives_a_change_of_key() {
         let registry = registry();
@@ -368,7 +311,13 @@ mod tests {
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
             let authentication = Authentication::key(sas_key(key));
-            registry.create_or_update(HUB, &device(), authentication, TwinFrom::Here(twin), now())
+            registry.enter(
+                HUB,
+                &device(),
+                entering(authentication, twin),
+                now(),
+                |_| {},
+            )
         };
         enter(1, Some(&initial)).expect("known hub");
         enter(2, None).expect("known hub");
@@ -402,12 +351,12 @@ mod tests {
             for id in [&device(), &gone] {
                 let authentication = Authentication::key(sas_key(1));
                 registry
-                    .create_or_update(
+                    .enter(
                         HUB,
                         id,
-                        authentication,
-                        TwinFrom::Here(Some(&initial)),
+                        entering(authentication, Some(&initial)),
                         now(),
+                        |_| {},
                     )
                     .expect("known hub");
             }
@@ -415,7 +364,10 @@ mod tests {
             let admitted = admitted.expect("its key");
             let reported = admitted.patch_reported(br#"{"level":3}"#, now());
             assert_eq!(reported, Ok(2));
-            registry.withdraw(0, &gone);
+            let condition = crate::hub::administration::Condition::Exists;
+            registry
+                .remove_identity(HUB, &gone, condition)
+                .expect("known");
             registry.twin(HUB, &device()).expect("known")
         };
         let registry = open();
@@ -436,7 +388,13 @@ mod tests {
             secondary: Some(sas_key(2)),
         };
         registry
-            .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
+            .enter(
+                HUB,
+                &device(),
+                entering(authentication, None),
+                now(),
+                |_| {},
+            )
             .expect("known hub");
         for (key, opens) in [(1, true), (2, true), (3, false)] {
             let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
@@ -454,7 +412,13 @@ mod tests {
         ] {
             let registry = registry();
             registry
-                .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
+                .enter(
+                    HUB,
+                    &device(),
+                    entering(authentication, None),
+                    now(),
+                    |_| {},
+                )
                 .expect("known hub");
             let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
             let expiry = admitted.ok().and_then(|device| device.expiry());
@@ -468,7 +432,13 @@ mod tests {
         let own = CertificateDer::from(vec![1; 100]);
         let authentication = Authentication::certificate(thumbprint(&own));
         registry
-            .create_or_update(HUB, &device(), authentication, TwinFrom::Here(None), now())
+            .enter(
+                HUB,
+                &device(),
+                entering(authentication, None),
+                now(),
+                |_| {},
+            )
             .expect("known hub");
         let admits = |hub: &str, device: &DeviceId, chain: &[CertificateDer<'static>]| {
             registry.authenticate(hub, device, None, chain, now()).err()

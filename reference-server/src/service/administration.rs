@@ -114,8 +114,11 @@ impl Service {
     /// There is none.
     pub fn remove_registration(&self, id: &str) -> Result<(), Refusal> {
         let key = id.to_ascii_lowercase();
-        let removed = self.registrations.of(key.as_str()).remove(key.as_str());
+        let mut registrations = self.registrations.of(key.as_str());
+        let removed = registrations.remove(key.as_str());
         removed.ok_or(Refusal::RegistrationNotFound)?;
+        self.forget(&key);
+        drop(registrations);
         self.registration_count.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }

@@ -21,18 +21,19 @@ impl Service {
         if now < done || registration.awaits_webhook() {
             return;
         }
-        registration.progress = match self.assign(registration, done, now) {
+        match self.assign(registration, done, now) {
             Ok(assigned) => {
                 registration.previous = None;
                 registration.forget_choice();
-                assigned
+                registration.progress = assigned;
             }
             Err(why) => {
                 self.meter.registrations_failed.add();
                 self.tally.failed(why.code());
-                Progress::Failed { at: done, why }
+                registration.progress = Progress::Failed { at: done, why };
+                self.keep(registration);
             }
-        };
+        }
     }
 
     /// Assigns a hub: the identity and its twin stand in the hub's registry before any device
@@ -58,18 +59,19 @@ impl Service {
                 (Authentication::key(key.into()), Some(key))
             }
         };
-        let substatus = self.place(registration, link, authentication, now)?;
+        let assigned = Progress::Assigned {
+            hub: link.hub,
+            at,
+            hub_key,
+            substatus: Self::outcome(registration, link),
+        };
+        self.place(registration, link, authentication, &assigned, now)?;
         self.tally.registrations_assigned.add();
         if let Some(tally) = self.tally.hub(link.hub) {
             tally.assignments.add();
         }
         self.meter.assigned(link.hub);
-        Ok(Progress::Assigned {
-            hub: link.hub,
-            at,
-            hub_key,
-            substatus,
-        })
+        Ok(assigned)
     }
 
     pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {

@@ -4,11 +4,12 @@ use fleetstorm_protocol::enrollment::SymmetricKeyAttestation;
 use fleetstorm_protocol::sas::{SasError, SasToken};
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::randomness;
 
 /// Primary and secondary.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyPair {
     primary: SymmetricKey,
     secondary: SymmetricKey,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use fleetstorm_protocol::enrollment::{
-    AllocationPolicy, Enrollment, EnrollmentGroup, IndividualEnrollment,
+    AllocationPolicy, Enrollment, EnrollmentGroup, EnrollmentSettings, IndividualEnrollment,
 };
 use fleetstorm_protocol::ids::RegistrationId;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::link::Link;
 use crate::shards::Shards;
-use entry::{Checker, Group, GroupProof, Individual, Stamp};
+use entry::{Checker, Group, GroupProof, Individual, Settings, Stamp};
 use kept::Keeping;
 
 pub mod entry;
@@ -109,6 +109,11 @@ impl EnrollmentList {
     pub fn individual(&self, id: &RegistrationId) -> Option<Arc<Individual>> {
         let key = id.canonical();
         self.individuals.of(key.as_str()).get(key.as_str()).cloned()
+    }
+
+    /// What settings come to; the same for all that have the same.
+    pub(super) fn settings(&self, written: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
+        self.checker.settings(written)
     }
 
     /// Groups in the order they were entered.

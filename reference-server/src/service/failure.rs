@@ -37,12 +37,21 @@ pub enum Failure {
     /// The webhook chose a hub that it was not offered, or none.
     #[error("Custom allocation failed: {0}")]
     WebhookHub(String),
+    /// As it was told before the server was started anew.
+    #[error("{message}")]
+    Told {
+        /// errorCode.
+        code: u32,
+        /// errorMessage.
+        message: String,
+    },
 }
 
 impl Failure {
     /// errorCode of registrationState.
     pub fn code(&self) -> u32 {
         match self {
+            Self::Told { code, .. } => *code,
             Self::NoHub | Self::WebhookHub(_) => code::NO_HUB,
             Self::HubRefused(_) => code::HUB_REFUSED,
             Self::WebhookStatus(_)

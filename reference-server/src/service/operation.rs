@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::custom::Custom;
@@ -104,7 +105,7 @@ pub struct Place {
 }
 
 /// What an assignment did (DPS documentation, "Reprovisioning devices").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Substatus {
     /// Assigned anew, or left where it was.
     InitialAssignment,

@@ -15,10 +15,11 @@ use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::link::Link;
-use super::operation::{Place, Registration, Substatus};
+use super::operation::{Place, Progress, Registration, Substatus};
 use super::{Service, allocation};
+use crate::hub::entering::{Entering, TwinFrom};
 use crate::hub::identity::Authentication;
-use crate::hub::registry::TwinFrom;
+use crate::store::Writes;
 
 impl Service {
     /// The hub that a registration leads to.
@@ -57,8 +58,18 @@ impl Service {
         self.links.iter().position(|link| link.hub == place.hub)
     }
 
-    /// Enters the device at its hub, then takes it out of the one that it was at: where the first
-    /// does not come about, nothing is lost.
+    /// What becomes of the device's data when it gets to a hub.
+    pub(super) fn outcome(registration: &Registration, link: &Link) -> Substatus {
+        match &registration.previous {
+            None => Substatus::InitialAssignment,
+            Some(_) if resets(registration) => Substatus::DeviceDataReset,
+            Some(_) if leaves(registration, link).is_some() => Substatus::DeviceDataMigrated,
+            Some(_) => Substatus::InitialAssignment,
+        }
+    }
+
+    /// Enters the device at its hub and takes it out of the one that it was at, and keeps that its
+    /// registration has got so far. Where the first does not come about, nothing is lost.
     ///
     /// # Errors
     /// The hub does not take it.
@@ -67,46 +78,47 @@ impl Service {
         registration: &Registration,
         link: &Link,
         authentication: Authentication,
+        progress: &Progress,
         now: Timestamp,
-    ) -> Result<Substatus, Failure> {
-        let settings = &registration.settings;
-        let resets = settings
-            .reprovision
-            .is_some_and(|policy| policy.update_hub_assignment && !policy.migrate_device_data);
-        let here = Place {
-            hub: link.hub,
-            device_id: registration.device_id.clone(),
-        };
-        let previous = registration.previous.as_ref();
-        let left = previous.filter(|place| **place != here);
-        let substatus = match previous {
-            Some(_) if resets => Substatus::DeviceDataReset,
-            _ if left.is_some() => Substatus::DeviceDataMigrated,
-            _ => Substatus::InitialAssignment,
-        };
+    ) -> Result<(), Failure> {
         let chosen = registration
             .allocated()
             .and_then(|answer| answer.as_ref().ok());
         let initial = chosen
             .and_then(|chosen| chosen.initial_twin.as_ref())
-            .or(settings.initial_twin.as_ref());
-        let twin = match left {
-            _ if resets && previous.is_some() => TwinFrom::Anew(initial),
-            Some(place) => self
-                .hubs
-                .carried(place.hub, &place.device_id)
-                .map_or(TwinFrom::Here(initial), TwinFrom::Elsewhere),
-            None => TwinFrom::Here(initial),
+            .or(registration.settings.initial_twin.as_ref());
+        let is_anew = registration.previous.is_some() && resets(registration);
+        let left = leaves(registration, link);
+        let entering = Entering {
+            authentication,
+            twin: if is_anew {
+                TwinFrom::Anew(initial)
+            } else {
+                TwinFrom::Kept(initial)
+            },
+            left: left.map(|place| (place.hub, &place.device_id)),
         };
-        let device = &registration.device_id;
+        let (host_name, device) = (&link.host_name, &registration.device_id);
+        let alongside = |writes: &mut Writes<'_>| self.put(writes, registration, progress);
         self.hubs
-            .create_or_update(&link.host_name, device, authentication, twin, now)
-            .map_err(Failure::HubRefused)?;
-        if let Some(place) = left {
-            self.hubs.withdraw(place.hub, &place.device_id);
-        }
-        Ok(substatus)
+            .enter(host_name, device, entering, now, alongside)
+            .map_err(Failure::HubRefused)
     }
+}
+
+fn resets(registration: &Registration) -> bool {
+    let policy = registration.settings.reprovision;
+    policy.is_some_and(|policy| policy.update_hub_assignment && !policy.migrate_device_data)
+}
+
+/// The place that the device leaves for a hub.
+fn leaves<'a>(registration: &'a Registration, link: &Link) -> Option<&'a Place> {
+    let is_here =
+        |place: &Place| place.hub == link.hub && place.device_id == registration.device_id;
+    registration
+        .previous
+        .as_ref()
+        .filter(|place| !is_here(place))
 }
 
 #[cfg(test)]

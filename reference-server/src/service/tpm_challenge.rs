@@ -11,6 +11,7 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::{ActivationSecrets, PublicArea, make_activation_blob};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 use crate::randomness;
@@ -20,7 +21,7 @@ use crate::shards::Shards;
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// An HMAC-SHA256 key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct HmacKey([u8; 32]);
 
 /// The TPM as its device presents it.

@@ -11,9 +11,10 @@ use super::*;
 use crate::counters::Tally;
 use crate::hub::access_policy::AccessPolicy;
 use crate::hub::administration::{Condition, WantedIdentity};
+use crate::hub::entering::{Entering, TwinFrom};
 use crate::hub::identity::Authentication;
 use crate::hub::message_queue::Settlement;
-use crate::hub::registry::{HubRegistry, TwinFrom};
+use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
 const HUB: &str = "hub-1.fleetstorm.test";
@@ -46,8 +47,13 @@ impl Yard {
             certificate: CertificateDer::from(vec![1; 100]),
         };
         let authentication = Authentication::certificate(thumbprint(&yard.certificate));
+        let entering = Entering {
+            authentication,
+            twin: TwinFrom::Kept(None),
+            left: None,
+        };
         yard.hubs
-            .create_or_update(HUB, &pump(), authentication, TwinFrom::Here(None), now())
+            .enter(HUB, &pump(), entering, now(), |_| {})
             .expect("known hub");
         yard
     }

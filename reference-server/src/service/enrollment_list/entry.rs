@@ -93,7 +93,7 @@ pub enum GroupProof {
 }
 
 /// What individual enrollments and groups have in common.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Settings {
     /// As they were written.
     pub written: EnrollmentSettings,
@@ -218,7 +218,7 @@ impl Checker {
     }
 
     /// Neighbours in a list mostly share their settings: kept once.
-    fn settings(&self, settings: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
+    pub(super) fn settings(&self, settings: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = &*last
             && shared.written == *settings
