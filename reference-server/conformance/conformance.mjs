@@ -5,9 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { runDevices, runOperator, startService } from "./devices.mjs";
-import { Identities, desired } from "./identities.mjs";
+import { Identities, decide, desired } from "./identities.mjs";
 import { cells, steps, throttled } from "./matrix.mjs";
 import { endpoint, hubs, idScope, serviceKey, startServer } from "./server.mjs";
+import { startWebhook } from "./webhook.mjs";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "conformance-"));
 let [passed, failed] = [0, 0];
@@ -25,7 +26,8 @@ process.exitCode = failed === 0 ? 0 : 1;
 async function act(name, cells, steps, manner) {
   const chosen = cells.filter((cell) => cell.id.includes(process.argv[2] ?? ""));
   if (chosen.length === 0) return;
-  const identities = new Identities(path.join(folder, name));
+  const webhook = await startWebhook(decide);
+  const identities = new Identities(path.join(folder, name), webhook.definition);
   let server, service;
   try {
     const cases = [];
@@ -47,6 +49,7 @@ async function act(name, cells, steps, manner) {
     service?.stop();
     await server?.stop();
     identities.close();
+    webhook.stop();
   }
 }
 

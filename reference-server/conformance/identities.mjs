@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { hubs } from "./server.mjs";
 import { SoftwareTpm } from "./software_tpm.mjs";
 
 /// What every twin starts with: nested, with a list, and with text that is not ASCII.
@@ -13,10 +14,12 @@ const newKey = () => randomBytes(64).toString("base64");
 const keys = (primaryKey, secondaryKey) => ({ type: "symmetricKey", symmetricKey: { primaryKey, secondaryKey } });
 const x509 = (role, certificate) => ({ type: "x509", x509: { [role]: { primary: { certificate } } } });
 
-/// Identities and their enrollments, in files below a folder.
+/// Identities and their enrollments, in files below a folder. `customAllocationDefinition` names the
+/// webhook of those whose hub one chooses.
 export class Identities {
-  constructor(folder) {
+  constructor(folder, customAllocationDefinition) {
     this.folder = folder;
+    this.customAllocationDefinition = customAllocationDefinition;
     this.enrollments = [];
     this.tpms = [];
     mkdirSync(folder, { recursive: true });
@@ -34,7 +37,7 @@ export class Identities {
   }
 
   enroll(enrollment) {
-    this.enrollments.push(JSON.stringify({ ...enrollment, initialTwin }));
+    this.enrollments.push(JSON.stringify({ initialTwin, ...enrollment }));
   }
 
   /// Notes a group's enrollment, once a device of it comes.
@@ -79,6 +82,17 @@ export class Identities {
       case "symmetric-key-group":
         this.group("by-key", keys(...this.groupKeys));
         return { ...own, symmetricKey: derivedKey(this.groupKeys[0], cell.id) };
+      // Whose hub is chosen in one of the four ways; `assigned` is the hub that it has to be.
+      case "hashed":
+      case "static":
+      case "geoLatency":
+      case "custom":
+      case "custom-refused": {
+        const symmetricKey = newKey();
+        const { assigned, answered, ...more } = this.allocation(cell);
+        individual(keys(symmetricKey, newKey()), more);
+        return { ...own, symmetricKey, assigned, answered };
+      }
       // Whom the server has to refuse, with the words that an SDK understands.
       case "wrong-key":
         individual(keys(newKey(), newKey()));
@@ -106,6 +120,28 @@ export class Identities {
       }
       default:
         throw new Error(`${cell.attestation} is no attestation`);
+    }
+  }
+
+  /// What the enrollment says of allocation, the hub that follows from it, and the webhook's words.
+  allocation({ attestation, id }) {
+    const { customAllocationDefinition } = this;
+    switch (attestation) {
+      case "static":
+        return { allocationPolicy: "static", iotHubs: [hubs[2]], assigned: hubs[2] };
+      case "geoLatency":
+        return { allocationPolicy: "geoLatency", assigned: hubs[1] };
+      case "custom": {
+        const iotHubs = [hubs[0], hubs[2]];
+        // The webhook gives it another.
+        const initialTwin = { properties: { desired: { wrong: true } } };
+        const answered = { for: id, offered: iotHubs };
+        return { allocationPolicy: "custom", customAllocationDefinition, iotHubs, initialTwin, assigned: hubs[2], answered };
+      }
+      case "custom-refused":
+        return { allocationPolicy: "custom", customAllocationDefinition };
+      default:
+        return { allocationPolicy: attestation };
     }
   }
 
@@ -143,6 +179,13 @@ export class Identities {
 /// A device's key below a group's (DPS documentation, "Symmetric key attestation").
 function derivedKey(groupKey, id) {
   return createHmac("sha256", Buffer.from(groupKey, "base64")).update(id).digest("base64");
+}
+
+/// What the webhook of those enrollments decides.
+export function decide({ deviceRuntimeContext: { registrationId }, linkedHubs }) {
+  if (registrationId.includes("custom-refused")) return 400;
+  const payload = { for: registrationId, offered: linkedHubs };
+  return { iotHubHostName: linkedHubs.at(-1), initialTwin, payload };
 }
 
 /// The SDKs' default: base32 of the digest of the endorsement key, in lower case, not padded.

@@ -25,11 +25,20 @@ const rows = [
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
 ];
 
+// Whose hub is chosen in each way.
+const policies = ["hashed", "static", "geoLatency", "custom"];
+rows.push(
+  { device: "node", attestations: policies, transports: ["https"], hub: "mqtt", tls: ["1.3"] },
+  { device: "node", attestations: policies, transports: [...overMqtt, ...overAmqp], tls: ["1.3"] },
+  { device: "python", attestations: policies, transports: overMqtt, tls: ["1.2"] },
+);
+
 // Whom DPS refuses, and what the SDK calls it: its error's name, the condition that it passes on
 // from AMQP, or its words.
 const strangers = ["wrong-key", "unknown-certificate", "broken-chain"];
 const unauthorized = "register request returned a service error status code 401";
 const disabled = "Query Status Operation encountered an invalid registration status disabled with a status code of 200";
+const failed = "Query Status operation returned a failed registration status with a status code of 200";
 const [onlyTls12, onlyTls13] = [["1.2"], ["1.3"]];
 rows.push(
   { device: "node", attestations: strangers, transports: httpAndMqtt, tls: onlyTls13, error: "UnauthorizedError" },
@@ -43,6 +52,15 @@ rows.push(
     tls: onlyTls13,
     error: "SyntaxError",
   },
+  // Accepted, and then the webhook says no.
+  {
+    device: "node",
+    attestations: ["custom-refused"],
+    transports: [...httpAndMqtt, ...overAmqp],
+    tls: onlyTls13,
+    error: "ProvisioningRegistrationFailedError",
+  },
+  { device: "python", attestations: ["custom-refused"], transports: overMqtt, tls: onlyTls12, error: failed },
   { device: "python", attestations: ["disabled"], transports: overMqtt, tls: onlyTls12, error: disabled },
 );
 

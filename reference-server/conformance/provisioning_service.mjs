@@ -5,6 +5,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { from } from "./source_address.mjs";
+import { startWebhook } from "./webhook.mjs";
 
 const require = createRequire(import.meta.url);
 const { Registry } = require("azure-iothub");
@@ -14,7 +16,8 @@ const { ProvisioningServiceClient } = require("azure-iot-provisioning-service");
 const { SymmetricKeySecurityClient } = require("azure-iot-security-symmetric-key");
 
 const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const [north, south] = job.hubs;
+// The one between them is home's.
+const [north, , south] = job.hubs;
 const dps = ProvisioningServiceClient.fromConnectionString(job.connectionString);
 const registry = (hub) =>
   Registry.fromConnectionString(`HostName=${hub};SharedAccessKeyName=iothubowner;SharedAccessKey=${job.key}`);
@@ -53,14 +56,60 @@ async function twin(hub, id) {
   return { rate: responseBody.properties.desired.rate, floor: responseBody.tags.floor };
 }
 
-/// Registers in the north, is changed there, then sent south by its enrollment.
-async function move(id, reprovisionPolicy) {
-  await put(enrollment(id, { reprovisionPolicy, allocationPolicy: "static", iotHubs: [north] }));
-  const { primaryKey } = await keys(id);
-  assert.equal((await register(id, primaryKey)).assignedHub, north);
+/// Where the webhook wants each device.
+const wanted = new Map();
+const webhook = await startWebhook(({ deviceRuntimeContext: { registrationId }, linkedHubs }) => {
+  const hub = wanted.get(registrationId);
+  if (!hub) return 403;
+  // A device that may not move has only its own hub to choose from.
+  return { iotHubHostName: linkedHubs.includes(hub) ? hub : linkedHubs[0], payload: { wanted: hub } };
+});
+const custom = { allocationPolicy: "custom", customAllocationDefinition: webhook.definition };
+
+/// How a device comes to be in the north, and then in the south: what its enrollment says, where it is,
+/// and what its webhook wants.
+const ways = {
+  hashed: (hub) => ({ enrolled: { allocationPolicy: "hashed", iotHubs: [hub] } }),
+  static: (hub) => ({ enrolled: { allocationPolicy: "static", iotHubs: [hub] } }),
+  geoLatency: (hub) => ({
+    enrolled: { allocationPolicy: "geoLatency" },
+    address: hub === north ? "127.1.0.7" : "127.2.0.7",
+  }),
+  custom: (hub) => ({ enrolled: custom, wants: hub }),
+};
+const modes = {
+  migrate: {
+    policy: { updateHubAssignment: true, migrateDeviceData: true },
+    ends: [south, "deviceDataMigrated", 9],
+  },
+  reset: {
+    policy: { updateHubAssignment: true, migrateDeviceData: false },
+    ends: [south, "deviceDataReset", 5],
+  },
+  never: {
+    policy: { updateHubAssignment: false, migrateDeviceData: false },
+    ends: [north, "initialAssignment", 9],
+  },
+};
+
+/// Registers in the north, is changed there, then sent south. What it is told, and what its hubs know.
+async function move(id, way, reprovisionPolicy) {
+  const go = async (hub) => {
+    const { enrolled, address, wants } = way(hub);
+    const known = await get(id).catch(() => enrollment(id, { reprovisionPolicy }));
+    await put({ ...known, ...enrolled });
+    wanted.set(id, wants);
+    const { primaryKey } = await keys(id);
+    return from(address, () => register(id, primaryKey));
+  };
+  assert.equal((await go(north)).assignedHub, north);
   await registry(north).updateTwin(id, { properties: { desired: { rate: 9 } } }, "*");
-  await put({ ...(await get(id)), iotHubs: [south] });
-  return register(id, primaryKey);
+  const { assignedHub, substatus } = await go(south);
+  const { rate, floor } = await twin(assignedHub, id);
+  assert.equal(floor, 1);
+  const left = assignedHub === north ? south : north;
+  assert.equal(await status(registry(left).get(id)), 404);
+  return [assignedHub, substatus, rate];
 }
 
 const cases = {
@@ -134,24 +183,26 @@ const cases = {
     const { responseBody: identity } = await registry(assignedHub).get("roll");
     assert.equal(identity.authentication.symmetricKey.primaryKey, primaryKey);
   },
-  async "migrate: the twin moves along"() {
-    const moved = await move("migrate", { updateHubAssignment: true, migrateDeviceData: true });
-    assert.deepEqual([moved.assignedHub, moved.substatus], [south, "deviceDataMigrated"]);
-    assert.deepEqual(await twin(south, "migrate"), { rate: 9, floor: 1 });
-    assert.equal(await status(registry(north).get("migrate")), 404);
-  },
-  async "reset: the twin starts anew"() {
-    const moved = await move("reset", { updateHubAssignment: true, migrateDeviceData: false });
-    assert.deepEqual([moved.assignedHub, moved.substatus], [south, "deviceDataReset"]);
-    assert.deepEqual(await twin(south, "reset"), { rate: 5, floor: 1 });
-    assert.equal(await status(registry(north).get("reset")), 404);
-  },
-  async "never: the device stays"() {
-    const stayed = await move("never", { updateHubAssignment: false, migrateDeviceData: false });
-    assert.deepEqual([stayed.assignedHub, stayed.substatus], [north, "initialAssignment"]);
-    assert.deepEqual(await twin(north, "never"), { rate: 9, floor: 1 });
+  async "a device whose webhook refuses it fails, and gets in once it does not"() {
+    await put(enrollment("refused", custom));
+    const { primaryKey } = await keys("refused");
+    await assert.rejects(register("refused", primaryKey), { name: "ProvisioningRegistrationFailedError" });
+    const { responseBody: failed } = await dps.getDeviceRegistrationState("refused");
+    assert.deepEqual(
+      [failed.status, failed.errorCode, failed.errorMessage],
+      ["failed", 400207, "Custom allocation failed with status code: 403"],
+    );
+    wanted.set("refused", south);
+    const { assignedHub, payload } = await register("refused", primaryKey);
+    assert.deepEqual([assignedHub, payload], [south, { wanted: south }]);
   },
 };
+for (const [way, how] of Object.entries(ways)) {
+  for (const [mode, { policy, ends }] of Object.entries(modes)) {
+    cases[`a device that is sent elsewhere, ${way}, ${mode}`] = async () =>
+      assert.deepEqual(await move(`${way}-${mode}`, how, policy), ends);
+  }
+}
 
 for (const [name, act] of Object.entries(cases)) {
   let problem;

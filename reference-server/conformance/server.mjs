@@ -12,6 +12,14 @@ export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.
 export const serviceEndpoint = "dps.conformance.test";
 export const idScope = "0ne00C0FFEE";
 
+/// Where in the world the hubs are, each in the region of its place, by source addresses. Devices are
+/// mostly in the second, at 127.0.0.1.
+const regions = [
+  { name: "north", prefix: "127.1.0.0/16", latency: { home: "30ms", south: "90ms" } },
+  { name: "home", prefix: "127.0.0.0/8", latency: { north: "30ms", south: "60ms" } },
+  { name: "south", prefix: "127.2.0.0/16", latency: { home: "60ms", north: "90ms" } },
+];
+
 /// Key of the hubs' service API.
 export const serviceKey = randomBytes(32).toString("base64");
 
@@ -38,9 +46,16 @@ export async function startServer(binary, folder, enrollments, { record, throttl
       "https-port = 443",
       "mqtt-port = 8883",
       "amqp-port = 5671",
-      ...hubs.flatMap((hub) => [
+      ...regions.flatMap(({ name, prefix, latency }) => [
+        "[[region]]",
+        `name = ${JSON.stringify(name)}`,
+        `prefixes = [${JSON.stringify(prefix)}]`,
+        ...Object.entries(latency).map(([far, time]) => `latency.${far} = ${JSON.stringify(time)}`),
+      ]),
+      ...hubs.flatMap((hub, place) => [
         "[[hub]]",
         `host-name = ${JSON.stringify(hub)}`,
+        `region = ${JSON.stringify(regions[place].name)}`,
         `service-key = ${JSON.stringify(serviceKey)}`,
       ]),
       "[[instance]]",

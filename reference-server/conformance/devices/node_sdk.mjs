@@ -71,7 +71,9 @@ async function report(one) {
 async function drive(one, step) {
   const security = securityOf(one);
   if (one.error) return step("refused", () => refusal(one, security));
-  const { assignedHub, deviceId } = await step("register", () => register(one, security));
+  const { assignedHub, deviceId, payload } = await step("register", () => register(one, security));
+  if (one.assigned) expect("assigned hub", assignedHub, one.assigned);
+  if (one.answered) expect("the webhook's payload", payload, one.answered);
   if (deviceId !== one.deviceId) throw new Error(`register: the device id is ${deviceId}, not ${one.deviceId}`);
   const client = hubClient(one, security, assignedHub, deviceId);
   await step("hub", () => client.open());

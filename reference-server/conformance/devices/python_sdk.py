@@ -62,6 +62,9 @@ def drive(job, one, steps):
         return
     first = steps("register", lambda: register(job, one))
     expect(first.device_id, one["deviceId"])
+    expect(first.assigned_hub, one.get("assigned", first.assigned_hub))
+    # The SDK hands the payload over as text.
+    expect(json.loads(first.response_payload), one.get("answered"))
     client = hub_client(job, one, first.assigned_hub, first.device_id)
     steps("hub", client.connect)
     if "twin" in job["steps"]:
