@@ -4,7 +4,9 @@
 //! What needs no answer to be right is sent at once, as the C and Java SDKs do: header, open, begin
 //! and all attaches are one write.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use fleetstorm_protocol::amqp::dps::refusal_of;
@@ -33,6 +35,7 @@ use super::{CLIENT_VERSION, LinkError, MAX_ANSWER};
 pub mod dps;
 
 mod end;
+mod hearing;
 mod sasl;
 
 /// First size of the buffers: an answer fits.
@@ -60,6 +63,11 @@ pub struct AmqpLink {
     /// The peer's next transfer, once it has said where it begins.
     next_incoming: Option<u32>,
     ends: Vec<End>,
+    /// How long the peer lasts without a sign of life, if it has said so.
+    idle_timeout: Option<Duration>,
+    /// Messages that came while something else was waited for; none are kept by a dialogue that
+    /// does not hear.
+    waiting: Option<VecDeque<Box<Message>>>,
 }
 
 /// A link to attach.
@@ -109,6 +117,8 @@ impl AmqpLink {
             deliveries: 0,
             next_incoming: None,
             ends: Vec::with_capacity(4),
+            idle_timeout: None,
+            waiting: None,
         }
     }
 
@@ -204,13 +214,13 @@ impl AmqpLink {
             self.expect_header(AMQP_HEADER).await?;
         }
         while !self.opened || self.ends.iter().any(|end| !end.is_ready()) {
-            self.notice().await?;
+            self.wait_for_more().await?;
         }
         Ok(())
     }
 
     /// Sends a message by one link and waits for its rejection, or for the message on any other
-    /// that `is_answer` knows. Messages that are no answer go to nobody.
+    /// that `is_answer` knows.
     ///
     /// # Errors
     /// The connection broke.
@@ -230,7 +240,8 @@ impl AmqpLink {
                 Noticed::Outcome(ids, Some(rejected)) if ids.contains(&delivery) => {
                     return Ok(Heard::Rejection(rejected));
                 }
-                Noticed::Message(_) | Noticed::Outcome(..) | Noticed::Other => {}
+                Noticed::Message(message) => self.keep(message),
+                Noticed::Outcome(..) | Noticed::Other => {}
             }
         }
     }
@@ -246,10 +257,10 @@ impl AmqpLink {
     ) -> Result<Option<Rejected>, LinkError> {
         let delivery = self.send(handle, message.to_bytes(), false).await?;
         loop {
-            if let Noticed::Outcome(ids, rejected) = self.notice().await?
-                && ids.contains(&delivery)
-            {
-                return Ok(rejected);
+            match self.notice().await? {
+                Noticed::Outcome(ids, rejected) if ids.contains(&delivery) => return Ok(rejected),
+                Noticed::Message(message) => self.keep(message),
+                Noticed::Outcome(..) | Noticed::Other => {}
             }
         }
     }
@@ -271,7 +282,7 @@ impl AmqpLink {
         settled: bool,
     ) -> Result<u32, LinkError> {
         while !self.end(handle)?.may_send() {
-            self.notice().await?;
+            self.wait_for_more().await?;
         }
         self.end(handle)?.spend();
         let delivery = self.deliveries;
@@ -279,7 +290,7 @@ impl AmqpLink {
         let mut first = true;
         loop {
             while self.window == 0 {
-                self.notice().await?;
+                self.wait_for_more().await?;
             }
             let room = self.peer_frame - OVERHEAD;
             let part = payload.split_to(room.min(payload.len()));
@@ -300,7 +311,7 @@ impl AmqpLink {
         }
     }
 
-    /// Sends what was written, and reads one frame.
+    /// Sends what was written, and reads one frame. Giving up the wait loses nothing.
     async fn notice(&mut self) -> Result<Noticed, LinkError> {
         let frame = loop {
             match Frame::read(&mut self.input, MAX_FRAME) {
@@ -315,6 +326,8 @@ impl AmqpLink {
         match performative {
             Performative::Open(open) => {
                 self.opened = true;
+                let idle = open.idle_time_out.filter(|idle| *idle > 0);
+                self.idle_timeout = idle.map(|idle| Duration::from_millis(idle.into()));
                 let limit = usize::try_from(open.max_frame_size.0).unwrap_or(MAX_FRAME);
                 self.peer_frame = limit.clamp(MIN_MAX_FRAME_SIZE, MAX_FRAME);
             }

@@ -1,5 +1,9 @@
-//! The assigned hub: log in, read the twin, report to it, send messages.
+//! The assigned hub: log in, read the twin, report to it, send messages; and, for a device that
+//! stays, hear what the hub has to say.
 
+use std::time::Duration;
+
+use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
@@ -18,6 +22,32 @@ pub enum HubLink {
     Mqtt(Box<mqtt::HubMqtt>),
     /// AMQP.
     Amqp(Box<amqp::HubAmqp>),
+}
+
+/// What a hub says of its own accord.
+#[derive(Debug)]
+pub enum Said {
+    /// Call this method.
+    Method(Call),
+    /// Desired properties have changed.
+    Desired,
+    /// Nothing that a device acts on.
+    Other,
+}
+
+/// How the answer to a direct method finds its call.
+#[derive(Debug)]
+pub enum Call {
+    /// By `$rid`.
+    Mqtt {
+        /// Echoed verbatim.
+        rid: String,
+    },
+    /// By correlation id.
+    Amqp {
+        /// Echoed with its type.
+        correlation_id: Option<MessageId>,
+    },
 }
 
 impl HubLink {
@@ -78,6 +108,73 @@ impl HubLink {
         match self {
             Self::Mqtt(session) => session.send(message).await,
             Self::Amqp(session) => session.send(message).await,
+        }
+    }
+
+    /// Asks to be told of direct methods and of changes of desired properties, once the twin was read.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn listen(&mut self) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.listen().await,
+            Self::Amqp(session) => session.listen().await,
+        }
+    }
+
+    /// Waits for what the hub says next. Nothing is lost if the wait is given up.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub ended the session.
+    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+        match self {
+            Self::Mqtt(session) => session.hear().await,
+            Self::Amqp(session) => session.hear().await,
+        }
+    }
+
+    /// Acknowledges what was heard, where the protocol asks for it.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn settle(&mut self) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.settle().await,
+            // Went out with the next look for frames.
+            Self::Amqp(_) => Ok(()),
+        }
+    }
+
+    /// Answers a direct method with 200 and `result`, JSON.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn answer(&mut self, call: Call, result: &[u8]) -> Result<(), LinkError> {
+        match (self, call) {
+            (Self::Mqtt(session), Call::Mqtt { rid }) => session.answer(rid, result).await,
+            (Self::Amqp(session), Call::Amqp { correlation_id }) => {
+                session.answer(correlation_id, result).await
+            }
+            _ => Err(Fault::Protocol.into()),
+        }
+    }
+
+    /// How long it may say nothing.
+    pub fn keep_alive(&self) -> Duration {
+        match self {
+            Self::Mqtt(_) => mqtt::KEEP_ALIVE,
+            Self::Amqp(session) => session.keep_alive(),
+        }
+    }
+
+    /// A sign of life.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub has not answered the last one.
+    pub async fn show_life(&mut self) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.ping().await,
+            Self::Amqp(session) => session.beat().await,
         }
     }
 

@@ -1,5 +1,7 @@
 //! MQTT 3.1.1: to DPS, and, by [`super::hub`], to hubs.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use fleetstorm_protocol::mqtt::{
     DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
@@ -20,12 +22,22 @@ use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
 /// First size of the read buffer: an answer fits.
 const BUFFER: usize = 2048;
 /// Seconds; as the Node SDK.
-const KEEP_ALIVE: u16 = 180;
+pub(super) const KEEP_ALIVE: u16 = 180;
+/// Most messages that wait while something else is asked; beyond it the newest is lost, as from a
+/// device that is too slow.
+const MOST_WAITING: usize = 32;
 
 /// An MQTT session with one subscription, over which questions are asked one after another.
 pub struct MqttLink {
     packets: Framed<Carrier, Codec>,
     asked: u16,
+    /// Topics of messages that came while something else was waited for; none are kept by a
+    /// session that does not hear.
+    waiting: Option<VecDeque<String>>,
+    /// Messages heard and not acknowledged yet.
+    owed: Vec<u16>,
+    /// A PINGREQ is not answered.
+    pinged: bool,
 }
 
 /// How to log in.
@@ -73,6 +85,9 @@ impl MqttLink {
         let mut link = Self {
             packets: Framed::with_capacity(carrier, codec, BUFFER),
             asked: 0,
+            waiting: None,
+            owed: Vec::new(),
+            pinged: false,
         };
         let mut connect = Connect::new(log_in.client_id);
         connect.keep_alive = KEEP_ALIVE;
@@ -99,13 +114,76 @@ impl MqttLink {
         subscribe.pkid = self.next_packet_id();
         let id = subscribe.pkid;
         self.send(Packet::Subscribe(subscribe)).await?;
+        loop {
+            match self.receive().await? {
+                Packet::SubAck(answer) if answer.pkid == id => {
+                    return match answer.return_codes.as_slice() {
+                        [SubscribeReasonCode::Success(_)] => Ok(()),
+                        _ => Err(LinkError::Refused { status: 403 }),
+                    };
+                }
+                // What an earlier subscription brings.
+                Packet::Publish(message) if self.waiting.is_some() => self.keep(message).await?,
+                _ => return Err(Fault::Protocol.into()),
+            }
+        }
+    }
+
+    /// From now on keeps what comes of the server's own accord, for [`Self::hear`].
+    pub fn keep_what_comes(&mut self) {
+        self.waiting.get_or_insert_default();
+    }
+
+    /// Waits for the next message that was not asked for and tells its topic; `None` is a packet
+    /// that tells nothing. Giving up the wait loses nothing.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn hear(&mut self) -> Result<Option<String>, LinkError> {
+        if let Some(topic) = self.waiting.as_mut().and_then(VecDeque::pop_front) {
+            return Ok(Some(topic));
+        }
+        // Nothing may be awaited once a packet is here.
         match self.receive().await? {
-            Packet::SubAck(answer) if answer.pkid == id => match answer.return_codes.as_slice() {
-                [SubscribeReasonCode::Success(_)] => Ok(()),
-                _ => Err(LinkError::Refused { status: 403 }),
-            },
+            Packet::Publish(message) => {
+                if message.qos == QoS::AtLeastOnce {
+                    self.owed.push(message.pkid);
+                }
+                Ok(Some(message.topic))
+            }
+            Packet::PubAck(_) | Packet::PingResp => Ok(None),
             _ => Err(Fault::Protocol.into()),
         }
+    }
+
+    /// Acknowledges what was heard.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn settle(&mut self) -> Result<(), LinkError> {
+        if self.owed.is_empty() {
+            return Ok(());
+        }
+        for id in std::mem::take(&mut self.owed) {
+            let acknowledgement = Packet::PubAck(PubAck::new(id));
+            self.packets
+                .feed(acknowledgement)
+                .await
+                .map_err(|e| fault(&e))?;
+        }
+        self.packets.flush().await.map_err(|e| fault(&e).into())
+    }
+
+    /// PINGREQ.
+    ///
+    /// # Errors
+    /// The connection broke, or the last PINGREQ was not answered.
+    pub async fn ping(&mut self) -> Result<(), LinkError> {
+        if self.pinged {
+            return Err(Fault::ConnectionLost.into());
+        }
+        self.pinged = true;
+        self.send(Packet::PingReq).await
     }
 
     /// Publishes to `topic` and waits for the message that `is_answer` knows. The
@@ -124,12 +202,13 @@ impl MqttLink {
         self.send(Packet::Publish(question)).await?;
         loop {
             match self.receive().await? {
-                Packet::Publish(message) => {
-                    self.acknowledge(&message).await?;
-                    if let Some(answer) = is_answer(&message.topic) {
+                Packet::Publish(message) => match is_answer(&message.topic) {
+                    Some(answer) => {
+                        self.acknowledge(&message).await?;
                         return Ok((answer, message.payload));
                     }
-                }
+                    None => self.keep(message).await?,
+                },
                 Packet::PubAck(_) | Packet::PingResp => {}
                 _ => return Err(Fault::Protocol.into()),
             }
@@ -150,7 +229,7 @@ impl MqttLink {
                 Packet::PubAck(acknowledged) if acknowledged.pkid == id => return Ok(()),
                 Packet::PubAck(_) | Packet::PingResp => {}
                 // What the hub says of its own accord is not what is waited for.
-                Packet::Publish(message) => self.acknowledge(&message).await?,
+                Packet::Publish(message) => self.keep(message).await?,
                 _ => return Err(Fault::Protocol.into()),
             }
         }
@@ -209,6 +288,17 @@ impl MqttLink {
         Ok(())
     }
 
+    /// Acknowledges what came of the server's own accord, and keeps it for who hears.
+    async fn keep(&mut self, message: Publish) -> Result<(), LinkError> {
+        self.acknowledge(&message).await?;
+        if let Some(waiting) = &mut self.waiting
+            && waiting.len() < MOST_WAITING
+        {
+            waiting.push_back(message.topic);
+        }
+        Ok(())
+    }
+
     fn next_packet_id(&mut self) -> u16 {
         self.asked = self.asked.checked_add(1).unwrap_or(1);
         self.asked
@@ -223,7 +313,10 @@ impl MqttLink {
 
     async fn receive(&mut self) -> Result<Packet, LinkError> {
         match self.packets.next().await {
-            Some(Ok(packet)) => Ok(packet),
+            Some(Ok(packet)) => {
+                self.pinged &= !matches!(packet, Packet::PingResp);
+                Ok(packet)
+            }
             Some(Err(error)) => Err(fault(&error).into()),
             None => Err(Fault::ConnectionLost.into()),
         }

@@ -1,10 +1,14 @@
 //! A hub over AMQP.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
 use fleetstorm_protocol::amqp::cbs::{self, PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::refusal_of;
-use fleetstorm_protocol::amqp::hub::{HubNode, TwinMessage, TwinOperation, TwinRequest};
+use fleetstorm_protocol::amqp::hub::{
+    HubNode, MethodCall, MethodResult, TwinMessage, TwinOperation, TwinRequest,
+};
 use fleetstorm_protocol::amqp::hub_message::from_device;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::messaging::MessageId;
@@ -16,6 +20,12 @@ use fleetstorm_reports::Fault;
 use crate::link::LinkError;
 use crate::link::amqp::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
+use crate::link::hub::{Call, Said};
+
+/// How long a device may say nothing to a hub that has not said for how long.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+/// Shortest time between signs of life, whatever the hub asks for.
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// A device's AMQP connection with its hub.
 pub struct HubAmqp {
@@ -24,6 +34,8 @@ pub struct HubAmqp {
     questions: u32,
     /// The link of its messages, once one was sent.
     events: Option<u32>,
+    /// The link of results of methods, once it listens.
+    results: Option<u32>,
     asked: u64,
 }
 
@@ -63,6 +75,7 @@ impl HubAmqp {
             device: device.clone(),
             questions,
             events: None,
+            results: None,
             asked: 0,
         })
     }
@@ -105,6 +118,79 @@ impl HubAmqp {
                 status: refusal_of(&rejected).0,
             }),
         }
+    }
+
+    /// Opens the methods' links, and asks for changes of desired properties.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn listen(&mut self) -> Result<(), LinkError> {
+        self.link.keep_what_comes();
+        let address = HubNode::Methods(self.device.clone()).address();
+        let channel = format!("methods:{}", self.device);
+        let properties = [(CHANNEL_CORRELATION_PROPERTY, channel.as_str())];
+        let wanted = |name, sends| Wanted {
+            name,
+            address: &address,
+            sends,
+            settled: true,
+            api_version: API_VERSION,
+            properties: &properties,
+        };
+        self.link.attach(&wanted("methods_receiver_link", false));
+        self.results = Some(self.link.attach(&wanted("methods_sender_link", true)));
+        self.link.settle_in().await?;
+        let asked = self.ask(TwinOperation::SubscribeDesired, b"");
+        asked.await.map(drop)
+    }
+
+    /// What the hub says next.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub ended it.
+    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+        let message = self.link.hear().await?;
+        if let Ok(call) = MethodCall::of(&message) {
+            let correlation_id = call.correlation_id;
+            return Ok(Said::Method(Call::Amqp { correlation_id }));
+        }
+        Ok(match TwinMessage::of(&message) {
+            Ok(TwinMessage::Desired { .. }) => Said::Desired,
+            Ok(TwinMessage::Answer { .. }) | Err(_) => Said::Other,
+        })
+    }
+
+    /// Answers a method.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn answer(
+        &mut self,
+        correlation_id: Option<MessageId>,
+        result: &[u8],
+    ) -> Result<(), LinkError> {
+        // Nobody calls a device that does not listen.
+        let results = self.results.ok_or(Fault::Protocol)?;
+        let result = MethodResult {
+            correlation_id,
+            status: 200,
+            payload: Bytes::copy_from_slice(result),
+        };
+        self.link.post(results, &result.message()).await
+    }
+
+    /// Half of the time that the hub waits for a sign of life.
+    pub fn keep_alive(&self) -> Duration {
+        let told = self.link.idle_timeout();
+        told.map_or(KEEP_ALIVE, |told| (told / 2).max(SHORTEST_KEEP_ALIVE))
+    }
+
+    /// An empty frame.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn beat(&mut self) -> Result<(), LinkError> {
+        self.link.beat().await
     }
 
     async fn attach_events(&mut self) -> Result<u32, LinkError> {

@@ -1,16 +1,23 @@
 //! A hub over MQTT.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fleetstorm_protocol::hub::{
-    HubRequest, HubUserName, SystemProperties, TWIN_RESPONSE_FILTER, TwinResponse, property_bag,
+    DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, SystemProperties,
+    TWIN_RESPONSE_FILTER, TwinResponse, property_bag,
 };
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::Fault;
 
 use crate::link::carrier::Carrier;
-use crate::link::mqtt::{LogIn, MqttLink};
+use crate::link::hub::{Call, Said};
+use crate::link::mqtt::{self, LogIn, MqttLink};
 use crate::link::{CLIENT_VERSION, LinkError};
+
+/// How long a device may say nothing: half of what it announces.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(mqtt::KEEP_ALIVE as u64 / 2);
 
 /// A device's MQTT session with its hub.
 pub struct HubMqtt {
@@ -70,6 +77,54 @@ impl HubMqtt {
             bag: property_bag::format(&SystemProperties::of_json(), &[]),
         };
         self.session.publish(request.topic(), message).await
+    }
+
+    /// Subscribes for methods and for changes of desired properties.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn listen(&mut self) -> Result<(), LinkError> {
+        self.session.keep_what_comes();
+        self.session.subscribe(METHODS_FILTER).await?;
+        self.session.subscribe(DESIRED_FILTER).await
+    }
+
+    /// What the hub says next.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+        let topic = self.session.hear().await?;
+        Ok(match topic.map(|topic| HubEvent::parse(&topic)) {
+            Some(Ok(HubEvent::Method { rid, .. })) => Said::Method(Call::Mqtt { rid }),
+            Some(Ok(HubEvent::Desired { .. })) => Said::Desired,
+            Some(Ok(HubEvent::Message { .. }) | Err(_)) | None => Said::Other,
+        })
+    }
+
+    /// Acknowledges what was heard.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn settle(&mut self) -> Result<(), LinkError> {
+        self.session.settle().await
+    }
+
+    /// Answers a method.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn answer(&mut self, rid: String, result: &[u8]) -> Result<(), LinkError> {
+        let request = HubRequest::MethodResponse { status: 200, rid };
+        self.session.publish(request.topic(), result).await
+    }
+
+    /// PINGREQ.
+    ///
+    /// # Errors
+    /// The connection broke, or the last PINGREQ was not answered.
+    pub async fn ping(&mut self) -> Result<(), LinkError> {
+        self.session.ping().await
     }
 
     /// Asks something of the twin.
