@@ -8,6 +8,7 @@ use crate::dimensions::Dimensions;
 use crate::fold::Fold;
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
+use crate::life::Life;
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
@@ -60,6 +61,8 @@ pub struct Live {
     pub released: u64,
     /// Devices due and not started.
     pub dropped: u64,
+    /// Devices that stay with their hubs.
+    pub life: Life,
     /// The simulator's use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's.
@@ -83,6 +86,9 @@ pub struct Ending {
     pub interrupted: bool,
     /// The server's counters beside the devices'.
     pub server_counters: Option<ServerCounters>,
+    /// Devices that stayed with their hubs.
+    #[serde(default)]
+    pub life: Life,
     /// What it cost.
     pub resources: Resources,
 }
@@ -165,6 +171,11 @@ impl Aggregator {
         self.write(&Entry::Record(*record))
     }
 
+    /// Devices that have ended.
+    pub fn ended(&self) -> u64 {
+        self.total.ended
+    }
+
     /// Hears that `due` devices were due by the end of `second`.
     ///
     /// # Errors
@@ -211,6 +222,7 @@ impl Aggregator {
             cuts: self.cuts.views(),
             cells: self.cuts.cells(&self.info.dimensions),
             seconds: self.live.seconds.iter().copied().collect(),
+            life: live.life,
             simulator: live.simulator,
             server: live.server,
             warnings: live.warnings.clone(),
@@ -268,6 +280,7 @@ impl Aggregator {
                 failed: self.total.failed(),
             },
             tries: self.total.tries,
+            life: ending.life,
             registration: self.total.registration(),
             provisioning: self.total.provisioning(),
             phases: self.total.phases(),

@@ -15,6 +15,7 @@ pub mod dimensions;
 mod fold;
 mod histogram;
 pub mod journal;
+pub mod life;
 pub mod outcome;
 pub mod phase;
 pub mod record;

@@ -1,5 +1,6 @@
 //! The live picture, made four times a second.
 
+use crate::life::Life;
 use crate::phase::Metric;
 use crate::summary::{HistogramBucket, OutcomeCount, Percentiles};
 
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub cells: Vec<CellView>,
     /// The last seconds, oldest first, at most 300.
     pub seconds: Vec<SecondView>,
+    /// Devices that stay with their hubs.
+    pub life: Life,
     /// The simulator's own use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's, when there is one.
@@ -53,6 +56,8 @@ pub enum Stage {
     Running,
     /// All released, some under way.
     Draining,
+    /// All provisioned, some stay with their hubs.
+    Holding,
     /// Stopped by the user, some under way.
     Stopping,
     /// All ended.

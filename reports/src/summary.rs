@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::life::Life;
 use crate::phase::Metric;
 use crate::tries::Tries;
 use crate::verdict::Verdict;
@@ -40,6 +41,9 @@ pub struct Summary {
     /// How often devices tried.
     #[serde(default)]
     pub tries: Tries,
+    /// Devices that stayed with their hubs.
+    #[serde(default)]
+    pub life: Life,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.

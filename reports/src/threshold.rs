@@ -6,6 +6,8 @@
 //!            | ("provisioned" | "registered" | "failed" | "dropped" | "throttled" | "retried")
 //!              "." ("ratio" | "count")
 //!            | "provisioned.rate" | "attempts.mean" | "attempts.max"
+//!            | ("connections.held" | "connections.dropped" | "connections.reconnected"
+//!              | "connections.given-up" | "messages" | "desired" | "methods") "." "count"
 //! metric     = "registration.response" | "registration.service" | "provisioning.response"
 //!            | "provisioning.service" | a phase's name
 //! statistic  = "min" | "mean" | "p50" | "p90" | "p99" | "p999" | "max" | "count"
@@ -20,6 +22,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
+use crate::life::Life;
 use crate::phase::Metric;
 use crate::summary::{Percentiles, Summary, ThresholdResult};
 use crate::units;
@@ -62,6 +65,19 @@ enum Subject {
     ProvisionedRate,
     MeanAttempts,
     MostAttempts,
+    Lived(Lived),
+}
+
+/// What devices do that stay with their hubs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lived {
+    Held,
+    Dropped,
+    Reconnected,
+    GivenUp,
+    Messages,
+    Desired,
+    Methods,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,12 +183,13 @@ impl Subject {
                 Self::MeanAttempts,
                 Self::MostAttempts,
             ])
+            .chain(Lived::ALL.into_iter().map(Self::Lived))
     }
 
     fn unit(self) -> Unit {
         match self {
             Self::Latency(..) => Unit::Microseconds,
-            Self::Samples(_) | Self::Count(_) => Unit::Devices,
+            Self::Samples(_) | Self::Count(_) | Self::Lived(_) => Unit::Devices,
             Self::Ratio(_) => Unit::Share,
             Self::ProvisionedRate => Unit::PerSecond,
             Self::MeanAttempts | Self::MostAttempts => Unit::Attempts,
@@ -201,6 +218,7 @@ impl Subject {
                 summary.tries.mean(devices.provisioned + devices.failed)
             }
             Self::MostAttempts => Some(summary.tries.most as f64),
+            Self::Lived(what) => Some(what.of(&summary.life) as f64),
         }
     }
 }
@@ -215,6 +233,7 @@ impl fmt::Display for Subject {
             Self::ProvisionedRate => f.write_str("provisioned.rate"),
             Self::MeanAttempts => f.write_str("attempts.mean"),
             Self::MostAttempts => f.write_str("attempts.max"),
+            Self::Lived(what) => write!(f, "{}.count", what.name()),
         }
     }
 }
@@ -288,6 +307,42 @@ impl Population {
     }
 }
 
+impl Lived {
+    const ALL: [Self; 7] = [
+        Self::Held,
+        Self::Dropped,
+        Self::Reconnected,
+        Self::GivenUp,
+        Self::Messages,
+        Self::Desired,
+        Self::Methods,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Held => "connections.held",
+            Self::Dropped => "connections.dropped",
+            Self::Reconnected => "connections.reconnected",
+            Self::GivenUp => "connections.given-up",
+            Self::Messages => "messages",
+            Self::Desired => "desired",
+            Self::Methods => "methods",
+        }
+    }
+
+    fn of(self, life: &Life) -> u64 {
+        match self {
+            Self::Held => life.most_held,
+            Self::Dropped => life.dropped,
+            Self::Reconnected => life.reconnected,
+            Self::GivenUp => life.given_up,
+            Self::Messages => life.messages,
+            Self::Desired => life.desired,
+            Self::Methods => life.methods,
+        }
+    }
+}
+
 impl Comparison {
     /// The comparison that a condition starts with, and what follows.
     fn split(condition: &str) -> Option<(Self, &str)> {
@@ -320,7 +375,7 @@ impl Unit {
     fn example(self) -> &'static str {
         match self {
             Self::Microseconds => "a duration like \"250ms\", \"5s\" or \"1m30s\"",
-            Self::Devices => "a whole number of devices",
+            Self::Devices => "a whole number",
             Self::Share => "a percentage like \"99.9%\" or a share like \"0.999\"",
             Self::PerSecond => "a rate like \"400/s\"",
             Self::Attempts => "a number like \"1.5\"",

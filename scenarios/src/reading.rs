@@ -16,6 +16,7 @@ use cohort::{SharedArrival, Surroundings};
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_DEVICE_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_MAX_IN_FLIGHT: u64 = 10_000;
+const DEFAULT_MAX_HELD: u64 = 10_000;
 
 /// Reads the root table. Every section is read before the first `?` gives up.
 pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
@@ -31,6 +32,9 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         |value| quantity::duration_above_zero(&value),
     );
     let max_in_flight = or(root.take("max-in-flight"), DEFAULT_MAX_IN_FLIGHT, |value| {
+        value.integer(1..=u64::from(u32::MAX))
+    });
+    let max_held = or(root.take("max-held"), DEFAULT_MAX_HELD, |value| {
         value.integer(1..=u64::from(u32::MAX))
     });
     let target = or(root.take("target"), None, |value| target::read(&value));
@@ -62,6 +66,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         cohorts: cohorts?,
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
+        max_held: u32::try_from(max_held?).ok()?,
         thresholds: thresholds?,
         server: server.settings()?,
     })

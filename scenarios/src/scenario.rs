@@ -37,6 +37,8 @@ pub struct Scenario {
     pub device_timeout: Duration,
     /// Most devices under way at once; a release beyond it is dropped and counted.
     pub max_in_flight: u32,
+    /// Most devices that stay with their hubs at once; one beyond it leaves, and is counted.
+    pub max_held: u32,
     /// Thresholds as written and as read.
     pub thresholds: Vec<ScenarioThreshold>,
 }
@@ -132,6 +134,11 @@ pub struct After {
     pub reported: BTreeMap<String, serde_json::Value>,
     /// Messages to send to the hub, one after another.
     pub messages: u32,
+    /// How long to stay connected, listening to direct methods and changes of desired properties;
+    /// leaves at once when `None`.
+    pub hold: Option<Duration>,
+    /// Between two messages while it stays; none are sent when `None`.
+    pub telemetry: Option<Duration>,
 }
 
 /// A batch that went wrong in the factory.

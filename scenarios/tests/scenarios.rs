@@ -124,6 +124,7 @@ fn everything_that_can_be_said_is_understood() {
         seed = 0xfeed
         device-timeout = "2m"
         max-in-flight = 500
+        max-held = 300
 
         [target]
         endpoint = "global.azure-devices-provisioning.net"
@@ -148,7 +149,7 @@ fn everything_that_can_be_said_is_understood() {
         arrival = { kind = "ramping-rate", start = "60/m", stages = [{ to = "500/s", over = "2m" }, { hold = "5m" }, { to = "2/s", over = "0s" }] }
         hubs = ["elsewhere"]
         desired = { a = 1, b = { c = [true, "x", 1.5] } }
-        after = { reported = { state = "ready" }, messages = 3 }
+        after = { reported = { state = "ready" }, messages = 3, hold = "10m", telemetry = "2/m" }
         retry = "sdk-csharp"
         enabled = false
         flaw = "wrong-root"
@@ -172,6 +173,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(target.ca, Some("ca.pem".into()));
     assert_eq!(scenario.seed, 0xfeed);
     assert_eq!(scenario.max_in_flight, 500);
+    assert_eq!(scenario.max_held, 300);
     assert_eq!(scenario.server.processing.p99, Duration::from_secs(90));
     assert_eq!(scenario.server.throttle.registrations_per_minute, 200);
     let subjects: Vec<_> = scenario
@@ -208,6 +210,8 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(cohort.desired["b"]["c"][2], 1.5);
     assert_eq!(cohort.after.reported["state"], "ready");
     assert_eq!(cohort.after.messages, 3);
+    assert_eq!(cohort.after.hold, Some(Duration::from_secs(600)));
+    assert_eq!(cohort.after.telemetry, Some(Duration::from_secs(30)));
 }
 
 #[test]

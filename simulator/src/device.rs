@@ -11,14 +11,15 @@ use fleetstorm_scenarios::{Chance, Ports, Release, RetryProfile};
 use serde_json::{Map, Value};
 
 use self::drive::Drive;
+use self::life::Settled;
 use self::trip::Trip;
 use crate::fleet::Fleet;
 use crate::link::dial::Dialer;
-use crate::link::hub::HubLink;
 use crate::stopwatch::RunClock;
 
 pub mod drive;
 pub mod flow;
+pub mod life;
 pub mod patience;
 pub mod prover;
 pub mod trip;
@@ -86,32 +87,45 @@ pub struct After {
     pub reported: Option<Vec<u8>>,
     /// Messages to send, one after another.
     pub messages: u32,
+    /// How long to stay, if at all.
+    pub hold: Option<Duration>,
+    /// Between two messages while it stays.
+    pub telemetry: Option<Duration>,
 }
 
-/// Runs one device through the whole flow.
-pub async fn provision(release: Release, conditions: &Conditions) -> Record {
-    let (record, hub) = provision_and_stay(release, conditions).await;
-    if let Some(hub) = hub {
-        // The device has what it came for: a hub that does not let it go makes no difference.
-        let _ = tokio::time::timeout(conditions.device_timeout, hub.close()).await;
-    }
-    record
-}
-
-/// The same, and keeps the session with the hub open, where the device got that far.
-pub async fn provision_and_stay(
-    release: Release,
-    conditions: &Conditions,
-) -> (Record, Option<HubLink>) {
+/// Runs one device through the whole flow; keeps its session with the hub open, where it got that far.
+pub async fn provision(release: Release, conditions: &Conditions) -> (Record, Option<Settled>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
     let attestation = conditions.habits(release.cohort).attestation;
     let mut trip = Trip::start(conditions.clock, release, attestation);
     let drive = Drive::new(conditions, &identity, release);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
-    let (outcome, hub) = ended.unwrap_or_else(|_| {
+    let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();
         (Outcome::TimedOut { phase }, None)
     });
-    (trip.end(outcome), hub)
+    let settled = settled.map(|(member, hub)| Settled {
+        identity,
+        member,
+        hub,
+    });
+    (trip.end(outcome), settled)
+}
+
+/// The same for a device that leaves its hub at once.
+pub async fn provision_and_leave(release: Release, conditions: &Conditions) -> Record {
+    let (record, settled) = provision(release, conditions).await;
+    if let Some(settled) = settled {
+        settled.leave(conditions).await;
+    }
+    record
+}
+
+impl Settled {
+    /// Leaves the hub: the device has what it came for.
+    pub async fn leave(self, conditions: &Conditions) {
+        // A hub that does not let it go makes no difference.
+        let _ = tokio::time::timeout(conditions.device_timeout, self.hub.close()).await;
+    }
 }

@@ -119,9 +119,10 @@ impl Observer {
         let _ = snapshots.send(last);
         let interrupted = self.commands.borrow().is_some();
         let server_counters = match &self.server {
-            Some(server) if !interrupted && server_death.is_none() => {
-                Some(self.reconciliation.compare(&server.counters()?))
-            }
+            Some(server) if !interrupted && server_death.is_none() => Some(
+                self.reconciliation
+                    .compare(&server.counters()?, &self.gauges.tally),
+            ),
             _ => None,
         };
         let ending = Ending {
@@ -132,6 +133,7 @@ impl Observer {
             interrupted,
             server_counters,
             resources: meters.resources(),
+            life: live.life,
         };
         self.aggregator
             .finish(ending)
@@ -154,7 +156,8 @@ impl Observer {
             Some(_) => Stage::Stopping,
             None if elapsed_us == 0 => Stage::Preparing,
             None if released + dropped < self.plan.devices() => Stage::Running,
-            None => Stage::Draining,
+            None if self.aggregator.ended() < released => Stage::Draining,
+            None => Stage::Holding,
         };
         let (simulator, server) = meters.read();
         let cores = machine::cores();
@@ -173,6 +176,7 @@ impl Observer {
             due: self.plan.due(Duration::from_micros(elapsed_us)),
             released,
             dropped,
+            life: self.gauges.tally.life(),
             simulator,
             server,
             warnings,

@@ -11,6 +11,8 @@ use crate::machine;
 const OTHER_FILES: u64 = 200;
 /// Memory of one device under way: TLS client, task, socket buffers (measured, rounded up).
 const BYTES_PER_DEVICE: u64 = 48 * 1024;
+/// Memory of one device that stays, on each side (measured, rounded up).
+const BYTES_PER_HELD: u64 = 32 * 1024;
 /// Memory of a process without devices: histograms, code, trust anchors.
 const BASE_BYTES: u64 = 128 << 20;
 /// How long a closed connection keeps its port where the peer is another machine (Linux TIME_WAIT).
@@ -21,6 +23,8 @@ const TIME_WAIT: Duration = Duration::from_secs(60);
 pub struct Needs {
     /// Devices under way at once, at most.
     pub in_flight: u64,
+    /// Devices that stay with their hubs at once, at most.
+    pub held: u64,
     /// Open files of the simulator.
     pub files: u64,
     /// Bytes, simulator and bundled server together.
@@ -56,16 +60,18 @@ impl Needs {
     /// ports do not run out.
     pub fn of(plan: &Plan, loopback: bool) -> Self {
         let in_flight = peak_in_flight(plan);
+        let held = peak_held(plan);
         let processes = if loopback { 2 } else { 1 };
         let ports = if loopback {
             0
         } else {
-            in_flight + lingering(plan)
+            in_flight + held + lingering(plan)
         };
         Self {
             in_flight,
-            files: in_flight + OTHER_FILES,
-            memory: processes * (BASE_BYTES + in_flight * BYTES_PER_DEVICE),
+            held,
+            files: in_flight + held + OTHER_FILES,
+            memory: processes * (BASE_BYTES + in_flight * BYTES_PER_DEVICE + held * BYTES_PER_HELD),
             ports,
         }
     }
@@ -77,9 +83,10 @@ impl Needs {
     pub fn check(&self, has: &Has) -> Result<(), Failure> {
         let mut short = Vec::new();
         if self.files > has.files {
+            let room = has.files.saturating_sub(OTHER_FILES);
             short.push(format!(
-                "{} devices under way at once need {} open files, this process may have {}: set max-in-flight = {} or raise the limit (ulimit -n {})",
-                self.in_flight, self.files, has.files, has.files.saturating_sub(OTHER_FILES), self.files,
+                "{} need {} open files, this process may have {}: {} or raise the limit (ulimit -n {})",
+                self.devices(), self.files, has.files, self.lower(room), self.files,
             ));
         }
         if let Some(memory) = has.memory
@@ -87,8 +94,11 @@ impl Needs {
         {
             let room = memory.saturating_sub(2 * BASE_BYTES) / (2 * BYTES_PER_DEVICE);
             short.push(format!(
-                "{} devices under way at once need about {} MiB, {} MiB are free: set max-in-flight = {room} or free memory",
-                self.in_flight, self.memory >> 20, memory >> 20,
+                "{} need about {} MiB, {} MiB are free: {} or free memory",
+                self.devices(),
+                self.memory >> 20,
+                memory >> 20,
+                self.lower(room),
             ));
         }
         if self.ports > has.ports {
@@ -107,6 +117,31 @@ impl Needs {
     }
 }
 
+impl Needs {
+    fn devices(&self) -> String {
+        match self.held {
+            0 => format!("{} devices under way at once", self.in_flight),
+            held => format!(
+                "{} devices under way and {held} that stay at once",
+                self.in_flight
+            ),
+        }
+    }
+
+    /// What to write for as many devices as there is `room` for.
+    fn lower(&self, room: u64) -> String {
+        match (self.held, room.checked_sub(self.in_flight)) {
+            (0, _) => format!("set max-in-flight = {room}"),
+            (_, Some(left)) if left > 0 => format!("set max-held = {left}"),
+            _ => format!(
+                "set max-in-flight = {} and max-held = {}",
+                room / 2,
+                room - room / 2
+            ),
+        }
+    }
+}
+
 /// At most `max-in-flight`, at most the devices that come within one device's longest life.
 fn peak_in_flight(plan: &Plan) -> u64 {
     let scenario = plan.scenario();
@@ -114,6 +149,17 @@ fn peak_in_flight(plan: &Plan) -> u64 {
     plan.devices()
         .min(u64::from(scenario.max_in_flight))
         .min(within_timeout.max(1))
+}
+
+/// At most `max-held`, at most the devices that are to stay.
+fn peak_held(plan: &Plan) -> u64 {
+    let scenario = plan.scenario();
+    let stay = scenario
+        .cohorts
+        .iter()
+        .filter(|cohort| cohort.after.hold.is_some());
+    let devices: u64 = stay.map(|cohort| cohort.devices).sum();
+    devices.min(u64::from(scenario.max_held))
 }
 
 /// Connections closed and still holding a port: two a device.
@@ -168,6 +214,7 @@ mod tests {
     fn needs(in_flight: u64, ports: u64) -> Needs {
         Needs {
             in_flight,
+            held: 0,
             files: in_flight + OTHER_FILES,
             memory: in_flight * BYTES_PER_DEVICE,
             ports,

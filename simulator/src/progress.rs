@@ -60,6 +60,21 @@ fn line(snapshot: &Snapshot) -> String {
     if progress.throttled > 0 {
         line.push_str(&format!("  {} throttled", count(progress.throttled)));
     }
+    let life = snapshot.life;
+    if life.is_lived() {
+        line.push_str(&format!(
+            "  {} held  {} messages",
+            count(life.held),
+            count(life.messages)
+        ));
+        if life.dropped > 0 {
+            line.push_str(&format!(
+                "  {} dropped  {} reconnected",
+                count(life.dropped),
+                count(life.reconnected)
+            ));
+        }
+    }
     let response = snapshot
         .metrics
         .iter()

@@ -6,6 +6,7 @@ use fleetstorm_reports::summary::{CounterRow, ServerCounters};
 use fleetstorm_reports::{Phase, Record};
 
 use crate::bundled::Counters;
+use crate::device::life::tally::{Count, HubTally, Tally};
 
 /// What the devices saw.
 #[derive(Debug, Clone, Default)]
@@ -46,20 +47,31 @@ impl Reconciliation {
     }
 
     /// Lays both ends side by side.
-    pub fn compare(&self, server: &Counters) -> ServerCounters {
+    pub fn compare(&self, server: &Counters, life: &Tally) -> ServerCounters {
+        // A connection that was lost, or could not be made, may have had an answer on its way.
+        let unheard = self.unheard + life.dropped.get() + life.lost.get();
         let mut rows = vec![CounterRow {
             name: "registrations assigned".into(),
             server: server.registrations_assigned,
             simulator: self.registered,
-            unheard: self.unheard,
+            unheard,
         }];
+        let lived = |count: fn(&HubTally) -> &Count, before: Option<&BTreeMap<u16, u64>>| {
+            let mut counts = before.cloned().unwrap_or_default();
+            for hub in (0_u16..).take(self.hubs.len()) {
+                *counts.entry(hub).or_default() += count(life.hub(Some(hub))).get();
+            }
+            counts
+        };
+        let twins = lived(|hub| &hub.twins, Some(&self.twins));
+        let messages = lived(|hub| &hub.messages, Some(&self.messages));
+        let desired = lived(|hub| &hub.desired, None);
+        let methods = lived(|hub| &hub.methods, None);
         let after = [
             ("reports to", &server.reported_patches, &self.reported),
-            (
-                "messages to",
-                &server.device_to_cloud_messages,
-                &self.messages,
-            ),
+            ("messages to", &server.device_to_cloud_messages, &messages),
+            ("desired changes by", &server.desired_changes_sent, &desired),
+            ("methods called by", &server.methods_called, &methods),
         ];
         // Most scenarios end with the twin.
         let happened = after.into_iter().filter(|(_, of_server, of_devices)| {
@@ -68,14 +80,14 @@ impl Reconciliation {
         });
         let always = [
             ("assigned to", &server.assignments, &self.assigned),
-            ("twins read from", &server.twins_read, &self.twins),
+            ("twins read from", &server.twins_read, &twins),
         ];
         for (name, of_server, of_devices) in always.into_iter().chain(happened) {
             rows.extend((0_u16..).zip(&self.hubs).map(|(index, hub)| CounterRow {
                 name: format!("{name} {hub}"),
                 server: of_server.get(hub).copied().unwrap_or(0),
                 simulator: of_devices.get(&index).copied().unwrap_or(0),
-                unheard: self.unheard,
+                unheard,
             }));
         }
         let agree = rows.iter().all(CounterRow::agrees);
@@ -116,6 +128,7 @@ mod tests {
 
     #[test]
     fn a_lost_twin_shows_as_a_row_that_differs() {
+        let life = Tally::new(2);
         let mut seen = Reconciliation::new(vec!["a".into(), "b".into()]);
         seen.count(&record(Some(0), Outcome::Provisioned));
         seen.count(&record(Some(1), Outcome::TimedOut { phase: Phase::Twin }));
@@ -126,10 +139,10 @@ mod tests {
         };
         server.assignments = [("a".into(), 1), ("b".into(), 1)].into();
         server.twins_read = [("a".into(), 1)].into();
-        assert!(seen.compare(&server).agree);
+        assert!(seen.compare(&server, &life).agree);
 
         server.twins_read.insert("b".into(), 1);
-        let compared = seen.compare(&server);
+        let compared = seen.compare(&server, &life);
         assert!(!compared.agree);
         let differing: Vec<_> = compared.rows.iter().filter(|row| !row.agrees()).collect();
         assert_eq!(differing.len(), 1);
@@ -138,7 +151,7 @@ mod tests {
         let mut hung_up = record(None, Outcome::Cancelled);
         hung_up.lost = 1;
         seen.count(&hung_up);
-        let compared = seen.compare(&server);
+        let compared = seen.compare(&server, &life);
         assert!(compared.agree, "an answer may have been on its way");
     }
 }

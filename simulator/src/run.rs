@@ -145,7 +145,7 @@ fn drive(
 
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
-    let gauges = Arc::new(Gauges::default());
+    let gauges = Arc::new(Gauges::new(hubs.len()));
     let observer = Observer {
         plan: Arc::clone(plan),
         clock,
@@ -254,6 +254,8 @@ fn after(cohort: &Cohort) -> After {
     After {
         reported: (!reported.is_empty()).then_some(patch),
         messages: cohort.after.messages,
+        hold: cohort.after.hold,
+        telemetry: cohort.after.telemetry,
     }
 }
 

@@ -12,16 +12,31 @@ use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
+use crate::device::life::tally::Tally;
+use crate::device::life::{Life, Settled};
 use crate::device::{self, Conditions};
 use crate::progress::Command;
 
 /// What no record tells, from all cores.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gauges {
     /// Devices started.
     pub released: AtomicU64,
     /// Devices due and not started, because as many as allowed were under way.
     pub dropped: AtomicU64,
+    /// Devices that stay with their hubs.
+    pub tally: Arc<Tally>,
+}
+
+impl Gauges {
+    /// All zero, for as many hubs as the run's dimensions have.
+    pub fn new(hubs: usize) -> Self {
+        Self {
+            released: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            tally: Arc::new(Tally::new(hubs)),
+        }
+    }
 }
 
 /// One core's share of a run.
@@ -58,8 +73,10 @@ impl Share {
     }
 
     async fn release_all(mut self) {
-        let under_way = Rc::new(UnderWay::default());
-        let limit = (self.plan.scenario().max_in_flight as usize).div_ceil(self.shards);
+        let scenario = self.plan.scenario();
+        let places = |most: u32| Rc::new(Places::new((most as usize).div_ceil(self.shards)));
+        let under_way = places(scenario.max_in_flight);
+        let held = places(scenario.max_held);
         let conditions = Rc::new(self.conditions);
         for release in self.plan.schedule(self.shard, self.shards) {
             let due = Instant::from_std(conditions.clock.at(release.intended_start));
@@ -71,43 +88,131 @@ impl Share {
                 }
                 () = tokio::time::sleep_until(due) => {}
             }
-            if under_way.count.get() >= limit {
+            let Some(place) = Places::take(&under_way) else {
                 self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;
-            }
+            };
             self.gauges.released.fetch_add(1, Ordering::Relaxed);
-            let ticket = Ticket::new(&under_way, release, &conditions, self.recorder.clone());
+            let ticket = Ticket::new(place, release, &conditions, self.recorder.clone());
+            let stay = Stay {
+                tally: Arc::clone(&self.gauges.tally),
+                places: Rc::clone(&held),
+                commands: self.commands.clone(),
+            };
             let conditions = Rc::clone(&conditions);
             tokio::task::spawn_local(async move {
-                let record = device::provision(release, &conditions).await;
+                let (record, settled) = device::provision(release, &conditions).await;
+                if let Some(settled) = settled {
+                    // Its place under way is for those who are not provisioned yet.
+                    let left = stay.begin(release, &record, settled, &conditions);
+                    if let Some(settled) = left {
+                        settled.leave(&conditions).await;
+                    }
+                }
                 ticket.end(record);
             });
         }
+        let all_ended = async {
+            under_way.all_free().await;
+            held.all_free().await;
+        };
         tokio::select! {
-            () = under_way.all_ended() => {}
+            () = all_ended => {}
             left = self.commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
         }
     }
 }
 
-/// Devices of this core that have started and not ended.
-#[derive(Default)]
-struct UnderWay {
-    count: Cell<usize>,
-    ended: Notify,
+/// What a device needs to stay with its hub.
+struct Stay {
+    tally: Arc<Tally>,
+    places: Rc<Places>,
+    commands: watch::Receiver<Option<Command>>,
 }
 
-impl UnderWay {
-    async fn all_ended(&self) {
-        while self.count.get() > 0 {
-            self.ended.notified().await;
+impl Stay {
+    /// Lets a provisioned device stay, if it is to stay and there is a place. Gives back one that leaves.
+    fn begin(
+        self,
+        release: Release,
+        record: &Record,
+        settled: Settled,
+        conditions: &Rc<Conditions>,
+    ) -> Option<Settled> {
+        let hold = conditions.habits(release.cohort).after.hold;
+        let Some(hold) = hold.filter(|_| record.outcome.is_provisioned()) else {
+            return Some(settled);
+        };
+        let Some(place) = Places::take(&self.places) else {
+            self.tally.turned_away.add();
+            return Some(settled);
+        };
+        let conditions = Rc::clone(conditions);
+        let (life, hub) = Life::new(
+            conditions,
+            self.tally,
+            self.commands,
+            release,
+            settled,
+            hold,
+        );
+        tokio::task::spawn_local(async move {
+            life.live(hub).await;
+            drop(place);
+        });
+        None
+    }
+}
+
+/// A bounded number of places for devices of this core.
+struct Places {
+    taken: Cell<usize>,
+    most: usize,
+    freed: Notify,
+}
+
+/// One of them.
+struct Place {
+    of: Rc<Places>,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self {
+            taken: Cell::new(0),
+            most,
+            freed: Notify::new(),
         }
+    }
+
+    fn take(places: &Rc<Self>) -> Option<Place> {
+        let taken = places.taken.get();
+        (taken < places.most).then(|| {
+            places.taken.set(taken + 1);
+            Place {
+                of: Rc::clone(places),
+            }
+        })
+    }
+
+    async fn all_free(&self) {
+        while self.taken.get() > 0 {
+            self.freed.notified().await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of.taken.set(self.of.taken.get() - 1);
+        self.of.freed.notify_one();
     }
 }
 
 /// Makes sure that every released device leaves a record, also one that is cut short.
 struct Ticket {
-    under_way: Rc<UnderWay>,
+    /// Freed with it.
+    _place: Place,
     cancelled: Option<Record>,
     conditions: Rc<Conditions>,
     recorder: Recorder,
@@ -115,15 +220,14 @@ struct Ticket {
 
 impl Ticket {
     fn new(
-        under_way: &Rc<UnderWay>,
+        place: Place,
         release: Release,
         conditions: &Rc<Conditions>,
         recorder: Recorder,
     ) -> Self {
-        under_way.count.set(under_way.count.get() + 1);
         let cancelled = cancelled_record(release, conditions);
         Self {
-            under_way: Rc::clone(under_way),
+            _place: place,
             cancelled: Some(cancelled),
             conditions: Rc::clone(conditions),
             recorder,
@@ -142,8 +246,6 @@ impl Drop for Ticket {
             record.end_us = self.conditions.clock.now_us();
             self.recorder.record(record);
         }
-        self.under_way.count.set(self.under_way.count.get() - 1);
-        self.under_way.ended.notify_one();
     }
 }
 

@@ -96,6 +96,27 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             count(tries.lost_connections)
         )?;
     }
+    let life = summary.life;
+    if life.is_lived() {
+        writeln!(
+            out,
+            "  life       {} held at most, {} dropped, {} reconnected, {} gave up; {} messages, {} desired changes, {} methods",
+            count(life.most_held),
+            count(life.dropped),
+            count(life.reconnected),
+            count(life.given_up),
+            count(life.messages),
+            count(life.desired),
+            count(life.methods)
+        )?;
+    }
+    if life.turned_away > 0 {
+        let turned_away = count(life.turned_away);
+        writeln!(
+            out,
+            "             {turned_away} left at once: max-held stayed already"
+        )?;
+    }
     let rates = summary.rates;
     writeln!(
         out,

@@ -11,6 +11,9 @@ use crate::plan::LONGEST_SCHEDULE;
 /// a certificate's common name, is made of the cohort's.
 const MAX_NAME_LENGTH: usize = 40;
 
+/// Shortest time between two messages of one device.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
+
 /// Highest rate, devices a second.
 const MAX_RATE: f64 = 10_000_000.0;
 
@@ -74,6 +77,36 @@ pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
         return value.wrong(format!("\"{text}\" is not from 0/s to {MAX_RATE}/s"), None);
     }
     Some(rate)
+}
+
+/// The time between two of what comes at a rate like `1/30s`, `2/m` or `1/250ms`.
+pub(super) fn interval(value: &Value<'_>) -> Option<Duration> {
+    let text = value.text()?;
+    let Some(every) = parse_interval(text) else {
+        return value.wrong(
+            format!("\"{text}\" is not a rate of one device"),
+            "how many in which time, like \"1/30s\", \"2/m\" or \"1/250ms\"".to_string(),
+        );
+    };
+    if !(SHORTEST_INTERVAL..=LONGEST_SCHEDULE).contains(&every) {
+        return value.wrong(
+            format!("\"{text}\" is not from once a year to 1,000 a second"),
+            None,
+        );
+    }
+    Some(every)
+}
+
+fn parse_interval(text: &str) -> Option<Duration> {
+    let (count, time) = text.split_once('/')?;
+    let count: u32 = count.trim().parse().ok().filter(|count| *count > 0)?;
+    let time = match time.trim() {
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3_600),
+        time => Duration::try_from(time.parse::<SignedDuration>().ok()?).ok()?,
+    };
+    Some(time / count)
 }
 
 fn parse_rate(text: &str) -> Option<f64> {

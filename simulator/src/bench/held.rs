@@ -131,15 +131,17 @@ async fn stay(
                 intended_start: Duration::from_micros(conditions.clock.now_us()),
             };
             let conditions = Rc::clone(conditions);
-            async move { device::provision_and_stay(release, &conditions).await }
+            async move { device::provision(release, &conditions).await }
         });
-        for (record, link) in join_all(provisioning).await {
+        for (record, settled) in join_all(provisioning).await {
             let refused = || {
                 let outcome = record.outcome;
                 Failure::unreachable(format!("a device was not served: {outcome}"))
             };
             links.push(
-                link.filter(|_| record.outcome.is_provisioned())
+                settled
+                    .map(|settled| settled.hub)
+                    .filter(|_| record.outcome.is_provisioned())
                     .ok_or_else(refused)?,
             );
         }

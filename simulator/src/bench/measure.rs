@@ -72,7 +72,7 @@ pub(super) fn measure(
             transport: flow.transport,
             intended_start: Duration::from_micros(conditions.clock.now_us()),
         };
-        let record = device::provision(release, &conditions).await;
+        let record = device::provision_and_leave(release, &conditions).await;
         if record.outcome.reached(flow.goal == Goal::Provisioned) {
             return Ok(true);
         }

@@ -12,6 +12,7 @@ use fleetstorm_reports::{Fault, Outcome, Phase};
 use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
+use self::hub::Member;
 use super::flow::{Action, Assignment, Flow};
 use super::patience::{Moment, Patience};
 use super::prover::Prover;
@@ -24,7 +25,7 @@ use crate::link::hub::HubLink;
 use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
 use crate::stopwatch::unix_now;
 
-mod hub;
+pub mod hub;
 
 /// Life of a SAS token, seconds: the SDKs' default.
 const SAS_LIFE: i64 = 3600;
@@ -50,7 +51,7 @@ impl<'run> Drive<'run> {
 
     /// From the first connection to the twin.
     /// The session with the hub comes along, where there is one.
-    pub async fn run(&self, trip: &mut Trip) -> (Outcome, Option<HubLink>) {
+    pub async fn run(&self, trip: &mut Trip) -> (Outcome, Option<(Member, HubLink)>) {
         let assignment = match self.register(trip).await {
             Ok(assignment) => assignment,
             Err(outcome) => return (outcome, None),
@@ -60,7 +61,10 @@ impl<'run> Drive<'run> {
             return (Outcome::Registered, None);
         }
         match self.member(assignment) {
-            Ok(member) => self.settle(&member, trip).await,
+            Ok(member) => {
+                let (outcome, hub) = self.settle(&member, trip).await;
+                (outcome, hub.map(|hub| (member, hub)))
+            }
             Err(outcome) => (outcome, None),
         }
     }

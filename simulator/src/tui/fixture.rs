@@ -60,6 +60,7 @@ pub(super) fn snapshot() -> Snapshot {
         ],
         cells: cells(),
         seconds: (0..12).map(second).collect(),
+        life: Default::default(),
         simulator: ProcessUsage {
             cores: 0.42,
             rss_bytes: 31 << 20,

@@ -87,7 +87,7 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
     } else {
         theme.good()
     };
-    Line::from(vec![
+    let mut spans = vec![
         Span::styled(" rate ", theme.dim()),
         Span::styled(rate(snapshot.achieved_rate), achieved),
         Span::styled(
@@ -95,7 +95,27 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
             theme.dim(),
         ),
         Span::styled(rate(snapshot.provisioned_rate), theme.title()),
-    ])
+    ];
+    let life = snapshot.life;
+    if life.is_lived() {
+        let alarming = |number: u64| {
+            if number > 0 {
+                theme.warning()
+            } else {
+                theme.dim()
+            }
+        };
+        for (name, number, style) in [
+            ("held", life.held, theme.title()),
+            ("lost", life.dropped, alarming(life.dropped)),
+            ("back", life.reconnected, theme.good()),
+            ("sent", life.messages, theme.title()),
+        ] {
+            spans.push(Span::styled(format!("  {name} "), theme.dim()));
+            spans.push(Span::styled(count(number), style));
+        }
+    }
+    spans.into()
 }
 
 /// Both sides' CPU (cores in use) and memory.

@@ -50,6 +50,7 @@ fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
         Stage::Preparing => ("preparing", theme.dim()),
         Stage::Running => ("running", theme.good()),
         Stage::Draining => ("draining", theme.good()),
+        Stage::Holding => ("holding", theme.good()),
         Stage::Stopping => ("stopping", theme.warning()),
         Stage::Finished => ("finished", theme.good()),
     };

@@ -2,6 +2,8 @@
 
 mod binary;
 mod failures;
+mod life;
 mod retries;
 mod rogue;
 mod runs;
+mod service;

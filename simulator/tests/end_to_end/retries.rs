@@ -1,12 +1,11 @@
 //! Devices that are not served at once: each does as its retry profile says.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::binary::{Scratch, Served, fleetstorm, path};
+use crate::service::{control, set_hubs};
 
 /// A cohort of five for each profile, over MQTT, where SDKs differ most.
 fn scenario(profiles: &[&str]) -> String {
@@ -42,22 +41,6 @@ fn served(scratch: &Scratch, scenario: &str) -> Served {
     Served::with_enrollments(&list)
 }
 
-/// One request to the server's control port.
-fn control(served: &Served, method: &str, target: &str, body: &str) -> Value {
-    let mut stream = TcpStream::connect(served.text("control")).expect("the control port");
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).expect("JSON")
-}
-
 /// Waits until all devices have come as far as `count` says, and `more` after that.
 fn when_all_came(served: &Served, path: &str, count: &str, more: Duration) {
     let came = || control(served, "GET", path, "").pointer(count).cloned();
@@ -65,14 +48,6 @@ fn when_all_came(served: &Served, path: &str, count: &str, more: Duration) {
         std::thread::sleep(Duration::from_millis(100));
     }
     std::thread::sleep(more);
-}
-
-fn set_hubs(served: &Served, state: &str) {
-    for hub in served.announcement["hubs"].as_array().expect("hubs") {
-        let hub = hub.as_str().expect("a host name");
-        let body = format!(r#"{{"state":"{state}"}}"#);
-        control(served, "PUT", &format!("/hubs/{hub}/state"), &body);
-    }
 }
 
 fn run_against(scratch: &Scratch, served: &Served, scenario: &str) -> Value {

@@ -1,7 +1,10 @@
-//! `after = { reported = { … }, messages = 3 }`: what devices do once they have their twin.
+//! `after = { reported = { … }, messages = 3, hold = "10m", telemetry = "1/30s" }`: what devices do
+//! once they have their twin.
+
+use std::time::Duration;
 
 use crate::file::Value;
-use crate::reading::or;
+use crate::reading::{or, quantity};
 use crate::scenario::After;
 
 use super::properties;
@@ -17,9 +20,32 @@ pub(super) fn read(value: &Value<'_>) -> Option<After> {
     let messages = or(table.take("messages"), 0, |value| {
         value.integer(1..=MAX_MESSAGES)
     });
+    let written_hold = table.take("hold");
+    let stays = written_hold.is_some();
+    let hold = or(written_hold, None, |value| {
+        quantity::duration_above_zero(&value).map(Some)
+    });
+    let telemetry = or(table.take("telemetry"), None, |value| {
+        telemetry(&value, stays).map(Some)
+    });
     table.finish();
     Some(After {
         reported: reported?,
         messages: u32::try_from(messages?).ok()?,
+        hold: hold?,
+        telemetry: telemetry?,
     })
+}
+
+/// A device that leaves has no time to send at a rate.
+fn telemetry(value: &Value<'_>, stays: bool) -> Option<Duration> {
+    let every = quantity::interval(value)?;
+    if !stays {
+        return value.wrong(
+            "needs hold: the device leaves once it is provisioned",
+            "say how long it stays, like hold = \"10m\"; or send messages = 3 before it leaves"
+                .to_string(),
+        );
+    }
+    Some(every)
 }

@@ -16,10 +16,17 @@ use crate::link::LinkError;
 use crate::link::hub::HubLink;
 
 /// A device that belongs to a hub.
-pub(super) struct Member {
+pub struct Member {
     assignment: Assignment,
     /// The key that its TPM took in for the hub.
     tpm_key: Option<IdentityKey>,
+}
+
+impl Member {
+    /// Host name of its hub.
+    pub fn hub(&self) -> &str {
+        &self.assignment.hub
+    }
 }
 
 /// What is still to be done at the hub; a new session goes on where the last was lost.
@@ -126,6 +133,13 @@ impl Drive<'_> {
         Ok((Outcome::Provisioned, hub))
     }
 
+    /// A session with the hub, for a device that was there before; and its twin, read in it.
+    pub async fn join(&self, member: &Member) -> Result<(HubLink, DeviceTwin), LinkError> {
+        let mut hub = self.connect(member).await?;
+        let twin = hub.read_twin().await?;
+        Ok((hub, twin))
+    }
+
     async fn connect(&self, member: &Member) -> Result<HubLink, LinkError> {
         let Assignment { hub, device_id, .. } = &member.assignment;
         let transport = self.hub_transport();
@@ -153,7 +167,8 @@ impl Drive<'_> {
         asked.all(|(key, value)| twin.desired.get(key) == Some(value))
     }
 
-    fn hub_transport(&self) -> TransportKind {
+    /// What it speaks to its hub.
+    pub fn hub_transport(&self) -> TransportKind {
         let told = self.habits.hub_transport;
         told.unwrap_or_else(|| self.release.transport.at_hub())
     }

@@ -45,6 +45,7 @@ impl Peer {
             panic!("no open");
         };
         open.max_frame_size = MaxFrameSize(frame_size);
+        open.idle_time_out = Some(60_000);
         self.say(Performative::Open(open), b"").await;
         let (Performative::Begin(mut begin), _) = self.hear().await else {
             panic!("no begin");
@@ -300,4 +301,40 @@ async fn what_the_peer_ends_is_a_refusal_and_what_makes_no_sense_a_broken_link()
         (opened, written.is_ok()),
         (Err(Fault::Protocol.into()), true)
     );
+}
+
+#[tokio::test]
+async fn a_silent_device_shows_life_as_often_as_the_peer_asks() {
+    let (mut link, mut peer) = pair();
+    let (opened, _) = tokio::join!(open(&mut link), peer.grant(512));
+    opened.expect("granted");
+    assert_eq!(link.idle_timeout(), Some(Duration::from_secs(60)));
+    link.beat().await.expect("the peer is there");
+    let mut frame = [0; 8];
+    peer.stream.read_exact(&mut frame).await.expect("a frame");
+    assert_eq!(frame, [0, 0, 0, 8, 2, 0, 0, 0], "empty (AMQP 1.0, 2.4.5)");
+}
+
+#[tokio::test]
+async fn what_comes_while_something_else_is_asked_is_heard_afterwards() {
+    let (mut link, mut peer) = pair();
+    let (opened, _) = tokio::join!(open(&mut link), peer.grant(512));
+    let handle = opened.expect("granted");
+    link.keep_what_comes();
+    let named = |name: &str| MessageId::String(name.into());
+    let (of_its_own, answer) = (named("news"), named("1"));
+    let message = |id: &MessageId| Message::of_data("{}").with_correlation(Some(id.clone()));
+    let asking = async {
+        let question = message(&answer);
+        let is_answer = |heard: &Message| heard.properties.correlation_id == Some(answer.clone());
+        link.exchange(handle, &question, true, is_answer).await
+    };
+    let answering = async {
+        peer.answer(701, &message(&of_its_own)).await;
+        peer.answer(702, &message(&answer)).await;
+    };
+    let (heard, ()) = tokio::join!(asking, answering);
+    assert!(matches!(heard, Ok(Heard::Answer(_))));
+    let news = link.hear().await.expect("kept");
+    assert_eq!(news.properties.correlation_id, Some(of_its_own));
 }
