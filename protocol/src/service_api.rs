@@ -2,6 +2,7 @@
 //! Group", "Device Registration State"). Clients differ in case and in trailing slashes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::enrollment::Enrollment;
 use crate::http::PathError;
@@ -95,7 +96,7 @@ impl ServiceRequest {
             ([] | [_], _) => return Err(PathError::MethodNotAllowed),
             _ => return Err(PathError::NotFound),
         };
-        match query::value(query.unwrap_or_default(), "api-version") {
+        match api_version(query) {
             None | Some("") => {
                 Err(DecodeError::new("api-version", "is missing from the query").into())
             }
@@ -105,6 +106,11 @@ impl ServiceRequest {
             }),
         }
     }
+}
+
+/// The api-version that a query names.
+pub fn api_version(query: Option<&str>) -> Option<&str> {
+    query::value(query?, "api-version")
 }
 
 /// Body of a query. All that DPS knows is everything of a collection.
@@ -138,15 +144,38 @@ pub struct BulkOperation {
     pub enrollments: Vec<BulkItem>,
 }
 
-/// One of them, and the entity tag that it has to have.
+/// One of them: an enrollment, or its id alone where it is removed. It is read when its turn comes,
+/// so that what is wrong with one is no other's problem.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
 pub struct BulkItem {
-    /// The enrollment.
-    #[serde(flatten)]
-    pub enrollment: Enrollment,
-    /// For [`BulkMode::UpdateIfMatchETag`].
-    #[serde(default)]
-    pub etag: Option<String>,
+    document: Value,
+}
+
+impl BulkItem {
+    /// The registration id of an individual enrollment.
+    pub fn registration_id(&self) -> Option<&str> {
+        self.document["registrationId"].as_str()
+    }
+
+    /// The id of a group.
+    pub fn enrollment_group_id(&self) -> Option<&str> {
+        self.document["enrollmentGroupId"].as_str()
+    }
+
+    /// The entity tag that it has to have, where the mode asks for it.
+    pub fn etag(&self) -> Option<&str> {
+        self.document["etag"].as_str()
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// It is no enrollment.
+    pub fn enrollment(&self) -> Result<Enrollment, DecodeError> {
+        Enrollment::deserialize(&self.document)
+            .map_err(|problem| DecodeError::new("enrollment", problem.to_string()))
+    }
 }
 
 /// What a bulk operation does.
@@ -282,7 +311,12 @@ mod tests {
         let text = format!(r#"{{"mode":"updateIfMatchETag","enrollmentGroups":[{item}]}}"#);
         let bulk: BulkOperation = serde_json::from_str(&text).expect("documented form");
         assert_eq!(bulk.mode, BulkMode::UpdateIfMatchETag);
-        assert_eq!(bulk.enrollments[0].enrollment.id(), "g");
-        assert_eq!(bulk.enrollments[0].etag.as_deref(), Some("\"1\""));
+        let item = &bulk.enrollments[0];
+        assert_eq!(item.enrollment().expect("an enrollment").id(), "g");
+        assert_eq!(item.enrollment_group_id(), Some("g"));
+        assert_eq!(item.etag(), Some("\"1\""));
+        let text = r#"{"mode":"delete","enrollments":[{"registrationId":"d"}]}"#;
+        let bulk: BulkOperation = serde_json::from_str(text).expect("an id is enough");
+        assert_eq!(bulk.enrollments[0].registration_id(), Some("d"));
     }
 }

@@ -58,7 +58,7 @@ writeFileSync(
   [
     'name = "churn"',
     "seed = 7",
-    "max-in-flight = 8000",
+    "max-in-flight = 4000",
     ...hubs.map((hub) => `[[server.hub]]\nname = "${hub.split(".")[0]}"`),
     ...cohorts.flatMap((cohort) => [
       "[[cohort]]",
@@ -132,7 +132,8 @@ changing.sort((one, other) => one.due - other.due);
 const queue = [...changing];
 await Promise.all(
   Array.from({ length: atOnce }, async () => {
-    for (let device = queue.shift(); device; device = queue.shift()) {
+    // A run that ended has no use for more.
+    for (let device = queue.shift(); device && run.exitCode === null; device = queue.shift()) {
       const wait = begun + device.due - Date.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       device.sent = Date.now();

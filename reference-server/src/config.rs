@@ -66,7 +66,7 @@ pub struct Config {
     /// is written when absent. What is written holds tokens and keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_dir: Option<PathBuf>,
-    /// File to append a diagnostic record to for each operation of a device, JSON lines in the form of the
+    /// File to append a diagnostic record to for each operation, JSON lines in the form of the
     /// real service's diagnostic settings; `-` is standard output. Not written when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnostic_log: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! The diagnostic log: a line of JSON for each operation of a device, as the real service's diagnostic settings
+//! The diagnostic log: a line of JSON for each operation, as the real service's diagnostic settings
 //! export them. Lines are written by a thread of their own, so that no device waits for a disk;
 //! when the disk is slower than the devices, records are dropped and counted.
 
@@ -116,9 +116,13 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use super::record::Category;
+
     fn log(log: &DiagnosticLog) {
         let operation = Operation {
-            name: "AttestationAttempt",
+            category: Category::ServiceOperations,
+            name: "Query",
+            kind: "EnrollmentGroup",
             instance: "dps.test",
             subscription: "s",
             id: "d-1",

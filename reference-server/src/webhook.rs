@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::config::WebhookConfig;
-use crate::diagnostics::record::Operation;
+use crate::diagnostics::record::{Category, Operation};
 use crate::listen::Host;
 use crate::serve::ServeError;
 use crate::service::Answer;
@@ -110,6 +110,8 @@ async fn make(mut call: Call, client: &Client, host: &Host) {
         },
     };
     let operation = Operation {
+        category: Category::DeviceOperations,
+        kind: "Registration",
         name: "CustomAllocation",
         instance: service.name(),
         subscription: service.subscription(),

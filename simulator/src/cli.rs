@@ -148,7 +148,7 @@ pub struct ServeArgs {
     /// How to say that it listens
     #[arg(long, value_enum, default_value_t = Announce::Text, value_name = "FORM")]
     pub announce: Announce,
-    /// Append a diagnostic record for each operation of a device to this file, JSON lines as Azure exports
+    /// Append a diagnostic record for each operation to this file, JSON lines as Azure exports
     /// them; - is standard output
     #[arg(long, value_name = "FILE")]
     pub diagnostic_log: Option<PathBuf>,

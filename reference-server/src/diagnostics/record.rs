@@ -12,16 +12,29 @@ use uuid::Uuid;
 
 use crate::service::Answer;
 
-/// What a device asked.
+/// Whose an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Category {
+    /// A device's.
+    DeviceOperations,
+    /// Of the service API.
+    ServiceOperations,
+}
+
+/// What was asked.
 #[derive(Debug)]
 pub(crate) struct Operation<'a> {
+    /// Who asks.
+    pub(crate) category: Category,
     /// Like `AttestationAttempt`.
     pub(crate) name: &'static str,
+    /// What it is about: `Registration`, `IndividualEnrollment` or `EnrollmentGroup`.
+    pub(crate) kind: &'static str,
     /// Host name of the instance's service endpoint.
     pub(crate) instance: &'a str,
     /// The instance's subscription.
     pub(crate) subscription: &'a str,
-    /// Registration id.
+    /// Registration id or group id; empty where many are asked for.
     pub(crate) id: &'a str,
     /// `Http`, `Mqtt` or `Amqp`.
     pub(crate) protocol: &'static str,
@@ -38,7 +51,7 @@ pub(crate) struct Operation<'a> {
 struct Columns<'a> {
     #[serde(rename = "CallerIPAddress")]
     caller: String,
-    category: &'static str,
+    category: Category,
     correlation_id: String,
     duration_ms: String,
     level: &'static str,
@@ -78,12 +91,12 @@ pub(crate) fn line(operation: &Operation<'_>, answer: &Answer, now: Timestamp) -
     );
     let properties = json!({
         "id": operation.id,
-        "type": "Registration",
+        "type": operation.kind,
         "protocol": operation.protocol,
     });
     let columns = Columns {
         caller: operation.peer.map_or_else(String::new, masked),
-        category: "DeviceOperations",
+        category: operation.category,
         correlation_id: error.as_ref().map_or_else(
             || Uuid::new_v4().to_string(),
             |error| error.tracking_id.clone(),
@@ -174,7 +187,9 @@ mod tests {
 
     fn logged(answer: &Answer) -> Value {
         let operation = Operation {
+            category: Category::DeviceOperations,
             name: "AttestationAttempt",
+            kind: "Registration",
             instance: "myexampledps.test",
             subscription: "747f1067-0000-0000-0000-9deaa894152f",
             id: "my-device-1",

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Client, Host};
 use crate::diagnostics::DiagnosticLog;
-use crate::diagnostics::record::Operation;
+use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::{Blow, Event};
 use crate::fault::rule::{FaultOperation, FaultProtocol};
@@ -63,6 +63,8 @@ impl Host {
             return;
         };
         let operation = Operation {
+            category: Category::DeviceOperations,
+            kind: "Registration",
             name: match question.operation {
                 DeviceOperation::Register => "AttestationAttempt",
                 DeviceOperation::OperationStatus(_) => "GetOperationStatus",

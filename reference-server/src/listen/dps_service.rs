@@ -1,9 +1,11 @@
 //! The service API of an instance over HTTPS (DPS REST API).
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::service_api::{
-    BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest,
+    BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest, api_version,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -14,8 +16,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Host, body, http};
+use super::{Client, Host, body, http};
 use crate::config::Permission;
+use crate::diagnostics::record::{Category, Operation};
 use crate::service::enrollment_list::{Condition, Kind, Page};
 use crate::service::{Answer, Refusal, Service};
 
@@ -33,16 +36,21 @@ const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 pub(super) async fn respond(
     service: &Service,
     request: Request<Incoming>,
+    client: &Client,
     host: &Host,
 ) -> Response<Full<Bytes>> {
-    let now = Timestamp::now();
+    let (began, now) = (Instant::now(), Timestamp::now());
     let (head, body) = request.into_parts();
+    let query = head.uri.query();
+    let refuse = |refusal: Refusal| host.instances.refuse(&refusal, now);
+    let asked = match ServiceRequest::parse(head.method.as_str(), head.uri.path(), query) {
+        Ok(asked) => asked,
+        Err(problem) => return http::response(refuse(http::refusal(problem)), None),
+    };
     let answered = async {
-        let path = head.uri.path();
-        let asked = ServiceRequest::parse(head.method.as_str(), path, head.uri.query())
-            .map_err(http::refusal)?;
         let token = text(&head.headers, &AUTHORIZATION);
         service.access().admit(token, permission(&asked), now)?;
+        service.throttle().operation(now)?;
         let body = body::read(body, MAX_BODY, host.limits.body)
             .await
             .map_err(http::no_body)?;
@@ -50,8 +58,54 @@ pub(super) async fn respond(
         let settled = host.store.settled().await;
         settled.map(|()| answer).map_err(|_| Refusal::Internal)
     };
-    let refuse = |refusal: Refusal| http::response(host.instances.refuse(&refusal, now), None);
-    answered.await.unwrap_or_else(refuse)
+    let answered = answered.await.map_err(refuse);
+    if let Some(log) = &host.diagnostics {
+        let operation = Operation {
+            category: Category::ServiceOperations,
+            name: name(&asked.operation),
+            kind: match asked.collection {
+                Collection::Enrollments => "IndividualEnrollment",
+                Collection::EnrollmentGroups => "EnrollmentGroup",
+                Collection::Registrations => "Registration",
+            },
+            instance: service.name(),
+            subscription: service.subscription(),
+            id: subject(&asked.operation),
+            protocol: "Http",
+            api_version: api_version(query),
+            peer: client.peer,
+            took: began.elapsed(),
+        };
+        // Of what went well nothing but that is told.
+        let well = Answer {
+            status: 200,
+            retry_after: None,
+            body: Vec::new(),
+        };
+        log.log(&operation, answered.as_ref().err().unwrap_or(&well), now);
+    }
+    answered.unwrap_or_else(|answer| http::response(answer, None))
+}
+
+/// As the diagnostic log calls it.
+fn name(operation: &ServiceOperation) -> &'static str {
+    match operation {
+        ServiceOperation::Get(_) => "Get",
+        ServiceOperation::Put(_) => "Upsert",
+        ServiceOperation::Delete(_) => "Delete",
+        ServiceOperation::Bulk => "BulkOperation",
+        ServiceOperation::Query | ServiceOperation::QueryGroup(_) => "Query",
+        ServiceOperation::AttestationMechanism(_) => "GetAttestationMechanism",
+    }
+}
+
+/// What it is about, if that is one.
+fn subject(operation: &ServiceOperation) -> &str {
+    use ServiceOperation::{AttestationMechanism, Bulk, Delete, Get, Put, Query, QueryGroup};
+    match operation {
+        Get(id) | Put(id) | Delete(id) | QueryGroup(id) | AttestationMechanism(id) => id,
+        Bulk | Query => "",
+    }
 }
 
 fn permission(asked: &ServiceRequest) -> Permission {
@@ -78,13 +132,12 @@ fn answer(
         Collection::Enrollments => Kind::Individual,
         Collection::EnrollmentGroups => Kind::Group,
     };
-    let condition = match text(headers, &IF_MATCH) {
-        None => Condition::None,
-        Some("*" | "\"*\"") => Condition::Exists,
-        Some(tag) => Condition::Is(tag),
-    };
+    let condition = condition(headers);
     match &asked.operation {
-        ServiceOperation::Get(id) => found(list.get(kind, id).ok_or(Refusal::EnrollmentNotFound)?),
+        ServiceOperation::Get(id) => {
+            let known = service.enrollment(kind, id, now);
+            found(known.ok_or(Refusal::EnrollmentNotFound)?)
+        }
         ServiceOperation::AttestationMechanism(id) => found(
             list.attestation(kind, id)
                 .ok_or(Refusal::EnrollmentNotFound)?,
@@ -127,7 +180,7 @@ fn registrations(
     match &asked.operation {
         ServiceOperation::Get(id) => found(service.registration(id, now)?),
         ServiceOperation::Delete(id) => {
-            service.remove_registration(id)?;
+            service.remove_registration(id, condition(headers))?;
             Ok(nothing())
         }
         ServiceOperation::QueryGroup(group) => {
@@ -137,6 +190,14 @@ fn registrations(
             paged(page, asked.collection)
         }
         _ => Err(Refusal::MethodNotAllowed),
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Condition<'_> {
+    match text(headers, &IF_MATCH) {
+        None => Condition::None,
+        Some("*" | "\"*\"") => Condition::Exists,
+        Some(tag) => Condition::Is(tag),
     }
 }
 

@@ -49,7 +49,9 @@ pub(crate) async fn serve(
             let service = name.and_then(|name| host.service_named(name));
             return Ok::<_, Infallible>(match (hub, service) {
                 (Some(hub), _) => hub_http::respond(hub, request, &client, &host).await,
-                (None, Some(service)) => dps_service::respond(service, request, &host).await,
+                (None, Some(service)) => {
+                    dps_service::respond(service, request, &client, &host).await
+                }
                 (None, None) => respond(request, &client, &host).await,
             });
         }

@@ -3,7 +3,6 @@
 
 use std::sync::atomic::Ordering;
 
-use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::service_api::{
     BulkError, BulkItem, BulkMode, BulkOperation, BulkResult, MAX_BULK,
@@ -31,10 +30,10 @@ impl Service {
     ///
     /// # Errors
     /// More than [`MAX_BULK`], or not all of one kind: then nothing is done.
-    pub fn bulk(
+    pub fn bulk<'a>(
         &self,
         kind: Kind,
-        bulk: &BulkOperation,
+        bulk: &'a BulkOperation,
         now: Timestamp,
     ) -> Result<BulkResult, Refusal> {
         let items = &bulk.enrollments;
@@ -44,17 +43,29 @@ impl Service {
                 items.len()
             )));
         }
-        if let Some(other) = items.iter().find(|item| kind_of(&item.enrollment) != kind) {
-            let id = other.enrollment.id();
+        let name = |item: &'a BulkItem| match kind {
+            Kind::Individual => item.registration_id(),
+            Kind::Group => item.enrollment_group_id(),
+        };
+        let ids: Option<Vec<&str>> = items.iter().map(name).collect();
+        let Some(ids) = ids else {
+            let member = match kind {
+                Kind::Individual => "registrationId",
+                Kind::Group => "enrollmentGroupId",
+            };
             return Err(Refusal::BadRequest(format!(
-                "\"{id}\" is of the other kind of enrollment"
+                "{member}: is missing from an enrollment, or that is of the other kind"
             )));
-        }
+        };
         let errors: Vec<_> = items
             .iter()
-            .filter_map(|item| Some((item, self.one_of_bulk(kind, bulk.mode, item, now).err()?)))
-            .map(|(item, error)| {
-                let id = item.enrollment.id().to_owned();
+            .zip(ids)
+            .filter_map(|(item, id)| {
+                let done = self.one_of_bulk((kind, id), bulk.mode, item, now);
+                Some((id, done.err()?))
+            })
+            .map(|(id, error)| {
+                let id = id.to_owned();
                 let (registration_id, enrollment_group_id) = match kind {
                     Kind::Individual => (Some(id), None),
                     Kind::Group => (None, Some(id)),
@@ -75,23 +86,34 @@ impl Service {
 
     fn one_of_bulk(
         &self,
-        kind: Kind,
+        (kind, id): (Kind, &str),
         mode: BulkMode,
         item: &BulkItem,
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        let condition = match (mode, &item.etag) {
+        let condition = match (mode, item.etag()) {
             (BulkMode::Create, _) => Condition::Absent,
             (BulkMode::UpdateIfMatchETag, Some(tag)) => Condition::Is(tag),
             (BulkMode::Update | BulkMode::UpdateIfMatchETag, _) => Condition::Exists,
             (BulkMode::Delete, _) => {
-                let id = item.enrollment.id();
                 return self.enrollments.remove(kind, id, Condition::None);
             }
         };
-        self.enrollments
-            .put(&item.enrollment, condition, now)
-            .map(drop)
+        let enrollment = item.enrollment();
+        let enrollment = enrollment.map_err(|e| WriteError::Invalid(e.to_string()))?;
+        self.enrollments.put(&enrollment, condition, now).map(drop)
+    }
+
+    /// An enrollment in the form of the service API; of an individual one with what its device has
+    /// become.
+    pub fn enrollment(&self, kind: Kind, id: &str, now: Timestamp) -> Option<Value> {
+        let mut document = self.enrollments.get(kind, id)?;
+        if kind == Kind::Individual
+            && let Ok(state) = self.registration(id, now)
+        {
+            document["registrationState"] = state;
+        }
+        Some(document)
     }
 
     /// A device's registration record.
@@ -111,12 +133,15 @@ impl Service {
     /// Forgets a registration. The hub keeps the device; its next registration is its first.
     ///
     /// # Errors
-    /// There is none.
-    pub fn remove_registration(&self, id: &str) -> Result<(), Refusal> {
+    /// There is none, or not as the condition wants it.
+    pub fn remove_registration(&self, id: &str, condition: Condition<'_>) -> Result<(), Refusal> {
         let key = id.to_ascii_lowercase();
         let mut registrations = self.registrations.of(key.as_str());
-        let removed = registrations.remove(key.as_str());
-        removed.ok_or(Refusal::RegistrationNotFound)?;
+        let known = registrations.get(key.as_str());
+        let known = known.ok_or(Refusal::RegistrationNotFound)?;
+        let tag = known.state(None, None).etag;
+        condition.admits(tag.as_deref().unwrap_or_default())?;
+        registrations.remove(key.as_str());
         self.forget(&key);
         drop(registrations);
         self.registration_count.fetch_sub(1, Ordering::Relaxed);
@@ -138,13 +163,6 @@ impl Service {
     fn record(&self, registration: &Registration) -> Option<Value> {
         let host_name = self.assigned_host_name(registration);
         serde_json::to_value(registration.state(host_name, None)).ok()
-    }
-}
-
-fn kind_of(enrollment: &Enrollment) -> Kind {
-    match enrollment {
-        Enrollment::Individual(_) => Kind::Individual,
-        Enrollment::Group(_) => Kind::Group,
     }
 }
 

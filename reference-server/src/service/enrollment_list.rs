@@ -13,11 +13,13 @@ use serde_json::Value;
 
 use super::link::Link;
 use crate::shards::Shards;
+use claims::Claims;
 use entry::{Checker, Group, GroupProof, Individual, Settings, Stamp};
 use kept::Keeping;
 
 pub mod entry;
 
+mod claims;
 mod document;
 mod kept;
 
@@ -35,6 +37,7 @@ pub struct EnrollmentList {
     checker: Checker,
     individuals: Shards<Box<str>, Arc<Individual>>,
     count: AtomicUsize,
+    claims: Claims,
     groups: RwLock<Arc<[Arc<Group>]>>,
     revisions: AtomicU64,
     keeping: Keeping,
@@ -75,7 +78,7 @@ pub enum WriteError {
     #[error("Enrollment not found")]
     NotFound,
     /// It has another entity tag.
-    #[error("Precondition failed: the enrollment has another etag")]
+    #[error("Precondition failed: it has another etag")]
     OtherTag,
     /// There are as many as there may be.
     #[error("{0}")]
@@ -99,6 +102,7 @@ impl EnrollmentList {
             checker: Checker::new(links, default_policy),
             individuals: Shards::new(),
             count: AtomicUsize::new(0),
+            claims: Claims::new(),
             groups: RwLock::new(Arc::new([])),
             revisions: AtomicU64::new(0),
             keeping: Keeping::default(),
@@ -150,6 +154,7 @@ impl EnrollmentList {
                 let known = shard.get(key.as_str()).ok_or(WriteError::NotFound)?;
                 condition.holds(&key, Some(known.stamp))?;
                 self.keeping.individual(&key, None, known.stamp);
+                self.claims.give_up(&known.proof);
                 shard.remove(key.as_str());
                 self.count.fetch_sub(1, Ordering::Relaxed);
             }
@@ -250,6 +255,11 @@ impl EnrollmentList {
             .checker
             .individual(individual, known.map(|known| &**known), stamp)
             .map_err(WriteError::Invalid)?;
+        self.claims
+            .claim(&key, &entry.proof, known.map(|known| &known.proof))
+            .map_err(|other| {
+                WriteError::Exists(format!("a certificate of \"{key}\", in \"{other}\","))
+            })?;
         let written = document::individual(&key, &entry);
         self.keeping.individual(&key, Some(&entry), stamp);
         if shard.insert(key.into(), Arc::new(entry)).is_none() {
@@ -279,6 +289,7 @@ impl EnrollmentList {
             .group(group, known.map(|known| &**known), stamp)
             .map_err(WriteError::Invalid)?;
         room_for(&entry, &groups, place)?;
+        signs_nowhere_else(&entry, &groups, place)?;
         let written = document::group(&entry);
         self.keeping.group(id, Some(&entry), stamp);
         let mut changed = groups.to_vec();
@@ -305,14 +316,44 @@ impl Condition<'_> {
             (Self::None, _) | (Self::Absent, None) | (Self::Exists, Some(_)) => Ok(()),
             (Self::Absent, Some(_)) => Err(WriteError::Exists(format!("\"{id}\""))),
             (Self::Exists | Self::Is(_), None) => Err(WriteError::NotFound),
-            (Self::Is(asked), Some(stamp)) => {
-                if document::tag(stamp).trim_matches('"') == asked.trim_matches('"') {
-                    Ok(())
-                } else {
-                    Err(WriteError::OtherTag)
-                }
-            }
+            (Self::Is(_), Some(stamp)) => self.admits(&document::tag(stamp)),
         }
+    }
+
+    /// Whether what is there with this entity tag is what the condition wants.
+    pub(super) fn admits(self, tag: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Is(asked) if asked.trim_matches('"') != tag.trim_matches('"') => {
+                Err(WriteError::OtherTag)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A signing certificate may stand in one group.
+fn signs_nowhere_else(
+    entry: &Group,
+    groups: &[Arc<Group>],
+    place: Option<usize>,
+) -> Result<(), WriteError> {
+    let signs = |group: &Group, der: &[u8]| match &group.proof {
+        GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.der() == der),
+        GroupProof::SymmetricKey(_) => false,
+    };
+    let GroupProof::Certificates(signers) = &entry.proof else {
+        return Ok(());
+    };
+    let mut others = groups.iter().enumerate();
+    let other = others.find(|(index, group)| {
+        Some(*index) != place && signers.iter().any(|signer| signs(group, signer.der()))
+    });
+    match other {
+        None => Ok(()),
+        Some((_, group)) => Err(WriteError::Exists(format!(
+            "a certificate of \"{}\", in \"{}\",",
+            entry.id, group.id
+        ))),
     }
 }
 

@@ -38,7 +38,7 @@ pub enum Refusal {
     #[error("{0}")]
     Conflict(String),
     /// It has another entity tag.
-    #[error("Precondition failed: the enrollment has another etag")]
+    #[error("Precondition failed: it has another etag")]
     PreconditionFailed,
     /// There are as many as there may be.
     #[error("{0}")]

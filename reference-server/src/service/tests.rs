@@ -392,7 +392,10 @@ fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten(
         told.pass(PROCESSING);
         assert_eq!(counted(&told), 1);
     }
-    assert_eq!(told.service.remove_registration("PUMP"), Ok(()));
+    assert_eq!(
+        told.service.remove_registration("PUMP", Condition::None),
+        Ok(())
+    );
     assert_eq!(counted(&told), 0);
     told.service
         .registration_count
@@ -462,7 +465,10 @@ fn registrations_outlive_the_server_wherever_they_are() {
     );
     assert_eq!((status, &body["status"]), (200, &json!("assigned")));
     assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 3);
-    assert_eq!(told.service.remove_registration("PUMP"), Ok(()));
+    assert_eq!(
+        told.service.remove_registration("PUMP", Condition::None),
+        Ok(())
+    );
     drop(told);
 
     let mut told = again();

@@ -4,15 +4,17 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::quota::Rates;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_reference_server::{AccessPolicyConfig, Config, InstanceConfig, Permission};
 use rustls::ALL_VERSIONS;
 use serde_json::{Value, json};
 
+use crate::certificates::{Authority, Validity, self_signed};
 use crate::dialect::{self, Ask};
 use crate::hub::http::{Answer, request};
-use crate::instance::{Instance, quick, stranger, tenant};
+use crate::instance::{Instance, group, quick, stranger, tenant};
 use crate::questions::{register, token};
 use crate::tls::dial;
 
@@ -93,7 +95,13 @@ fn a_device_gets_in_while_its_enrollment_says_so() {
         let ended = (dialect.ask)(server, &device, &Ask::OperationStatus(operation.into()));
         assert_eq!(ended.body["status"], "assigned");
 
+        let shown = ask(&instance, "GET /enrollments/fan", &[], &Value::Null).json();
+        assert_eq!(shown["registrationState"]["status"], "assigned");
         let record = ask(&instance, "GET /registrations/fan", &[], &Value::Null);
+        let other = [("If-Match", "\"other\"")];
+        let kept = ask(&instance, "DELETE /registrations/fan", &other, &Value::Null);
+        assert_eq!(kept.status, 412, "that is another state of it");
+        assert_eq!(shown["registrationState"], record.json());
         assert_eq!(
             record.json()["assignedHub"],
             ended.body["registrationState"]["assignedHub"]
@@ -261,6 +269,14 @@ fn lists_are_paged_keys_are_fetched_apart_and_bulk_tells_each_failure() {
     let group = ask(&instance, "GET /enrollmentGroups/meters", &[], &Value::Null);
     assert!(!group.body.contains(&primary));
 
+    let removed = json!({"mode": "delete", "enrollments": [
+        {"registrationId": "lock-2"}, {"registrationId": "lock-9"}]});
+    let result = ask(&instance, "POST /enrollments", &[], &removed).json();
+    assert_eq!(result["errors"][0]["registrationId"], "lock-9");
+    assert_eq!(result["errors"].as_array().map(Vec::len), Some(1));
+    let gone = ask(&instance, "GET /enrollments/lock-2", &[], &Value::Null);
+    assert_eq!(gone.status, 404, "its id was enough");
+
     let bulk = json!({"mode": "create", "enrollments": [fan(), {
         "registrationId": "lock-1", "attestation": {"type": "symmetricKey"}}]});
     let result = ask(&instance, "POST /enrollments/", &[], &bulk).json();
@@ -340,4 +356,98 @@ fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
         assert_eq!(refused.status, 400, "{member}");
         assert!(refused.body.contains(member), "{}", refused.body);
     }
+}
+
+#[test]
+fn a_certificate_stands_in_one_enrollment_and_a_signer_in_one_group() {
+    let instance = office();
+    let fan = self_signed("fan", Validity::Current);
+    let own = |id: &str| {
+        json!({
+            "registrationId": id,
+            "attestation": {"type": "x509", "x509": {"clientCertificates": {
+                "primary": {"certificate": STANDARD.encode(&fan.cert[0])}}}},
+        })
+    };
+    let put = |line: &str, document: &Value| ask(&instance, line, &[], document);
+    assert_eq!(put("PUT /enrollments/fan", &own("fan")).status, 200);
+    assert_eq!(
+        put("PUT /enrollments/fan", &own("fan")).status,
+        200,
+        "again"
+    );
+    let taken = put("PUT /enrollments/fan-2", &own("fan-2"));
+    assert_eq!(taken.status, 409, "{}", taken.body);
+    assert!(taken.body.contains("fan"), "{}", taken.body);
+    assert_eq!(put("DELETE /enrollments/fan", &Value::Null).status, 204);
+    assert_eq!(put("PUT /enrollments/fan-2", &own("fan-2")).status, 200);
+
+    let root = Authority::new("hall");
+    let put_group = |id: &str| {
+        let line = format!("PUT /enrollmentGroups/{id}");
+        put(&line, &group(id, &root, "enabled")).status
+    };
+    assert_eq!(put_group("hall-1"), 200);
+    assert_eq!(put_group("hall-2"), 409);
+}
+
+#[test]
+fn operations_are_throttled_and_logged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dps.log");
+    let policy = AccessPolicyConfig {
+        name: OWNER.0.into(),
+        key: Some(STANDARD.encode([OWNER.1; 32])),
+        permissions: Permission::ALL.into(),
+    };
+    let instance = Instance::start(Config {
+        diagnostic_log: Some(path.clone()),
+        instances: vec![InstanceConfig {
+            access_policies: vec![policy],
+            throttle: Rates {
+                operations_per_minute: 2,
+                ..Rates::NONE
+            },
+            ..tenant()
+        }],
+        ..quick()
+    });
+    let answers: Vec<_> = (0..6)
+        .map(|_| ask(&instance, "PUT /enrollments/fan", &[], &fan()))
+        .collect();
+    // A minute may end among them, once.
+    let throttled: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status == 429)
+        .collect();
+    assert!((2..=4).contains(&throttled.len()), "{}", throttled.len());
+    let wait: u32 = throttled[0].header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    send(&instance, "GET /enrollments/fan", &[], "");
+    drop(instance);
+
+    let log = std::fs::read_to_string(&path).expect("a log");
+    let records: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON lines"))
+        .collect();
+    assert_eq!(records.len(), 7, "{log}");
+    let upsert = &records[0];
+    for (column, value) in [
+        ("Category", "ServiceOperations"),
+        ("OperationName", "Upsert"),
+        ("OperationVersion", "October2021"),
+        ("ResultType", "Success"),
+    ] {
+        assert_eq!(upsert[column], value);
+    }
+    let about = r#"{"id":"fan","protocol":"Http","type":"IndividualEnrollment"}"#;
+    assert_eq!(upsert["properties_s"], about);
+    let signatures: Vec<_> = records
+        .iter()
+        .map(|one| one["ResultSignature"].clone())
+        .collect();
+    assert!(signatures.contains(&"429".into()), "{signatures:?}");
+    assert_eq!(signatures[6], "401", "who is unsigned is logged, too");
+    assert!(!log.contains(&STANDARD.encode([9; 32])), "no key is");
 }

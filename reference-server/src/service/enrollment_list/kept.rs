@@ -79,6 +79,8 @@ impl EnrollmentList {
             last = last.max(kept.revision);
             if let Some(entry) = &kept.entry {
                 let entry = self.checker.individual(entry, None, kept.stamp())?;
+                let claimed = self.claims.claim(key, &entry.proof, None);
+                claimed.map_err(|other| format!("its certificate is that of \"{other}\""))?;
                 self.individuals.of(key).insert(key.into(), entry.into());
                 count += 1;
             }
