@@ -20,6 +20,10 @@ pub struct DeviceRegistration {
     /// Custom allocation data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Value>,
+    /// A certificate that the device asks for: standard base64 of a PKCS#10 request in DER, from
+    /// api-version 2025-07-01-preview on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csr: Option<String>,
 }
 
 impl DeviceRegistration {
@@ -138,6 +142,10 @@ pub struct DeviceRegistrationResult {
     /// What a custom allocation webhook returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Value>,
+    /// The certificate that the device asked for, and those above it: standard base64 of DER, the
+    /// leaf first. In answers to the operation alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_certificate_chain: Option<Vec<String>>,
 }
 
 /// TPM part of a result.

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer as _;
 
@@ -42,6 +43,38 @@ pub fn common_name(der: &[u8]) -> Result<String, DecodeError> {
             "has a subject common name that is no text",
         )),
     }
+}
+
+/// What is taken of a request for a certificate (PKCS#10, RFC 2986).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificationRequest {
+    /// The subject's common name.
+    pub common_name: String,
+    /// The key that is to be certified: a SubjectPublicKeyInfo in DER.
+    pub public_key_info: Vec<u8>,
+}
+
+/// Reads a request in DER. Whether it is signed with its key is not looked at here.
+///
+/// # Errors
+/// Not a request, or without a common name, or with one that is no text.
+pub fn certification_request(der: &[u8]) -> Result<CertificationRequest, DecodeError> {
+    let wrong = |problem: String| DecodeError::new("certification request", problem);
+    let (rest, request) = X509CertificationRequest::from_der(der)
+        .map_err(|problem| wrong(format!("is not DER of PKCS#10: {problem}")))?;
+    if !rest.is_empty() {
+        return Err(wrong(format!("is followed by {} bytes", rest.len())));
+    }
+    let info = &request.certification_request_info;
+    let name = info.subject.iter_common_name().next();
+    let name = name.ok_or_else(|| wrong("has no subject common name".into()))?;
+    let name = name
+        .as_str()
+        .map_err(|_| wrong("has a subject common name that is no text".into()))?;
+    Ok(CertificationRequest {
+        common_name: name.to_owned(),
+        public_key_info: info.subject_pki.raw.to_vec(),
+    })
 }
 
 /// Validity in Unix seconds, both ends included.
@@ -147,6 +180,35 @@ mod tests {
             validity(certificate.der()),
             Ok((1_704_153_600, 2_019_772_800))
         );
+    }
+
+    #[test]
+    fn a_certification_request_is_read_or_told_what_it_lacks() {
+        let key = KeyPair::generate().expect("a P-256 key");
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let nameless = params.serialize_request(&key).expect("a request");
+        params.distinguished_name.push(DnType::CommonName, "dev-1");
+        let request = params.serialize_request(&key).expect("a request");
+        let read = certification_request(request.der()).expect("good");
+        assert_eq!(read.common_name, "dev-1");
+        use rcgen::PublicKeyData as _;
+        assert_eq!(read.public_key_info, key.subject_public_key_info());
+
+        let longer = [request.der(), &[0, 0][..]].concat();
+        for (der, words) in [
+            (nameless.der().to_vec(), "has no subject common name"),
+            (longer, "is followed by 2 bytes"),
+            (
+                certificate(Some("dev-1")).der().to_vec(),
+                "is not DER of PKCS#10",
+            ),
+            (vec![0x30, 0x80], "is not DER of PKCS#10"),
+            (Vec::new(), "is not DER of PKCS#10"),
+        ] {
+            let problem = certification_request(&der).expect_err(words).to_string();
+            assert!(problem.contains(words), "{problem}");
+        }
     }
 
     #[test]

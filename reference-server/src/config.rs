@@ -13,10 +13,12 @@ use crate::limits::Limits;
 use crate::serve::ServeError;
 use crate::store::Durability;
 
+mod credential_policy;
 mod hub;
 mod instance;
 mod webhook;
 
+pub use credential_policy::CredentialPolicyConfig;
 pub use hub::{HubConfig, RegionConfig};
 pub use instance::{AccessPolicyConfig, InstanceConfig, LinkedHub, Permission};
 pub use webhook::WebhookConfig;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
-use crate::config::Config;
+use crate::config::{Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
@@ -26,6 +26,7 @@ use crate::service::Service;
 use crate::service::access::AccessPolicies;
 use crate::service::enrollment_list::{Condition, EnrollmentList};
 use crate::service::instances::Instances;
+use crate::service::issuing::CredentialPolicies;
 use crate::service::link::Link;
 use crate::store::{Store, StoreError};
 use crate::{tls, webhook};
@@ -172,6 +173,7 @@ pub fn start(
     let mut stream = Some(enrollments);
     for instance in &config.instances {
         let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
+            .with_credential_policies(credential_policies(instance))
             .kept_in(&store, &instance.id_scope)?;
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
@@ -194,6 +196,7 @@ pub fn start(
         let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
         let lists = (list, access);
         let service = Service::new(&config, instance, lists, hubs, calls.clone(), tally);
+        let service = service.issuing(CredentialPolicies::of(instance, &store)?);
         services.push(Arc::new(service.kept_in(&store)?));
     }
     store.check()?;
@@ -255,6 +258,12 @@ pub fn start(
         stop,
         threads,
     })
+}
+
+/// Names of an instance's credential policies.
+fn credential_policies(instance: &InstanceConfig) -> Vec<String> {
+    let policies = instance.credential_policies.iter();
+    policies.map(|policy| policy.name.clone()).collect()
 }
 
 /// Enters enrollments one by one; none that a data folder has heard of.

@@ -24,6 +24,7 @@ use crate::store::Store;
 use access::AccessPolicies;
 use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
+use issuing::{Asked, CredentialPolicies};
 use link::Link;
 use operation::{Asking, Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
@@ -37,6 +38,7 @@ pub mod custom;
 pub mod enrollment_list;
 pub mod failure;
 pub mod instances;
+pub mod issuing;
 pub mod link;
 pub mod throttle;
 
@@ -76,6 +78,7 @@ pub struct Service {
     links: Vec<Link>,
     regions: Regions,
     hubs: Arc<HubRegistry>,
+    credential_policies: CredentialPolicies,
     calls: mpsc::Sender<Call>,
     last_call: AtomicU64,
     tally: Arc<Tally>,
@@ -113,12 +116,19 @@ impl Service {
             links: Link::all(server, config),
             regions: Regions::new(&server.regions),
             hubs,
+            credential_policies: CredentialPolicies::default(),
             calls,
             last_call: AtomicU64::new(0),
             meter: tally.instance(&config.name),
             tally,
             store: Store::default(),
         }
+    }
+
+    /// The same, with CAs that sign certificates for its devices.
+    pub(crate) fn issuing(mut self, credential_policies: CredentialPolicies) -> Self {
+        self.credential_policies = credential_policies;
+        self
     }
 
     /// What devices name it by.
@@ -282,7 +292,13 @@ impl Service {
                         .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
                 };
                 let call = self.prepare_call(id, &proven, &registration, question)?;
-                self.accept(id, proven, asking, call, now)
+                let request = self.credential_policies.read(
+                    registration.csr.as_deref(),
+                    proven.settings.written.credential_policy_name.as_deref(),
+                    id,
+                    question.api_version,
+                )?;
+                self.accept(id, proven, asking, (call, request), now)
             }
         }
     }
@@ -293,27 +309,30 @@ impl Service {
         id: &RegistrationId,
         proven: Proven,
         asking: Asking,
-        call: Option<Preparation<'_>>,
+        (mut call, request): (Option<Preparation<'_>>, Option<Asked<'_>>),
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         self.throttle.registration(now)?;
+        let issued = request.map(|request| request.issue(now)).transpose()?;
+        let issued = issued.map(Box::new);
         let key: Box<str> = id.canonical().into();
         let mut registrations = self.registrations.of(&key);
         let under_way = registrations
             .get_mut(&key)
             .filter(|known| matches!(known.progress, Progress::Assigning { .. }));
-        let mut call = call;
         let mut ask = |known: &mut Registration| {
             let call = call.as_mut()?;
             Some(self.ask_webhook(call, known))
         };
         let (operation_id, number) = if let Some(known) = under_way {
             known.renew(proven, asking);
+            known.issued = issued;
             self.keep(known);
             (known.operation_id.to_string(), ask(known))
         } else {
             let processing = self.processing.of(&key);
             let mut started = Registration::accepted(id.as_str(), proven, asking, processing, now);
+            started.issued = issued;
             match registrations.get(&key) {
                 Some(before) => started.succeed(before),
                 None => self.count_registration()?,
@@ -376,7 +395,12 @@ impl Service {
             Progress::Assigned { .. } => (RegistrationStatus::Assigned, 200, None),
             Progress::Failed { .. } => (RegistrationStatus::Failed, 200, None),
         };
-        let registration_state = Some(self.state(known)?);
+        let mut registration_state = self.state(known)?;
+        if status == RegistrationStatus::Assigned {
+            registration_state.issued_certificate_chain =
+                known.issued.as_ref().map(|issued| issued.chain());
+        }
+        let registration_state = Some(registration_state);
         drop(registrations);
         let answer = RegistrationOperationStatus {
             operation_id: operation.to_string(),
@@ -399,6 +423,11 @@ impl Service {
             .ok_or(Refusal::EnrollmentNotFound)?;
         if !known.credential.is_shown_by(question, resource, now) {
             return Err(known.credential.not_shown());
+        }
+        let asks = DeviceRegistration::from_body(question.body);
+        if asks.is_ok_and(|asks| asks.csr.is_some()) {
+            let problem = "csr: is for registering, and not for looking up";
+            return Err(Refusal::BadRequest(problem.into()));
         }
         self.complete(known, now);
         let state = self.state(known)?;

@@ -7,7 +7,7 @@ use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_protocol::quota::Rates;
 use serde::{Deserialize, Serialize};
 
-use super::{HubConfig, is_host};
+use super::{CredentialPolicyConfig, HubConfig, is_host};
 use crate::serve::ServeError;
 
 /// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
@@ -32,6 +32,9 @@ pub struct InstanceConfig {
     /// Who may use its service API; `provisioningserviceowner` with a new key when empty.
     #[serde(rename = "access-policy")]
     pub access_policies: Vec<AccessPolicyConfig>,
+    /// CAs that sign certificates for its devices.
+    #[serde(rename = "credential-policy", skip_serializing_if = "Vec::is_empty")]
+    pub credential_policies: Vec<CredentialPolicyConfig>,
     /// Median time that an assignment takes, microseconds.
     pub processing_p50_us: u64,
     /// 99th percentile of the same.
@@ -115,6 +118,7 @@ impl Default for InstanceConfig {
             allocation_policy: AllocationPolicy::Hashed,
             hubs: Vec::new(),
             access_policies: Vec::new(),
+            credential_policies: Vec::new(),
             processing_p50_us: 20_000,
             processing_p99_us: 100_000,
             retry_after_seconds: 3,
@@ -187,7 +191,7 @@ impl InstanceConfig {
                 return wrong("instance.access-policy", problem);
             }
         }
-        Ok(())
+        CredentialPolicyConfig::check(&self.credential_policies)
     }
 
     /// Its linked hubs: those it names, else all.

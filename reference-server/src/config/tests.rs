@@ -25,6 +25,15 @@ fn link(host_name: &str, allocation_weight: u32) -> LinkedHub {
     }
 }
 
+fn credential_policy(validity_days: u32) -> CredentialPolicyConfig {
+    CredentialPolicyConfig {
+        name: "factory".into(),
+        validity_days,
+        ca_certificate: None,
+        ca_key: None,
+    }
+}
+
 #[test]
 fn the_default_serves() {
     assert!(Config::default().check().is_ok());
@@ -70,6 +79,22 @@ fn what_can_not_be_served_is_refused_with_its_key() {
         (
             with(|c| c.instances[0].allocation_policy = AllocationPolicy::Custom),
             "instance.allocation-policy: custom can't be the default",
+        ),
+        (
+            with(|c| c.instances[0].credential_policies = vec![credential_policy(91)]),
+            "validity-days: factory: must be from 1 to 90, not 91",
+        ),
+        (
+            with(|c| c.instances[0].credential_policies = vec![credential_policy(1); 2]),
+            "credential-policy: \"factory\" is there twice",
+        ),
+        (
+            with(|c| {
+                let mut half = credential_policy(1);
+                half.ca_key = Some("ca.key".into());
+                c.instances[0].credential_policies = vec![half];
+            }),
+            "ca-certificate and ca-key go together",
         ),
         (
             with(|c| c.webhook.concurrent = 0),

@@ -45,16 +45,19 @@ impl Service {
         now: Timestamp,
     ) -> Result<Progress, Failure> {
         let link = self.allocate(registration)?;
-        let (authentication, hub_key) = match &registration.credential {
-            Credential::Certificate(thumbprint) => (Authentication::certificate(*thumbprint), None),
-            Credential::SymmetricKey(keys) => {
+        let (authentication, hub_key) = match (&registration.issued, &registration.credential) {
+            (Some(issued), _) => (Authentication::certificate(issued.thumbprint()), None),
+            (None, Credential::Certificate(thumbprint)) => {
+                (Authentication::certificate(*thumbprint), None)
+            }
+            (None, Credential::SymmetricKey(keys)) => {
                 let authentication = Authentication::Sas {
                     primary: keys.primary().clone(),
                     secondary: Some(keys.secondary().clone()),
                 };
                 (authentication, None)
             }
-            Credential::Tpm { .. } => {
+            (None, Credential::Tpm { .. }) => {
                 let key = HmacKey::new();
                 (Authentication::key(key.into()), Some(key))
             }

@@ -109,6 +109,12 @@ impl EnrollmentList {
         }
     }
 
+    /// The same, with enrollments that may name these credential policies.
+    pub fn with_credential_policies(mut self, names: Vec<String>) -> Self {
+        self.checker.credential_policies = names;
+        self
+    }
+
     /// The device's own enrollment.
     pub fn individual(&self, id: &RegistrationId) -> Option<Arc<Individual>> {
         let key = id.canonical();

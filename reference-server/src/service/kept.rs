@@ -17,6 +17,7 @@ use super::custom::{Allocated, Custom};
 use super::device_keys::KeyPair;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
+use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};
 use super::proof::Credential;
 use super::tpm_challenge::HmacKey;
@@ -33,6 +34,8 @@ struct Kept {
     created: Timestamp,
     previous: Option<KeptPlace>,
     payload: Option<Value>,
+    #[serde(default)]
+    issued: Option<Vec<String>>,
     progress: KeptProgress,
 }
 
@@ -175,6 +178,7 @@ impl Service {
                 hub: name(place.hub),
                 device_id: place.device_id.as_str().into(),
             }),
+            issued: registration.issued.as_ref().map(|issued| issued.chain()),
             payload: allocated.and_then(|chosen| chosen.as_ref().ok()?.payload.clone()),
             progress,
         }
@@ -200,6 +204,8 @@ impl Service {
                 device_id: device_id(&place.device_id)?,
             })
         });
+        let issued = kept.issued.as_deref();
+        let issued = issued.map(|chain| Issued::of(chain).map(Box::new));
         let mut registration = Registration {
             registration_id: kept.registration_id,
             operation_id: kept.operation_id,
@@ -220,6 +226,7 @@ impl Service {
                 };
                 Box::new(Custom::Answered(Ok(told)))
             }),
+            issued: issued.transpose()?,
             progress: Progress::Assigning { done: kept.created },
             polls: Window::default(),
         };

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::custom::Custom;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
+use super::issuing::Issued;
 use super::proof::{Credential, Proven};
 use super::tpm_challenge::HmacKey;
 
@@ -52,6 +53,8 @@ pub struct Registration {
     pub previous: Option<Place>,
     /// Custom allocation: what its webhook says.
     pub custom: Option<Box<Custom>>,
+    /// The certificate that the device asked for: its hub knows it by that.
+    pub issued: Option<Box<Issued>>,
     /// How far it is.
     pub progress: Progress,
     /// How often it was asked for lately.
@@ -147,6 +150,7 @@ impl Registration {
             is_settled: asking.is_settled,
             previous: None,
             custom: None,
+            issued: None,
             progress: Progress::Assigning {
                 done: now.saturating_add(processing).unwrap_or(Timestamp::MAX),
             },
@@ -207,6 +211,7 @@ impl Registration {
             assigned_hub: hub,
             status: Some(status),
             payload,
+            issued_certificate_chain: None,
             error_code: failure.map(Failure::code),
             error_message: failure.map(ToString::to_string),
             tpm: wrapped_key.map(|authentication_key| TpmRegistrationResult { authentication_key }),

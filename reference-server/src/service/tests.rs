@@ -485,3 +485,15 @@ fn registrations_outlive_the_server_wherever_they_are() {
     assert_eq!(body["errorCode"], 404_203, "it was removed");
     assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn a_look_up_is_no_place_for_a_certification_request() {
+    let told = Told::new();
+    told.pump(DeviceOperation::Register, &told.pump);
+    let certificates = std::slice::from_ref(&told.pump);
+    for (body, expected) in [(&br#"{"csr":"MII="}"#[..], 400), (b"{}", 200), (b"", 200)] {
+        let status = DeviceOperation::RegistrationStatus;
+        let (status, answer) = told.ask("pump", status, body, None, certificates);
+        assert_eq!(status, expected, "{answer}");
+    }
+}

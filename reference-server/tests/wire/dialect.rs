@@ -38,6 +38,8 @@ pub struct Caller {
     pub id_scope: String,
     /// Its name.
     pub registration_id: String,
+    /// What it speaks.
+    pub api_version: &'static str,
     /// Shown in TLS.
     pub certificate: Option<Arc<CertifiedKey>>,
     /// Shown in the protocol's place for it.

@@ -145,6 +145,7 @@ pub fn stranger(registration_id: &str) -> Caller {
     Caller {
         id_scope: ID_SCOPE.into(),
         registration_id: registration_id.into(),
+        api_version: "2019-03-31",
         certificate: None,
         sas: None,
     }

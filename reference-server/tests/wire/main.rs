@@ -14,6 +14,7 @@ mod faults;
 mod geo;
 mod hub;
 mod instance;
+mod issuing;
 mod monitoring;
 mod mutation;
 mod panics;

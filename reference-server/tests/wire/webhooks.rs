@@ -154,6 +154,34 @@ fn a_webhook_hears_of_the_device_and_decides_over_every_transport() {
 }
 
 #[test]
+fn a_device_with_an_old_api_version_is_offered_its_own_hub_alone() {
+    let webhook = Listener::start(|asked| {
+        says(
+            "200 OK",
+            &json!({"iotHubHostName": asked.body["linkedHubs"][0]}),
+        )
+    });
+    let mut moving = toaster("toaster", &url(&webhook));
+    moving["iotHubs"] = json!([HUBS[1], HUBS[0]]);
+    for dialect in dialect::ALL {
+        let instance = start(std::slice::from_ref(&moving), quick());
+        for (api_version, offered) in [
+            ("2018-04-01", json!([HUBS[1], HUBS[0]])),
+            ("2018-04-01", json!([HUBS[1]])),
+            ("2019-03-31", json!([HUBS[1], HUBS[0]])),
+        ] {
+            let toaster = Caller {
+                api_version,
+                ..device("toaster")
+            };
+            provision(&dialect, &instance, &toaster, &register());
+            let body = webhook.asked().pop().expect("it was asked").body;
+            assert_eq!(body["linkedHubs"], offered, "{}", dialect.transport);
+        }
+    }
+}
+
+#[test]
 fn the_webhook_of_a_group_sees_the_certificate_of_the_device() {
     let webhook = Listener::start(|_| says("200 OK", &json!({"iotHubHostName": HUBS[0]})));
     let authority = Authority::new("fans");

@@ -255,7 +255,7 @@ impl<'run> Drive<'run> {
         let registration = DeviceRegistration {
             registration_id,
             tpm,
-            payload: None,
+            ..DeviceRegistration::default()
         };
         serde_json::to_vec(&registration).map_err(|_| Outcome::Broken {
             phase: Phase::Register,

@@ -116,6 +116,8 @@ pub struct Settings {
 pub(super) struct Checker {
     links: Vec<Link>,
     default_policy: AllocationPolicy,
+    /// Names of the credential policies.
+    pub(super) credential_policies: Vec<String>,
     last: Mutex<Option<Arc<Settings>>>,
 }
 
@@ -124,6 +126,7 @@ impl Checker {
         Self {
             links: links.to_vec(),
             default_policy,
+            credential_policies: Vec::new(),
             last: Mutex::new(None),
         }
     }
@@ -239,9 +242,17 @@ impl Checker {
             })?,
         };
         if let Some(name) = &settings.credential_policy_name {
-            return Err(format!(
-                "credentialPolicyName: \"{name}\": certificates are not issued here; leave it out"
-            ));
+            let known = &self.credential_policies;
+            if !known.iter().any(|policy| policy.eq_ignore_ascii_case(name)) {
+                return Err(format!(
+                    "credentialPolicyName: \"{name}\" is no credential policy of this instance; there are {}",
+                    if known.is_empty() {
+                        "none".into()
+                    } else {
+                        known.join(", ")
+                    }
+                ));
+            }
         }
         let named = match settings.iot_hubs.as_slice() {
             [] => settings.iot_hub_host_name.as_slice(),

@@ -41,7 +41,8 @@ pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Answer {
         let response = format!("\0{user}\0{sas}");
         assert_eq!(plain(wire, response.as_bytes()), 0, "SASL outcome: ok");
     }
-    open(wire, &address(caller));
+    let version = [("com.microsoft:api-version", caller.api_version)];
+    open_with(wire, &address(caller), &version);
     send(wire, &transfer(ask));
     hear(wire)
 }
@@ -69,7 +70,12 @@ pub fn plain(wire: &mut impl Wire, response: &[u8]) -> u8 {
 
 /// Header, open, begin, receiver, sender: all at once, as the Java SDK does; then what the server says to it.
 pub fn open(wire: &mut impl Wire, address: &str) {
-    send(wire, &opening(address).concat());
+    open_with(wire, address, &[]);
+}
+
+/// The same with properties of both links.
+fn open_with(wire: &mut impl Wire, address: &str, properties: &[(&str, &str)]) {
+    send(wire, &opening_with(address, properties).concat());
     assert_eq!(read(wire, 8), HEADER);
     for (code, name) in [
         (0x10, "open"),
@@ -84,12 +90,16 @@ pub fn open(wire: &mut impl Wire, address: &str) {
 
 /// Header, open, begin, receiver, sender, and credit for the receiver.
 pub fn opening(address: &str) -> Vec<Vec<u8>> {
+    opening_with(address, &[])
+}
+
+fn opening_with(address: &str, properties: &[(&str, &str)]) -> Vec<Vec<u8>> {
     vec![
         HEADER.to_vec(),
         frame(0x10, &[string("wire"), string("global.test:5671")]),
         frame(0x11, &[vec![0x40], uint(0), uint(200), uint(200)]),
-        attach(0, true, address),
-        attach(1, false, address),
+        attach_with(0, true, address, properties),
+        attach_with(1, false, address, properties),
         flow(0, 10),
     ]
 }

@@ -15,8 +15,6 @@ pub const DIALECT: Dialect = Dialect {
     ask,
 };
 
-const VERSION: &str = "api-version=2019-03-31";
-
 fn ask(server: &Announcement, caller: &Caller, ask: &Ask) -> Answer {
     let certificate = caller.certificate.as_ref();
     let host = &server.global_endpoint;
@@ -32,9 +30,10 @@ pub fn request(host: &str, caller: &Caller, ask: &Ask) -> Vec<u8> {
         "/{}/registrations/{}",
         caller.id_scope, caller.registration_id
     );
+    let version = format!("api-version={}", caller.api_version);
     let (line, body): (_, &[u8]) = match ask {
-        Ask::Register(body) => (format!("PUT {device}/register?{VERSION}"), body),
-        Ask::OperationStatus(id) => (format!("GET {device}/operations/{id}?{VERSION}"), &[]),
+        Ask::Register(body) => (format!("PUT {device}/register?{version}"), body),
+        Ask::OperationStatus(id) => (format!("GET {device}/operations/{id}?{version}"), &[]),
     };
     let authorization = caller
         .sas

@@ -46,8 +46,8 @@ pub const DISCONNECT: [u8; 2] = [0xe0, 0];
 /// CONNECT to DPS as the Node SDK sends it.
 pub fn connect(caller: &Caller) -> Vec<u8> {
     let user = format!(
-        "{}/registrations/{}/api-version=2019-03-31&ClientVersion=wire%2F1",
-        caller.id_scope, caller.registration_id
+        "{}/registrations/{}/api-version={}&ClientVersion=wire%2F1",
+        caller.id_scope, caller.registration_id, caller.api_version
     );
     connect_as(&caller.registration_id, &user, caller.sas.as_deref())
 }
