@@ -83,11 +83,11 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// Some ten seconds, and some 100 MiB.
+    /// Some seconds, and some 100 MiB.
     fn default() -> Self {
         Self {
             crowds: 250_000,
-            events: 20_000_000,
+            events: 8_000_000,
         }
     }
 }

@@ -217,6 +217,9 @@ pub struct PlanArgs {
     /// Second of a minute at which the run starts: the service counts by the minute of its clock
     #[arg(long, value_name = "SECOND", value_parser = clap::value_parser!(u8).range(0..60))]
     pub starts_at: Option<u8>,
+    /// As if this machine had cores without end: the fleet against the service alone
+    #[arg(long)]
+    pub ideal_machine: bool,
     /// One JSON object instead of plots and tables
     #[arg(long)]
     pub json: bool,

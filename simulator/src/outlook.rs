@@ -33,7 +33,6 @@ struct Outlook<'plan> {
     forecast: Forecast,
     needs: Needs,
     has: Has,
-    cores: u32,
     /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
     ends: Option<(Duration, Duration)>,
 }
@@ -54,7 +53,12 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
     let cores = u32::try_from(machine::cores()).unwrap_or(u32::MAX);
-    let outlook = look(&plan, cores, Has::look(), args.starts_at);
+    let machine = (!args.ideal_machine).then(|| Machine {
+        cores,
+        runs_server: plan.scenario().target.is_none(),
+        slowness: 1.0,
+    });
+    let outlook = look(&plan, machine, Has::look(), args.starts_at);
     let shown = if args.json {
         format!("{}\n", json::of(&outlook))
     } else {
@@ -65,8 +69,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         .map_err(|e| Failure::usage(format!("the plan could not be printed: {e}")))
 }
 
-/// Looks ahead from a machine with these cores and limits.
-fn look(plan: &Plan, cores: u32, has: Has, starts_at: Option<u8>) -> Outlook<'_> {
+/// Looks ahead from a machine with these cores, or cores without end, and these limits.
+fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts_at: Option<u8>) -> Outlook<'_> {
     let scenario = plan.scenario();
     let is_bundled = scenario.target.is_none();
     let around = Surroundings {
@@ -82,11 +86,7 @@ fn look(plan: &Plan, cores: u32, has: Has, starts_at: Option<u8>) -> Outlook<'_>
             AZURE_RETRY_AFTER
         },
         starts_in_minute: Duration::from_secs(starts_at.unwrap_or(0).into()),
-        machine: Some(Machine {
-            cores,
-            runs_server: is_bundled,
-            slowness: 1.0,
-        }),
+        machine,
         budget: Budget::default(),
     };
     let ends = (starts_at.is_none() && around.rates != Rates::NONE).then(|| {
@@ -109,7 +109,6 @@ fn look(plan: &Plan, cores: u32, has: Has, starts_at: Option<u8>) -> Outlook<'_>
         forecast: forecast(plan, &around),
         needs: Needs::of(plan, is_bundled),
         has,
-        cores,
         ends,
     }
 }
@@ -129,14 +128,17 @@ impl Outlook<'_> {
         total
     }
 
-    /// The part of all cores that is busy in the busiest stretch of time.
-    fn busiest(&self) -> f64 {
+    /// The part of all cores that is busy in the busiest stretch of time; none of an ideal machine.
+    fn busiest(&self) -> Option<f64> {
+        let cores = self.around.machine?.cores;
         let course = &self.forecast.course;
-        let room = course.width().as_secs_f64() * 1e6 * f64::from(self.cores);
+        let room = course.width().as_secs_f64() * 1e6 * f64::from(cores);
         let stretches = course.stretches().iter();
-        stretches
-            .map(|stretch| stretch.cpu_us / room)
-            .fold(0.0, f64::max)
+        Some(
+            stretches
+                .map(|stretch| stretch.cpu_us / room)
+                .fold(0.0, f64::max),
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::Surroundings;
-use super::cost::Cost;
+use super::cost::{Cost, QUESTION_US};
 use super::course::Course;
 use super::crowd::{Crowd, Stage, micros};
 use super::storm::Storms;
@@ -112,6 +112,9 @@ impl Tally {
         let devices = u64::from(crowd.devices);
         self.turned_away += devices;
         self.course.at(now).throttled += devices;
+        let question_us = QUESTION_US / 2.0 * f64::from(crowd.devices) * self.slowness;
+        self.simulator_us += question_us;
+        self.server_us += question_us;
         if !crowd.throttled {
             self.fates[usize::from(crowd.cohort)].throttled += devices;
         }

@@ -246,3 +246,32 @@ fn crowds_tell_what_single_devices_tell() {
         }
     }
 }
+
+/// A hundred million devices that ask for as many registrations as there are in 20 days, and have 100 h: not
+/// one more is let in than the rate allows, whatever the size of the crowds and however busy the cores.
+#[test]
+fn no_rate_is_exceeded_at_any_size() {
+    for retry in ["patient", "naive"] {
+        let keys = format!("retry = \"{retry}\"");
+        let root = "device-timeout = \"100h\"\nmax-in-flight = 200_000_000";
+        let plan = plan(100_000_000, "kind = \"all-at-once\"", &keys, root);
+        let around = Surroundings {
+            machine: Some(Machine {
+                cores: 2,
+                runs_server: true,
+                slowness: 1.0,
+            }),
+            budget: Budget {
+                crowds: 2_000,
+                events: 300_000,
+            },
+            ..around(Rates::AZURE)
+        };
+        let forecast = forecast(&plan, &around);
+        let fate = forecast.fates[0];
+        assert_eq!(fate.provisioned + fate.timed_out, 100_000_000);
+        let minutes = 100 * 60;
+        assert!(fate.provisioned <= minutes * 1_000, "{retry}: {fate:?}");
+        assert!(forecast.crowd > 1);
+    }
+}

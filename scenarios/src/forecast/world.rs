@@ -134,12 +134,13 @@ impl<'plan> World<'plan> {
         if self.cohort(&crowd).flaw.is_some() {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
         }
+        // Counted when it is asked, or the service's clock would run back where cores are busy.
+        let (let_in, told) = self.gate.register(crowd.devices, self.second(now));
         let now = if crowd.failures > 0 {
             self.question(&crowd, now)
         } else {
             now
         };
-        let (let_in, told) = self.gate.register(crowd.devices, self.second(now));
         self.tally.registers += u64::from(crowd.devices);
         if let_in < crowd.devices {
             let mut others = crowd.clone();
@@ -156,9 +157,10 @@ impl<'plan> World<'plan> {
     }
 
     fn poll(&mut self, mut crowd: Crowd, now: u64) {
-        let now = self.question(&crowd, now);
         self.tally.polls += u64::from(crowd.devices);
-        if let Err(told) = self.gate.poll(&mut crowd.polls, self.second(now)) {
+        let counted = self.gate.poll(&mut crowd.polls, self.second(now));
+        let now = self.question(&crowd, now);
+        if let Err(told) = counted {
             return self.turn_away(crowd, now, Step::Poll, told);
         }
         crowd.failures = 0;

@@ -60,7 +60,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "last_due_s": seconds(plan.last_release()),
         "cohorts": cohorts,
         "machine": {
-            "cores": outlook.cores,
+            "cores": outlook.around.machine.map(|machine| machine.cores),
             "connections": forecast.peak_in_flight,
             "connections_at_most": needs.in_flight,
             "files": { "needed": needs.files, "limit": has.files },

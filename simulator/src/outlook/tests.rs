@@ -10,6 +10,14 @@ const HAS: Has = Has {
     ports: 28_232,
 };
 
+fn machine(plan: &Plan) -> Option<Machine> {
+    Some(Machine {
+        cores: 2,
+        runs_server: plan.scenario().target.is_none(),
+        slowness: 1.0,
+    })
+}
+
 fn plan_of(text: &str) -> Plan {
     let scenario = parse(text, "plan.toml").expect("valid");
     Plan::new(scenario, &Overrides::default()).expect("a plan")
@@ -18,7 +26,7 @@ fn plan_of(text: &str) -> Plan {
 #[test]
 fn the_screen_of_a_herd_without_rates() {
     let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
-    insta::assert_snapshot!(text::of(&look(&plan, 2, HAS, None)));
+    insta::assert_snapshot!(text::of(&look(&plan, machine(&plan), HAS, None)));
 }
 
 #[test]
@@ -47,13 +55,13 @@ fn the_screen_of_a_storm_against_the_documented_rates() {
         arrival = { kind = "constant-rate", rate = "10/s" }
         "#,
     );
-    insta::assert_snapshot!(text::of(&look(&plan, 2, HAS, None)));
+    insta::assert_snapshot!(text::of(&look(&plan, machine(&plan), HAS, None)));
 }
 
 #[test]
 fn json_says_what_the_screen_says() {
     let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
-    let outlook = look(&plan, 2, HAS, None);
+    let outlook = look(&plan, machine(&plan), HAS, None);
     let value = json::of(&outlook);
     assert_eq!(value["devices"], 1_800);
     assert_eq!(value["cohorts"][0]["transport"]["mqtt"], 80);

@@ -168,20 +168,23 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         )?,
         None => line("memory", format!("about {memory}"), true)?,
     }
-    let cores = outlook.cores;
+    let mut cpu = format!(
+        "simulator {}, server {}",
+        time(forecast.simulator_cpu),
+        time(forecast.server_cpu),
+    );
     let busiest = outlook.busiest();
-    line(
-        "CPU",
-        format!(
-            "simulator {}, server {}; {} cores are busy to {:.0} % in the busiest {}",
-            time(forecast.simulator_cpu),
-            time(forecast.server_cpu),
-            cores,
-            (busiest * 100.0).min(100.0),
-            time(forecast.course.width()),
-        ),
-        busiest <= 1.0,
-    )?;
+    if let (Some(busiest), Some(machine)) = (busiest, outlook.around.machine) {
+        let percent = (busiest * 100.0).min(100.0);
+        let stretch = time(forecast.course.width());
+        // Writing to a string can't fail.
+        let _ = write!(
+            cpu,
+            "; {} cores are busy to {percent:.0} % in the busiest {stretch}",
+            machine.cores
+        );
+    }
+    line("CPU", cpu, busiest.is_none_or(|busiest| busiest <= 1.0))?;
     line("", cost_source(outlook), true)?;
     text.push('\n');
     Ok(())
