@@ -99,6 +99,23 @@ pub fn replay(path: &Path) -> io::Result<Summary> {
     ))
 }
 
+/// Reads a journal back, device by device, in the order in which they were written.
+///
+/// # Errors
+/// The file can't be read, or has a line that is none of a journal.
+pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
+    for (number, line) in (1_u64..).zip(BufReader::new(File::open(path)?).lines()) {
+        let entry = serde_json::from_str(&line?).map_err(|error| {
+            let problem = format!("line {number}: {error}");
+            io::Error::new(io::ErrorKind::InvalidData, problem)
+        })?;
+        if let Entry::Record(record) = entry {
+            each(&record);
+        }
+    }
+    Ok(())
+}
+
 fn restart(info: RunInfo) -> Result<Aggregator, String> {
     let thresholds = info
         .thresholds

@@ -30,20 +30,19 @@ use std::time::Duration;
 use fleetstorm_protocol::quota::Rates;
 
 pub use course::{Course, Stretch};
-pub use storm::{Storm, Storms};
+pub use storm::{Storm, StormLevel, Storms};
 pub use tally::Fate;
 
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
 use crate::scenario::ProcessingTime;
+use tally::Tally;
 use world::World;
 
 /// The 99th percentile of the standard normal distribution.
 const Z99: f64 = 2.326_347_874_040_841;
 /// Its 99.9th.
 const Z999: f64 = 3.090_232_306_167_814;
-/// A device is late once it takes so many times as long as it would alone.
-const LATE: f64 = 1.1;
 
 /// What a run meets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,7 +116,9 @@ pub struct Forecast {
     pub response_max: Duration,
     /// What a device takes at most while nobody is in its way, 999 of 1,000.
     pub unhindered: Duration,
-    /// How many stretches of time see late devices.
+    /// From when on it is a storm.
+    pub storm_level: StormLevel,
+    /// How many there are.
     pub storms: usize,
     /// The longest of them.
     pub longest_storm: Option<Storm>,
@@ -141,7 +142,7 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
         } else {
             around.budget.events
         };
-        match World::new(plan, around).run(crowds, events) {
+        match World::new(plan, around, None).run(crowds, events) {
             Ok(tally) => return sum_up(plan, around, tally, crowds),
             Err(exhausted) => {
                 #[expect(
@@ -156,7 +157,13 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
     }
 }
 
-fn sum_up(plan: &Plan, around: &Surroundings, tally: tally::Tally, crowds: u64) -> Forecast {
+/// What is a storm is known once the most devices under way are: a second look finds them.
+fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Forecast {
+    let unhindered = around.unhindered(plan);
+    let storm_level = first.storm_level(unhindered);
+    let again = World::new(plan, around, Some(storm_level)).run(crowds, u64::MAX);
+    let tally = again.unwrap_or(first);
+    let storms = tally.storms.as_ref();
     Forecast {
         registers: tally.registers,
         polls: tally.polls,
@@ -167,9 +174,10 @@ fn sum_up(plan: &Plan, around: &Surroundings, tally: tally::Tally, crowds: u64) 
         response_p50: tally.response(50.0),
         response_p99: tally.response(99.0),
         response_max: tally.response(100.0),
-        unhindered: around.unhindered(plan),
-        storms: tally.storms.found().len(),
-        longest_storm: tally.storms.longest(),
+        unhindered,
+        storm_level,
+        storms: storms.map_or(0, |storms| storms.found().len()),
+        longest_storm: storms.and_then(Storms::longest),
         simulator_cpu: Duration::from_secs_f64(tally.simulator_us / 1e6),
         server_cpu: Duration::from_secs_f64(tally.server_us / 1e6),
         crowd: crowd::Arrivals::new(plan, crowds).largest(),
@@ -216,10 +224,6 @@ impl Surroundings {
             })
             .max()
             .unwrap_or_default()
-    }
-
-    fn late_after(&self, plan: &Plan) -> Duration {
-        self.unhindered(plan).mul_f64(LATE)
     }
 }
 

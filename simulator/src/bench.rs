@@ -24,6 +24,7 @@ use crate::target::Target;
 use measure::{Flow, Sample, median};
 
 pub mod bare;
+pub mod calibrate;
 pub mod held;
 
 mod cells;

@@ -217,6 +217,13 @@ pub struct PlanArgs {
     /// Second of a minute at which the run starts: the service counts by the minute of its clock
     #[arg(long, value_name = "SECOND", value_parser = clap::value_parser!(u8).range(0..60))]
     pub starts_at: Option<u8>,
+    /// Compare with the run that left this report folder, as if started at the same second of a minute;
+    /// a run with --journal tells about storms, too
+    #[arg(long, value_name = "FOLDER", conflicts_with = "starts_at")]
+    pub beside: Option<PathBuf>,
+    /// Measure how fast this machine is, for some seconds, instead of taking the written-down costs
+    #[arg(long, conflicts_with = "ideal_machine")]
+    pub calibrate: bool,
     /// As if this machine had cores without end: the fleet against the service alone
     #[arg(long)]
     pub ideal_machine: bool,

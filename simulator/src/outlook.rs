@@ -1,5 +1,6 @@
 //! `fleetstorm plan`: what a run would be like, before a packet is sent.
 
+mod beside;
 mod json;
 mod plot;
 mod text;
@@ -11,10 +12,12 @@ use fleetstorm_protocol::quota::Rates;
 use fleetstorm_scenarios::forecast::{Budget, Forecast, Machine, Surroundings, forecast};
 use fleetstorm_scenarios::{self as scenarios, Overrides, Plan};
 
+use crate::bench::calibrate;
 use crate::cli::PlanArgs;
 use crate::failure::Failure;
 use crate::machine;
 use crate::preflight::{Has, Needs};
+use beside::{Measured, Row};
 
 /// What the real service tells devices to wait for an assignment.
 const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
@@ -35,6 +38,8 @@ struct Outlook<'plan> {
     has: Has,
     /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
     ends: Option<(Duration, Duration)>,
+    /// The figures of a run beside the forecast's; none without a run.
+    beside: Vec<Row>,
 }
 
 /// Plans; a machine that is too small for the run is told of, and no failure.
@@ -53,12 +58,25 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     };
     let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
     let cores = u32::try_from(machine::cores()).unwrap_or(u32::MAX);
+    let slowness = if args.calibrate {
+        calibrate::slowness(&plan)?
+    } else {
+        1.0
+    };
     let machine = (!args.ideal_machine).then(|| Machine {
         cores,
         runs_server: plan.scenario().target.is_none(),
-        slowness: 1.0,
+        slowness,
     });
-    let outlook = look(&plan, machine, Has::look(), args.starts_at);
+    let measured = args.beside.as_deref().map(Measured::read).transpose()?;
+    let starts = args
+        .starts_at
+        .map(|second| Duration::from_secs(second.into()))
+        .or(measured.as_ref().map(Measured::starts_in_minute));
+    let mut outlook = look(&plan, machine, Has::look(), starts);
+    if let Some(measured) = measured {
+        outlook.beside = measured.rows(&outlook.forecast);
+    }
     let shown = if args.json {
         format!("{}\n", json::of(&outlook))
     } else {
@@ -70,7 +88,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
 }
 
 /// Looks ahead from a machine with these cores, or cores without end, and these limits.
-fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts_at: Option<u8>) -> Outlook<'_> {
+fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration>) -> Outlook<'_> {
     let scenario = plan.scenario();
     let is_bundled = scenario.target.is_none();
     let around = Surroundings {
@@ -85,11 +103,11 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts_at: Option<u8>) 
         } else {
             AZURE_RETRY_AFTER
         },
-        starts_in_minute: Duration::from_secs(starts_at.unwrap_or(0).into()),
+        starts_in_minute: starts.unwrap_or_default(),
         machine,
         budget: Budget::default(),
     };
-    let ends = (starts_at.is_none() && around.rates != Rates::NONE).then(|| {
+    let ends = (starts.is_none() && around.rates != Rates::NONE).then(|| {
         let ends = STARTS.map(|second| {
             let around = Surroundings {
                 starts_in_minute: Duration::from_secs(second),
@@ -110,6 +128,7 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts_at: Option<u8>) 
         needs: Needs::of(plan, is_bundled),
         has,
         ends,
+        beside: Vec::new(),
     }
 }
 

@@ -33,6 +33,11 @@ pub fn default_path(scenario: &str, now: &jiff::ZonedDateTime) -> PathBuf {
     Path::new("fleetstorm-out").join(format!("{name}-{}", now.strftime("%Y%m%d-%H%M%S")))
 }
 
+/// Where a run keeps its journal, if it was asked for one.
+pub fn journal_path(folder: &Path) -> PathBuf {
+    folder.join(JOURNAL)
+}
+
 /// A journal that could not be written to.
 pub fn journal_failure(error: io::Error) -> Failure {
     Failure::usage(format!("the journal could not be written: {error}"))
@@ -44,7 +49,7 @@ pub fn journal_failure(error: io::Error) -> Failure {
 /// # Errors
 /// There is none, or it can't be read: says which file.
 pub fn read(folder: &Path) -> Result<Summary, Failure> {
-    let journal_path = folder.join(JOURNAL);
+    let journal_path = journal_path(folder);
     if journal_path.exists() {
         let replayed = journal::replay(&journal_path);
         return replayed.map_err(|e| Failure::usage(format!("{}: {e}", journal_path.display())));

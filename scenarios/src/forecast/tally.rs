@@ -8,7 +8,7 @@ use super::Surroundings;
 use super::cost::{Cost, QUESTION_US};
 use super::course::Course;
 use super::crowd::{Crowd, Stage, micros};
-use super::storm::Storms;
+use super::storm::{StormLevel, Storms};
 use crate::plan::{LONGEST_SCHEDULE, Plan};
 
 /// What becomes of a cohort's devices.
@@ -41,7 +41,7 @@ pub(super) struct Tally {
     pub(super) last_end_us: u64,
     pub(super) last_start_us: u64,
     pub(super) course: Course,
-    pub(super) storms: Storms,
+    pub(super) storms: Option<Storms>,
     pub(super) response_us: Histogram<u64>,
     pub(super) simulator_us: f64,
     pub(super) server_us: f64,
@@ -50,7 +50,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(plan: &Plan, around: &Surroundings) -> Self {
+    /// Nothing counted; storms only once their level is known.
+    pub(super) fn new(plan: &Plan, around: &Surroundings, level: Option<StormLevel>) -> Self {
         let scenario = plan.scenario();
         let longest = micros(LONGEST_SCHEDULE.max(scenario.device_timeout)).saturating_mul(2);
         Self {
@@ -64,7 +65,7 @@ impl Tally {
             last_end_us: 0,
             last_start_us: 0,
             course: Course::new(),
-            storms: Storms::new(around.late_after(plan)),
+            storms: level.map(Storms::new),
             response_us: Histogram::new_with_max(longest, 3)
                 .expect("three digits up to two years is a histogram"),
             simulator_us: 0.0,
@@ -90,6 +91,9 @@ impl Tally {
         let starting = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
         self.in_flight += u64::from(starting);
         self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
+        if let Some(storms) = &mut self.storms {
+            storms.under_way(self.in_flight, crowd.due_us);
+        }
         self.last_start_us = self.last_start_us.max(crowd.due_us);
         let fate = &mut self.fates[usize::from(crowd.cohort)];
         fate.started += u64::from(starting);
@@ -130,7 +134,9 @@ impl Tally {
         let devices = u64::from(crowd.devices);
         self.in_flight -= devices;
         self.last_end_us = self.last_end_us.max(now);
-        self.storms.ended(devices, crowd.due_us, now);
+        if let Some(storms) = &mut self.storms {
+            storms.under_way(self.in_flight, now);
+        }
         let fate = &mut self.fates[usize::from(crowd.cohort)];
         let stretch = self.course.at(now);
         match crowd.stage {
@@ -149,6 +155,22 @@ impl Tally {
                 stretch.failed += devices;
             }
         }
+    }
+
+    /// From when on it is a storm, by what was counted: in calm, devices come as in most of the stretches
+    /// until the last one is due.
+    pub(super) fn storm_level(&self, unhindered: Duration) -> StormLevel {
+        let width = self.course.width();
+        let coming =
+            usize::try_from(self.last_start_us / micros(width).max(1)).unwrap_or(usize::MAX);
+        let mut due: Vec<u64> = (self.course.stretches().iter())
+            .take(coming)
+            .map(|stretch| stretch.due)
+            .collect();
+        due.sort_unstable();
+        let middle = due.get(due.len() / 2).copied().unwrap_or(0);
+        let calm_rate = middle as f64 / width.as_secs_f64();
+        StormLevel::new(calm_rate, unhindered, self.peak_in_flight)
     }
 
     /// A percentile of the response times of the provisioned.

@@ -81,7 +81,7 @@ fn patient_devices_of_a_storm_come_in_by_the_minute() {
     assert_eq!(forecast.peak_in_flight, 2_500);
     assert_eq!(forecast.last_end, seconds(101));
     let storm = forecast.longest_storm.expect("a storm");
-    assert_eq!((storm.recovery(), storm.devices), (seconds(101), 1_500));
+    assert_eq!((storm.recovery(), storm.peak), (seconds(101), 2_500));
     assert_eq!(forecast.storms, 1);
 }
 

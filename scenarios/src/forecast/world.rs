@@ -12,6 +12,7 @@ use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::gate::Gate;
 use super::station::Station;
+use super::storm::StormLevel;
 use super::tally::Tally;
 use super::{Surroundings, Z99};
 use crate::plan::Plan;
@@ -57,8 +58,12 @@ pub(super) struct World<'plan> {
 }
 
 impl<'plan> World<'plan> {
-    /// Before the run's start.
-    pub(super) fn new(plan: &'plan Plan, around: &'plan Surroundings) -> Self {
+    /// Before the run's start; storms are found once their level is known.
+    pub(super) fn new(
+        plan: &'plan Plan,
+        around: &'plan Surroundings,
+        level: Option<StormLevel>,
+    ) -> Self {
         let (p50, p99) = (
             around.processing.p50.as_secs_f64(),
             around.processing.p99.as_secs_f64(),
@@ -76,7 +81,7 @@ impl<'plan> World<'plan> {
             crowds: Vec::new(),
             vacant: Vec::new(),
             order: 0,
-            tally: Tally::new(plan, around),
+            tally: Tally::new(plan, around, level),
         }
     }
 

@@ -51,9 +51,19 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         json!({
             "from_s": storm.from_us as f64 / 1e6,
             "recovery_s": seconds(storm.recovery()),
-            "late_devices": storm.devices,
+            "peak": storm.peak,
         })
     });
+    let beside: Vec<Value> = (outlook.beside.iter())
+        .map(|row| {
+            json!({
+                "what": row.what,
+                "foretold": row.foretold,
+                "measured": row.measured,
+                "off": row.off(),
+            })
+        })
+        .collect();
     json!({
         "scenario": plan.scenario().name,
         "devices": plan.devices(),
@@ -89,7 +99,9 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             "unhindered": seconds(forecast.unhindered),
         },
         "storms": forecast.storms,
+        "storm_level": forecast.storm_level.devices,
         "longest_storm": storm,
+        "beside": beside,
         "crowd": forecast.crowd,
         "stretch_s": seconds(forecast.course.width()),
         "course": course,

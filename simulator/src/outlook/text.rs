@@ -7,6 +7,7 @@ use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::units;
 
 use super::Outlook;
+use super::beside::Unit;
 use super::plot::{self, Merge};
 
 /// The whole screen.
@@ -34,7 +35,8 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     plots(outlook, text)?;
     cohorts(outlook, text)?;
     on_this_machine(outlook, text)?;
-    served(outlook, text)
+    served(outlook, text)?;
+    beside(outlook, text)
 }
 
 fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
@@ -196,7 +198,9 @@ fn cost_source(outlook: &Outlook<'_>) -> String {
             "(by the costs in the README, times {:.2} as just measured here)",
             machine.slowness
         ),
-        _ => "(by the costs in the README, measured on two cores)".into(),
+        _ => {
+            "(by the costs in the README, measured on two cores; --calibrate measures here)".into()
+        }
     }
 }
 
@@ -275,16 +279,49 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     Ok(())
 }
 
+/// Nothing where no run was named.
+fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+    if outlook.beside.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        text,
+        "\n  {:<40} {:>12} {:>12} {:>8}",
+        "beside the run", "foretold", "measured", "off"
+    )?;
+    for row in &outlook.beside {
+        let shown = |value: f64| match row.unit {
+            Unit::Share => format!("{:.1} %", value * 100.0),
+            Unit::Count => format!("{value:.0}"),
+            Unit::Seconds => time(Duration::try_from_secs_f64(value).unwrap_or_default()),
+        };
+        let off = row
+            .off()
+            .map_or("-".into(), |off| format!("{:+.1} %", off * 100.0));
+        writeln!(
+            text,
+            "    {:<38} {:>12} {:>12} {off:>8}",
+            row.what,
+            shown(row.foretold),
+            shown(row.measured),
+        )?;
+    }
+    Ok(())
+}
+
 fn storms(outlook: &Outlook<'_>) -> String {
     let forecast = &outlook.forecast;
     match forecast.longest_storm {
-        None => "none: no device is late".into(),
+        None => format!(
+            "none: never more than {} devices are under way",
+            units::count(forecast.storm_level.devices)
+        ),
         Some(storm) => format!(
-            "{}; the longest begins at {} and is over {} later, with {} late devices",
+            "{}; the longest breaks out at {} and is over {} later, with {} under way at most",
             units::count(forecast.storms as u64),
             units::duration(storm.from_us),
             time(storm.recovery()),
-            units::count(storm.devices),
+            units::count(storm.peak),
         ),
     }
 }

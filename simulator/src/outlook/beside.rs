@@ -1,0 +1,158 @@
+//! A forecast beside the run that it foretold.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fleetstorm_reports::{Summary, journal};
+use fleetstorm_scenarios::forecast::{Forecast, Storms};
+use jiff::Timestamp;
+
+use crate::failure::Failure;
+use crate::report_folder;
+
+/// What a run came to, in the words of a forecast.
+pub(super) struct Measured {
+    summary: Summary,
+    started_at: Timestamp,
+    /// When each device was due, and when it had its twin or ended otherwise; none without a
+    /// journal.
+    devices: Option<Vec<(u64, u64)>>,
+}
+
+/// One figure of both.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) what: &'static str,
+    pub(super) unit: Unit,
+    pub(super) foretold: f64,
+    pub(super) measured: f64,
+}
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// A part of one.
+    Share,
+    /// Things.
+    Count,
+    /// Seconds.
+    Seconds,
+}
+
+impl Measured {
+    /// Of the folder that a run has written.
+    pub(super) fn read(folder: &Path) -> Result<Self, Failure> {
+        let summary = report_folder::read(folder)?;
+        let started_at = summary.started_at.parse().map_err(|error| {
+            Failure::usage(format!(
+                "{}: it does not say when the run started: {error}",
+                folder.display()
+            ))
+        })?;
+        let journal = report_folder::journal_path(folder);
+        let devices = journal.exists().then(|| {
+            let mut devices = Vec::new();
+            journal::records(&journal, |record| {
+                let end_us = record.provisioned_us().unwrap_or(record.end_us);
+                devices.push((record.intended_start_us, end_us));
+            })
+            .map_err(|error| Failure::usage(format!("{}: {error}", journal.display())))?;
+            Ok(devices)
+        });
+        Ok(Self {
+            summary,
+            started_at,
+            devices: devices.transpose()?,
+        })
+    }
+
+    /// Where within a minute it started.
+    pub(super) fn starts_in_minute(&self) -> Duration {
+        let micros = self.started_at.as_microsecond().rem_euclid(60_000_000);
+        Duration::from_micros(micros.unsigned_abs())
+    }
+
+    /// The figures of both, as far as the run has them.
+    pub(super) fn rows(&self, forecast: &Forecast) -> Vec<Row> {
+        let seconds = |us: u64| us as f64 / 1e6;
+        let (run, tries) = (&self.summary, &self.summary.tries);
+        let part = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let sum = |of: fn(&fleetstorm_scenarios::forecast::Fate) -> u64| -> u64 {
+            forecast.fates.iter().map(of).sum()
+        };
+        let response = run.provisioning.response;
+        let row = |what, unit, foretold, measured| Row {
+            what,
+            unit,
+            foretold,
+            measured,
+        };
+        let mut rows = vec![
+            row(
+                "provisioned",
+                Unit::Share,
+                part(
+                    sum(|fate| fate.provisioned),
+                    sum(|fate| fate.started + fate.dropped),
+                ),
+                part(run.devices.provisioned, run.devices.planned),
+            ),
+            row(
+                "throttled devices",
+                Unit::Share,
+                part(sum(|fate| fate.throttled), sum(|fate| fate.started)),
+                part(tries.throttled, run.devices.released),
+            ),
+            row(
+                "answers 429",
+                Unit::Count,
+                forecast.turned_away as f64,
+                tries.throttled_answers as f64,
+            ),
+            row(
+                "time until the last device has ended",
+                Unit::Seconds,
+                forecast.last_end.as_secs_f64(),
+                seconds(run.duration_us),
+            ),
+            row(
+                "response, half of the devices",
+                Unit::Seconds,
+                forecast.response_p50.as_secs_f64(),
+                seconds(response.p50_us),
+            ),
+            row(
+                "response, 99 of 100",
+                Unit::Seconds,
+                forecast.response_p99.as_secs_f64(),
+                seconds(response.p99_us),
+            ),
+            row(
+                "response, all",
+                Unit::Seconds,
+                forecast.response_max.as_secs_f64(),
+                seconds(response.max_us),
+            ),
+        ];
+        if let Some(devices) = &self.devices {
+            let storms = Storms::of(forecast.storm_level, devices);
+            let recovery = |storm: Option<fleetstorm_scenarios::forecast::Storm>| {
+                storm.map_or(0.0, |storm| storm.recovery().as_secs_f64())
+            };
+            rows.push(row(
+                "full recovery of the longest storm",
+                Unit::Seconds,
+                recovery(forecast.longest_storm),
+                recovery(storms.longest()),
+            ));
+        }
+        rows
+    }
+}
+
+impl Row {
+    /// How far the forecast is off, as a part of what was measured; none where nothing was.
+    pub(super) fn off(&self) -> Option<f64> {
+        (self.measured > 0.0).then(|| self.foretold / self.measured - 1.0)
+    }
+}
