@@ -4,7 +4,7 @@
 //! ```text
 //! Plan -> crowds (devices in a row, followed as one) -> World: start -> register -> poll … -> twin
 //!                                                        | gate: the rates' windows
-//!                                                        | station: this machine's cores
+//!                                                        | station: this machine's cores, shared
 //!                                                        v
 //!                                                      Tally -> Forecast
 //! ```

@@ -166,8 +166,9 @@ fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
     }
 }
 
-/// 1,000 devices at once, 560 µs each on two cores that run both ends: the last one is registered at
-/// 0.15 s and asks at 1.15 s, when the cores have served most of those before it.
+/// 1,000 devices at once share two cores that run both ends: 560 µs each take 280 ms, a poll of 40 µs
+/// takes 20 ms, and a second goes by in between. Registering is uneven work: those who are through early
+/// poll early, so that it ends before 1.3 s.
 #[test]
 fn the_machines_cores_hold_a_storm_up() {
     let plan = plan(1_000, "kind = \"all-at-once\"", "", ROOMY);
@@ -181,7 +182,7 @@ fn the_machines_cores_hold_a_storm_up() {
     };
     let forecast = forecast(&plan, &around);
     let end = forecast.last_end.as_secs_f64();
-    assert!((1.15..1.19).contains(&end), "{end}");
+    assert!((1.2..1.3).contains(&end), "{end}");
     let cpu = forecast.simulator_cpu + forecast.server_cpu;
     assert_eq!(cpu, Duration::from_millis(560));
 }

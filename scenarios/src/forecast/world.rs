@@ -22,6 +22,9 @@ use crate::scenario::Cohort;
 /// The answer to a device that is not let in.
 const UNAUTHORIZED: u16 = 401;
 const TOO_MANY_REQUESTS: u16 = 429;
+/// Devices that come together do not register together: by how much the work until then is uneven. Who
+/// comes first is a matter of luck, and no cohort's cost alone decides it.
+const UNEVEN: f64 = 0.5;
 const SECOND_US: u64 = 1_000_000;
 
 /// An answer without a result: why, and what the service tells to wait.
@@ -91,11 +94,18 @@ impl<'plan> World<'plan> {
         let mut left = events;
         loop {
             let waiting = self.next.peek().map(|Reverse(event)| event.at_us);
-            let comes_first = |crowd: &Crowd| waiting.is_none_or(|at| crowd.due_us <= at);
+            let working = self.station.as_ref().and_then(Station::next_done);
+            let next = match (waiting, working) {
+                (Some(waiting), Some(working)) => Some(waiting.min(working)),
+                (one, other) => one.or(other),
+            };
+            let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);
             if let Some(crowd) = arrivals.next_if(comes_first) {
                 self.start(crowd);
+            } else if let Some(done_us) = working.filter(|at| next == Some(*at)) {
+                self.work_done(done_us);
             } else if let Some(Reverse(event)) = self.next.pop() {
-                self.happen(event);
+                self.wait_over(event);
             } else {
                 return Ok(self.tally);
             }
@@ -107,26 +117,54 @@ impl<'plan> World<'plan> {
 
     /// A crowd is due: as many as allowed connect, the others are dropped.
     fn start(&mut self, mut crowd: Crowd) {
-        let now = crowd.due_us;
         crowd.devices = self.tally.started(&crowd);
-        if crowd.devices == 0 {
-            return;
+        if crowd.devices > 0 {
+            let now = crowd.due_us;
+            let luck = 1.0 + UNEVEN * (2.0 * self.draw() - 1.0);
+            let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART * luck;
+            self.work(crowd, now, cost_us);
         }
-        crowd.first_us = self.work(&crowd, now, REGISTRATION_PART);
-        self.plan_event(crowd.first_us, crowd);
     }
 
-    fn happen(&mut self, event: Event) {
-        let index = event.crowd as usize;
-        let Some(crowd) = self.crowds[index].take() else {
+    /// A crowd has waited, and asks.
+    fn wait_over(&mut self, event: Event) {
+        let Some(crowd) = self.take(event.crowd) else {
             return;
         };
-        self.vacant.push(event.crowd);
         match crowd.stage {
-            Stage::Register => self.register(crowd, event.at_us),
-            Stage::Poll => self.poll(crowd, event.at_us),
+            Stage::Register | Stage::Poll => {
+                let cost_us = self.question_cost_us();
+                self.work(crowd, event.at_us, cost_us);
+            }
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
                 self.tally.ended_at(&crowd, event.at_us);
+            }
+        }
+    }
+
+    /// The cores have done a crowd's work.
+    fn work_done(&mut self, now: u64) {
+        let done = self.station.as_mut().and_then(Station::take_done);
+        if let Some(crowd) = done.and_then(|index| self.take(index)) {
+            self.proceed(crowd, now);
+        }
+    }
+
+    /// What a crowd has worked for comes.
+    fn proceed(&mut self, mut crowd: Crowd, now: u64) {
+        if now > self.end_of(&crowd) {
+            crowd.stage = Stage::TimedOut;
+        }
+        match crowd.stage {
+            Stage::Register => {
+                if crowd.failures == 0 {
+                    crowd.first_us = now;
+                }
+                self.register(crowd, now);
+            }
+            Stage::Poll => self.poll(crowd, now),
+            Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
+                self.tally.ended_at(&crowd, now);
             }
         }
     }
@@ -139,13 +177,7 @@ impl<'plan> World<'plan> {
         if self.cohort(&crowd).flaw.is_some() {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
         }
-        // Counted when it is asked, or the service's clock would run back where cores are busy.
         let (let_in, told) = self.gate.register(crowd.devices, self.second(now));
-        let now = if crowd.failures > 0 {
-            self.question(&crowd, now)
-        } else {
-            now
-        };
         self.tally.registers += u64::from(crowd.devices);
         if let_in < crowd.devices {
             let mut others = crowd.clone();
@@ -163,18 +195,16 @@ impl<'plan> World<'plan> {
 
     fn poll(&mut self, mut crowd: Crowd, now: u64) {
         self.tally.polls += u64::from(crowd.devices);
-        let counted = self.gate.poll(&mut crowd.polls, self.second(now));
-        let now = self.question(&crowd, now);
-        if let Err(told) = counted {
+        if let Err(told) = self.gate.poll(&mut crowd.polls, self.second(now)) {
             return self.turn_away(crowd, now, Step::Poll, told);
         }
         crowd.failures = 0;
         if now < crowd.assigned_us {
             return self.set_back(crowd, now, Step::Poll, self.unfinished());
         }
-        let done = self.work(&crowd, now, 1.0 - REGISTRATION_PART);
+        let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
         crowd.stage = Stage::Provisioned;
-        self.plan_event(done, crowd);
+        self.work(crowd, now, cost_us);
     }
 
     fn turn_away(&mut self, mut crowd: Crowd, now: u64, step: Step, told: u32) {
@@ -202,7 +232,7 @@ impl<'plan> World<'plan> {
             failures: crowd.failures,
             retry_after,
             elapsed: Duration::from_micros(now - crowd.first_us),
-            chance: (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64,
+            chance: self.draw(),
         });
         match decision {
             Decision::Wait(wait) => {
@@ -218,57 +248,80 @@ impl<'plan> World<'plan> {
 
     /// Waits for a crowd's next event, or for the end of its time, if that is sooner.
     fn plan_event(&mut self, at_us: u64, mut crowd: Crowd) {
-        let end = crowd.due_us + micros(self.plan.scenario().device_timeout);
+        let end = self.end_of(&crowd);
         let at_us = if at_us > end {
             crowd.stage = Stage::TimedOut;
             end
         } else {
             at_us
         };
+        let crowd = self.keep(crowd);
+        self.order += 1;
+        self.next.push(Reverse(Event {
+            at_us,
+            order: self.order,
+            crowd,
+        }));
+    }
+
+    /// When a crowd's time is over.
+    fn end_of(&self, crowd: &Crowd) -> u64 {
+        let time = micros(self.plan.scenario().device_timeout);
+        crowd.due_us.saturating_add(time)
+    }
+
+    fn keep(&mut self, crowd: Crowd) -> u32 {
         let index = self.vacant.pop().unwrap_or_else(|| {
             self.crowds.push(None);
             u32::try_from(self.crowds.len() - 1).expect("events are bounded")
         });
         self.crowds[index as usize] = Some(crowd);
-        self.order += 1;
-        self.next.push(Reverse(Event {
-            at_us,
-            order: self.order,
-            crowd: index,
-        }));
+        index
     }
 
-    /// Both ends' CPU for a part of a whole provisioning.
-    fn work(&mut self, crowd: &Crowd, now: u64, part: f64) -> u64 {
-        let attestation = self.cohort(crowd).attestation;
-        let cost = Cost::measured(attestation, crowd.transport);
-        self.spend(crowd, now, |machine_runs_server| {
-            let server = if machine_runs_server {
+    fn take(&mut self, index: u32) -> Option<Crowd> {
+        let crowd = self.crowds.get_mut(index as usize)?.take();
+        self.vacant.push(index);
+        crowd
+    }
+
+    /// Gives a crowd's work to the cores; where there are cores without end, it is done at once.
+    fn work(&mut self, crowd: Crowd, now: u64, cost_us: f64) {
+        let devices = crowd.devices;
+        if self.station.is_none() {
+            return self.proceed(crowd, now);
+        }
+        self.tally.worked(now, f64::from(devices) * cost_us);
+        let crowd = self.keep(crowd);
+        if let Some(station) = &mut self.station {
+            station.add(now, crowd, devices, cost_us);
+        }
+    }
+
+    /// CPU that a whole provisioning costs this machine.
+    fn whole_cost_us(&self, crowd: &Crowd) -> f64 {
+        let cost = Cost::measured(self.cohort(crowd).attestation, crowd.transport);
+        self.around.machine.map_or(0.0, |machine| {
+            let server_us = if machine.runs_server {
                 cost.server_us
             } else {
                 0
             };
-            f64::from(cost.simulator_us + server) * part
+            f64::from(cost.simulator_us + server_us) * machine.slowness
         })
     }
 
-    fn question(&mut self, crowd: &Crowd, now: u64) -> u64 {
-        self.spend(crowd, now, |machine_runs_server| {
-            if machine_runs_server {
-                QUESTION_US
-            } else {
-                QUESTION_US / 2.0
-            }
+    /// CPU that a question over an open connection costs this machine.
+    fn question_cost_us(&self) -> f64 {
+        self.around.machine.map_or(0.0, |machine| {
+            let part = if machine.runs_server { 1.0 } else { 0.5 };
+            QUESTION_US * part * machine.slowness
         })
     }
 
-    fn spend(&mut self, crowd: &Crowd, now: u64, cost_us: impl Fn(bool) -> f64) -> u64 {
-        let (Some(station), Some(machine)) = (&mut self.station, self.around.machine) else {
-            return now;
-        };
-        let cost_us = cost_us(machine.runs_server) * machine.slowness;
-        self.tally.worked(now, f64::from(crowd.devices) * cost_us);
-        station.serve(now, crowd.devices, cost_us)
+    /// A random number from 0 up to and without 1.
+    fn draw(&mut self) -> f64 {
+        (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     fn assignment_us(&mut self) -> u64 {

@@ -175,18 +175,22 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         time(forecast.simulator_cpu),
         time(forecast.server_cpu),
     );
-    let busiest = outlook.busiest();
-    if let (Some(busiest), Some(machine)) = (busiest, outlook.around.machine) {
+    if let (Some(busiest), Some(machine)) = (outlook.busiest(), outlook.around.machine) {
         let percent = (busiest * 100.0).min(100.0);
         let stretch = time(forecast.course.width());
+        let queue = if busiest >= 1.0 {
+            ": devices wait for them"
+        } else {
+            ""
+        };
         // Writing to a string can't fail.
         let _ = write!(
             cpu,
-            "; {} cores are busy to {percent:.0} % in the busiest {stretch}",
+            "; {} cores are busy to {percent:.0} % in the busiest {stretch}{queue}",
             machine.cores
         );
     }
-    line("CPU", cpu, busiest.is_none_or(|busiest| busiest <= 1.0))?;
+    line("CPU", cpu, true)?;
     line("", cost_source(outlook), true)?;
     text.push('\n');
     Ok(())

@@ -2,6 +2,7 @@
 
 mod binary;
 mod failures;
+mod foretold;
 mod life;
 mod retries;
 mod rogue;
