@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::x509::certificate_from_text;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
-use crate::config::{Config, InstanceConfig};
+use crate::config::{CaCertificateConfig, Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
@@ -175,6 +176,7 @@ pub fn start(
         let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
             .with_credential_policies(credential_policies(instance))
             .kept_in(&store, &instance.id_scope)?;
+        enter_authorities(instance, &list)?;
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
             let lines = Lines {
