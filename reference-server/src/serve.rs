@@ -268,6 +268,24 @@ fn credential_policies(instance: &InstanceConfig) -> Vec<String> {
     policies.map(|policy| policy.name.clone()).collect()
 }
 
+/// Enters the CA certificates of the configuration.
+fn enter_authorities(instance: &InstanceConfig, list: &EnrollmentList) -> Result<(), ServeError> {
+    for CaCertificateConfig { name, file } in &instance.ca_certificates {
+        let failed = |problem: String| ServeError::File {
+            path: file.clone(),
+            problem,
+        };
+        let text = std::fs::read_to_string(file).map_err(|e| file_error(file, &e))?;
+        let der = certificate_from_text(&text).map_err(|e| failed(e.to_string()))?;
+        let (is_verified, now) = (true, Timestamp::now());
+        let entered = list
+            .authorities()
+            .put(name, der, is_verified, Condition::None, now);
+        entered.map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
+}
+
 /// Enters enrollments one by one; none that a data folder has heard of.
 fn enter(
     enrollments: impl Iterator<Item = Result<Enrollment, String>>,
