@@ -43,8 +43,6 @@ pub(crate) enum Kind {
     Individual,
     /// Enrollment groups.
     Group,
-    /// CA certificates.
-    Authority,
     /// Registrations of devices.
     Registration,
     /// Devices of the hubs, with their twins.
@@ -53,11 +51,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 5] = [
         Self::Secret,
         Self::Individual,
         Self::Group,
-        Self::Authority,
         Self::Registration,
         Self::Identity,
     ];
@@ -68,7 +65,6 @@ impl Kind {
             Self::Secret => "secrets",
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
-            Self::Authority => "ca-certificates",
             Self::Registration => "registrations",
             Self::Identity => "identities",
         }

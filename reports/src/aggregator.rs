@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
+use crate::again::AgainFold;
 use crate::cut::Cuts;
 use crate::dimensions::Dimensions;
+use crate::event::Happened;
 use crate::fold::Fold;
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
@@ -63,6 +65,8 @@ pub struct Live {
     pub dropped: u64,
     /// Devices that stay with their hubs.
     pub life: Life,
+    /// Events so far.
+    pub events: Vec<Happened>,
     /// The simulator's use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's.
@@ -89,6 +93,9 @@ pub struct Ending {
     /// Devices that stayed with their hubs.
     #[serde(default)]
     pub life: Life,
+    /// What happened.
+    #[serde(default)]
+    pub events: Vec<Happened>,
     /// What it cost.
     pub resources: Resources,
 }
@@ -103,6 +110,7 @@ pub struct Aggregator {
     outcomes: BTreeMap<Outcome, u64>,
     hubs: Vec<u64>,
     timeline: Timeline,
+    again: AgainFold,
     last_start_us: u64,
     live: LiveSeconds,
 }
@@ -136,6 +144,7 @@ impl Aggregator {
             outcomes: BTreeMap::new(),
             hubs: vec![0; info.dimensions.hubs.len()],
             timeline: Timeline::default(),
+            again: AgainFold::default(),
             last_start_us: 0,
             live: LiveSeconds::default(),
             info,
@@ -150,6 +159,11 @@ impl Aggregator {
     /// # Errors
     /// The journal could not be written.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
+        if record.again {
+            self.again.add(record);
+            self.timeline.add_again(record);
+            return self.write(&Entry::Record(*record));
+        }
         self.total.add(record);
         self.cuts.add(record);
         if self.outcomes.len() < MAX_OUTCOMES || self.outcomes.contains_key(&record.outcome) {
@@ -176,13 +190,14 @@ impl Aggregator {
         self.total.ended
     }
 
-    /// Hears that `due` devices were due by the end of `second`.
+    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs.
     ///
     /// # Errors
     /// The journal could not be written.
-    pub(crate) fn due(&mut self, second: u64, due: u64) -> io::Result<()> {
+    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64) -> io::Result<()> {
         self.timeline.due(second, due);
-        self.write(&Entry::Second { second, due })
+        self.timeline.held(second, held);
+        self.write(&Entry::Second { second, due, held })
     }
 
     /// The live picture; also closes the seconds that have passed.
@@ -192,7 +207,7 @@ impl Aggregator {
     pub fn snapshot(&mut self, live: &Live) -> io::Result<Snapshot> {
         let (provisioned, failed) = (self.total.provisioned, self.total.failed());
         if let Some(second) = self.live.close(live, provisioned, failed) {
-            self.due(second, live.due)?;
+            self.due(second, live.due, live.life.held)?;
         }
         let last = self.live.seconds.back().copied().unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
@@ -223,6 +238,8 @@ impl Aggregator {
             cells: self.cuts.cells(&self.info.dimensions),
             seconds: self.live.seconds.iter().copied().collect(),
             life: live.life,
+            again: self.again.registrations(),
+            events: live.events.clone(),
             simulator: live.simulator,
             server: live.server,
             warnings: live.warnings.clone(),
@@ -281,6 +298,8 @@ impl Aggregator {
             },
             tries: self.total.tries,
             life: ending.life,
+            again: self.again.again(),
+            events: ending.events,
             registration: self.total.registration(),
             provisioning: self.total.provisioning(),
             phases: self.total.phases(),

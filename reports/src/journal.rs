@@ -28,6 +28,9 @@ pub(crate) enum Entry {
         second: u64,
         /// Devices.
         due: u64,
+        /// Devices that stayed with their hubs then.
+        #[serde(default)]
+        held: u64,
     },
     /// What was known when it was over.
     Ending(Box<Ending>),
@@ -84,7 +87,9 @@ pub fn replay(path: &Path) -> io::Result<Summary> {
             (Entry::Run(_), Some(_)) => return Err(wrong("a second run starts".into())),
             (_, None) => return Err(wrong("a journal starts with its run".into())),
             (Entry::Record(record), Some(aggregator)) => aggregator.add(&record)?,
-            (Entry::Second { second, due }, Some(aggregator)) => aggregator.due(second, due)?,
+            (Entry::Second { second, due, held }, Some(aggregator)) => {
+                aggregator.due(second, due, held)?;
+            }
             (Entry::Ending(ending), Some(_)) => {
                 let complete = aggregator
                     .take()

@@ -9,9 +9,11 @@
 //! A leaf: it knows neither transports nor DPS, only names it was given
 //! ([`Dimensions`]). No renderer computes a statistic.
 
+pub mod again;
 pub mod aggregator;
 mod cut;
 pub mod dimensions;
+pub mod event;
 mod fold;
 mod histogram;
 pub mod journal;

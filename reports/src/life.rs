@@ -18,6 +18,8 @@ pub struct Life {
     pub reconnected: u64,
     /// Devices that gave up looking for it.
     pub given_up: u64,
+    /// Devices that lost their power and booted, each time.
+    pub rebooted: u64,
     /// Messages that hubs have acknowledged.
     pub messages: u64,
     /// Changes of desired properties heard of.

@@ -40,6 +40,9 @@ pub struct Record {
     /// Connections that could not be made, or broke.
     #[serde(default)]
     pub lost: u16,
+    /// Whether the device had been provisioned before, in this run.
+    #[serde(default)]
+    pub again: bool,
     /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
     pub hub: Option<u16>,
     /// How it ended.
@@ -101,6 +104,7 @@ pub(crate) fn sample() -> Record {
         attempts: 1,
         throttled: 0,
         lost: 0,
+        again: false,
         hub: Some(0),
         outcome: Outcome::Provisioned,
     }

@@ -1,5 +1,6 @@
 //! The live picture, made four times a second.
 
+use crate::event::Happened;
 use crate::life::Life;
 use crate::phase::Metric;
 use crate::summary::{HistogramBucket, OutcomeCount, Percentiles};
@@ -38,6 +39,10 @@ pub struct Snapshot {
     pub seconds: Vec<SecondView>,
     /// Devices that stay with their hubs.
     pub life: Life,
+    /// Devices that went back to DPS and ended.
+    pub again: u64,
+    /// Events so far, in their order.
+    pub events: Vec<Happened>,
     /// The simulator's own use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's, when there is one.

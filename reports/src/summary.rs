@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::again::Again;
+use crate::event::Happened;
 use crate::life::Life;
 use crate::phase::Metric;
 use crate::tries::Tries;
@@ -44,6 +46,12 @@ pub struct Summary {
     /// Devices that stayed with their hubs.
     #[serde(default)]
     pub life: Life,
+    /// Devices that went back to DPS.
+    #[serde(default)]
+    pub again: Again,
+    /// What happened, in its order.
+    #[serde(default)]
+    pub events: Vec<Happened>,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.
@@ -257,6 +265,12 @@ pub struct TimelinePoint {
     pub failed: u64,
     /// Devices under way at its end.
     pub in_flight: u64,
+    /// Devices that went back to DPS and ended.
+    #[serde(default)]
+    pub again: u64,
+    /// Devices that stayed with their hubs at its end.
+    #[serde(default)]
+    pub held: u64,
     /// Median provisioning response time of those that ended in it.
     pub p50_us: u64,
     /// 99th percentile of the same.

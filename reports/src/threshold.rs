@@ -7,7 +7,7 @@
 //!              "." ("ratio" | "count")
 //!            | "provisioned.rate" | "attempts.mean" | "attempts.max"
 //!            | ("connections.held" | "connections.dropped" | "connections.reconnected"
-//!              | "connections.given-up" | "messages" | "desired" | "methods") "." "count"
+//!              | "connections.given-up" | "reprovisioned" | "reprovisioned.failed" | "messages" | "desired" | "methods") "." "count"
 //! metric     = "registration.response" | "registration.service" | "provisioning.response"
 //!            | "provisioning.service" | a phase's name
 //! statistic  = "min" | "mean" | "p50" | "p90" | "p99" | "p999" | "max" | "count"
@@ -22,7 +22,6 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use crate::life::Life;
 use crate::phase::Metric;
 use crate::summary::{Percentiles, Summary, ThresholdResult};
 use crate::units;
@@ -75,6 +74,8 @@ enum Lived {
     Dropped,
     Reconnected,
     GivenUp,
+    Again,
+    AgainFailed,
     Messages,
     Desired,
     Methods,
@@ -218,7 +219,7 @@ impl Subject {
                 summary.tries.mean(devices.provisioned + devices.failed)
             }
             Self::MostAttempts => Some(summary.tries.most as f64),
-            Self::Lived(what) => Some(what.of(&summary.life) as f64),
+            Self::Lived(what) => Some(what.of(summary) as f64),
         }
     }
 }
@@ -308,11 +309,13 @@ impl Population {
 }
 
 impl Lived {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Held,
         Self::Dropped,
         Self::Reconnected,
         Self::GivenUp,
+        Self::Again,
+        Self::AgainFailed,
         Self::Messages,
         Self::Desired,
         Self::Methods,
@@ -324,14 +327,19 @@ impl Lived {
             Self::Dropped => "connections.dropped",
             Self::Reconnected => "connections.reconnected",
             Self::GivenUp => "connections.given-up",
+            Self::Again => "reprovisioned",
+            Self::AgainFailed => "reprovisioned.failed",
             Self::Messages => "messages",
             Self::Desired => "desired",
             Self::Methods => "methods",
         }
     }
 
-    fn of(self, life: &Life) -> u64 {
+    fn of(self, summary: &Summary) -> u64 {
+        let life = &summary.life;
         match self {
+            Self::Again => summary.again.provisioned,
+            Self::AgainFailed => summary.again.failed,
             Self::Held => life.most_held,
             Self::Dropped => life.dropped,
             Self::Reconnected => life.reconnected,

@@ -21,6 +21,8 @@ struct Point {
     released: u64,
     provisioned: u64,
     failed: u64,
+    again: u64,
+    held: u64,
     response: Option<LatencyHistogram<u32>>,
 }
 
@@ -57,6 +59,18 @@ impl Timeline {
         self.point(second).target += more;
     }
 
+    /// Counts one device that went back to DPS.
+    pub fn add_again(&mut self, record: &Record) {
+        self.point(record.end_us / 1_000_000).again += 1;
+    }
+
+    /// Hears that `held` devices stayed with their hubs at the end of `second`.
+    pub fn held(&mut self, second: u64, held: u64) {
+        if held > 0 {
+            self.point(second).held = held;
+        }
+    }
+
     /// The stretches so far.
     pub fn points(&self) -> Vec<TimelinePoint> {
         let mut in_flight = 0_u64;
@@ -78,6 +92,8 @@ impl Timeline {
                 provisioned: point.provisioned,
                 failed: point.failed,
                 in_flight,
+                again: point.again,
+                held: point.held,
                 p50_us: response.p50_us,
                 p99_us: response.p99_us,
             }
@@ -114,6 +130,8 @@ impl Point {
         self.released += other.released;
         self.provisioned += other.provisioned;
         self.failed += other.failed;
+        self.again += other.again;
+        self.held = other.held;
         match (&mut self.response, other.response) {
             (Some(response), Some(more)) => response.add(&more),
             (response @ None, more) => *response = more,

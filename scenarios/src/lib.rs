@@ -12,6 +12,7 @@
 pub mod arrival;
 pub mod chance;
 pub mod error;
+pub mod event;
 pub mod forecast;
 pub mod plan;
 pub mod ports;
@@ -24,11 +25,12 @@ mod reading;
 pub use arrival::{Arrival, Stage};
 pub use chance::Chance;
 pub use error::{Mistake, ScenarioError};
+pub use event::Event;
 pub use forecast::{Forecast, Surroundings, forecast};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
 pub use retry::RetryProfile;
 pub use scenario::{
-    After, Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings, Target,
-    load, parse,
+    After, Boot, Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings,
+    Target, load, parse,
 };

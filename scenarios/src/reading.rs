@@ -2,6 +2,7 @@
 
 mod arrival;
 mod cohort;
+mod event;
 mod quantity;
 mod server;
 mod target;
@@ -55,6 +56,14 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
     let cohorts = root
         .require("cohort")
         .and_then(|value| cohort::read_all(&value, &surroundings));
+    let around = event::Surroundings {
+        hubs: surroundings.hubs,
+        cohorts: cohorts.as_deref(),
+        bundled: !matches!(target, Some(Some(_))),
+    };
+    let events = or(root.take("event"), Vec::new(), |value| {
+        event::read_all(&value, &around)
+    });
     let thresholds = or(root.take("thresholds"), Vec::new(), |value| {
         threshold::read_all(&value)
     });
@@ -64,6 +73,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         seed: seed?,
         target: target?,
         cohorts: cohorts?,
+        events: events?,
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         max_held: u32::try_from(max_held?).ok()?,

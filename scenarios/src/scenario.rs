@@ -13,6 +13,7 @@ use fleetstorm_reports::Threshold;
 
 use crate::arrival::Arrival;
 use crate::error::ScenarioError;
+use crate::event::Event;
 use crate::ports::Ports;
 use crate::retry::RetryProfile;
 use crate::{file, reading};
@@ -33,6 +34,8 @@ pub struct Scenario {
     pub server: ServerSettings,
     /// Devices alike; at least one.
     pub cohorts: Vec<Cohort>,
+    /// What happens while they live, as written.
+    pub events: Vec<Event>,
     /// Longest time from actual start to twin read; then the device gives up.
     pub device_timeout: Duration,
     /// Most devices under way at once; a release beyond it is dropped and counted.
@@ -121,10 +124,35 @@ pub struct Cohort {
     pub after: After,
     /// How they take being told to wait, and failures.
     pub retry: RetryProfile,
+    /// Where they turn to when they have booted.
+    pub boot: Boot,
     /// Whether the enrollment is enabled.
     pub enabled: bool,
     /// What is wrong with the devices, if anything.
     pub flaw: Option<Flaw>,
+}
+
+/// Where a device turns to when it boots again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Boot {
+    /// To the hub that it knows; to DPS only when that does not know it any more.
+    #[default]
+    HubFirst,
+    /// To DPS, every time: firmware that keeps nothing.
+    RegisterAlways,
+}
+
+impl Boot {
+    /// Both, in the order messages list them.
+    pub const ALL: [Self; 2] = [Self::HubFirst, Self::RegisterAlways];
+
+    /// The word scenario files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HubFirst => "hub-first",
+            Self::RegisterAlways => "register-always",
+        }
+    }
 }
 
 /// What devices do at their hub once provisioning is over.

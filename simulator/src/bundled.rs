@@ -6,8 +6,7 @@
 //! line, and then stays open as the life line: the server ends when it closes.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -20,6 +19,7 @@ use fleetstorm_reference_server::{Announcement, Config, HubConfig, InstanceConfi
 use fleetstorm_scenarios::{Ports, ServerSettings};
 
 use crate::cli::{Announce, ServeArgs};
+use crate::control::Control;
 use crate::failure::Failure;
 use crate::fleet;
 use crate::link::dial::DialOptions;
@@ -31,8 +31,8 @@ pub use fleetstorm_reference_server::Counters;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a child may take to end once its life line is cut.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// Longest answer of the control endpoint.
-const MAX_CONTROL_ANSWER: u64 = 1 << 20;
+/// Longest line that it announces itself with.
+const MAX_ANNOUNCEMENT: u64 = 1 << 20;
 
 /// A bundled server that listens. Dropping it stops it.
 #[derive(Debug)]
@@ -195,6 +195,11 @@ impl BundledServer {
         self.child.id()
     }
 
+    /// Its control endpoint.
+    pub fn control(&self) -> Control {
+        Control::at(self.announcement.control)
+    }
+
     /// Whether it has ended by itself.
     pub fn has_died(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
@@ -205,7 +210,7 @@ impl BundledServer {
     /// # Errors
     /// It does not answer, or not with counters.
     pub fn counters(&self) -> Result<Counters, Failure> {
-        let body = control_get(self.announcement.control, "/counters").map_err(|e| {
+        let body = self.control().get("/counters").map_err(|e| {
             Failure::unreachable(format!(
                 "the bundled server's counters could not be read: {e}"
             ))
@@ -294,7 +299,7 @@ fn announcement_of(child: &mut Child) -> Result<Announcement, String> {
     let (sender, line) = channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        let _ = BufReader::new(output.take(MAX_CONTROL_ANSWER)).read_line(&mut text);
+        let _ = BufReader::new(output.take(MAX_ANNOUNCEMENT)).read_line(&mut text);
         let _ = sender.send(text);
     });
     match line.recv_timeout(START_LIMIT) {
@@ -324,26 +329,4 @@ fn last_words(log: &Path, status: Option<ExitStatus>, problem: Option<String>) -
 
 fn no_start(problem: &str) -> Failure {
     Failure::unreachable(format!("the bundled server did not start: {problem}"))
-}
-
-/// One GET to the control endpoint: plain HTTP on loopback, between two halves of one program.
-fn control_get(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = Vec::new();
-    stream.take(MAX_CONTROL_ANSWER).read_to_end(&mut answer)?;
-    let head = answer
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or_else(|| io::Error::other("the answer has no end of headers"))?;
-    if !answer.starts_with(b"HTTP/1.1 200") {
-        return Err(io::Error::other(
-            String::from_utf8_lossy(&answer[..head]).into_owned(),
-        ));
-    }
-    Ok(answer.split_off(head + 4))
 }

@@ -7,19 +7,22 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::{Outcome, Record};
-use fleetstorm_scenarios::{Chance, Ports, Release, RetryProfile};
+use fleetstorm_scenarios::{Boot, Chance, Ports, Release, RetryProfile};
 use serde_json::{Map, Value};
 
 use self::drive::Drive;
+use self::drive::hub::Member;
 use self::life::Settled;
 use self::trip::Trip;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Identity};
 use crate::link::dial::Dialer;
+use crate::link::hub::HubLink;
 use crate::stopwatch::RunClock;
 
 pub mod drive;
 pub mod flow;
 pub mod life;
+pub mod orders;
 pub mod patience;
 pub mod prover;
 pub mod trip;
@@ -69,8 +72,12 @@ pub struct Habits {
     pub after: After,
     /// How they take being told to wait, and failures.
     pub retry: RetryProfile,
+    /// Where they turn to when they boot again.
+    pub boot: Boot,
     /// The chance in their waits.
     pub chance: Chance,
+    /// The chance that an event befalls them.
+    pub event_chance: Chance,
 }
 
 impl Conditions {
@@ -97,18 +104,28 @@ pub struct After {
 pub async fn provision(release: Release, conditions: &Conditions) -> (Record, Option<Settled>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
-    let attestation = conditions.habits(release.cohort).attestation;
-    let mut trip = Trip::start(conditions.clock, release, attestation);
-    let drive = Drive::new(conditions, &identity, release);
-    let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
-    let (outcome, settled) = ended.unwrap_or_else(|_| {
-        let phase = trip.phase();
-        (Outcome::TimedOut { phase }, None)
-    });
+    let (record, settled) = provision_as(&identity, release, conditions).await;
     let settled = settled.map(|(member, hub)| Settled {
         identity,
         member,
         hub,
+    });
+    (record, settled)
+}
+
+/// The same for a device that is known.
+pub async fn provision_as(
+    identity: &Identity,
+    release: Release,
+    conditions: &Conditions,
+) -> (Record, Option<(Member, HubLink)>) {
+    let attestation = conditions.habits(release.cohort).attestation;
+    let mut trip = Trip::start(conditions.clock, release, attestation);
+    let drive = Drive::new(conditions, identity, release);
+    let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
+    let (outcome, settled) = ended.unwrap_or_else(|_| {
+        let phase = trip.phase();
+        (Outcome::TimedOut { phase }, None)
     });
     (trip.end(outcome), settled)
 }

@@ -14,6 +14,7 @@ use fleetstorm_scenarios::Plan;
 use tokio::sync::watch;
 
 use crate::bundled::BundledServer;
+use crate::director::EventLog;
 use crate::failure::Failure;
 use crate::machine::{self, ProcessMeter};
 use crate::progress::Command;
@@ -45,6 +46,8 @@ pub struct Observer {
     pub gauges: Arc<Gauges>,
     /// Both ends' counts.
     pub reconciliation: Reconciliation,
+    /// What has happened.
+    pub events: EventLog,
     /// The bundled server, when there is one.
     pub server: Option<BundledServer>,
     /// To stop the run when the journal can't be written.
@@ -71,7 +74,10 @@ impl Observer {
             let wait = next_tick.saturating_duration_since(Instant::now());
             match records.recv_timeout(wait) {
                 Ok(record) => {
-                    last_end_us = last_end_us.max(record.end_us);
+                    // What happens to devices later is no part of bringing them in.
+                    if !record.again {
+                        last_end_us = last_end_us.max(record.end_us);
+                    }
                     self.reconciliation.count(&record);
                     if let Err(error) = self.aggregator.add(&record) {
                         self.give_up(error, &mut journal_failure);
@@ -134,6 +140,7 @@ impl Observer {
             server_counters,
             resources: meters.resources(),
             life: live.life,
+            events: live.events,
         };
         self.aggregator
             .finish(ending)
@@ -177,6 +184,7 @@ impl Observer {
             released,
             dropped,
             life: self.gauges.tally.life(),
+            events: self.events.read(),
             simulator,
             server,
             warnings,

@@ -23,7 +23,16 @@ pub enum Command {
 pub fn show(snapshots: &Receiver<Snapshot>, out: &mut dyn Write) -> io::Result<()> {
     let mut next_us = 1_000_000;
     let mut last_warnings = Vec::new();
+    let mut events_told = 0;
     for snapshot in snapshots {
+        for event in snapshot.events.iter().skip(events_told) {
+            let at = duration(event.at_us);
+            match &event.problem {
+                Some(problem) => writeln!(out, "event at {at}: {} failed: {problem}", event.what)?,
+                None => writeln!(out, "event at {at}: {}", event.what)?,
+            }
+        }
+        events_told = snapshot.events.len();
         for warning in snapshot
             .warnings
             .iter()
@@ -74,6 +83,9 @@ fn line(snapshot: &Snapshot) -> String {
                 count(life.reconnected)
             ));
         }
+    }
+    if snapshot.again > 0 {
+        line.push_str(&format!("  {} back to DPS", count(snapshot.again)));
     }
     let response = snapshot
         .metrics

@@ -121,6 +121,7 @@ mod tests {
             attempts: 1,
             throttled: 0,
             lost: 0,
+            again: false,
             hub,
             outcome,
         }

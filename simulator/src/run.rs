@@ -15,7 +15,9 @@ use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
+use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
+use crate::director::{self, Director, EventLog, Stage};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -66,7 +68,21 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     target.probe(&plan)?;
 
-    let summary = drive(&plan, Arc::new(fleet), &target, server, args, &folder)?;
+    let stage = server.as_ref().map(|server| Stage {
+        control: server.control(),
+        id_scope: target.id_scope.to_string(),
+    });
+    if let Some(stage) = &stage {
+        director::rehearse(scenario, stage)?;
+    }
+    let summary = drive(
+        &plan,
+        Arc::new(fleet),
+        &target,
+        (server, stage),
+        args,
+        &folder,
+    )?;
     folder.write(&summary)?;
     let style = render::text::Style::for_terminal(io::stdout().is_terminal());
     render::text::render(&summary, style, &mut io::stdout())
@@ -86,6 +102,7 @@ fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
         duration: args.duration,
         rate: args.rate,
     };
+    director::refuse_elsewhere(&scenario)?;
     Plan::new(scenario, &overrides).map_err(Failure::usage)
 }
 
@@ -119,7 +136,7 @@ fn drive(
     plan: &Arc<Plan>,
     fleet: Arc<Fleet>,
     target: &Target,
-    server: Option<BundledServer>,
+    (server, stage): (Option<BundledServer>, Option<Stage>),
     args: &RunArgs,
     folder: &ReportFolder,
 ) -> Result<Summary, Failure> {
@@ -146,12 +163,26 @@ fn drive(
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
     let gauges = Arc::new(Gauges::new(hubs.len()));
+    let events = EventLog::default();
+    let (orders, ordered) = watch::channel(Orders::default());
+    let (under_way, over) = watch::channel(());
+    let director = Director {
+        plan: Arc::clone(plan),
+        clock,
+        stage,
+        gauges: Arc::clone(&gauges),
+        orders,
+        log: events.clone(),
+        commands: asked.clone(),
+        over,
+    };
     let observer = Observer {
         plan: Arc::clone(plan),
         clock,
         aggregator,
         gauges: Arc::clone(&gauges),
         reconciliation: Reconciliation::new(hubs),
+        events,
         server,
         commands: commands.clone(),
     };
@@ -170,11 +201,13 @@ fn drive(
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
                 commands: asked.clone(),
+                orders: ordered.clone(),
             };
             cores.push(scope.spawn(move || share.run()));
         }
         drop(recorder);
         let (sender, snapshots) = sync_channel(2);
+        let directing = scope.spawn(move || director.run());
         let watching = scope.spawn(move || observer.watch(&records, sender));
         show(args.tui, &snapshots, &commands);
         for core in cores {
@@ -182,6 +215,11 @@ fn drive(
                 .map_err(|_| Failure::bug("a core's thread panicked"))?
                 .map_err(|e| Failure::bug(format!("a core could not start: {e}")))?;
         }
+        drop(under_way);
+        directing
+            .join()
+            .map_err(|_| Failure::bug("the director panicked"))?
+            .map_err(|e| Failure::bug(format!("events could not begin: {e}")))?;
         watching
             .join()
             .map_err(|_| Failure::bug("the observer panicked"))?
@@ -244,7 +282,9 @@ fn habits(cohort: &Cohort, seed: u64) -> Habits {
         hub_transport: cohort.hub_transport,
         after: after(cohort),
         retry: cohort.retry,
+        boot: cohort.boot,
         chance: Chance::new(seed, "retry", &cohort.name),
+        event_chance: Chance::new(seed, "event", &cohort.name),
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
-use fleetstorm_scenarios::{Plan, Release};
+use fleetstorm_scenarios::{Event, Plan, Release};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::device::life::tally::Tally;
-use crate::device::life::{Life, Settled};
+use crate::device::life::{Life, Settled, Surroundings};
+use crate::device::orders::{Ear, Orders};
 use crate::device::{self, Conditions};
 use crate::progress::Command;
 
@@ -24,6 +25,8 @@ pub struct Gauges {
     pub released: AtomicU64,
     /// Devices due and not started, because as many as allowed were under way.
     pub dropped: AtomicU64,
+    /// Devices provisioned for the first time.
+    pub provisioned: AtomicU64,
     /// Devices that stay with their hubs.
     pub tally: Arc<Tally>,
 }
@@ -34,6 +37,7 @@ impl Gauges {
         Self {
             released: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            provisioned: AtomicU64::new(0),
             tally: Arc::new(Tally::new(hubs)),
         }
     }
@@ -55,6 +59,8 @@ pub struct Share {
     pub gauges: Arc<Gauges>,
     /// What the user asked for.
     pub commands: watch::Receiver<Option<Command>>,
+    /// What has happened to devices that stay.
+    pub orders: watch::Receiver<Orders>,
 }
 
 impl Share {
@@ -78,6 +84,15 @@ impl Share {
         let under_way = places(scenario.max_in_flight);
         let held = places(scenario.max_held);
         let conditions = Rc::new(self.conditions);
+        let stay = Rc::new(Stay {
+            conditions: Rc::clone(&conditions),
+            gauges: Arc::clone(&self.gauges),
+            recorder: self.recorder.clone(),
+            places: Rc::clone(&held),
+            events: scenario.events.as_slice().into(),
+            commands: self.commands.clone(),
+            orders: self.orders.clone(),
+        });
         for release in self.plan.schedule(self.shard, self.shards) {
             let due = Instant::from_std(conditions.clock.at(release.intended_start));
             tokio::select! {
@@ -94,20 +109,17 @@ impl Share {
             };
             self.gauges.released.fetch_add(1, Ordering::Relaxed);
             let ticket = Ticket::new(place, release, &conditions, self.recorder.clone());
-            let stay = Stay {
-                tally: Arc::clone(&self.gauges.tally),
-                places: Rc::clone(&held),
-                commands: self.commands.clone(),
-            };
-            let conditions = Rc::clone(&conditions);
+            let stay = Rc::clone(&stay);
             tokio::task::spawn_local(async move {
-                let (record, settled) = device::provision(release, &conditions).await;
-                if let Some(settled) = settled {
-                    // Its place under way is for those who are not provisioned yet.
-                    let left = stay.begin(release, &record, settled, &conditions);
-                    if let Some(settled) = left {
-                        settled.leave(&conditions).await;
-                    }
+                let conditions = &stay.conditions;
+                let (record, settled) = device::provision(release, conditions).await;
+                if record.outcome.is_provisioned() {
+                    stay.gauges.provisioned.fetch_add(1, Ordering::Relaxed);
+                }
+                // Its place under way is for those who are not provisioned yet.
+                let left = settled.and_then(|settled| stay.begin(release, &record, settled));
+                if let Some(settled) = left {
+                    settled.leave(conditions).await;
                 }
                 ticket.end(record);
             });
@@ -123,39 +135,42 @@ impl Share {
     }
 }
 
-/// What a device needs to stay with its hub.
+/// What devices need to stay with their hubs.
 struct Stay {
-    tally: Arc<Tally>,
+    conditions: Rc<Conditions>,
+    gauges: Arc<Gauges>,
+    recorder: Recorder,
     places: Rc<Places>,
+    events: Arc<[Event]>,
     commands: watch::Receiver<Option<Command>>,
+    orders: watch::Receiver<Orders>,
 }
 
 impl Stay {
     /// Lets a provisioned device stay, if it is to stay and there is a place. Gives back one that leaves.
-    fn begin(
-        self,
-        release: Release,
-        record: &Record,
-        settled: Settled,
-        conditions: &Rc<Conditions>,
-    ) -> Option<Settled> {
-        let hold = conditions.habits(release.cohort).after.hold;
+    fn begin(&self, release: Release, record: &Record, settled: Settled) -> Option<Settled> {
+        let habits = self.conditions.habits(release.cohort);
+        let hold = habits.after.hold;
         let Some(hold) = hold.filter(|_| record.outcome.is_provisioned()) else {
             return Some(settled);
         };
         let Some(place) = Places::take(&self.places) else {
-            self.tally.turned_away.add();
+            self.gauges.tally.turned_away.add();
             return Some(settled);
         };
-        let conditions = Rc::clone(conditions);
-        let (life, hub) = Life::new(
-            conditions,
-            self.tally,
-            self.commands,
-            release,
-            settled,
-            hold,
-        );
+        let around = Surroundings {
+            conditions: Rc::clone(&self.conditions),
+            tally: Arc::clone(&self.gauges.tally),
+            recorder: self.recorder.clone(),
+            ear: Ear::new(
+                Arc::clone(&self.events),
+                self.commands.clone(),
+                self.orders.clone(),
+                (release.cohort, release.device),
+                habits.event_chance.clone(),
+            ),
+        };
+        let (life, hub) = Life::new(around, release, settled, hold);
         tokio::task::spawn_local(async move {
             life.live(hub).await;
             drop(place);
@@ -266,6 +281,7 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         attempts: 1,
         throttled: 0,
         lost: 0,
+        again: false,
         hub: None,
         outcome: Outcome::Cancelled,
     }

@@ -35,6 +35,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         latency_plot => latency_plot(summary),
         percentile_plot => percentile_plot(summary),
         in_flight_plot => in_flight_plot(summary),
+        held_plot => held_plot(summary),
         histograms => Serde(histograms(summary)),
         cells => Serde(cells(summary)),
     });
@@ -115,6 +116,28 @@ fn rate_plot(summary: &Summary) -> String {
         (Scale::linear(greatest), &units::rate),
         &all,
     )
+}
+
+/// Where devices stay.
+fn held_plot(summary: &Summary) -> Option<String> {
+    let points = &summary.timeline;
+    if !summary.life.is_lived() {
+        return None;
+    }
+    let held = |index: usize| number(points[index].held);
+    let again = |index: usize| number(points[index].again) / number(points[index].span_s);
+    let all: [(&str, &dyn Fn(usize) -> f64); 2] = [("provisioned", &held), ("p99", &again)];
+    let greatest = all
+        .iter()
+        .flat_map(|(_, value)| (0..points.len()).map(value))
+        .fold(0.0, f64::max);
+    let devices = |value: f64| units::count(whole(value));
+    Some(over_time(
+        "Devices that stay with their hubs",
+        summary,
+        (Scale::linear(greatest), &devices),
+        &all,
+    ))
 }
 
 fn latency_plot(summary: &Summary) -> String {

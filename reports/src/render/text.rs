@@ -54,6 +54,7 @@ pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
         summary.seed, summary.target
     )?;
     devices(summary, out)?;
+    events(summary, style, out)?;
     latencies(summary, style, out)?;
     outcomes(summary, style, out)?;
     cuts(summary, style, out)?;
@@ -110,6 +111,26 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             count(life.methods)
         )?;
     }
+    if life.rebooted > 0 {
+        writeln!(out, "             {} rebooted", count(life.rebooted))?;
+    }
+    let again = &summary.again;
+    if again.registrations > 0 {
+        let response = again.provisioning.response;
+        writeln!(
+            out,
+            "  again      {} went back to DPS, {} provisioned, {} failed; p50 {}, p99 {}, max {}",
+            count(again.registrations),
+            count(again.provisioned),
+            count(again.failed),
+            duration(response.p50_us),
+            duration(response.p99_us),
+            duration(response.max_us)
+        )?;
+        for (outcome, devices) in &again.failures {
+            writeln!(out, "             {} {outcome}", count(*devices))?;
+        }
+    }
     if life.turned_away > 0 {
         let turned_away = count(life.turned_away);
         writeln!(
@@ -126,6 +147,24 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         rate(rates.planned_per_second),
         rate(rates.released_per_second)
     )
+}
+
+fn events(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    if summary.events.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", style.paint(DIM, "  events"))?;
+    for event in &summary.events {
+        write!(out, "  {:>10}  {}", duration(event.at_us), event.what)?;
+        match &event.problem {
+            Some(problem) => {
+                let problem = format!("failed: {problem}");
+                writeln!(out, "  {}", style.paint(RED, &problem))?;
+            }
+            None => writeln!(out)?,
+        }
+    }
+    writeln!(out)
 }
 
 fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {

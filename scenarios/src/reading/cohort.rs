@@ -1,7 +1,7 @@
 //! `[[cohort]]`: devices alike.
 
 mod after;
-mod properties;
+pub(super) mod properties;
 mod transport;
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use super::{arrival, each, or, quantity};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
 use crate::retry::RetryProfile;
-use crate::scenario::{Cohort, Flaw, Hub};
+use crate::scenario::{Boot, Cohort, Flaw, Hub};
 
 /// Most cohorts: releases carry their index in 16 bits.
 const MAX_COHORTS: usize = u16::MAX as usize;
@@ -110,6 +110,9 @@ fn read(
             RetryProfile::ALL.map(|profile| (profile.name(), profile)),
         )
     });
+    let boot = or(table.take("boot"), Boot::default(), |value| {
+        value.word("way to boot", Boot::ALL.map(|boot| (boot.name(), boot)))
+    });
     let enabled = or(table.take("enabled"), true, |value| value.boolean());
     let flaw = or(table.take("flaw"), None, |value| {
         flaw(&value, attestation).map(Some)
@@ -127,6 +130,7 @@ fn read(
             desired: desired?,
             after: after?,
             retry: retry?,
+            boot: boot?,
             enabled: enabled?,
             flaw: flaw?,
         },

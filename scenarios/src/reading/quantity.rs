@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use toml::de::DeValue;
 
 use crate::file::Value;
 use crate::plan::LONGEST_SCHEDULE;
@@ -77,6 +78,36 @@ pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
         return value.wrong(format!("\"{text}\" is not from 0/s to {MAX_RATE}/s"), None);
     }
     Some(rate)
+}
+
+/// A share like `0.2` or `"20%"`, above zero and at most one.
+pub(super) fn share(value: &Value<'_>) -> Option<f64> {
+    let share = match value.node() {
+        DeValue::String(text) => share_of_text(text),
+        DeValue::Float(number) => number.as_str().parse().ok().filter(in_range),
+        DeValue::Integer(number) => number.as_str().parse().ok().filter(in_range),
+        _ => None,
+    };
+    match share {
+        Some(share) => Some(share),
+        None => value.wrong(
+            "is no share",
+            "above zero and at most all, like 0.2 or \"20%\"".to_string(),
+        ),
+    }
+}
+
+/// The same as text.
+pub(super) fn share_of_text(text: &str) -> Option<f64> {
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
+        None => text.parse().ok()?,
+    };
+    Some(share).filter(in_range)
+}
+
+fn in_range(share: &f64) -> bool {
+    *share > 0.0 && *share <= 1.0
 }
 
 /// The time between two of what comes at a rate like `1/30s`, `2/m` or `1/250ms`.

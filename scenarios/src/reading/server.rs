@@ -82,7 +82,7 @@ fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
     Some(time)
 }
 
-fn rates(value: &Value<'_>) -> Option<Rates> {
+pub(super) fn rates(value: &Value<'_>) -> Option<Rates> {
     if !value.is_table() {
         return value.word("throttle", Rates::NAMED);
     }

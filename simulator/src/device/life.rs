@@ -1,25 +1,24 @@
-//! A device that stays with its hub: sends at its rate, hears, shows signs of life, and comes back
-//! when it loses the connection.
+//! A device that stays with its hub: sends at its rate, hears, shows signs of life, comes back
+//! when it loses the connection, boots again after a power cut, and goes back to DPS when it has to.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_reports::Fault;
-use fleetstorm_scenarios::Release;
+use fleetstorm_reports::{Fault, Recorder};
 use fleetstorm_scenarios::retry::{Setback, Step};
-use tokio::sync::watch;
+use fleetstorm_scenarios::{Boot, Release};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::tally::{HubTally, Tally};
 use super::drive::Drive;
 use super::drive::hub::Member;
+use super::orders::{Called, Ear};
 use super::patience::{Moment, Patience, setback_of};
 use super::{Conditions, Habits};
 use crate::fleet::Identity;
 use crate::link::LinkError;
 use crate::link::hub::{HubLink, Said};
-use crate::progress::Command;
 
 pub mod tally;
 
@@ -38,11 +37,24 @@ pub struct Settled {
     pub hub: HubLink,
 }
 
-/// The same, while it stays.
+/// What a device needs that stays, beside itself.
+pub struct Surroundings {
+    /// What devices share.
+    pub conditions: Rc<Conditions>,
+    /// Where it counts.
+    pub tally: Arc<Tally>,
+    /// Where records of devices go that went back to DPS.
+    pub recorder: Recorder,
+    /// What it is told.
+    pub ear: Ear,
+}
+
+/// A device that stays.
 pub struct Life {
     conditions: Rc<Conditions>,
     tally: Arc<Tally>,
-    commands: watch::Receiver<Option<Command>>,
+    recorder: Recorder,
+    ear: Ear,
     release: Release,
     identity: Identity,
     member: Member,
@@ -52,18 +64,23 @@ pub struct Life {
     draws: u32,
 }
 
-/// Why a session is over.
-enum Over {
-    /// The device has stayed as long as it should.
-    Stayed,
-    /// The run ends.
-    Stopped,
-    /// The connection was lost.
-    Lost(LinkError),
+/// What a device does next.
+enum Next {
+    /// Stays with its hub.
+    Stay(HubLink),
+    /// Looks for its hub, after this.
+    Seek(LinkError),
+    /// Has no power until then; it lost it at `at`, since the run's start.
+    Off { at: Duration, until: Instant },
+    /// Goes to DPS, because of something that happened at `at`.
+    Register { at: Duration },
+    /// Is at its end.
+    End,
 }
 
 /// Who has something to say.
 enum Turn {
+    Runs(Called),
     Hubs(Result<Said, LinkError>),
     Own(Instant),
 }
@@ -71,15 +88,13 @@ enum Turn {
 impl Life {
     /// Begins to stay for `hold`.
     pub fn new(
-        conditions: Rc<Conditions>,
-        tally: Arc<Tally>,
-        commands: watch::Receiver<Option<Command>>,
+        around: Surroundings,
         release: Release,
         settled: Settled,
         hold: Duration,
     ) -> (Self, HubLink) {
         let now = Instant::now();
-        let habits = conditions.habits(release.cohort);
+        let habits = around.conditions.habits(release.cohort);
         // Devices that came together don't send together.
         let first = habits.chance.share(release.device, FIRST_DRAW);
         let next_message = habits
@@ -87,8 +102,10 @@ impl Life {
             .telemetry
             .map(|every| now + every.mul_f64(first));
         let life = Self {
-            tally,
-            commands,
+            conditions: around.conditions,
+            tally: around.tally,
+            recorder: around.recorder,
+            ear: around.ear,
             release,
             identity: settled.identity,
             member: settled.member,
@@ -96,37 +113,59 @@ impl Life {
             next_message,
             sent: 0,
             draws: FIRST_DRAW,
-            conditions,
         };
         (life, settled.hub)
     }
 
     /// Stays to the end, over as many sessions as it takes.
     pub async fn live(mut self, hub: HubLink) {
-        let mut session = Some(hub);
-        while let Some(mut hub) = session.take() {
-            let tally = Arc::clone(&self.tally);
-            let held = tally.hold();
-            let over = self.stay(&mut hub).await;
-            drop(held);
-            match over {
-                Over::Stayed | Over::Stopped => {
-                    // A hub that does not let it go makes no difference.
+        let mut next = Next::Stay(hub);
+        loop {
+            next = match next {
+                Next::Stay(hub) => self.stay(hub).await,
+                Next::Seek(error) => self.seek_until_called(error).await,
+                Next::Off { at, until } => self.wait_for_power(at, until).await,
+                Next::Register { at } => self.register(at).await,
+                Next::End => return,
+            };
+        }
+    }
+
+    /// Stays with the hub, until something ends that.
+    async fn stay(&mut self, mut hub: HubLink) -> Next {
+        let tally = Arc::clone(&self.tally);
+        let held = tally.hold();
+        let over = self.attend(&mut hub).await;
+        drop(held);
+        match over {
+            Ok(called) => {
+                // Without power nobody says good-bye.
+                if !matches!(called, Some(Called::PowerCut { .. })) {
                     let _ = timeout(self.conditions.device_timeout, hub.close()).await;
                 }
-                Over::Lost(error) => {
-                    drop(hub);
-                    self.tally.dropped.add();
-                    session = self.come_back(error).await;
-                }
+                called.map_or(Next::End, |called| self.follow(called))
+            }
+            Err(error) => {
+                self.tally.dropped.add();
+                Next::Seek(error)
             }
         }
     }
 
-    async fn stay(&mut self, hub: &mut HubLink) -> Over {
-        if let Err(error) = self.within(hub.listen()).await {
-            return Over::Lost(error);
+    fn follow(&self, called: Called) -> Next {
+        match called {
+            Called::Stop => Next::End,
+            Called::PowerCut { at, off } => Next::Off {
+                at,
+                until: Instant::now() + off,
+            },
+            Called::Reprovision { at } => Next::Register { at },
         }
+    }
+
+    /// One session; `None` when the device has stayed as long as it should.
+    async fn attend(&mut self, hub: &mut HubLink) -> Result<Option<Called>, LinkError> {
+        self.within(hub.listen()).await?;
         let mut next_sign = Instant::now() + hub.keep_alive();
         loop {
             let next = self
@@ -134,25 +173,22 @@ impl Life {
                 .map_or(self.until, |at| at.min(self.until));
             let turn = tokio::select! {
                 biased;
-                _stopped = self.commands.wait_for(Option::is_some) => return Over::Stopped,
+                called = self.ear.called() => Turn::Runs(called),
                 said = hub.hear() => Turn::Hubs(said),
                 () = sleep_until(next.min(next_sign)) => Turn::Own(Instant::now()),
             };
-            let done = match turn {
-                Turn::Hubs(Ok(said)) => self.heed(hub, said).await,
-                Turn::Hubs(Err(error)) => Err(error),
-                Turn::Own(now) if now >= self.until => return Over::Stayed,
+            match turn {
+                Turn::Runs(called) => return Ok(Some(called)),
+                Turn::Hubs(said) => self.heed(hub, said?).await?,
+                Turn::Own(now) if now >= self.until => return Ok(None),
                 Turn::Own(now) => {
                     next_sign = now + hub.keep_alive();
                     if now >= next {
-                        self.send(hub, now).await
+                        self.send(hub, now).await?;
                     } else {
-                        self.within(hub.show_life()).await
+                        self.within(hub.show_life()).await?;
                     }
                 }
-            };
-            if let Err(error) = done {
-                return Over::Lost(error);
             }
         }
     }
@@ -182,25 +218,21 @@ impl Life {
         Ok(())
     }
 
-    /// Looks for the hub as its retry profile says; none when that or the run is at its end.
-    async fn come_back(&mut self, lost: LinkError) -> Option<HubLink> {
-        let mut commands = self.commands.clone();
-        let until = self.until;
-        tokio::select! {
+    /// Looks for the hub, as long as nobody wants anything else of the device.
+    async fn seek_until_called(&mut self, lost: LinkError) -> Next {
+        let (mut ear, until) = (self.ear.clone(), self.until);
+        let called = tokio::select! {
             biased;
-            _stopped = commands.wait_for(Option::is_some) => None,
-            () = sleep_until(until) => None,
-            found = self.seek(lost) => {
-                match &found {
-                    Some(_) => self.tally.reconnected.add(),
-                    None => self.tally.given_up.add(),
-                }
-                found
-            }
-        }
+            called = ear.called() => called,
+            () = sleep_until(until) => Called::Stop,
+            next = self.seek(lost) => return next,
+        };
+        self.ear = ear;
+        self.follow(called)
     }
 
-    async fn seek(&mut self, lost: LinkError) -> Option<HubLink> {
+    /// As its retry profile says.
+    async fn seek(&mut self, lost: LinkError) -> Next {
         let conditions = Rc::clone(&self.conditions);
         let habits = conditions.habits(self.release.cohort);
         let drive = Drive::new(&conditions, &self.identity, self.release);
@@ -218,18 +250,80 @@ impl Life {
                 elapsed: began.elapsed(),
                 chance: habits.chance.share(self.release.device, self.draws),
             };
-            sleep(patience.wait(Step::Hub, setback, None, now)?).await;
-            let joining = timeout(conditions.device_timeout, drive.join(&self.member));
-            error = match joining.await {
-                Ok(Ok((hub, _))) => {
-                    self.count(|hub| hub.twins.add());
-                    return Some(hub);
-                }
-                Ok(Err(error)) => error,
-                Err(_) => Fault::ConnectionLost.into(),
+            let Some(wait) = patience.wait(Step::Hub, setback, None, now) else {
+                self.tally.given_up.add();
+                return Next::End;
             };
-            if matches!(error, LinkError::Broken(_)) {
-                self.tally.lost.add();
+            sleep(wait).await;
+            match self.join(&drive).await {
+                Ok(hub) => {
+                    self.tally.reconnected.add();
+                    return Next::Stay(hub);
+                }
+                Err(error) if is_unknown(error) => return self.register_now(),
+                Err(other) => error = other,
+            }
+        }
+    }
+
+    async fn wait_for_power(&mut self, at: Duration, until: Instant) -> Next {
+        tokio::select! {
+            biased;
+            called = self.ear.called() => return self.follow(called),
+            () = sleep_until(self.until) => return Next::End,
+            () = sleep_until(until) => {}
+        }
+        self.tally.rebooted.add();
+        if self.habits().boot == Boot::RegisterAlways {
+            return Next::Register { at };
+        }
+        let conditions = Rc::clone(&self.conditions);
+        let drive = Drive::new(&conditions, &self.identity, self.release);
+        match self.join(&drive).await {
+            Ok(hub) => Next::Stay(hub),
+            Err(error) if is_unknown(error) => self.register_now(),
+            Err(error) => Next::Seek(error),
+        }
+    }
+
+    fn register_now(&self) -> Next {
+        Next::Register {
+            at: Duration::from_micros(self.conditions.clock.now_us()),
+        }
+    }
+
+    /// Goes back to DPS: once more the whole way, with a record of its own.
+    async fn register(&mut self, at: Duration) -> Next {
+        let release = Release {
+            intended_start: at,
+            ..self.release
+        };
+        let conditions = Rc::clone(&self.conditions);
+        let (mut record, settled) = super::provision_as(&self.identity, release, &conditions).await;
+        record.again = true;
+        self.recorder.record(record);
+        let Some((member, hub)) = settled else {
+            self.tally.given_up.add();
+            return Next::End;
+        };
+        self.member = member;
+        Next::Stay(hub)
+    }
+
+    /// A session with the hub that it knows.
+    async fn join(&self, drive: &Drive<'_>) -> Result<HubLink, LinkError> {
+        let joining = timeout(self.conditions.device_timeout, drive.join(&self.member));
+        let joined = joining.await.unwrap_or(Err(Fault::ConnectionLost.into()));
+        match joined {
+            Ok((hub, _)) => {
+                self.count(|hub| hub.twins.add());
+                Ok(hub)
+            }
+            Err(error) => {
+                if matches!(error, LinkError::Broken(_)) {
+                    self.tally.lost.add();
+                }
+                Err(error)
             }
         }
     }
@@ -251,4 +345,14 @@ impl Life {
     fn habits(&self) -> &Habits {
         self.conditions.habits(self.release.cohort)
     }
+}
+
+/// Whether a hub does not know the device, or not by this proof: DPS may know where it belongs.
+fn is_unknown(error: LinkError) -> bool {
+    matches!(
+        error,
+        LinkError::Refused {
+            status: 401 | 403 | 404
+        }
+    )
 }

@@ -43,6 +43,7 @@ impl Trip {
             attempts: 1,
             throttled: 0,
             lost: 0,
+            again: false,
             hub: None,
             outcome: Outcome::Cancelled,
         };

@@ -61,6 +61,8 @@ pub(super) fn snapshot() -> Snapshot {
         cells: cells(),
         seconds: (0..12).map(second).collect(),
         life: Default::default(),
+        again: 0,
+        events: Vec::new(),
         simulator: ProcessUsage {
             cores: 0.42,
             rss_bytes: 31 << 20,

@@ -1,6 +1,7 @@
 //! The whole screen: header, one view, footer.
 
 use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use fleetstorm_reports::units;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -14,6 +15,8 @@ use super::{cells, cuts, help, large, overview};
 const LEAST: (u16, u16) = (72, 20);
 /// From here on there is room for frames and the rate's course.
 const LARGE: (u16, u16) = (110, 34);
+/// How long an event is news.
+const EVENT_SHOWN_US: u64 = 10_000_000;
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
@@ -104,6 +107,16 @@ fn footer(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
     if let Some(warning) = snapshot.warnings.first() {
         return frame.render_widget(Line::styled(format!(" ! {warning}"), theme.warning()), area);
+    }
+    let newest = snapshot.events.last();
+    let fresh = newest.filter(|event| snapshot.elapsed_us < event.at_us + EVENT_SHOWN_US);
+    if let Some(event) = fresh {
+        let at = units::duration(event.at_us);
+        let text = match &event.problem {
+            Some(problem) => format!(" event at {at}: {} failed: {problem}", event.what),
+            None => format!(" event at {at}: {}", event.what),
+        };
+        return frame.render_widget(Line::styled(text, theme.accent()), area);
     }
     let stop = if snapshot.stage == Stage::Stopping {
         "leave now"

@@ -33,7 +33,8 @@ fn property(key: &str, value: &Value<'_>) -> Option<String> {
     }
 }
 
-fn json(value: &Value<'_>) -> Option<Json> {
+/// Any value that JSON has, too.
+pub(in crate::reading) fn json(value: &Value<'_>) -> Option<Json> {
     match value.node() {
         DeValue::String(text) => Some(Json::from(text.as_ref())),
         DeValue::Boolean(boolean) => Some(Json::from(*boolean)),

@@ -33,6 +33,8 @@ pub struct Tally {
     pub reconnected: Count,
     /// Gave up looking for it.
     pub given_up: Count,
+    /// Booted again, once the power was back.
+    pub rebooted: Count,
     /// Tries to find it again that broke: the hub may have done something that nobody heard of.
     pub lost: Count,
     hubs: Vec<HubTally>,
@@ -87,6 +89,7 @@ impl Tally {
             dropped: self.dropped.get(),
             reconnected: self.reconnected.get(),
             given_up: self.given_up.get(),
+            rebooted: self.rebooted.get(),
             messages: of_hubs(|hub| &hub.messages),
             desired: of_hubs(|hub| &hub.desired),
             methods: of_hubs(|hub| &hub.methods),

@@ -1,0 +1,89 @@
+//! Devices that went back to DPS: registrations of devices that had been provisioned before.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fold::Fold;
+use crate::histogram::Precision;
+use crate::outcome::Outcome;
+use crate::record::Record;
+use crate::summary::Latency;
+use crate::tries::Tries;
+
+/// Kinds of outcome told apart.
+const MAX_OUTCOMES: usize = 64;
+
+/// How they fared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Again {
+    /// Times that a device went back.
+    pub registrations: u64,
+    /// Of them provisioned once more.
+    pub provisioned: u64,
+    /// Ended otherwise.
+    pub failed: u64,
+    /// How often they tried.
+    pub tries: Tries,
+    /// Until the assigned hub was in hand; response time counts from what made them go back.
+    pub registration: Latency,
+    /// Until the twin was read.
+    pub provisioning: Latency,
+    /// How those ended that were not provisioned, for people.
+    pub failures: BTreeMap<String, u64>,
+}
+
+/// The fold of it.
+#[derive(Debug)]
+pub(crate) struct AgainFold {
+    fold: Fold,
+    failures: BTreeMap<Outcome, u64>,
+}
+
+impl Default for AgainFold {
+    fn default() -> Self {
+        Self {
+            fold: Fold::new(Precision::Coarse),
+            failures: BTreeMap::new(),
+        }
+    }
+}
+
+impl AgainFold {
+    /// Counts one device that went back.
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.fold.add(record);
+        if record.outcome.is_provisioned() {
+            return;
+        }
+        let known = self.failures.contains_key(&record.outcome);
+        let outcome = if known || self.failures.len() < MAX_OUTCOMES {
+            record.outcome
+        } else {
+            record.outcome.without_codes()
+        };
+        *self.failures.entry(outcome).or_default() += 1;
+    }
+
+    /// How many went back so far.
+    pub(crate) fn registrations(&self) -> u64 {
+        self.fold.ended
+    }
+
+    /// All of it.
+    pub(crate) fn again(&self) -> Again {
+        let failures = self.failures.iter();
+        Again {
+            registrations: self.fold.ended,
+            provisioned: self.fold.provisioned,
+            failed: self.fold.failed(),
+            tries: self.fold.tries,
+            registration: self.fold.registration(),
+            provisioning: self.fold.provisioning(),
+            failures: failures
+                .map(|(outcome, count)| (outcome.to_string(), *count))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! `[[event]]`: what happens to a running fleet and its service.
+
+use std::time::Duration;
+
+use fleetstorm_protocol::quota::Rates;
+
+use super::cohort::properties;
+use super::{each, or, quantity, server};
+use crate::event::{Action, Event, When, Whom};
+use crate::file::{Table, Value, did_you_mean};
+use crate::scenario::{Cohort, Hub};
+
+/// Most events: each device that stays looks at each.
+const MAX_EVENTS: usize = 1_000;
+
+/// The kinds of event, in the order messages list them.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    HubDown,
+    HubUp,
+    Throttle,
+    Faults,
+    PowerCut,
+    Reboot,
+    Reprovision,
+}
+
+const KINDS: [(&str, Kind); 7] = [
+    ("hub-down", Kind::HubDown),
+    ("hub-up", Kind::HubUp),
+    ("throttle", Kind::Throttle),
+    ("faults", Kind::Faults),
+    ("power-cut", Kind::PowerCut),
+    ("reboot", Kind::Reboot),
+    ("reprovision", Kind::Reprovision),
+];
+
+/// What an event refers to; what is not known, because it is wrong itself, is not checked.
+pub(super) struct Surroundings<'a> {
+    /// The bundled server's hubs.
+    pub(super) hubs: Option<&'a [Hub]>,
+    /// The cohorts.
+    pub(super) cohorts: Option<&'a [Cohort]>,
+    /// Whether the run has a server of its own.
+    pub(super) bundled: bool,
+}
+
+pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Event>> {
+    let tables = value.array()?;
+    if tables.len() > MAX_EVENTS {
+        return value.wrong(format!("has more than {MAX_EVENTS} events"), None);
+    }
+    each(&tables, |value| read(value, around))
+}
+
+fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
+    let mut table = value.table()?;
+    let when = when(value, &mut table);
+    let written = table.require("do");
+    let kind = written
+        .as_ref()
+        .and_then(|written| written.word("event", KINDS));
+    // Which keys there are depends on what is done.
+    let (written, kind) = written.zip(kind)?;
+    let action = match kind {
+        Kind::HubDown => hub(&mut table, around).map(Action::HubDown),
+        Kind::HubUp => hub(&mut table, around).map(Action::HubUp),
+        Kind::Throttle => throttle(&mut table).map(Action::Throttle),
+        Kind::Faults => faults(&mut table).map(Action::Faults),
+        Kind::PowerCut => {
+            let off = or(table.take("for"), Duration::ZERO, |value| {
+                quantity::duration(&value)
+            });
+            whom(&mut table, around)
+                .zip(off)
+                .map(|(whom, off)| Action::PowerCut { whom, off })
+        }
+        Kind::Reboot => whom(&mut table, around).map(|whom| Action::PowerCut {
+            whom,
+            off: Duration::ZERO,
+        }),
+        Kind::Reprovision => whom(&mut table, around).map(Action::Reprovision),
+    };
+    table.finish();
+    let action = action?;
+    if action.is_the_servers() && !around.bundled {
+        return written.wrong(
+            format!("\"{}\" needs the bundled server", action.name()),
+            "another endpoint is not ours to change; devices can be: power-cut, reprovision"
+                .to_string(),
+        );
+    }
+    if action.whom().is_some_and(|whom| !stays(whom, around)) {
+        return written.wrong(
+            "nobody is there then: no such device stays with its hub",
+            "give the cohort after = { hold = \"10m\" }".to_string(),
+        );
+    }
+    Some(Event {
+        when: when?,
+        action,
+    })
+}
+
+fn when(value: &Value<'_>, table: &mut Table<'_>) -> Option<When> {
+    match (table.take("at"), table.take("when")) {
+        (Some(at), None) => quantity::duration(&at).map(When::At),
+        (None, Some(condition)) => provisioned(&condition),
+        (None, None) => value.wrong(
+            "does not say when it happens",
+            "at = \"30s\" after the start, or when = \"provisioned >= 50%\"".to_string(),
+        ),
+        (Some(at), Some(_)) => at.wrong("there is a `when`, too", "leave one out".to_string()),
+    }
+}
+
+/// `provisioned >= 50%`.
+fn provisioned(value: &Value<'_>) -> Option<When> {
+    let text = value.text()?;
+    let share = text
+        .strip_prefix("provisioned")
+        .and_then(|rest| rest.trim_start().strip_prefix(">="))
+        .and_then(|share| quantity::share_of_text(share.trim()));
+    match share {
+        Some(share) => Some(When::Provisioned(share)),
+        None => value.wrong(
+            format!("\"{text}\" is no condition"),
+            "the share of the devices that are provisioned, like \"provisioned >= 50%\""
+                .to_string(),
+        ),
+    }
+}
+
+fn hub(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Option<String>> {
+    or(table.take("hub"), None, |value| {
+        let name = value.text()?;
+        let known = around.hubs.unwrap_or_default();
+        if around.hubs.is_some() && known.iter().all(|hub| hub.name != name) {
+            let names: Vec<_> = known.iter().map(|hub| hub.name.as_str()).collect();
+            return value.wrong(
+                format!("there is no hub \"{name}\""),
+                did_you_mean(name, &names),
+            );
+        }
+        Some(Some(name.to_owned()))
+    })
+}
+
+fn throttle(table: &mut Table<'_>) -> Option<Rates> {
+    table.require("to").and_then(|value| server::rates(&value))
+}
+
+fn faults(table: &mut Table<'_>) -> Option<Vec<serde_json::Value>> {
+    let rules = table.require("rules")?;
+    each(&rules.array()?, |rule| {
+        let table = rule.table()?;
+        each(table.into_entries(), |(key, value)| {
+            Some((key.to_owned(), properties::json(&value)?))
+        })
+        .map(|entries| serde_json::Value::Object(entries.into_iter().collect()))
+    })
+}
+
+fn whom(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Whom> {
+    let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
+    let cohort = or(table.take("cohort"), None, |value| {
+        let name = value.text()?;
+        let known = around.cohorts?;
+        let index = known.iter().position(|cohort| cohort.name == name);
+        match index.and_then(|index| u16::try_from(index).ok()) {
+            Some(index) => Some(Some(index)),
+            None => {
+                let names: Vec<_> = known.iter().map(|cohort| cohort.name.as_str()).collect();
+                value.wrong(
+                    format!("there is no cohort \"{name}\""),
+                    did_you_mean(name, &names),
+                )
+            }
+        }
+    });
+    Some(Whom {
+        cohort: cohort?,
+        share: share?,
+    })
+}
+
+fn stays(whom: &Whom, around: &Surroundings<'_>) -> bool {
+    let Some(cohorts) = around.cohorts else {
+        return true;
+    };
+    let mut meant = (0_u16..)
+        .zip(cohorts)
+        .filter(|(index, _)| whom.cohort.is_none_or(|cohort| cohort == *index));
+    meant.any(|(_, cohort)| cohort.after.hold.is_some())
+}

@@ -1,0 +1,189 @@
+//! What happens to a running fleet.
+
+use serde_json::Value;
+
+use crate::binary::{Run, Scratch};
+
+/// Twenty devices of two cohorts, which stay for `hold`; then `events`.
+fn scenario(hold: &str, events: &str) -> String {
+    format!(
+        r#"
+name = "events"
+seed = 6
+device-timeout = "20s"
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[arrival]
+kind = "all-at-once"
+
+[[cohort]]
+name = "meters"
+devices = 10
+attestation = "symmetric-key-group"
+transport = {{ mqtt = 50, amqp = 50 }}
+retry = "sdk-csharp"
+after = {{ hold = "{hold}", telemetry = "1/500ms" }}
+
+[[cohort]]
+name = "kiosks"
+devices = 10
+attestation = "x509-group"
+transport = "mqtt-ws"
+retry = "naive"
+boot = "register-always"
+after = {{ hold = "{hold}" }}
+
+{events}
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"connections.given-up.count" = "== 0"
+"reprovisioned.failed.count" = "== 0"
+"#
+    )
+}
+
+fn ran(scratch: &Scratch, scenario: &str) -> (Run, Value) {
+    let run = scratch.run(scenario, &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
+    for event in summary["events"].as_array().expect("events") {
+        assert_eq!(event["problem"], Value::Null, "{event}");
+    }
+    (run, summary)
+}
+
+fn number(summary: &Value, pointer: &str) -> u64 {
+    summary
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .expect(pointer)
+}
+
+#[test]
+fn an_outage_in_the_scenario_drops_its_hubs_devices_and_they_come_back() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+when = "provisioned >= 100%"
+do = "hub-down"
+[[event]]
+at = "5s"
+do = "hub-up"
+"#;
+    let (run, summary) = ran(&scratch, &scenario("10s", events));
+    assert_eq!(number(&summary, "/life/dropped"), 20);
+    assert_eq!(number(&summary, "/life/reconnected"), 20);
+    assert_eq!(number(&summary, "/again/registrations"), 0);
+    assert!(run.stdout.contains("hub-down, all hubs"), "{}", run.stdout);
+    assert!(run.stderr.contains("event at 5."), "{}", run.stderr);
+}
+
+#[test]
+fn after_a_power_cut_some_go_to_their_hub_and_some_to_dps() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+at = "3s"
+do = "power-cut"
+for = "1s"
+[[event]]
+at = "6s"
+do = "reboot"
+cohort = "meters"
+"#;
+    let (_, summary) = ran(&scratch, &scenario("8s", events));
+    assert_eq!(number(&summary, "/life/rebooted"), 20 + 10);
+    assert_eq!(number(&summary, "/again/provisioned"), 10, "the kiosks");
+    assert_eq!(number(&summary, "/devices/provisioned"), 20, "once each");
+    assert_eq!(number(&summary, "/life/dropped"), 0, "nobody's fault");
+    // Response time counts from the moment the power went.
+    let least = number(&summary, "/again/provisioning/response/min_us");
+    assert!(least >= 950_000, "{least}");
+}
+
+#[test]
+fn a_share_goes_back_to_dps_and_the_seed_chooses_which() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+at = "2s"
+do = "reprovision"
+share = "50%"
+"#;
+    let of = |summary: &Value| number(summary, "/again/provisioned");
+    let first = of(&ran(&scratch, &scenario("4s", events)).1);
+    assert!((3..=17).contains(&first), "{first} of 20");
+    assert_eq!(of(&ran(&scratch, &scenario("4s", events)).1), first);
+}
+
+#[test]
+fn faults_and_throttles_come_and_go() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+at = "1500ms"
+do = "faults"
+rules = [ { do = "delay", time = "700ms", operations = ["register"] } ]
+[[event]]
+at = "2s"
+do = "reprovision"
+cohort = "kiosks"
+[[event]]
+at = "4s"
+do = "faults"
+rules = []
+[[event]]
+at = "4s"
+do = "throttle"
+to = { registrations-per-minute = 1 }
+[[event]]
+at = "4500ms"
+do = "reprovision"
+cohort = "kiosks"
+[[event]]
+at = "7s"
+do = "throttle"
+to = "none"
+"#;
+    let (run, summary) = ran(&scratch, &scenario("14s", events));
+    assert_eq!(number(&summary, "/again/provisioned"), 20, "{}", run.stdout);
+    let slowed = number(&summary, "/again/registration/response/p50_us");
+    assert!(slowed > 600_000, "{slowed}");
+    assert!(number(&summary, "/again/tries/throttled") >= 9);
+    assert_eq!(number(&summary, "/tries/throttled"), 0, "they were first");
+}
+
+#[test]
+fn a_fault_that_makes_no_sense_is_found_before_the_first_device() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+at = "1h"
+do = "faults"
+rules = [ { do = "explode" } ]
+"#;
+    let run = scratch.run(&scenario("4s", events), &[]);
+    assert_eq!(run.exit_code, 2, "{}", run.stderr);
+    let said = &run.stderr;
+    assert!(said.contains("event[0].rules"), "{said}");
+    assert!(said.contains("explode"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_not_ours_is_left_alone() {
+    let scratch = Scratch::new();
+    let events = "[[event]]\nat = \"1s\"\ndo = \"hub-down\"\n";
+    let flags = ["--endpoint", "127.0.0.1", "--id-scope", "0ne00000001"];
+    let run = scratch.run(&scenario("4s", events), &flags);
+    assert_eq!(run.exit_code, 2, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("needs the bundled server"),
+        "{}",
+        run.stderr
+    );
+}
