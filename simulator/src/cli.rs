@@ -133,6 +133,9 @@ pub struct TargetArgs {
     /// Port of AMQP [default: 5671]
     #[arg(long, value_name = "PORT")]
     pub amqp_port: Option<u16>,
+    /// Host name of one of its hubs, once for each, so that journal and report tell them apart
+    #[arg(long = "hub", value_name = "HOST")]
+    pub hubs: Vec<String>,
 }
 
 /// `fleetstorm serve`.
@@ -332,6 +335,7 @@ impl TargetArgs {
             ("--https-port", self.https_port.is_some()),
             ("--mqtt-port", self.mqtt_port.is_some()),
             ("--amqp-port", self.amqp_port.is_some()),
+            ("--hub", !self.hubs.is_empty()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             None => Ok(()),

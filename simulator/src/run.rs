@@ -63,7 +63,10 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     let target = match (&server, &scenario.target) {
         (Some(server), _) => server.target(),
-        (None, Some(target)) => Target::of_scenario(target)?,
+        (None, Some(target)) => Target {
+            hubs: args.target.hubs.clone(),
+            ..Target::of_scenario(target)?
+        },
         (None, None) => return Err(Failure::bug("a run without a target")),
     };
     target.probe(&plan)?;

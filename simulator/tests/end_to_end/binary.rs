@@ -99,17 +99,16 @@ pub struct Served {
 
 impl Served {
     pub fn with_enrollments(enrollments: &Path) -> Self {
-        let mut child = command(&[
-            "serve",
-            "--announce",
-            "json",
-            "--enrollments",
-            path(enrollments),
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the server");
+        Self::start(&["--enrollments", path(enrollments)])
+    }
+
+    pub fn start(args: &[&str]) -> Self {
+        let mut child = command(&["serve", "--announce", "json"])
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output"))
             .read_line(&mut line)
@@ -132,6 +131,12 @@ impl Served {
 
     pub fn port(&self, key: &str) -> &str {
         self.text(key).rsplit(':').next().expect("a port")
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("its end");
     }
 
     /// The flags that send a run here.
