@@ -109,7 +109,7 @@ impl Service {
             ),
             enrollments,
             access,
-            challenges: Challenges::new(),
+            challenges: Challenges::default(),
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
             registration_count: AtomicUsize::new(0),
@@ -380,7 +380,7 @@ impl Service {
         let known = registrations
             .get_mut(key.as_str())
             .ok_or(Refusal::OperationNotFound)?;
-        if !known.credential.is_shown_by(question, resource, now) {
+        if !self.is_shown(known, question, resource, now) {
             return Err(known.credential.not_shown());
         }
         self.throttle.poll(&mut known.polls, now)?;
@@ -421,7 +421,7 @@ impl Service {
         let known = registrations
             .get_mut(key.as_str())
             .ok_or(Refusal::EnrollmentNotFound)?;
-        if !known.credential.is_shown_by(question, resource, now) {
+        if !self.is_shown(known, question, resource, now) {
             return Err(known.credential.not_shown());
         }
         let asks = DeviceRegistration::from_body(question.body);

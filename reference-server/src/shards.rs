@@ -109,6 +109,12 @@ fn place(from: &str) -> Option<(usize, &str)> {
     Some((number.parse().ok()?, after))
 }
 
+impl<Key: Hash + Eq, Value> Default for Shards<Key, Value> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Individual,
     /// Enrollment groups.
     Group,
+    /// What TPMs are asked.
+    Challenge,
     /// Registrations of devices.
     Registration,
     /// Devices of the hubs, with their twins.
@@ -51,10 +53,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Secret,
         Self::Individual,
         Self::Group,
+        Self::Challenge,
         Self::Registration,
         Self::Identity,
     ];
@@ -65,6 +68,7 @@ impl Kind {
             Self::Secret => "secrets",
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
+            Self::Challenge => "challenges",
             Self::Registration => "registrations",
             Self::Identity => "identities",
         }

@@ -3,13 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::registration::DeviceRegistrationResult;
+use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::proof::Credential;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
-use super::{Refusal, Service};
+use super::{Question, Refusal, Service};
 use crate::hub::identity::Authentication;
 
 impl Service {
@@ -75,6 +76,31 @@ impl Service {
         }
         self.meter.assigned(link.hub);
         Ok(assigned)
+    }
+
+    /// Whether a question comes from the device that registered. Over a new connection a TPM shows
+    /// that it could open another challenge.
+    pub(super) fn is_shown(
+        &self,
+        registration: &mut Registration,
+        question: &Question<'_>,
+        resource: &str,
+        now: Timestamp,
+    ) -> bool {
+        let credential = &mut registration.credential;
+        if credential.is_shown_by(question, resource, now) {
+            return true;
+        }
+        let Credential::Tpm { key, .. } = credential else {
+            return false;
+        };
+        let token = question.sas.and_then(|token| SasToken::parse(token).ok());
+        let id = question.registration_id.canonical();
+        let solved = token.and_then(|token| self.challenges.solved(&id, &token, resource, now));
+        if let Some(solved) = solved {
+            *key = solved;
+        }
+        solved.is_some()
     }
 
     pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {

@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};
 use super::proof::Credential;
-use super::tpm_challenge::HmacKey;
+use super::tpm_challenge::{Challenges, HmacKey};
 use crate::store::{Kind, Store, StoreError, Writes};
 
 /// One of them. Hubs and regions go by their names: their places may be others next time.
@@ -94,6 +94,7 @@ impl Service {
             Ok(())
         })?;
         self.registration_count = count.into();
+        self.challenges = Challenges::kept_in(store, &self.id_scope)?;
         self.store = store.clone();
         Ok(self)
     }

@@ -497,3 +497,16 @@ fn a_look_up_is_no_place_for_a_certification_request() {
         assert_eq!(status, expected, "{answer}");
     }
 }
+
+#[test]
+fn a_tpm_that_answers_another_challenge_may_ask_on_and_one_that_answers_none_may_not() {
+    let mut told = Told::new();
+    let (key, other) = (told.challenge(), Told::new().challenge());
+    let (_, accepted) = told.vault(DeviceOperation::Register, Some(&told.sas(&key, HOUR)));
+    let newer = told.challenge();
+    told.pass(PROCESSING);
+    for (key, status) in [(&other, 401), (&newer, 200), (&newer, 200)] {
+        let sas = told.sas(key, HOUR);
+        assert_eq!(told.vault(operation(&accepted), Some(&sas)).0, status);
+    }
+}

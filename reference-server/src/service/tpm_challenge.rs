@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::Refusal;
 use crate::randomness;
 use crate::shards::Shards;
+use crate::store::{Kind, Store, StoreError};
 
 /// How long a nonce key can be used.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -31,12 +32,16 @@ pub struct PresentedTpm {
 }
 
 /// The nonce keys that are out: for each enrolled device the last two, so that a repeated
-/// request does not spoil an answer under way.
+/// request does not spoil an answer under way. They outlive the server where there is a store: a
+/// device answers late what it was asked before.
+#[derive(Default)]
 pub struct Challenges {
     issued: Shards<Box<str>, [Option<Issued>; 2]>,
+    store: Store,
+    id_scope: String,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Issued {
     key: HmacKey,
     at: Timestamp,
@@ -122,11 +127,21 @@ impl PresentedTpm {
 }
 
 impl Challenges {
-    /// None out.
-    pub fn new() -> Self {
-        Self {
-            issued: Shards::new(),
-        }
+    /// With those that a store knows of an instance, and from now on kept there.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub(super) fn kept_in(store: &Store, id_scope: &str) -> Result<Self, StoreError> {
+        let known = Self {
+            issued: Shards::default(),
+            store: store.clone(),
+            id_scope: id_scope.to_owned(),
+        };
+        store.each(Kind::Challenge, id_scope, |id, keys| {
+            known.issued.of(id).insert(id.into(), keys);
+            Ok(())
+        })?;
+        Ok(known)
     }
 
     /// Issues a nonce key for `id`, in the activation blob for its TPM.
@@ -139,6 +154,8 @@ impl Challenges {
         let mut issued = self.issued.of(id);
         let keys = issued.entry(id.into()).or_default();
         *keys = [Some(Issued { key, at: now }), keys[0]];
+        self.store
+            .write(|writes| writes.put(Kind::Challenge, &self.id_scope, id, keys));
         Ok(blob)
     }
 

@@ -2,16 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
 
-use fleetstorm_protocol::sas::SasToken;
-use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 
 use crate::binary::Served;
+use crate::service::dial;
 
 /// The service API of an instance or a hub, over one connection.
 pub struct ServiceApi {
@@ -23,33 +19,10 @@ pub struct ServiceApi {
 impl ServiceApi {
     /// As a connection string says.
     pub fn connect(served: &Served, connection_string: &str) -> Self {
-        let part = |name: &str| {
-            let mut parts = connection_string.split(';');
-            let found = parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-            found.expect(name).to_owned()
-        };
-        let host = part("HostName");
-        let key = SymmetricKey::parse(&part("SharedAccessKey")).expect("a key");
-        let name = part("SharedAccessKeyName");
-        let expiry = i64::from(u32::MAX);
-        let token = SasToken::format(&host, expiry, Some(&name), |text| key.sign(text));
-
-        let mut trust = RootCertStore::empty();
-        let ca = CertificateDer::from_pem_slice(served.text("ca_pem").as_bytes());
-        trust.add(ca.expect("a certificate")).expect("a CA");
-        let config = ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(trust)
-        .with_no_client_auth();
-        let name = ServerName::try_from(host.clone()).expect("a host name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("a connection");
-        let stream = TcpStream::connect(served.text("https")).expect("the HTTPS port");
+        let (stream, host, token) = dial(served, connection_string);
         Self {
-            stream: BufReader::new(StreamOwned::new(connection, stream)),
-            host,
+            stream: BufReader::new(stream),
+            host: host.to_owned(),
             token,
         }
     }

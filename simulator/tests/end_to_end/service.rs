@@ -52,6 +52,16 @@ fn at_hub(
     target: &str,
     body: &str,
 ) -> Option<Value> {
+    let (stream, host, token) = dial(served, connection);
+    let target = format!("{target}?api-version=2021-04-12");
+    asked(stream, method, &target, host, &token, body)
+}
+
+/// A connection to whom a connection string names: with its host name, and a token for it.
+pub fn dial<'a>(
+    served: &Served,
+    connection: &'a str,
+) -> (StreamOwned<ClientConnection, TcpStream>, &'a str, String) {
     let part = |name: &str| {
         let mut parts = connection.split(';');
         parts.find_map(|part| part.strip_prefix(name)).expect(name)
@@ -70,15 +80,7 @@ fn at_hub(
     let name = ServerName::try_from(host.to_owned()).expect("a name");
     let tls = ClientConnection::new(Arc::new(config), name).expect("a connection");
     let stream = TcpStream::connect(served.text("https")).expect("the HTTPS port");
-    let target = format!("{target}?api-version=2021-04-12");
-    asked(
-        StreamOwned::new(tls, stream),
-        method,
-        &target,
-        host,
-        &token,
-        body,
-    )
+    (StreamOwned::new(tls, stream), host, token)
 }
 
 fn asked(
