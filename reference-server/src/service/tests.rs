@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use super::enrollment_list::Condition;
 use super::*;
 use crate::hub::access_policy::AccessPolicy;
-use crate::store::{Durability, Store};
+use crate::store::Store;
 use software_tpm::SoftwareTpm;
+
+mod restart;
 
 #[path = "../../tests/wire/software_tpm.rs"]
 mod software_tpm;
@@ -403,87 +405,6 @@ fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten(
     let (status, body) = told.pump(DeviceOperation::Register, &pump);
     assert_eq!((status, &body["errorCode"]), (403, &json!(403_002)));
     assert_eq!(counted(&told), MAX_REGISTRATIONS);
-}
-
-#[test]
-fn registrations_outlive_the_server_wherever_they_are() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = || Store::in_folder(folder.path(), Durability::Process).expect("free");
-    let mut told = Told::kept_in(&open());
-    let key = told.challenge();
-    let sas = told.sas(&key, HOUR);
-    let (_, of_vault) = told.vault(DeviceOperation::Register, Some(&sas));
-    let (_, of_pump) = told.pump(DeviceOperation::Register, &told.pump);
-    told.pass(PROCESSING);
-    let hub_key = |told: &Told| {
-        let (status, body) = told.vault(operation(&of_vault), Some(&sas));
-        assert_eq!(status, 200, "{body}");
-        let blob = body["registrationState"]["tpm"]["authenticationKey"].as_str();
-        let key = told.tpm.activate(blob.expect("a hub key"));
-        let hub = body["registrationState"]["assignedHub"].clone();
-        (hub, key.expect("for this TPM").sign(b"text"))
-    };
-    let before = hub_key(&told);
-    let lock_sas = |told: &Told| {
-        let expiry = (told.now + HOUR).as_second();
-        let resource = "0ne00000001/registrations/lock";
-        SasToken::format(resource, expiry, None, |text| lock_key(1).sign(text))
-    };
-    let register = DeviceOperation::Register;
-    let (_, of_lock) = told.ask("lock", register, b"", Some(&lock_sas(&told)), &[]);
-    let pump = told.pump(operation(&of_pump), &told.pump);
-    assert_eq!(pump.0, 200);
-
-    let now = told.now;
-    let (certificate, renewed_pump) = (told.pump.clone(), told.renewed_pump.clone());
-    let tpm = std::mem::replace(&mut told.tpm, SoftwareTpm::new());
-    drop(told);
-    let again = || Told {
-        now,
-        pump: certificate.clone(),
-        renewed_pump: renewed_pump.clone(),
-        ..Told::kept_in(&open())
-    };
-    let mut told = Told { tpm, ..again() };
-    assert_eq!(told.pump(operation(&of_pump), &told.pump), pump);
-    assert_eq!(hub_key(&told), before);
-    let (status, body) = told.ask(
-        "lock",
-        operation(&of_lock),
-        b"",
-        Some(&lock_sas(&told)),
-        &[],
-    );
-    assert_eq!((status, &body["status"]), (202, &json!("assigning")));
-    told.pass(PROCESSING);
-    let (status, body) = told.ask(
-        "lock",
-        operation(&of_lock),
-        b"",
-        Some(&lock_sas(&told)),
-        &[],
-    );
-    assert_eq!((status, &body["status"]), (200, &json!("assigned")));
-    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 3);
-    assert_eq!(
-        told.service.remove_registration("PUMP", Condition::None),
-        Ok(())
-    );
-    drop(told);
-
-    let mut told = again();
-    told.pass(PROCESSING);
-    let (status, same) = told.ask(
-        "lock",
-        operation(&of_lock),
-        b"",
-        Some(&lock_sas(&told)),
-        &[],
-    );
-    assert_eq!((status, same), (200, body));
-    let (_, body) = told.pump(operation(&of_pump), &told.pump);
-    assert_eq!(body["errorCode"], 404_203, "it was removed");
-    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 2);
 }
 
 #[test]
