@@ -104,17 +104,21 @@ impl CredentialPolicies {
     /// A CA's files can't be used, or the store can't be read or written.
     pub(crate) fn of(instance: &InstanceConfig, store: &Store) -> Result<Self, ServeError> {
         let policies = instance.credential_policies.iter().map(|config| {
-            let made = match (&config.ca_certificate, &config.ca_key) {
-                (Some(certificate), Some(key)) => Files::read(certificate, key),
-                _ => Files::own(&instance.id_scope, &config.name, store)?,
+            let wrong = |problem: String| ServeError::Config {
+                key: "instance.credential-policy",
+                problem: format!("{}: {problem}", config.name),
             };
-            made.and_then(|files| CredentialPolicy::of(config, &files))
-                .map_err(|problem| ServeError::Config {
-                    key: "instance.credential-policy",
-                    problem: format!("{}: {problem}", config.name),
-                })
+            let files = match (&config.ca_certificate, &config.ca_key) {
+                (Some(certificate), Some(key)) => Files::read(certificate, key).map_err(wrong)?,
+                _ => {
+                    let made = Files::made(&config.name).map_err(|e| wrong(e.to_string()))?;
+                    let name = format!("credential-policy/{}/{}", instance.id_scope, config.name);
+                    store.secret(&name, || made)?
+                }
+            };
+            CredentialPolicy::of(config, &files).map_err(wrong)
         });
-        Ok(Self(policies.collect::<Result<_, _>>()?))
+        Ok(Self(policies.collect::<Result<_, ServeError>>()?))
     }
 
     /// Reads what a device asks for, if it does.
@@ -239,15 +243,6 @@ impl Files {
             certificates: text(certificates)?,
             key: text(key)?,
         })
-    }
-
-    fn own(id_scope: &str, name: &str, store: &Store) -> Result<Result<Self, String>, ServeError> {
-        match Self::made(name) {
-            Ok(made) => Ok(Ok(
-                store.secret(&format!("credential-policy/{id_scope}/{name}"), || made)?
-            )),
-            Err(problem) => Ok(Err(problem.to_string())),
-        }
     }
 
     /// A root and, below it, the CA that signs; on P-384, as Azure's.

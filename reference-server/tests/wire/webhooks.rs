@@ -323,6 +323,50 @@ fn a_device_that_failed_registers_anew_once_its_webhook_is_better() {
 }
 
 #[test]
+fn a_call_that_a_restart_interrupts_fails_and_a_payload_outlives_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let webhook = Listener::start(|asked| {
+        let id = &asked.body["deviceRuntimeContext"]["registrationId"];
+        if *id == "slow" {
+            return Behaviour::IsSilent;
+        }
+        says(
+            "200 OK",
+            &json!({"iotHubHostName": HUBS[1], "payload": {"a": 1}}),
+        )
+    });
+    let enrollments = [
+        toaster("slow", &url(&webhook)),
+        toaster("quick", &url(&webhook)),
+    ];
+    let restarted = || {
+        let config = Config {
+            data_dir: Some(folder.path().into()),
+            ..quick()
+        };
+        start(&enrollments, config)
+    };
+    let instance = restarted();
+    let [slow, quick] = ["slow", "quick"].map(device);
+    let interrupted = begin(&https::DIALECT, &instance, &slow, &register());
+    let done = begin(&https::DIALECT, &instance, &quick, &register());
+    let before = end(&https::DIALECT, &instance, &quick, &done);
+    drop(instance);
+
+    let instance = restarted();
+    let after = end(&https::DIALECT, &instance, &quick, &done);
+    assert_eq!(after.body, before.body);
+    assert_eq!(after.body["registrationState"]["payload"], json!({"a": 1}));
+    let failed = end(&https::DIALECT, &instance, &slow, &interrupted);
+    let state = &failed.body["registrationState"];
+    assert_eq!(
+        (&state["status"], &state["errorCode"]),
+        (&json!("failed"), &json!(400_207))
+    );
+    begin(&https::DIALECT, &instance, &slow, &register());
+}
+
+#[test]
 fn nobody_waits_for_anothers_webhook_and_too_many_calls_are_refused() {
     let webhook = Listener::start(|_| Behaviour::IsSilent);
     let names: Vec<_> = (0..5).map(|number| format!("toaster-{number}")).collect();
