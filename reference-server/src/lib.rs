@@ -32,8 +32,8 @@ mod tls;
 mod webhook;
 
 pub use config::{
-    AccessPolicyConfig, CaCertificateConfig, Config, CredentialPolicyConfig, HubConfig,
-    InstanceConfig, LinkedHub, Permission, RegionConfig, WebhookConfig,
+    AccessPolicyConfig, Config, CredentialPolicyConfig, HubConfig, InstanceConfig, LinkedHub,
+    Permission, RegionConfig, WebhookConfig,
 };
 pub use counters::Counters;
 pub use limits::Limits;

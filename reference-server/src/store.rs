@@ -45,8 +45,6 @@ pub(crate) enum Kind {
     Group,
     /// What TPMs are asked.
     Challenge,
-    /// CA certificates.
-    Authority,
     /// Registrations of devices.
     Registration,
     /// Devices of the hubs, with their twins.
@@ -55,12 +53,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::Secret,
         Self::Individual,
         Self::Group,
         Self::Challenge,
-        Self::Authority,
         Self::Registration,
         Self::Identity,
     ];
@@ -72,7 +69,6 @@ impl Kind {
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
             Self::Challenge => "challenges",
-            Self::Authority => "ca-certificates",
             Self::Registration => "registrations",
             Self::Identity => "identities",
         }

@@ -33,6 +33,18 @@ pub enum Action {
     Throttle(Rates),
     /// These fault rules, in the form of the server's control port, take the place of all others.
     Faults(Vec<serde_json::Value>),
+    /// The enrollment group of this cohort lets nobody in any more, or does again.
+    Enrollment {
+        /// Index of the cohort.
+        cohort: u16,
+        /// Whether it does.
+        enabled: bool,
+    },
+    /// This cohort's group gets a new primary key; the one before stays as the secondary. Devices
+    /// take the new one when they are made, or told to go back to DPS.
+    KeyRoll(u16),
+    /// The key before goes: whoever still has it is refused.
+    KeyRetire(u16),
     /// Devices lose their power, and boot all at once when it is back.
     PowerCut {
         /// Whose.
@@ -61,6 +73,10 @@ impl Action {
             Self::HubUp(_) => "hub-up",
             Self::Throttle(_) => "throttle",
             Self::Faults(_) => "faults",
+            Self::Enrollment { enabled: false, .. } => "disable-enrollment",
+            Self::Enrollment { enabled: true, .. } => "enable-enrollment",
+            Self::KeyRoll(_) => "key-roll",
+            Self::KeyRetire(_) => "key-retire",
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
         }
@@ -74,7 +90,13 @@ impl Action {
     /// Which devices it is done to; none where it is the server's.
     pub fn whom(&self) -> Option<&Whom> {
         match self {
-            Self::HubDown(_) | Self::HubUp(_) | Self::Throttle(_) | Self::Faults(_) => None,
+            Self::HubDown(_)
+            | Self::HubUp(_)
+            | Self::Throttle(_)
+            | Self::Faults(_)
+            | Self::Enrollment { .. }
+            | Self::KeyRoll(_)
+            | Self::KeyRetire(_) => None,
             Self::PowerCut { whom, .. } | Self::Reprovision(whom) => Some(whom),
         }
     }

@@ -23,6 +23,7 @@ use crate::control::Control;
 use crate::failure::Failure;
 use crate::fleet;
 use crate::link::dial::DialOptions;
+use crate::service_side::ServiceSide;
 use crate::target::Target;
 
 pub use fleetstorm_reference_server::Counters;
@@ -198,6 +199,18 @@ impl BundledServer {
     /// Its control endpoint.
     pub fn control(&self) -> Control {
         Control::at(self.announcement.control)
+    }
+
+    /// Its first instance, as an operator uses it.
+    ///
+    /// # Errors
+    /// It announced what can't be used.
+    pub fn service_side(&self) -> Result<ServiceSide, Failure> {
+        let announced = &self.announcement;
+        let instance = announced.instances.first();
+        let connection = instance.map_or("", |instance| instance.connection_string.as_str());
+        ServiceSide::new(connection, announced.https, &announced.ca_pem)
+            .map_err(|e| Failure::bug(format!("the bundled server's service API: {e}")))
     }
 
     /// Whether it has ended by itself.

@@ -15,9 +15,11 @@ use tokio::time::Instant;
 use crate::control::Control;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
-use crate::fleet;
+use crate::fleet::symmetric_keys::Roll;
+use crate::fleet::{self, Fleet};
 use crate::progress::Command;
 use crate::scheduler::Gauges;
+use crate::service_side::ServiceSide;
 use crate::stopwatch::RunClock;
 
 /// Between two looks at how many devices are provisioned.
@@ -41,12 +43,16 @@ impl EventLog {
 }
 
 /// A server whose service can be changed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Stage {
     /// Its control endpoint.
     pub control: Control,
     /// Its instance.
     pub id_scope: String,
+    /// The instance's enrollments.
+    pub service_side: ServiceSide,
+    /// Who is enrolled.
+    pub fleet: Arc<Fleet>,
 }
 
 /// Lets events happen in their time.
@@ -206,9 +212,32 @@ impl Stage {
                 self.control.put(&path, &body)
             }
             Action::Faults(rules) => self.control.put("/faults", &json!(rules).to_string()),
+            Action::Enrollment { cohort, enabled } => {
+                let group = self.fleet.group(*cohort, *enabled);
+                self.service_side.replace(&group.ok_or_else(no_group)?)
+            }
+            Action::KeyRoll(cohort) => {
+                let (group, keys) = self
+                    .fleet
+                    .rolled(*cohort, Roll::Begin)
+                    .ok_or_else(no_group)?;
+                self.service_side.replace(&group)?;
+                // Not before the service knows it: devices are made at any time.
+                keys.use_next();
+                Ok(())
+            }
+            Action::KeyRetire(cohort) => {
+                let rolled = self.fleet.rolled(*cohort, Roll::Finish);
+                let (group, _) = rolled.ok_or_else(no_group)?;
+                self.service_side.replace(&group)
+            }
             Action::PowerCut { .. } | Action::Reprovision(_) => Ok(()),
         }
     }
+}
+
+fn no_group() -> std::io::Error {
+    std::io::Error::other("the cohort has no such group")
 }
 
 fn at(event: &Event) -> Duration {
@@ -247,6 +276,13 @@ fn in_words(action: &Action, scenario: &Scenario) -> String {
         ),
         Action::Faults(rules) if rules.is_empty() => format!("{name} off"),
         Action::Faults(rules) => format!("{name}: {} rules", rules.len()),
+        Action::Enrollment { cohort, .. } | Action::KeyRoll(cohort) | Action::KeyRetire(cohort) => {
+            let cohort = scenario.cohorts.get(usize::from(*cohort));
+            format!(
+                "{name} {}",
+                cohort.map_or("", |cohort| cohort.name.as_str())
+            )
+        }
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),

@@ -25,13 +25,13 @@ use crate::failure::Failure;
 use certificates::Certificates;
 use derive::Derivation;
 use primes::PrimePool;
-use symmetric_keys::SymmetricKeys;
+use symmetric_keys::{Roll, SymmetricKeys};
 
 mod certificates;
 mod derive;
 mod key;
 mod primes;
-mod symmetric_keys;
+pub mod symmetric_keys;
 pub mod tpm;
 
 pub use tpm::VirtualTpm;
@@ -115,7 +115,34 @@ impl Fleet {
             .cohorts
             .iter()
             .filter(|cohort| cohort.flaw != Some(Flaw::Unenrolled));
-        enrolled.flat_map(|cohort| cohort.group().into_iter().chain(cohort.individuals()))
+        enrolled.flat_map(|cohort| {
+            let group = cohort.group().map(Enrollment::Group);
+            group.into_iter().chain(cohort.individuals())
+        })
+    }
+}
+
+impl Fleet {
+    /// The group of a cohort as its enrollment would be; none for a cohort without a group.
+    pub fn group(&self, cohort: u16, enabled: bool) -> Option<EnrollmentGroup> {
+        let mut group = self.cohorts.get(usize::from(cohort))?.group()?;
+        group.settings.provisioning_status = if enabled {
+            ProvisioningStatus::Enabled
+        } else {
+            ProvisioningStatus::Disabled
+        };
+        Some(group)
+    }
+
+    /// The same while its keys are rolled, and those keys; none for a cohort without a group key.
+    pub fn rolled(&self, cohort: u16, roll: Roll) -> Option<(EnrollmentGroup, &SymmetricKeys)> {
+        let cohort = self.cohorts.get(usize::from(cohort))?;
+        let Source::KeyGroup(keys) = &cohort.source else {
+            return None;
+        };
+        let mut group = cohort.group()?;
+        group.attestation = keys.rolled_group(roll);
+        Some((group, keys))
     }
 }
 
@@ -202,7 +229,7 @@ impl CohortIdentities {
         }
     }
 
-    fn group(&self) -> Option<Enrollment> {
+    fn group(&self) -> Option<EnrollmentGroup> {
         let attestation = match &self.source {
             Source::Group(certificates) => AttestationMechanism::X509 {
                 x509: X509Attestation {
@@ -213,11 +240,11 @@ impl CohortIdentities {
             Source::KeyGroup(keys) => keys.enrolled_group(),
             Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => return None,
         };
-        Some(Enrollment::Group(EnrollmentGroup {
+        Some(EnrollmentGroup {
             enrollment_group_id: self.name.clone(),
             attestation,
             settings: self.settings.clone(),
-        }))
+        })
     }
 
     fn individuals(&self) -> impl Iterator<Item = Enrollment> + '_ {

@@ -29,6 +29,7 @@ pub mod reconciliation;
 pub mod report_folder;
 pub mod run;
 pub mod scheduler;
+pub mod service_side;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;

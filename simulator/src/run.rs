@@ -50,7 +50,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     }
     let folder = ReportFolder::create(&out_folder(args, scenario))?;
     Needs::of(&plan, scenario.target.is_none()).check(&Has::look())?;
-    let fleet = prepare_fleet(&plan)?;
+    let fleet = Arc::new(prepare_fleet(&plan)?);
 
     let server = match &scenario.target {
         Some(_) => None,
@@ -71,21 +71,19 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     };
     target.probe(&plan)?;
 
-    let stage = server.as_ref().map(|server| Stage {
-        control: server.control(),
-        id_scope: target.id_scope.to_string(),
+    let stage = server.as_ref().map(|server| {
+        Ok(Stage {
+            control: server.control(),
+            id_scope: target.id_scope.to_string(),
+            service_side: server.service_side()?,
+            fleet: Arc::clone(&fleet),
+        })
     });
+    let stage = stage.transpose()?;
     if let Some(stage) = &stage {
         director::rehearse(scenario, stage)?;
     }
-    let summary = drive(
-        &plan,
-        Arc::new(fleet),
-        &target,
-        (server, stage),
-        args,
-        &folder,
-    )?;
+    let summary = drive(&plan, fleet, &target, (server, stage), args, &folder)?;
     folder.write(&summary)?;
     let style = render::text::Style::for_terminal(io::stdout().is_terminal());
     render::text::render(&summary, style, &mut io::stdout())

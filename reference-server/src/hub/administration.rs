@@ -34,8 +34,6 @@ pub struct Identity {
     pub last_seen: Option<Timestamp>,
     /// Messages that wait for it.
     pub waiting_messages: usize,
-    /// Whether it is an IoT Edge device.
-    pub iot_edge: bool,
 }
 
 /// An identity as the service wants it.
@@ -47,8 +45,6 @@ pub struct WantedIdentity {
     pub enabled: bool,
     /// Why, in the service's words.
     pub status_reason: Option<String>,
-    /// Whether it is an IoT Edge device; as it was when nothing is said.
-    pub iot_edge: Option<bool>,
 }
 
 /// On what condition a change is made (`If-Match`).
@@ -56,8 +52,6 @@ pub struct WantedIdentity {
 pub enum Condition<'a> {
     /// None is named: what is there may be changed, but an identity not overwritten.
     Unnamed,
-    /// None: an identity is created or overwritten.
-    Waived,
     /// It exists, whatever its entity tag (`*`).
     Exists,
     /// It has this entity tag.
@@ -118,13 +112,12 @@ impl HubRegistry {
                 known.authentication = wanted.authentication;
                 known
             }
-            (None, Condition::Unnamed | Condition::Waived) => devices
+            (None, Condition::Unnamed) => devices
                 .entry(device.clone())
                 .or_insert_with(|| Device::new(wanted.authentication, None, &hub.views, now)),
             (None, _) => return Err(HubRefusal::UnknownDevice),
         };
         known.enabled = wanted.enabled;
-        known.iot_edge = wanted.iot_edge.unwrap_or(known.iot_edge);
         known.status_reason = wanted.status_reason.map(Into::into);
         if !known.enabled {
             known.revoke();
@@ -304,7 +297,7 @@ impl HubRegistry {
 }
 
 impl Identity {
-    pub(super) fn of(device: &Device) -> Self {
+    fn of(device: &Device) -> Self {
         Self {
             authentication: device.authentication.clone(),
             enabled: device.enabled,
@@ -314,7 +307,6 @@ impl Identity {
             connected: device.is_connected(),
             last_seen: device.last_seen(),
             waiting_messages: device.waiting_messages(),
-            iot_edge: device.iot_edge,
         }
     }
 }

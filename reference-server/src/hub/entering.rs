@@ -22,8 +22,6 @@ pub struct Entering<'a> {
     pub authentication: Authentication,
     /// What becomes of its twin.
     pub twin: TwinFrom<'a>,
-    /// Whether it is an IoT Edge device.
-    pub iot_edge: bool,
     /// The place that it leaves: a hub among those of the server, and its name there. Its session
     /// there ends, its messages are gone.
     pub left: Option<(usize, &'a DeviceId)>,
@@ -56,7 +54,6 @@ impl HubRegistry {
         let Entering {
             authentication,
             twin,
-            iot_edge,
             left,
         } = entering;
         let (_, home) = self.hub(hub)?;
@@ -94,7 +91,6 @@ impl HubRegistry {
                 place.insert(Device::new(authentication, initial, &home.views, now))
             }
         };
-        known.iot_edge = iot_edge;
         home.store.write(|writes| {
             if let Some((other, id)) = left {
                 writes.remove(Kind::Identity, &other.host_name, id.as_str());
@@ -139,7 +135,6 @@ mod tests {
         let entering = Entering {
             authentication: Authentication::key(SymmetricKey::from_bytes([7; 32]).expect("a key")),
             twin: TwinFrom::Kept(Some(&initial)),
-            iot_edge: false,
             left,
         };
         hubs.enter(hub, device, entering, Timestamp::UNIX_EPOCH, |_| {})

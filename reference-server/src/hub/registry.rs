@@ -297,7 +297,6 @@ mod tests {
         Entering {
             authentication,
             twin: TwinFrom::Kept(initial),
-            iot_edge: false,
             left: None,
         }
     }

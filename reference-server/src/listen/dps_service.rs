@@ -194,7 +194,11 @@ fn registrations(
 }
 
 fn condition(headers: &HeaderMap) -> Condition<'_> {
-    Condition::of_header(text(headers, &IF_MATCH))
+    match text(headers, &IF_MATCH) {
+        None => Condition::None,
+        Some("*" | "\"*\"") => Condition::Exists,
+        Some(tag) => Condition::Is(tag),
+    }
 }
 
 fn read<Document: DeserializeOwned>(body: &[u8]) -> Result<Document, Refusal> {

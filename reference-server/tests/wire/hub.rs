@@ -16,7 +16,6 @@ pub mod device;
 pub mod http;
 mod https;
 mod mqtt;
-mod registry;
 mod slow;
 
 /// The hub.

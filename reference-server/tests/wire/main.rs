@@ -4,7 +4,6 @@
 mod amqp_sdks;
 mod answers;
 mod any_bytes;
-mod authorities;
 mod bounded_time;
 mod certificates;
 mod conversations;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::quota::Rates;
 
 use super::cohort::properties;
@@ -20,16 +21,24 @@ enum Kind {
     HubUp,
     Throttle,
     Faults,
+    DisableEnrollment,
+    EnableEnrollment,
+    KeyRoll,
+    KeyRetire,
     PowerCut,
     Reboot,
     Reprovision,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 11] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("throttle", Kind::Throttle),
     ("faults", Kind::Faults),
+    ("disable-enrollment", Kind::DisableEnrollment),
+    ("enable-enrollment", Kind::EnableEnrollment),
+    ("key-roll", Kind::KeyRoll),
+    ("key-retire", Kind::KeyRetire),
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
@@ -67,6 +76,10 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         Kind::HubUp => hub(&mut table, around).map(Action::HubUp),
         Kind::Throttle => throttle(&mut table).map(Action::Throttle),
         Kind::Faults => faults(&mut table).map(Action::Faults),
+        Kind::DisableEnrollment => enrollment(&mut table, around, false),
+        Kind::EnableEnrollment => enrollment(&mut table, around, true),
+        Kind::KeyRoll => keys(&mut table, around).map(Action::KeyRoll),
+        Kind::KeyRetire => keys(&mut table, around).map(Action::KeyRetire),
         Kind::PowerCut => {
             let off = or(table.take("for"), Duration::ZERO, |value| {
                 quantity::duration(&value)
@@ -164,24 +177,64 @@ fn faults(table: &mut Table<'_>) -> Option<Vec<serde_json::Value>> {
 fn whom(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Whom> {
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
     let cohort = or(table.take("cohort"), None, |value| {
-        let name = value.text()?;
-        let known = around.cohorts?;
-        let index = known.iter().position(|cohort| cohort.name == name);
-        match index.and_then(|index| u16::try_from(index).ok()) {
-            Some(index) => Some(Some(index)),
-            None => {
-                let names: Vec<_> = known.iter().map(|cohort| cohort.name.as_str()).collect();
-                value.wrong(
-                    format!("there is no cohort \"{name}\""),
-                    did_you_mean(name, &names),
-                )
-            }
-        }
+        cohort(&value, around).map(|(index, _)| Some(index))
     });
     Some(Whom {
         cohort: cohort?,
         share: share?,
     })
+}
+
+/// The cohort of this name, and its index.
+fn cohort<'a>(value: &Value<'_>, around: &Surroundings<'a>) -> Option<(u16, &'a Cohort)> {
+    let name = value.text()?;
+    let known = around.cohorts?;
+    let found = (0..).zip(known).find(|(_, cohort)| cohort.name == name);
+    if found.is_none() {
+        let names: Vec<_> = known.iter().map(|cohort| cohort.name.as_str()).collect();
+        return value.wrong(
+            format!("there is no cohort \"{name}\""),
+            did_you_mean(name, &names),
+        );
+    }
+    found
+}
+
+fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -> Option<Action> {
+    let value = table.require("cohort")?;
+    let (index, cohort) = cohort(&value, around)?;
+    if !is_group(cohort) {
+        return value.wrong(
+            "has an enrollment for each of its devices, not one for all",
+            "events change groups: attestation x509-group or symmetric-key-group".to_string(),
+        );
+    }
+    Some(Action::Enrollment {
+        cohort: index,
+        enabled,
+    })
+}
+
+fn keys(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<u16> {
+    let value = table.require("cohort")?;
+    let (index, cohort) = cohort(&value, around)?;
+    if cohort.attestation != AttestationKind::SymmetricKeyGroup {
+        return value.wrong(
+            format!(
+                "has no group key: its devices prove themselves by {}",
+                cohort.attestation
+            ),
+            "keys are rolled for attestation symmetric-key-group".to_string(),
+        );
+    }
+    Some(index)
+}
+
+fn is_group(cohort: &Cohort) -> bool {
+    matches!(
+        cohort.attestation,
+        AttestationKind::X509Group | AttestationKind::SymmetricKeyGroup
+    )
 }
 
 fn stays(whom: &Whom, around: &Surroundings<'_>) -> bool {

@@ -152,14 +152,19 @@ impl Life {
         }
     }
 
-    fn follow(&self, called: Called) -> Next {
+    fn follow(&mut self, called: Called) -> Next {
         match called {
             Called::Stop => Next::End,
             Called::PowerCut { at, off } => Next::Off {
                 at,
                 until: Instant::now() + off,
             },
-            Called::Reprovision { at } => Next::Register { at },
+            Called::Reprovision { at } => {
+                // With the key that it would be made with today.
+                let (cohort, device) = (self.release.cohort, self.release.device);
+                self.identity = self.conditions.fleet.identity(cohort, device);
+                Next::Register { at }
+            }
         }
     }
 

@@ -114,9 +114,7 @@ impl Ear {
         let (whom, called) = match &event.action {
             Action::PowerCut { whom, off } => (whom, Called::PowerCut { at, off: *off }),
             Action::Reprovision(whom) => (whom, Called::Reprovision { at }),
-            Action::HubDown(_) | Action::HubUp(_) | Action::Throttle(_) | Action::Faults(_) => {
-                return None;
-            }
+            _ => return None,
         };
         self.is_meant(whom, order.event).then_some(called)
     }

@@ -187,3 +187,49 @@ fn a_server_that_is_not_ours_is_left_alone() {
         run.stderr
     );
 }
+
+#[test]
+fn a_rolled_key_is_taken_by_those_who_are_told_and_the_rest_is_refused() {
+    let scratch = Scratch::new();
+    let events = r#"
+[[event]]
+at = "3s"
+do = "key-roll"
+cohort = "meters"
+[[event]]
+at = "4s"
+do = "reprovision"
+cohort = "meters"
+share = "60%"
+[[event]]
+at = "7s"
+do = "key-retire"
+cohort = "meters"
+[[event]]
+at = "8s"
+do = "disable-enrollment"
+cohort = "kiosks"
+[[event]]
+at = "9s"
+do = "reboot"
+"#;
+    let scenario = scenario("12s", events).replace(
+        "retry = \"sdk-csharp\"",
+        "retry = \"sdk-csharp\"\nboot = \"register-always\"",
+    );
+    // Up to the thresholds, which don't hold: some give up.
+    let scenario = scenario.split("[thresholds]").next().expect("a scenario");
+    let (_, summary) = ran(&scratch, scenario);
+    let told = number(&summary, "/again/provisioned") / 2;
+    assert!(
+        (2..=9).contains(&told),
+        "{told} took the new key, and came back with it"
+    );
+    let failures = &summary["again"]["failures"];
+    let refused = failures["refused at register: 401 (401000)"].as_u64();
+    assert_eq!(refused, Some(10 - told), "{failures}");
+    assert_eq!(
+        failures["enrollment disabled"], 10,
+        "the kiosks: {failures}"
+    );
+}
