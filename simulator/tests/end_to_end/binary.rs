@@ -103,8 +103,12 @@ impl Served {
     }
 
     pub fn start(args: &[&str]) -> Self {
-        let mut child = command(&["serve", "--announce", "json"])
-            .args(args)
+        Self::of(command(&["serve", "--announce", "json"]).args(args))
+    }
+
+    /// One that a command starts.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

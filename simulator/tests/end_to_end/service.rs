@@ -45,7 +45,8 @@ pub fn hub(served: &Served, method: &str, target: &str, body: &str) -> Value {
     answer.expect(target)
 }
 
-fn at_hub(
+/// The same at one hub; nothing, where it does not answer with 200.
+pub fn at_hub(
     served: &Served,
     connection: &str,
     method: &str,
