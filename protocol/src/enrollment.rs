@@ -261,6 +261,31 @@ pub struct X509Attestation {
     /// Groups: root or intermediate below which devices stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_certificates: Option<X509Certificates>,
+    /// Groups: the same by name, of CA certificates whose owner has proven to hold their keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_references: Option<X509CaReferences>,
+}
+
+/// Names of CA certificates of the instance, primary and secondary.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct X509CaReferences {
+    /// In use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// In use as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<String>,
+}
+
+impl X509CaReferences {
+    /// Those that are named.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.primary, &self.secondary]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+    }
 }
 
 /// Primary and secondary, so that one can be rolled over while the other serves.

@@ -20,6 +20,7 @@ const programs = {
   ],
   python: () => python("python_sdk.py"),
   "tpm2-tools": () => python("tpm2_tools.py"),
+  openssl: () => python("openssl.py"),
 };
 
 /// Starts the back end that devices ask to speak to them; returns { address, stop }.

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { hubs } from "./server.mjs";
+import { credentialPolicy, hubs } from "./server.mjs";
 import { SoftwareTpm } from "./software_tpm.mjs";
 
 /// What every twin starts with: nested, with a list, and with text that is not ASCII.
@@ -109,12 +109,30 @@ export class Identities {
         const leaf = this.certificate(cell.id, { issuer: this.lower });
         return { ...own, ...this.chain(leaf, this.upper) };
       }
+      // Asks for a certificate as it registers.
+      case "certificate-request": {
+        const symmetricKey = newKey();
+        individual(keys(symmetricKey, newKey()), { credentialPolicyName: credentialPolicy });
+        return { ...own, symmetricKey };
+      }
+      case "x509-custom": {
+        const leaf = this.certificate(cell.id, {});
+        const { assigned, answered, ...more } = this.allocation(cell);
+        individual(x509("clientCertificates", leaf.pem), more);
+        const der = leaf.pem.replace(/-----[^-]+-----|\s/g, "");
+        return { ...own, ...this.chain(leaf), assigned, answered: { ...answered, shown: der } };
+      }
+      case "tpm-custom":
       case "tpm": {
         const tpm = await SoftwareTpm.start(this.file(`${cell.id}.tpm`));
         this.tpms.push(tpm);
         const key = tpm.endorsementKey();
         own.id = registrationIdOf(key);
-        individual({ type: "tpm", tpm: { endorsementKey: key.toString("base64") } });
+        const endorsementKey = key.toString("base64");
+        const { assigned, answered, ...more } =
+          cell.attestation === "tpm" ? {} : this.allocation({ ...cell, id: own.id, shown: endorsementKey });
+        individual({ type: "tpm", tpm: { endorsementKey } }, more);
+        Object.assign(own, { assigned, answered });
         // swtpm serves one client at a time: a device has either the bridge or the socket.
         return cell.device === "node" ? { ...own, tpmPort: await tpm.bridge() } : { ...own, tcti: tpm.tcti };
       }
@@ -124,18 +142,20 @@ export class Identities {
   }
 
   /// What the enrollment says of allocation, the hub that follows from it, and the webhook's words.
-  allocation({ attestation, id }) {
+  allocation({ attestation, id, shown }) {
     const { customAllocationDefinition } = this;
     switch (attestation) {
       case "static":
         return { allocationPolicy: "static", iotHubs: [hubs[2]], assigned: hubs[2] };
       case "geoLatency":
         return { allocationPolicy: "geoLatency", assigned: hubs[1] };
-      case "custom": {
+      case "custom":
+      case "x509-custom":
+      case "tpm-custom": {
         const iotHubs = [hubs[0], hubs[2]];
         // The webhook gives it another.
         const initialTwin = { properties: { desired: { wrong: true } } };
-        const answered = { for: id, offered: iotHubs };
+        const answered = { for: id, offered: iotHubs, shown };
         return { allocationPolicy: "custom", customAllocationDefinition, iotHubs, initialTwin, assigned: hubs[2], answered };
       }
       case "custom-refused":
@@ -182,9 +202,10 @@ function derivedKey(groupKey, id) {
 }
 
 /// What the webhook of those enrollments decides.
-export function decide({ deviceRuntimeContext: { registrationId }, linkedHubs }) {
+export function decide({ deviceRuntimeContext: { registrationId, x509, tpm }, linkedHubs }) {
   if (registrationId.includes("custom-refused")) return 400;
-  const payload = { for: registrationId, offered: linkedHubs };
+  const shown = x509?.clientCertificate ?? tpm?.endorsementKey;
+  const payload = { for: registrationId, offered: linkedHubs, shown };
   return { iotHubHostName: linkedHubs.at(-1), initialTwin, payload };
 }
 

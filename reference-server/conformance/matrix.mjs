@@ -22,6 +22,8 @@ const rows = [
   { device: "node", attestations: ["tpm"], transports: overAmqp, tls: bothTls },
   // The Python SDK pins TLS 1.2 by itself.
   { device: "python", attestations: certificatesAndKeys, transports: overMqtt, tls: ["1.2"] },
+  // The hub's SDK is Python's.
+  { device: "openssl", attestations: ["certificate-request"], transports: ["https"], hub: "mqtt", tls: bothTls },
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
 ];
 
@@ -30,6 +32,7 @@ const policies = ["hashed", "static", "geoLatency", "custom"];
 rows.push(
   { device: "node", attestations: policies, transports: ["https"], hub: "mqtt", tls: ["1.3"] },
   { device: "node", attestations: policies, transports: [...overMqtt, ...overAmqp], tls: ["1.3"] },
+  { device: "node", attestations: ["tpm-custom", "x509-custom"], transports: overAmqp, tls: ["1.3"] },
   { device: "python", attestations: policies, transports: overMqtt, tls: ["1.2"] },
 );
 

@@ -12,6 +12,9 @@ export const hubs = ["hub-1.conformance.test", "hub-2.conformance.test", "hub-3.
 export const serviceEndpoint = "dps.conformance.test";
 export const idScope = "0ne00C0FFEE";
 
+/// Who signs certificates for devices that ask.
+export const credentialPolicy = "conformance-factory";
+
 /// Where in the world the hubs are, each in the region of its place, by source addresses. Devices are
 /// mostly in the second, at 127.0.0.1.
 const regions = [
@@ -64,6 +67,8 @@ export async function startServer(binary, folder, enrollments, { record, throttl
       // SDKs poll at this pace; the first poll of some comes too soon, as it should now and then.
       "retry-after-seconds = 1",
       ...(throttles ? [...slow, ...throttle] : processing),
+      "[[instance.credential-policy]]",
+      `name = ${JSON.stringify(credentialPolicy)}`,
     ].join("\n"),
   );
   const caFile = file("ca.pem");

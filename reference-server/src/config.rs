@@ -20,7 +20,9 @@ mod webhook;
 
 pub use credential_policy::CredentialPolicyConfig;
 pub use hub::{HubConfig, RegionConfig};
-pub use instance::{AccessPolicyConfig, InstanceConfig, LinkedHub, Permission};
+pub use instance::{
+    AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHub, Permission,
+};
 pub use webhook::WebhookConfig;
 
 /// Instances that a subscription may have (DPS documentation, "Quotas and limits").

@@ -18,6 +18,7 @@ pub mod device;
 pub mod entering;
 pub mod identity;
 pub mod inbox;
+pub mod inventory;
 pub mod message_queue;
 pub mod recent;
 pub mod registry;
@@ -25,6 +26,7 @@ pub mod session;
 pub mod twin;
 
 mod refusal;
+mod walk;
 
 pub use refusal::HubRefusal;
 

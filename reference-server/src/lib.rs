@@ -32,8 +32,8 @@ mod tls;
 mod webhook;
 
 pub use config::{
-    AccessPolicyConfig, Config, CredentialPolicyConfig, HubConfig, InstanceConfig, LinkedHub,
-    Permission, RegionConfig, WebhookConfig,
+    AccessPolicyConfig, CaCertificateConfig, Config, CredentialPolicyConfig, HubConfig,
+    InstanceConfig, LinkedHub, Permission, RegionConfig, WebhookConfig,
 };
 pub use counters::Counters;
 pub use limits::Limits;

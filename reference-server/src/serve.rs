@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::x509::certificate_from_text;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
-use crate::config::{Config, InstanceConfig};
+use crate::config::{CaCertificateConfig, Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
@@ -175,6 +176,7 @@ pub fn start(
         let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
             .with_credential_policies(credential_policies(instance))
             .kept_in(&store, &instance.id_scope)?;
+        enter_authorities(instance, &list)?;
         if let Some(path) = &instance.enrollments {
             let file = File::open(path).map_err(|e| file_error(path, &e))?;
             let lines = Lines {
@@ -264,6 +266,24 @@ pub fn start(
 fn credential_policies(instance: &InstanceConfig) -> Vec<String> {
     let policies = instance.credential_policies.iter();
     policies.map(|policy| policy.name.clone()).collect()
+}
+
+/// Enters the CA certificates of the configuration.
+fn enter_authorities(instance: &InstanceConfig, list: &EnrollmentList) -> Result<(), ServeError> {
+    for CaCertificateConfig { name, file } in &instance.ca_certificates {
+        let failed = |problem: String| ServeError::File {
+            path: file.clone(),
+            problem,
+        };
+        let text = std::fs::read_to_string(file).map_err(|e| file_error(file, &e))?;
+        let der = certificate_from_text(&text).map_err(|e| failed(e.to_string()))?;
+        let (is_verified, now) = (true, Timestamp::now());
+        let entered = list
+            .authorities()
+            .put(name, der, is_verified, Condition::None, now);
+        entered.map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Enters enrollments one by one; none that a data folder has heard of.

@@ -314,6 +314,9 @@ impl Service {
     ) -> Result<Answer, Refusal> {
         self.throttle.registration(now)?;
         let issued = request.map(|request| request.issue(now)).transpose()?;
+        if issued.is_some() {
+            self.meter.certificates_issued.add();
+        }
         let issued = issued.map(Box::new);
         let key: Box<str> = id.canonical().into();
         let mut registrations = self.registrations.of(&key);

@@ -62,6 +62,17 @@ impl<Key: Hash + Eq, Value> Shards<Key, Value> {
         }
     }
 
+    /// Looks at all that a shard holds, from number 0 on; none where there is no such shard. It is
+    /// locked meanwhile, the others are not.
+    pub(crate) fn look_at<Seen>(
+        &self,
+        number: usize,
+        look: impl FnOnce(&HashMap<Key, Value>) -> Seen,
+    ) -> Option<Seen> {
+        let shard = self.shards.get(number)?;
+        Some(look(&lock(shard)))
+    }
+
     fn shard<Borrowed>(&self, key: &Borrowed) -> &Mutex<HashMap<Key, Value>>
     where
         Borrowed: Hash + ?Sized,

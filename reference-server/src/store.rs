@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     Group,
     /// What TPMs are asked.
     Challenge,
+    /// CA certificates.
+    Authority,
     /// Registrations of devices.
     Registration,
     /// Devices of the hubs, with their twins.
@@ -53,11 +55,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every one.
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Secret,
         Self::Individual,
         Self::Group,
         Self::Challenge,
+        Self::Authority,
         Self::Registration,
         Self::Identity,
     ];
@@ -69,6 +72,7 @@ impl Kind {
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
             Self::Challenge => "challenges",
+            Self::Authority => "ca-certificates",
             Self::Registration => "registrations",
             Self::Identity => "identities",
         }

@@ -1,4 +1,4 @@
-//! Every mistake of a scenario file at once: file, line, key, why, and what may have been meant.
+//! Every mistake of a scenario file at once: file, line, column, key, why, and what may have been meant.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use std::fmt;
 pub struct ScenarioError {
     /// The file.
     pub origin: String,
-    /// What is wrong, in order of lines; at least one.
+    /// What is wrong, in the file's order; at least one.
     pub mistakes: Vec<Mistake>,
 }
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Line, from 1; absent when it concerns the file as a whole.
-    pub line: Option<usize>,
+    /// Where; absent when it concerns the file as a whole.
+    pub place: Option<Place>,
     /// The key, like `cohort[1].transport`; empty when it concerns the file as a whole.
     pub key: String,
     /// What is wrong.
@@ -25,13 +25,22 @@ pub struct Mistake {
     pub hint: Option<String>,
 }
 
+/// A place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Character of the line, from 1.
+    pub column: usize,
+}
+
 impl ScenarioError {
     /// The file as a whole can't be read.
     pub fn unreadable(origin: &str, problem: impl Into<String>) -> Self {
         Self {
             origin: origin.into(),
             mistakes: vec![Mistake {
-                line: None,
+                place: None,
                 key: String::new(),
                 problem: problem.into(),
                 hint: None,
@@ -39,11 +48,13 @@ impl ScenarioError {
         }
     }
 
-    /// One block a mistake: `smoke.toml:12: cohort[1].transport: what is wrong`, and below it,
+    /// One block a mistake: `smoke.toml:12:5: cohort[1].transport: what is wrong`, and below it,
     /// indented, what to do. The first line is one that editors can jump to.
     pub fn report(&self) -> String {
-        let blocks = self.mistakes.iter().map(|mistake| match mistake.line {
-            Some(line) => format!("{}:{line}: {mistake}", self.origin),
+        let blocks = self.mistakes.iter().map(|mistake| match mistake.place {
+            Some(Place { line, column }) => {
+                format!("{}:{line}:{column}: {mistake}", self.origin)
+            }
             None => format!("{}: {mistake}", self.origin),
         });
         blocks.collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! A scenario's TOML as tables and values that know their line and key, and collect mistakes.
+//! A scenario's TOML as tables and values that know their place and key, and collect mistakes.
 //!
 //! A derived deserializer stops at the first mistake. Here a reader takes the keys it knows out
 //! of a [`Table`]; what is missing, of the wrong type or left over is noted in the [`Sheet`], and
@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use crate::error::{Mistake, ScenarioError};
+use crate::error::{Mistake, Place, ScenarioError};
 
 /// The text, and the mistakes found in it so far.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct Sheet<'t> {
 ///
 /// # Errors
 /// The TOML parser's first error, for what it finds after that may be its own confusion; else
-/// every mistake that `read` noted, in order of lines.
+/// every mistake that `read` noted, in the file's order.
 pub(crate) fn read<T>(
     text: &str,
     origin: &str,
@@ -42,7 +42,7 @@ pub(crate) fn read<T>(
     match result {
         Some(value) if mistakes.is_empty() => Ok(value),
         _ => {
-            mistakes.sort_by_key(|mistake| mistake.line);
+            mistakes.sort_by_key(|mistake| mistake.place);
             Err(ScenarioError {
                 origin: origin.into(),
                 mistakes,
@@ -52,9 +52,9 @@ pub(crate) fn read<T>(
 }
 
 impl Sheet<'_> {
-    fn note(&self, line: Option<usize>, key: &str, problem: String, hint: Option<String>) {
+    fn note(&self, place: Option<Place>, key: &str, problem: String, hint: Option<String>) {
         self.mistakes.borrow_mut().push(Mistake {
-            line,
+            place,
             key: key.into(),
             problem,
             hint,
@@ -63,21 +63,20 @@ impl Sheet<'_> {
 
     /// Notes that the text is not TOML. Always `None`, to be returned.
     fn note_syntax<T>(&self, error: &toml::de::Error) -> Option<T> {
-        let offset = error.span().map(|span| span.start);
-        let before = offset.and_then(|offset| self.text.get(..offset));
-        let column = before.map_or(1, |before| {
-            before.chars().rev().take_while(|&c| c != '\n').count() + 1
-        });
-        let problem = format!("column {column}: not TOML: {}", error.message().trim());
-        let line = offset.map(|offset| self.line(offset));
-        self.note(line, "", problem, None);
+        let place = error.span().map(|span| self.place(span.start));
+        let problem = format!("not TOML: {}", error.message().trim());
+        self.note(place, "", problem, None);
         None
     }
 
-    /// The line of a byte, from 1.
-    fn line(&self, offset: usize) -> usize {
+    /// Where a byte stands.
+    fn place(&self, offset: usize) -> Place {
         let before = self.text.get(..offset).unwrap_or(self.text);
-        before.matches('\n').count() + 1
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Place {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
     }
 }
 
@@ -86,8 +85,8 @@ impl Sheet<'_> {
 pub(crate) struct Table<'f> {
     sheet: &'f Sheet<'f>,
     path: String,
-    line: Option<usize>,
-    /// In order of lines.
+    place: Option<Place>,
+    /// In the file's order.
     entries: Vec<Entry<'f>>,
     known: Vec<&'static str>,
     missing: Vec<&'static str>,
@@ -96,7 +95,7 @@ pub(crate) struct Table<'f> {
 #[derive(Debug)]
 struct Entry<'f> {
     key: &'f str,
-    key_line: usize,
+    key_place: Place,
     value: Value<'f>,
 }
 
@@ -104,18 +103,18 @@ impl<'f> Table<'f> {
     fn new(
         sheet: &'f Sheet<'f>,
         path: String,
-        line: Option<usize>,
+        place: Option<Place>,
         table: &'f DeTable<'f>,
     ) -> Self {
         let mut in_order: Vec<_> = table.iter().collect();
         in_order.sort_by_key(|(key, _)| key.span().start);
         let entries = in_order.into_iter().map(|(key, value)| Entry {
             key: key.get_ref(),
-            key_line: sheet.line(key.span().start),
+            key_place: sheet.place(key.span().start),
             value: Value {
                 sheet,
                 path: join(&path, key.get_ref()),
-                line: sheet.line(value.span().start),
+                place: sheet.place(value.span().start),
                 node: value.get_ref(),
             },
         });
@@ -123,7 +122,7 @@ impl<'f> Table<'f> {
             entries: entries.collect(),
             sheet,
             path,
-            line,
+            place,
             known: Vec::new(),
             missing: Vec::new(),
         }
@@ -151,7 +150,7 @@ impl<'f> Table<'f> {
         let problem = "is missing".into();
         let path = join(&self.path, key);
         self.sheet
-            .note(self.line, &path, problem, hint.map(Into::into));
+            .note(self.place, &path, problem, hint.map(Into::into));
     }
 
     /// Notes the keys that nobody took. One that looks like a missing key is that key
@@ -167,12 +166,16 @@ impl<'f> Table<'f> {
             }
             let hint = did_you_mean(entry.key, &self.known);
             let problem = "unknown key".into();
-            self.sheet
-                .note(Some(entry.key_line), &entry.value.path, problem, Some(hint));
+            self.sheet.note(
+                Some(entry.key_place),
+                &entry.value.path,
+                problem,
+                Some(hint),
+            );
         }
     }
 
-    /// Every entry not yet taken, in order of lines: for tables whose keys are the user's.
+    /// Every entry not yet taken, in the file's order: for tables whose keys are the user's.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = (&'f str, Value<'f>)> {
         let entries = self.entries.into_iter();
         entries.map(|entry| (entry.key, entry.value))
@@ -184,12 +187,12 @@ impl<'f> Table<'f> {
     }
 }
 
-/// A value, its key and its line.
+/// A value, its key and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Value<'f> {
     sheet: &'f Sheet<'f>,
     path: String,
-    line: usize,
+    place: Place,
     node: &'f DeValue<'f>,
 }
 
@@ -201,12 +204,16 @@ impl<'f> Value<'f> {
         hint: impl Into<Option<String>>,
     ) -> Option<T> {
         self.sheet
-            .note(Some(self.line), &self.path, problem.into(), hint.into());
+            .note(Some(self.place), &self.path, problem.into(), hint.into());
         None
     }
 
     pub(crate) fn is_table(&self) -> bool {
         self.node.is_table()
+    }
+
+    pub(crate) fn is_text(&self) -> bool {
+        self.node.is_str()
     }
 
     /// The value as parsed.
@@ -218,6 +225,17 @@ impl<'f> Value<'f> {
         match self.node {
             DeValue::String(text) => Some(text),
             _ => self.expected("a string"),
+        }
+    }
+
+    /// A string; `example` shows one to who wrote something else.
+    pub(crate) fn text_like(&self, example: &str) -> Option<&'f str> {
+        match self.node {
+            DeValue::String(text) => Some(text),
+            other => self.wrong(
+                format!("must be a string, not {}", kind(other)),
+                format!("like {example}"),
+            ),
         }
     }
 
@@ -250,7 +268,7 @@ impl<'f> Value<'f> {
             DeValue::Table(table) => Some(Table::new(
                 self.sheet,
                 self.path.clone(),
-                Some(self.line),
+                Some(self.place),
                 table,
             )),
             _ => self.expected("a table"),
@@ -264,7 +282,7 @@ impl<'f> Value<'f> {
         let elements = array.iter().enumerate().map(|(index, element)| Value {
             sheet: self.sheet,
             path: format!("{}[{index}]", self.path),
-            line: self.sheet.line(element.span().start),
+            place: self.sheet.place(element.span().start),
             node: element.get_ref(),
         });
         Some(elements.collect())

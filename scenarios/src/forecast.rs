@@ -27,6 +27,7 @@ mod world;
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::quota::Rates;
 
 pub use course::{Course, Stretch};
@@ -43,6 +44,9 @@ use world::World;
 const Z99: f64 = 2.326_347_874_040_841;
 /// Its 99.9th.
 const Z999: f64 = 3.090_232_306_167_814;
+
+/// Crowds of a look that is followed to its end.
+const LAST_LOOK: u64 = 16;
 
 /// What a run meets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,6 +108,12 @@ pub struct Forecast {
     pub turned_away: u64,
     /// Most devices under way at once.
     pub peak_in_flight: u64,
+    /// Most devices that stay with their hubs at once.
+    pub peak_held: u64,
+    /// Most connections at once, of devices under way and of those that stay.
+    pub peak_connections: u64,
+    /// Devices that start, by what they speak to DPS.
+    pub transports: Vec<(TransportKind, u64)>,
     /// When the last device is due.
     pub last_start: Duration,
     /// When the last device has ended.
@@ -137,7 +147,7 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
     let mut crowds = around.budget.crowds.max(1);
     loop {
         // A last look with very few crowds has all the events that it takes.
-        let events = if crowds <= 100 {
+        let events = if crowds <= LAST_LOOK {
             u64::MAX
         } else {
             around.budget.events
@@ -151,7 +161,7 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
                     reason = "a part of a number of crowds"
                 )]
                 let expected = (crowds as f64 * exhausted.done * 0.8) as u64;
-                crowds = expected.clamp(crowds / 64, crowds / 2).max(1);
+                crowds = expected.clamp(crowds / 64, crowds / 2).max(LAST_LOOK);
             }
         }
     }
@@ -169,6 +179,9 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         polls: tally.polls,
         turned_away: tally.turned_away,
         peak_in_flight: tally.peak_in_flight,
+        peak_held: tally.peak_held,
+        peak_connections: tally.peak_connections,
+        transports: tally.transports(),
         last_start: Duration::from_micros(tally.last_start_us),
         last_end: Duration::from_micros(tally.last_end_us),
         response_p50: tally.response(50.0),
@@ -201,10 +214,8 @@ impl Surroundings {
         let cohorts = plan.scenario().cohorts.iter();
         cohorts
             .map(|cohort| {
-                let protocol = cohort.transports.first().map_or(
-                    fleetstorm_protocol::attestation::Protocol::Http,
-                    |(kind, _)| kind.protocol(),
-                );
+                let protocol = (cohort.transports.first())
+                    .map_or(Protocol::Http, |(transport, _)| transport.protocol());
                 let decision = cohort.retry.decide(Situation {
                     protocol,
                     step: Step::Poll,

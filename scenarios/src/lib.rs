@@ -18,13 +18,14 @@ pub mod plan;
 pub mod ports;
 pub mod retry;
 pub mod scenario;
+pub mod schema;
 
 mod file;
 mod reading;
 
 pub use arrival::{Arrival, Stage};
 pub use chance::Chance;
-pub use error::{Mistake, ScenarioError};
+pub use error::{Mistake, Place, ScenarioError};
 pub use event::Event;
 pub use forecast::{Forecast, Surroundings, forecast};
 pub use plan::{Overrides, Plan, Release, Schedule};

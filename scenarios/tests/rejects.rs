@@ -48,21 +48,21 @@ fn every_broken_file_gets_its_messages() {
 }
 
 #[test]
-fn three_mistakes_are_told_at_once_with_line_and_key() {
+fn three_mistakes_are_told_at_once_with_line_column_and_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rejects/three-mistakes.toml");
     let text = fs::read_to_string(path).expect("three-mistakes.toml");
     let error = parse(&text, "three-mistakes.toml").expect_err("three mistakes");
     let found: Vec<_> = error
         .mistakes
         .iter()
-        .map(|m| (m.line, m.key.as_str()))
+        .map(|m| (m.place.map(|at| (at.line, at.column)), m.key.as_str()))
         .collect();
     assert_eq!(
         found,
         [
-            (Some(9), "cohort[0].attestaton"),
-            (Some(13), "cohort[1].devices"),
-            (Some(15), "cohort[1].transport.mqtt"),
+            (Some((9, 1)), "cohort[0].attestaton"),
+            (Some((13, 11)), "cohort[1].devices"),
+            (Some((15, 34)), "cohort[1].transport.mqtt"),
         ]
     );
 }
@@ -83,8 +83,9 @@ fn a_threshold_that_reports_refuse_is_a_mistake_with_its_line() {
         let line = without.lines().count() + 2;
         let text = format!("{without}[thresholds]\n{subject} = \"{condition}\"\n");
         let told = parse(&text, "any").map_err(|error| error.report());
+        let column = subject.len() + " = ".len() + 1;
         let refused = Threshold::parse(subject, condition)
-            .map_err(|error| format!("any:{line}: thresholds.{subject}: {error}"));
+            .map_err(|error| format!("any:{line}:{column}: thresholds.{subject}: {error}"));
         assert_eq!(told.err(), refused.err());
     }
 }

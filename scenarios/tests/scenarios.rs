@@ -22,7 +22,7 @@ fn scenario_files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_scenario_file_is_valid_named_like_its_file_and_says_why() {
+fn every_scenario_file_is_valid_named_like_its_file_and_opens_with_its_schema_and_why() {
     let files = scenario_files();
     assert!(files.len() >= 3, "{files:?}");
     for path in files {
@@ -31,7 +31,7 @@ fn every_scenario_file_is_valid_named_like_its_file_and_says_why() {
         assert_eq!(Some(scenario.name.as_str()), stem);
         let text = std::fs::read_to_string(&path).expect("just read");
         assert!(
-            text.starts_with("# ") && text.contains("\n# Look at: "),
+            text.starts_with("#:schema ./schema.json\n# ") && text.contains("\n# Look at: "),
             "{stem:?}"
         );
         Plan::new(scenario, &Overrides::default()).expect("a plan");

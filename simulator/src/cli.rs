@@ -43,6 +43,8 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Say what a run would be like, before a packet is sent
     Plan(Box<PlanArgs>),
+    /// Print the JSON Schema of scenario files, for editors
+    Schema,
     /// Show the result in a report folder again, and make its files anew
     Report(ReportArgs),
     /// Write a scenario's enrollment list as JSON lines

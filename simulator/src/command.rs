@@ -26,6 +26,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Serve(args) => bundled::serve(&args).map(|()| exit_code::PASS),
         Verb::Validate(args) => validate(&args),
         Verb::Plan(args) => outlook::plan(&args).map(|()| exit_code::PASS),
+        Verb::Schema => {
+            print!("{}", scenarios::schema::SCHEMA);
+            Ok(exit_code::PASS)
+        }
         Verb::Report(args) => report(&args),
         Verb::Enrollments(args) => enrollments(&args),
         Verb::Bench(args) => bench::bench(&args).map(|()| exit_code::PASS),

@@ -1,17 +1,36 @@
 //! The hub's HTTPS paths: a device's own and the service's
-//! (IoT Hub REST reference, "Device", "Devices", "Twin").
+//! (IoT Hub REST reference, "Device", "Devices", "Twin", "Query", "Statistics").
 
 use crate::http::PathError;
 use crate::ids::DeviceId;
 use crate::{DecodeError, query};
 
+/// Most identities that one list holds; as many when nothing else is said.
+pub const MAX_LISTED: usize = 1_000;
+
 /// What is asked of a hub over HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubRoute {
-    /// Of which device.
-    pub device: DeviceId,
-    /// What.
-    pub operation: HubOperation,
+pub enum HubRoute {
+    /// About one device.
+    Device(DeviceId, HubOperation),
+    /// About all of them, with a shared access policy.
+    Registry(RegistryOperation),
+}
+
+/// What the service side asks about all devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistryOperation {
+    /// `GET /devices`
+    List {
+        /// At most so many: `top`, from 1 to [`MAX_LISTED`].
+        top: usize,
+    },
+    /// `POST /devices`
+    Bulk,
+    /// `GET /statistics/devices`
+    CountDevices,
+    /// `GET /statistics/service`
+    CountConnected,
 }
 
 /// The operations, by who may ask them.
@@ -67,26 +86,72 @@ impl HubRoute {
     /// See [`PathError`].
     pub fn parse(method: &str, path: &str, query: Option<&str>) -> Result<Self, PathError> {
         let segments: Vec<&str> = path.split('/').collect();
-        let ["", collection, device, rest @ ..] = segments.as_slice() else {
+        let ["", collection, rest @ ..] = segments.as_slice() else {
             return Err(PathError::NotFound);
         };
         let query = query.unwrap_or_default();
-        let operation = match collection.to_ascii_lowercase().as_str() {
+        let collection = collection.to_ascii_lowercase();
+        if let Some(operation) = of_all(method, &collection, rest, query)? {
+            has_version(query)?;
+            return Ok(Self::Registry(operation));
+        }
+        let [device, rest @ ..] = rest else {
+            return Err(PathError::NotFound);
+        };
+        let operation = match collection.as_str() {
             "devices" => of_device(method, rest, query)?,
             "twins" => HubOperation::Service(of_twin(method, rest)?),
             _ => return Err(PathError::NotFound),
         };
-        match query::value(query, "api-version") {
-            None | Some("") => {
-                return Err(DecodeError::new("api-version", "is missing from the query").into());
-            }
-            Some(_) => {}
-        }
-        Ok(Self {
-            device: DeviceId::parse(&query::decode("device id", device)?)?,
-            operation,
-        })
+        has_version(query)?;
+        let device = DeviceId::parse(&query::decode("device id", device)?)?;
+        Ok(Self::Device(device, operation))
     }
+}
+
+fn has_version(query: &str) -> Result<(), PathError> {
+    match query::value(query, "api-version") {
+        None | Some("") => Err(DecodeError::new("api-version", "is missing from the query").into()),
+        Some(_) => Ok(()),
+    }
+}
+
+/// None for what is about one device, or about nothing that there is.
+fn of_all(
+    method: &str,
+    collection: &str,
+    rest: &[&str],
+    query: &str,
+) -> Result<Option<RegistryOperation>, PathError> {
+    let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+    let operation = match (collection, rest, method) {
+        ("devices", [], "GET") => RegistryOperation::List { top: top(query)? },
+        ("devices", [], "POST") => RegistryOperation::Bulk,
+        ("statistics", [of], "GET") if is(of, "devices") => RegistryOperation::CountDevices,
+        ("statistics", [of], "GET") if is(of, "service") => RegistryOperation::CountConnected,
+        ("devices", [], _) => return Err(PathError::MethodNotAllowed),
+        ("statistics", [of], _) if is(of, "devices") || is(of, "service") => {
+            return Err(PathError::MethodNotAllowed);
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(operation))
+}
+
+/// A number outside the range counts as the largest (REST reference, "Devices - Get Devices").
+fn top(query: &str) -> Result<usize, PathError> {
+    let Some(written) = query::value(query, "top") else {
+        return Ok(MAX_LISTED);
+    };
+    let top: i64 = written
+        .parse()
+        .map_err(|_| DecodeError::new("top", format!("\"{written}\" is not a number")))?;
+    let top = usize::try_from(top).unwrap_or(MAX_LISTED);
+    Ok(if (1..=MAX_LISTED).contains(&top) {
+        top
+    } else {
+        MAX_LISTED
+    })
 }
 
 fn of_device(method: &str, rest: &[&str], query: &str) -> Result<HubOperation, PathError> {
@@ -202,9 +267,12 @@ mod tests {
             ("POST", "/twins/d/methods", V, Service(Asked::CallMethod)),
         ];
         for (method, path, query, operation) in cases {
-            let route = HubRoute::parse(method, path, query).expect(path);
-            assert_eq!(route.device.as_str(), "d");
-            assert_eq!(route.operation, operation, "{method} {path}");
+            let device = DeviceId::parse("d").expect("valid");
+            assert_eq!(
+                HubRoute::parse(method, path, query),
+                Ok(HubRoute::Device(device, operation)),
+                "{method} {path}"
+            );
         }
         let encoded = HubRoute::parse("GET", "/twins/a%3Ab%20", V);
         assert!(
@@ -214,11 +282,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_about_all_devices_is_read() {
+        use RegistryOperation::{Bulk, CountConnected, CountDevices, List};
+        for (method, path, more, operation) in [
+            ("GET", "/devices", "", List { top: 1_000 }),
+            ("GET", "/Devices", "&top=3", List { top: 3 }),
+            ("GET", "/devices", "&top=0", List { top: 1_000 }),
+            ("GET", "/devices", "&top=-1", List { top: 1_000 }),
+            ("GET", "/devices", "&top=1001", List { top: 1_000 }),
+            ("POST", "/devices", "", Bulk),
+            ("GET", "/statistics/devices", "", CountDevices),
+            ("GET", "/statistics/Service", "", CountConnected),
+        ] {
+            let query = format!("api-version=2021-04-12{more}");
+            let route = HubRoute::parse(method, path, Some(&query));
+            assert_eq!(route, Ok(HubRoute::Registry(operation)), "{path}{more}");
+        }
+    }
+
+    #[test]
     fn refusals_tell_404_405_and_400_apart() {
         use PathError::{MethodNotAllowed, NotFound};
         for (method, path) in [
             ("GET", "/"),
-            ("GET", "/devices"),
+            ("GET", "/twins"),
+            ("GET", "/statistics"),
+            ("GET", "/statistics/hubs"),
             ("GET", "/devices/d/files"),
             ("POST", "/devices/d/modules/m"),
             ("POST", "/devices/d/messages/devicebound/l/renew"),
@@ -228,6 +317,8 @@ mod tests {
             assert_eq!(HubRoute::parse(method, path, V), Err(NotFound), "{path}");
         }
         for (method, path) in [
+            ("PUT", "/devices"),
+            ("POST", "/statistics/devices"),
             ("POST", "/devices/d"),
             ("GET", "/devices/d/commands"),
             ("GET", "/devices/d/messages/events"),
@@ -248,6 +339,9 @@ mod tests {
             ("/devices/d", Some("api-version=")),
             ("/devices/", V),
             ("/devices/%ff", V),
+            ("/devices", None),
+            ("/devices", Some("api-version=2021-04-12&top=all")),
+            ("/statistics/service", Some("top=1")),
         ] {
             let refused = HubRoute::parse("GET", path, query);
             assert!(matches!(refused, Err(PathError::Malformed(_))), "{path}");

@@ -35,6 +35,9 @@ pub struct InstanceConfig {
     /// CAs that sign certificates for its devices.
     #[serde(rename = "credential-policy", skip_serializing_if = "Vec::is_empty")]
     pub credential_policies: Vec<CredentialPolicyConfig>,
+    /// CA certificates that groups may name; verified, for whoever writes this file may say so.
+    #[serde(rename = "ca-certificate", skip_serializing_if = "Vec::is_empty")]
+    pub ca_certificates: Vec<CaCertificateConfig>,
     /// Median time that an assignment takes, microseconds.
     pub processing_p50_us: u64,
     /// 99th percentile of the same.
@@ -68,6 +71,16 @@ fn one() -> u32 {
 
 fn yes() -> bool {
     true
+}
+
+/// A CA certificate of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct CaCertificateConfig {
+    /// As groups name it in `caReferences`.
+    pub name: String,
+    /// PEM, or DER in base64.
+    pub file: PathBuf,
 }
 
 /// A shared access policy of the service API (DPS documentation, "Control access").
@@ -119,6 +132,7 @@ impl Default for InstanceConfig {
             hubs: Vec::new(),
             access_policies: Vec::new(),
             credential_policies: Vec::new(),
+            ca_certificates: Vec::new(),
             processing_p50_us: 20_000,
             processing_p99_us: 100_000,
             retry_after_seconds: 3,

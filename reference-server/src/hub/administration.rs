@@ -34,6 +34,8 @@ pub struct Identity {
     pub last_seen: Option<Timestamp>,
     /// Messages that wait for it.
     pub waiting_messages: usize,
+    /// Whether it is an IoT Edge device.
+    pub iot_edge: bool,
 }
 
 /// An identity as the service wants it.
@@ -45,6 +47,8 @@ pub struct WantedIdentity {
     pub enabled: bool,
     /// Why, in the service's words.
     pub status_reason: Option<String>,
+    /// Whether it is an IoT Edge device; as it was when nothing is said.
+    pub iot_edge: Option<bool>,
 }
 
 /// On what condition a change is made (`If-Match`).
@@ -52,6 +56,8 @@ pub struct WantedIdentity {
 pub enum Condition<'a> {
     /// None is named: what is there may be changed, but an identity not overwritten.
     Unnamed,
+    /// None: an identity is created or overwritten.
+    Waived,
     /// It exists, whatever its entity tag (`*`).
     Exists,
     /// It has this entity tag.
@@ -112,12 +118,13 @@ impl HubRegistry {
                 known.authentication = wanted.authentication;
                 known
             }
-            (None, Condition::Unnamed) => devices
+            (None, Condition::Unnamed | Condition::Waived) => devices
                 .entry(device.clone())
                 .or_insert_with(|| Device::new(wanted.authentication, None, &hub.views, now)),
             (None, _) => return Err(HubRefusal::UnknownDevice),
         };
         known.enabled = wanted.enabled;
+        known.iot_edge = wanted.iot_edge.unwrap_or(known.iot_edge);
         known.status_reason = wanted.status_reason.map(Into::into);
         if !known.enabled {
             known.revoke();
@@ -297,7 +304,7 @@ impl HubRegistry {
 }
 
 impl Identity {
-    fn of(device: &Device) -> Self {
+    pub(super) fn of(device: &Device) -> Self {
         Self {
             authentication: device.authentication.clone(),
             enabled: device.enabled,
@@ -307,6 +314,7 @@ impl Identity {
             connected: device.is_connected(),
             last_seen: device.last_seen(),
             waiting_messages: device.waiting_messages(),
+            iot_edge: device.iot_edge,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Entering<'a> {
     pub authentication: Authentication,
     /// What becomes of its twin.
     pub twin: TwinFrom<'a>,
+    /// Whether it is an IoT Edge device.
+    pub iot_edge: bool,
     /// The place that it leaves: a hub among those of the server, and its name there. Its session
     /// there ends, its messages are gone.
     pub left: Option<(usize, &'a DeviceId)>,
@@ -54,6 +56,7 @@ impl HubRegistry {
         let Entering {
             authentication,
             twin,
+            iot_edge,
             left,
         } = entering;
         let (_, home) = self.hub(hub)?;
@@ -91,6 +94,7 @@ impl HubRegistry {
                 place.insert(Device::new(authentication, initial, &home.views, now))
             }
         };
+        known.iot_edge = iot_edge;
         home.store.write(|writes| {
             if let Some((other, id)) = left {
                 writes.remove(Kind::Identity, &other.host_name, id.as_str());
@@ -135,6 +139,7 @@ mod tests {
         let entering = Entering {
             authentication: Authentication::key(SymmetricKey::from_bytes([7; 32]).expect("a key")),
             twin: TwinFrom::Kept(Some(&initial)),
+            iot_edge: false,
             left,
         };
         hubs.enter(hub, device, entering, Timestamp::UNIX_EPOCH, |_| {})

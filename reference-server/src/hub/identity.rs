@@ -93,6 +93,8 @@ pub(super) struct Device {
     pub(super) authentication: Authentication,
     /// A disabled device is not let in.
     pub(super) enabled: bool,
+    /// An IoT Edge device.
+    pub(super) iot_edge: bool,
     /// Why, in the service's words.
     pub(super) status_reason: Option<Box<str>>,
     /// Changes of the identity, from 1.
@@ -109,6 +111,8 @@ pub(super) struct Device {
 pub(super) struct KeptDevice {
     authentication: Authentication,
     enabled: bool,
+    #[serde(default)]
+    iot_edge: bool,
     status_reason: Option<Box<str>>,
     revision: u32,
     seen_us: i64,
@@ -121,6 +125,7 @@ impl Device {
         let Self {
             authentication,
             enabled,
+            iot_edge,
             status_reason,
             revision,
             seen_us,
@@ -130,6 +135,7 @@ impl Device {
         KeptDevice {
             authentication: authentication.clone(),
             enabled: *enabled,
+            iot_edge: *iot_edge,
             status_reason: status_reason.clone(),
             revision: *revision,
             seen_us: *seen_us,
@@ -145,6 +151,7 @@ impl Device {
         Ok(Self {
             authentication: kept.authentication,
             enabled: kept.enabled,
+            iot_edge: kept.iot_edge,
             status_reason: kept.status_reason,
             revision: kept.revision,
             seen_us: kept.seen_us,
@@ -168,6 +175,7 @@ impl Device {
         Self {
             authentication,
             enabled: true,
+            iot_edge: false,
             status_reason: None,
             revision: 1,
             seen_us: 0,

@@ -35,6 +35,9 @@ pub enum HubRefusal {
     /// Message or document over its limit.
     #[error("{0}")]
     TooLarge(String),
+    /// More devices at once than a bulk operation may have.
+    #[error("{0} devices, the limit is {1}")]
+    TooManyDevices(usize, usize),
     /// Fifty messages wait already.
     #[error("too many messages wait for the device")]
     QueueFull,
@@ -70,6 +73,7 @@ impl HubRefusal {
             Self::PreconditionFailed => 412_001,
             Self::LockLost => 412_002,
             Self::TooLarge(_) => 413_001,
+            Self::TooManyDevices(..) => 413_002,
             Self::Throttled => 429_001,
             Self::NotKept => 500_001,
             Self::NoAnswer => 504_101,
@@ -107,6 +111,7 @@ impl HubRefusal {
             Self::PreconditionFailed => "PreconditionFailed",
             Self::LockLost => "DeviceMessageLockLost",
             Self::TooLarge(_) => "MessageTooLarge",
+            Self::TooManyDevices(..) => "TooManyDevices",
             Self::Throttled => "ThrottlingException",
             Self::NotKept => "ServerError",
             Self::NoAnswer => "GatewayTimeout",

@@ -297,6 +297,7 @@ mod tests {
         Entering {
             authentication,
             twin: TwinFrom::Kept(initial),
+            iot_edge: false,
             left: None,
         }
     }

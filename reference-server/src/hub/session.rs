@@ -168,7 +168,7 @@ impl DeviceSession {
     /// [`take`](Self::take); one may serve many sessions of one connection.
     ///
     /// # Errors
-    /// The device was removed.
+    /// The device was removed, or disabled since it was let in.
     pub fn open(
         device: AdmittedDevice,
         wake: Arc<Notify>,
@@ -177,9 +177,13 @@ impl DeviceSession {
         let number = device.hubs().next_number();
         let inbox = Arc::new(Inbox::new(wake));
         device.with(|known| {
+            if !known.enabled {
+                return Err(HubRefusal::Unauthorized);
+            }
             known.seen(now);
             known.traffic_or_new().attach(number, Arc::clone(&inbox));
-        })?;
+            Ok(())
+        })??;
         Ok(Self {
             device,
             number,

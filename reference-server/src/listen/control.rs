@@ -1,6 +1,6 @@
 //! The control endpoint, plain HTTP on loopback: `GET /health` (it lives), `GET /ready` (it
 //! serves), `GET /metrics` for Prometheus, `GET /counters`; faults and outages ([`faults`]); the
-//! instances and their rates ([`instances`]); and what a hub's REST API has no way to do:
+//! instances, their rates ([`instances`]) and CA certificates ([`certificates`]); and what a hub's REST API has no way to do:
 //! `POST /hubs/{hub}/devices/{id}/messages/devicebound` sends a message to a device,
 //! `GET /hubs/{hub}/messages/events` reads the last messages of devices.
 
@@ -28,6 +28,7 @@ use super::{Host, Stream};
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
 
+mod certificates;
 mod faults;
 mod instances;
 
@@ -38,7 +39,7 @@ const MAX_CHANGE: usize = 1 << 20;
 const PATHS: &str = concat!(
     r#"{"paths":["/health","/ready","/metrics","/counters","/faults","/faults/{name}","/hubs","#,
     r#""/hubs/{hub}/state","/regions/{region}/state","/instances","#,
-    r#""/instances/{id-scope}/throttle","/hubs/{hub}/messages/events","#,
+    r#""/instances/{id-scope}/throttle","/instances/{id-scope}/certificates/{name}","/hubs/{hub}/messages/events","#,
     r#""/hubs/{hub}/devices/{id}/messages/devicebound"]}"#
 );
 
@@ -77,7 +78,11 @@ async fn answer(request: Request<Incoming>, host: &Host) -> Answered {
         Ok(answered) => return answered,
         Err(NotOurs(request)) => request,
     };
-    match instances::respond(request, host).await {
+    let request = match instances::respond(request, host).await {
+        Ok(answered) => return answered,
+        Err(NotOurs(request)) => request,
+    };
+    match certificates::respond(request, host).await {
         Ok(answered) => answered,
         Err(NotOurs(request)) => other(request, host).await,
     }

@@ -194,11 +194,7 @@ fn registrations(
 }
 
 fn condition(headers: &HeaderMap) -> Condition<'_> {
-    match text(headers, &IF_MATCH) {
-        None => Condition::None,
-        Some("*" | "\"*\"") => Condition::Exists,
-        Some(tag) => Condition::Is(tag),
-    }
+    Condition::of_header(text(headers, &IF_MATCH))
 }
 
 fn read<Document: DeserializeOwned>(body: &[u8]) -> Result<Document, Refusal> {

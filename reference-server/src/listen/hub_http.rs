@@ -27,8 +27,10 @@ use crate::service::Answer;
 
 pub(super) mod message;
 
+mod bulk;
 mod device;
 mod documents;
+mod registry;
 mod service;
 
 /// Largest body: a batch of messages.
@@ -60,30 +62,38 @@ pub(super) async fn respond(
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     let answered = async {
-        match route.operation {
+        let (device, operation) = match route {
+            HubRoute::Device(device, operation) => (device, operation),
+            HubRoute::Registry(operation) => {
+                host.hubs.authorize_service(hub, hub, token, now)?;
+                let body = read(body, host.limits.body).await?;
+                return registry::answer(&host.hubs, hub, operation, &body, now).await;
+            }
+        };
+        match operation {
             HubOperation::Device(operation) => {
                 let met = match operation {
                     DeviceOperation::Send => FaultOperation::Telemetry,
                     _ => FaultOperation::HubConnect,
                 };
-                let met = Event::at_hub(hub, &route.device, FaultProtocol::Https, met);
+                let met = Event::at_hub(hub, &device, FaultProtocol::Https, met);
                 if let Some(Trouble::Refused(answer)) = host.trouble(client, met).await {
                     return Ok(refused_by_fault(answer));
                 }
                 let certificates = &client.certificates;
-                let device =
-                    host.hubs
-                        .authenticate(hub, &route.device, token, certificates, now)?;
+                let device = host
+                    .hubs
+                    .authenticate(hub, &device, token, certificates, now)?;
                 let body = read(body, host.limits.body).await?;
                 device::answer(&device, &operation, &head.headers, &body, now)
             }
             HubOperation::Service(operation) => {
-                let resource = sas_resource(hub, &route.device);
+                let resource = sas_resource(hub, &device);
                 host.hubs.authorize_service(hub, &resource, token, now)?;
                 let body = read(body, host.limits.body).await?;
                 let asked = service::Asked {
                     hub,
-                    device: &route.device,
+                    device: &device,
                     headers: &head.headers,
                     body: &body,
                     now,

@@ -49,6 +49,8 @@ pub(crate) struct InstanceTally {
     pub(crate) throttled: ByProtocol<Count>,
     /// Registrations that were refused or failed.
     pub(crate) registrations_failed: Count,
+    /// Certificates that devices asked for and got.
+    pub(crate) certificates_issued: Count,
     /// Calls of custom allocation webhooks, in the order of [`Called::ALL`].
     called: [Count; Called::ALL.len()],
     /// Registrations that ended assigned, by the hub's place among the hubs of the server.
@@ -215,6 +217,15 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
             let labels = [(NAME, instance.name()), ("protocol", shown(protocol))];
             page.sample(&labels, instance.throttled.of(protocol).get());
         }
+    }
+    page.family(
+        "dps_certificates_issued_total",
+        Kind::Counter,
+        "Certificates issued to devices that asked for one as they registered.",
+    );
+    for instance in instances {
+        let labels = [(NAME, instance.name())];
+        page.sample(&labels, instance.certificates_issued.get());
     }
     page.family(
         "dps_custom_allocation_calls_total",

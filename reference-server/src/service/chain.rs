@@ -98,6 +98,11 @@ impl SigningCertificate {
         &self.der
     }
 
+    /// The last second that it is good for, Unix time.
+    pub fn not_after(&self) -> i64 {
+        self.anchor.not_after
+    }
+
     /// Whether `chain` (leaf first) leads here at `now`.
     pub fn signed(&self, chain: &[CertificateDer<'static>], now: Timestamp) -> bool {
         let Some((leaf, above)) = chain.split_first() else {

@@ -13,10 +13,12 @@ use serde_json::Value;
 
 use super::link::Link;
 use crate::shards::Shards;
+use authorities::Authorities;
 use claims::Claims;
 use entry::{Checker, Group, GroupProof, Individual, Settings, Stamp};
 use kept::Keeping;
 
+pub mod authorities;
 pub mod entry;
 
 mod claims;
@@ -38,6 +40,7 @@ pub struct EnrollmentList {
     individuals: Shards<Box<str>, Arc<Individual>>,
     count: AtomicUsize,
     claims: Claims,
+    authorities: Authorities,
     groups: RwLock<Arc<[Arc<Group>]>>,
     revisions: AtomicU64,
     keeping: Keeping,
@@ -103,6 +106,7 @@ impl EnrollmentList {
             individuals: Shards::new(),
             count: AtomicUsize::new(0),
             claims: Claims::new(),
+            authorities: Authorities::default(),
             groups: RwLock::new(Arc::new([])),
             revisions: AtomicU64::new(0),
             keeping: Keeping::default(),
@@ -124,6 +128,11 @@ impl EnrollmentList {
     /// What settings come to; the same for all that have the same.
     pub(super) fn settings(&self, written: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
         self.checker.settings(written)
+    }
+
+    /// The CA certificates that groups may name.
+    pub fn authorities(&self) -> &Authorities {
+        &self.authorities
     }
 
     /// Groups in the order they were entered.
@@ -296,6 +305,15 @@ impl EnrollmentList {
             .map_err(WriteError::Invalid)?;
         room_for(&entry, &groups, place)?;
         signs_nowhere_else(&entry, &groups, place)?;
+        if let GroupProof::CaReferences(names) = &entry.proof
+            && let Some(name) = names
+                .names()
+                .find(|name| self.authorities.verified(name).is_none())
+        {
+            return Err(WriteError::Invalid(format!(
+                "attestation.x509.caReferences: \"{name}\" is no verified CA certificate of this instance"
+            )));
+        }
         let written = document::group(&entry);
         self.keeping.group(id, Some(&entry), stamp);
         let mut changed = groups.to_vec();
@@ -316,7 +334,16 @@ impl EnrollmentList {
     }
 }
 
-impl Condition<'_> {
+impl<'a> Condition<'a> {
+    /// What header `If-Match` asks for.
+    pub(crate) fn of_header(tag: Option<&'a str>) -> Self {
+        match tag {
+            None => Self::None,
+            Some("*" | "\"*\"") => Self::Exists,
+            Some(tag) => Self::Is(tag),
+        }
+    }
+
     fn holds(self, id: &str, known: Option<Stamp>) -> Result<(), WriteError> {
         match (self, known) {
             (Self::None, _) | (Self::Absent, None) | (Self::Exists, Some(_)) => Ok(()),
@@ -345,7 +372,7 @@ fn signs_nowhere_else(
 ) -> Result<(), WriteError> {
     let signs = |group: &Group, der: &[u8]| match &group.proof {
         GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.der() == der),
-        GroupProof::SymmetricKey(_) => false,
+        GroupProof::SymmetricKey(_) | GroupProof::CaReferences(_) => false,
     };
     let GroupProof::Certificates(signers) = &entry.proof else {
         return Ok(());

@@ -254,6 +254,7 @@ impl Files {
             params.not_after = (now + Duration::from_secs(CA_DAYS * 86_400)).into();
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            params.use_authority_key_identifier_extension = true;
             params
         };
         let new_key = || KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384);
@@ -282,4 +283,49 @@ fn named(common_name: &str) -> CertificateParams {
         .distinguished_name
         .push(DnType::CommonName, common_name);
     params
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::PublicKeyData;
+
+    use super::*;
+
+    #[test]
+    fn no_bit_of_a_request_changes_what_is_certified() {
+        let instance = InstanceConfig {
+            credential_policies: vec![CredentialPolicyConfig {
+                name: "factory".into(),
+                validity_days: 1,
+                ca_certificate: None,
+                ca_key: None,
+            }],
+            ..InstanceConfig::default()
+        };
+        let policies = CredentialPolicies::of(&instance, &Store::default()).expect("a CA");
+        let id = RegistrationId::parse("pump").expect("an id");
+        let read = |der: &[u8]| {
+            let csr = STANDARD.encode(der);
+            let version = Some("2025-07-01-preview");
+            policies.read(Some(&csr), Some("factory"), &id, version)
+        };
+        let key = KeyPair::generate().expect("a key");
+        let request = named("pump").serialize_request(&key).expect("a request");
+        assert!(matches!(read(request.der()), Ok(Some(_))));
+        for bit in 0..request.der().len() * 8 {
+            let mut changed = request.der().to_vec();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            // The parser is lenient with what is around: name and key are what was signed.
+            if let Ok(Some(read)) = read(&changed) {
+                let found = (
+                    &*read.common_name,
+                    read.public_key.subject_public_key_info(),
+                );
+                assert_eq!(found, ("pump", key.subject_public_key_info()), "bit {bit}");
+            }
+        }
+        for length in 0..request.der().len() {
+            assert!(read(&request.der()[..length]).is_err(), "{length} bytes");
+        }
+    }
 }

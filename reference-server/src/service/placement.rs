@@ -96,6 +96,7 @@ impl Service {
             } else {
                 TwinFrom::Kept(initial)
             },
+            iot_edge: is_iot_edge(registration),
             left: left.map(|place| (place.hub, &place.device_id)),
         };
         let (host_name, device) = (&link.host_name, &registration.device_id);
@@ -109,6 +110,13 @@ impl Service {
 fn resets(registration: &Registration) -> bool {
     let policy = registration.settings.reprovision;
     policy.is_some_and(|policy| policy.update_hub_assignment && !policy.migrate_device_data)
+}
+
+/// By its enrollment's `capabilities`.
+fn is_iot_edge(registration: &Registration) -> bool {
+    let capabilities = registration.settings.written.capabilities.as_ref();
+    let said = capabilities.and_then(|capabilities| capabilities["iotEdge"].as_bool());
+    said.unwrap_or(false)
 }
 
 /// The place that the device leaves for a hub.

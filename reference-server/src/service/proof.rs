@@ -9,6 +9,7 @@ use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
+use super::chain::SigningCertificate;
 use super::device_keys::KeyPair;
 use super::enrollment_list::EnrollmentList;
 use super::enrollment_list::entry::{
@@ -131,7 +132,7 @@ pub fn prove(
             by_derived_key(&list.groups(), id, &token(question)?, resource, now)
                 .map(Standing::Proven)
         }
-        None => by_chain(&list.groups(), id, question.certificates, now).map(Standing::Proven),
+        None => by_chain(list, id, question.certificates, now).map(Standing::Proven),
     }
 }
 
@@ -194,7 +195,7 @@ fn individual_certificate(
 /// The group whose signing certificate the presented chain leads to: the one nearest to the device,
 /// where several do (DPS documentation, "X.509 certificate attestation").
 fn by_chain(
-    groups: &[Arc<Group>],
+    list: &EnrollmentList,
     id: &RegistrationId,
     chain: &[CertificateDer<'static>],
     now: Timestamp,
@@ -203,12 +204,12 @@ fn by_chain(
     if !is_named(leaf, id) || !is_valid(leaf, now) {
         return Err(Refusal::InvalidCertificate);
     }
-    let signed = |group: &&Arc<Group>| match &group.proof {
-        GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.signed(chain, now)),
-        GroupProof::SymmetricKey(_) => false,
-    };
+    let (groups, authorities) = (list.groups(), list.authorities());
+    let signed =
+        |group: &&Arc<Group>| group.any_signer(authorities, |signer| signer.signed(chain, now));
     let presented = chain.iter().skip(1).find_map(|certificate| {
-        let holds = |group: &&Arc<Group>| group.is_signed_with(certificate);
+        let is_it = |signer: &SigningCertificate| signer.der() == certificate.as_ref();
+        let holds = |group: &&Arc<Group>| group.any_signer(authorities, is_it);
         groups.iter().filter(holds).find(signed)
     });
     // A signing certificate above all that is presented.
@@ -250,16 +251,6 @@ fn by_derived_key(
 }
 
 impl Group {
-    /// Whether this is a signing certificate of it.
-    fn is_signed_with(&self, certificate: &CertificateDer<'_>) -> bool {
-        match &self.proof {
-            GroupProof::Certificates(signers) => signers
-                .iter()
-                .any(|signer| signer.der() == certificate.as_ref()),
-            GroupProof::SymmetricKey(_) => false,
-        }
-    }
-
     fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
         Ok(Proven {
             credential,

@@ -22,6 +22,7 @@ pub enum Validity {
 /// A root and an intermediate below it.
 pub struct Authority {
     root: rcgen::Certificate,
+    root_issuer: Issuer<'static, KeyPair>,
     intermediate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -34,11 +35,13 @@ impl Authority {
         let root = root_params.self_signed(&root_key).expect("a root");
         let intermediate_key = key();
         let intermediate_params = authority_params(&format!("{name} intermediate"));
+        let root_issuer = Issuer::new(root_params, root_key);
         let intermediate = intermediate_params
-            .signed_by(&intermediate_key, &Issuer::new(root_params, root_key))
+            .signed_by(&intermediate_key, &root_issuer)
             .expect("an intermediate");
         Self {
             root,
+            root_issuer,
             intermediate: intermediate.der().clone(),
             issuer: Issuer::new(intermediate_params, intermediate_key),
         }
@@ -47,6 +50,12 @@ impl Authority {
     /// PEM of the root, as it is enrolled.
     pub fn root_pem(&self) -> String {
         self.root.pem()
+    }
+
+    /// PEM of a certificate that only who has the root's key can sign: proof of possession.
+    pub fn proof(&self, code: &str) -> String {
+        let signed = params(code).signed_by(&key(), &self.root_issuer);
+        signed.expect("a proof").pem()
     }
 
     /// A server below the intermediate, by one name.

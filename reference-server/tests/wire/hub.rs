@@ -16,6 +16,7 @@ pub mod device;
 pub mod http;
 mod https;
 mod mqtt;
+mod registry;
 mod slow;
 
 /// The hub.

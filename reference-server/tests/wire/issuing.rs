@@ -21,7 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
 use crate::hub::device::Device;
-use crate::hub::http::as_device;
+use crate::hub::http::{as_device, to_control};
 use crate::hub::one_hub;
 use crate::instance::{Instance, caller, stranger, tenant};
 use crate::questions::token;
@@ -235,6 +235,9 @@ fn who_asks_for_nothing_is_issued_nothing_and_look_ups_tell_no_chain() {
     let (operation, first) = provision(&https::DIALECT, &instance, &device("robot-1"), &asked);
     let again = (https::DIALECT.ask)(server, &device("robot-1"), &operation);
     assert_eq!(chain(&first), chain(&again), "it is issued once");
+    let metrics = to_control(&instance, "GET /metrics", &[], "").body;
+    let name = "dps_certificates_issued_total{provisioning_service_name=\"dps-1.fleetstorm.test\"}";
+    assert!(metrics.contains(&format!("{name} 1\n")), "{metrics}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod amqp_sdks;
 mod answers;
 mod any_bytes;
+mod authorities;
 mod bounded_time;
 mod certificates;
 mod conversations;

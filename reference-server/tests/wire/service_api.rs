@@ -67,6 +67,24 @@ fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) 
     send(instance, line, &headers, &body)
 }
 
+/// Writes a group of an instance with the usual policies as its owner does.
+pub fn put_group(instance: &Instance, id: &str, document: &str) -> Answer {
+    let connection = &instance.server.announcement().instances[0].connection_string;
+    let part = |name: &str| {
+        let mut parts = connection.split(';');
+        parts
+            .find_map(|part| part.strip_prefix(name))
+            .expect("a connection string")
+    };
+    let key = STANDARD.decode(part("SharedAccessKey=")).expect("a key");
+    let key = SymmetricKey::from_bytes(key).expect("a key");
+    let name = Some(part("SharedAccessKeyName="));
+    let expiry = i64::from(u32::MAX);
+    let token = SasToken::format(ENDPOINT, expiry, name, |text| key.sign(text));
+    let line = format!("PUT /enrollmentGroups/{id}");
+    send(instance, &line, &[("Authorization", &token)], document)
+}
+
 /// Device `fan`, whose key is 16 times 9.
 fn fan() -> Value {
     json!({

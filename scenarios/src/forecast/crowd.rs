@@ -16,6 +16,8 @@ pub(super) enum Stage {
     Poll,
     /// Has its twin.
     Provisioned,
+    /// Stays with its hub.
+    Held,
     /// Has given up, or was refused.
     Failed,
     /// Has run out of the time that a device has.

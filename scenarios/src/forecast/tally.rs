@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use hdrhistogram::Histogram;
 
 use super::Surroundings;
@@ -38,6 +39,11 @@ pub(super) struct Tally {
     pub(super) turned_away: u64,
     pub(super) in_flight: u64,
     pub(super) peak_in_flight: u64,
+    max_held: u64,
+    held: u64,
+    pub(super) peak_held: u64,
+    pub(super) peak_connections: u64,
+    by_transport: [u64; TransportKind::ALL.len()],
     pub(super) last_end_us: u64,
     pub(super) last_start_us: u64,
     pub(super) course: Course,
@@ -46,7 +52,7 @@ pub(super) struct Tally {
     pub(super) simulator_us: f64,
     pub(super) server_us: f64,
     slowness: f64,
-    attestations: Vec<fleetstorm_protocol::attestation::AttestationKind>,
+    attestations: Vec<AttestationKind>,
 }
 
 impl Tally {
@@ -62,6 +68,11 @@ impl Tally {
             turned_away: 0,
             in_flight: 0,
             peak_in_flight: 0,
+            max_held: scenario.max_held.into(),
+            held: 0,
+            peak_held: 0,
+            peak_connections: 0,
+            by_transport: [0; TransportKind::ALL.len()],
             last_end_us: 0,
             last_start_us: 0,
             course: Course::new(),
@@ -91,6 +102,8 @@ impl Tally {
         let starting = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
         self.in_flight += u64::from(starting);
         self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
+        self.peak_connections = self.peak_connections.max(self.in_flight + self.held);
+        self.by_transport[crowd.transport as usize] += u64::from(starting);
         if let Some(storms) = &mut self.storms {
             storms.under_way(self.in_flight, crowd.due_us);
         }
@@ -150,11 +163,32 @@ impl Tally {
                 fate.timed_out += devices;
                 stretch.failed += devices;
             }
-            Stage::Failed | Stage::Register | Stage::Poll => {
+            Stage::Failed | Stage::Register | Stage::Poll | Stage::Held => {
                 fate.failed += devices;
                 stretch.failed += devices;
             }
         }
+    }
+
+    /// A crowd has its twin and stays with its hubs; how many of it there is room for.
+    pub(super) fn stays(&mut self, crowd: &Crowd) -> u32 {
+        let room = self.max_held - self.held;
+        let staying = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
+        self.held += u64::from(staying);
+        self.peak_held = self.peak_held.max(self.held);
+        self.peak_connections = self.peak_connections.max(self.in_flight + self.held);
+        staying
+    }
+
+    /// A crowd that stayed leaves.
+    pub(super) fn leaves(&mut self, crowd: &Crowd) {
+        self.held -= u64::from(crowd.devices);
+    }
+
+    /// Devices that started, by what they speak; what nobody speaks is left out.
+    pub(super) fn transports(&self) -> Vec<(TransportKind, u64)> {
+        let spoken = TransportKind::ALL.into_iter().zip(self.by_transport);
+        spoken.filter(|(_, devices)| *devices > 0).collect()
     }
 
     /// From when on it is a storm, by what was counted: in calm, devices come as in most of the stretches

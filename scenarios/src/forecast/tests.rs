@@ -156,6 +156,25 @@ fn what_goes_beyond_max_in_flight_is_dropped() {
     assert_eq!(forecast.peak_in_flight, 30);
 }
 
+/// 10 a second that stay for 20 s each are 200 that stay at once, and 10 more under way.
+#[test]
+fn devices_that_stay_keep_their_connections() {
+    let arrival = "kind = \"constant-rate\", rate = \"10/s\"";
+    let keys = "after = { hold = \"20s\" }";
+    let plan_with = |root| plan(600, arrival, keys, root);
+    let forecast_of = |plan| forecast(&plan, &around(Rates::NONE));
+    let all = forecast_of(plan_with(""));
+    assert!((200..=201).contains(&all.peak_held), "{}", all.peak_held);
+    assert!((210..=212).contains(&all.peak_connections));
+    assert_eq!(
+        all.last_end,
+        Duration::from_millis(60_900),
+        "staying is not provisioning"
+    );
+    let some = forecast_of(plan_with("max-held = 50"));
+    assert_eq!((some.peak_held, some.fates[0].provisioned), (50, 600));
+}
+
 #[test]
 fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
     for keys in ["enabled = false", "flaw = \"wrong-key\""] {

@@ -136,6 +136,7 @@ impl<'plan> World<'plan> {
                 let cost_us = self.question_cost_us();
                 self.work(crowd, event.at_us, cost_us);
             }
+            Stage::Held => self.tally.leaves(&crowd),
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
                 self.tally.ended_at(&crowd, event.at_us);
             }
@@ -163,9 +164,23 @@ impl<'plan> World<'plan> {
                 self.register(crowd, now);
             }
             Stage::Poll => self.poll(crowd, now),
-            Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
+            Stage::Provisioned => {
                 self.tally.ended_at(&crowd, now);
+                self.stay(crowd, now);
             }
+            Stage::Held | Stage::Failed | Stage::TimedOut => self.tally.ended_at(&crowd, now),
+        }
+    }
+
+    /// Provisioning is over; whoever is to stay with its hub does, as far as there is room.
+    fn stay(&mut self, mut crowd: Crowd, now: u64) {
+        let Some(hold) = self.cohort(&crowd).after.hold else {
+            return;
+        };
+        crowd.devices = self.tally.stays(&crowd);
+        if crowd.devices > 0 {
+            crowd.stage = Stage::Held;
+            self.wait(now.saturating_add(micros(hold)), crowd);
         }
     }
 
@@ -255,6 +270,10 @@ impl<'plan> World<'plan> {
         } else {
             at_us
         };
+        self.wait(at_us, crowd);
+    }
+
+    fn wait(&mut self, at_us: u64, crowd: Crowd) {
         let crowd = self.keep(crowd);
         self.order += 1;
         self.next.push(Reverse(Event {

@@ -40,7 +40,7 @@ pub(super) fn name(value: &Value<'_>) -> Option<String> {
 
 /// A duration like `250ms` or `1h 30m`; not negative.
 pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
-    let text = value.text()?;
+    let text = value.text_like("\"30s\"")?;
     let Ok(duration) = text.parse::<SignedDuration>() else {
         return value.wrong(
             format!("\"{text}\" is not a duration"),
@@ -67,7 +67,7 @@ pub(super) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
 
 /// A rate like `200/s`, `30/m` or `0.5/h`, in devices a second; zero or above.
 pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
-    let text = value.text()?;
+    let text = value.text_like("\"200/s\"")?;
     let Some(rate) = parse_rate(text) else {
         return value.wrong(
             format!("\"{text}\" is not a rate"),

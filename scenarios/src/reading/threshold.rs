@@ -25,7 +25,7 @@ fn below(prefix: &str, value: &Value<'_>) -> Option<Vec<ScenarioThreshold>> {
 }
 
 fn read(subject: String, value: &Value<'_>) -> Option<ScenarioThreshold> {
-    let condition = value.text()?;
+    let condition = value.text_like("\"< 5s\" or \">= 99.9%\"")?;
     match Threshold::parse(&subject, condition) {
         Ok(threshold) => Some(ScenarioThreshold {
             subject,

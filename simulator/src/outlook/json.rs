@@ -47,6 +47,9 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             })
         })
         .collect();
+    let by_transport: serde_json::Map<String, Value> = (forecast.transports.iter())
+        .map(|(transport, devices)| (transport.to_string(), (*devices).into()))
+        .collect();
     let storm = forecast.longest_storm.map(|storm| {
         json!({
             "from_s": storm.from_us as f64 / 1e6,
@@ -69,10 +72,12 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "devices": plan.devices(),
         "last_due_s": seconds(plan.last_release()),
         "cohorts": cohorts,
+        "devices_by_transport": by_transport,
         "machine": {
             "cores": outlook.around.machine.map(|machine| machine.cores),
-            "connections": forecast.peak_in_flight,
-            "connections_at_most": needs.in_flight,
+            "connections": forecast.peak_connections,
+            "connections_at_most": needs.in_flight + needs.held,
+            "held": forecast.peak_held,
             "files": { "needed": needs.files, "limit": has.files },
             "ports": { "needed": needs.ports, "limit": has.ports },
             "memory_bytes": { "needed": needs.memory, "free": has.memory },

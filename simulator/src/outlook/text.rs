@@ -132,8 +132,11 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             cohort.retry.name(),
         )?;
     }
-    text.push('\n');
-    Ok(())
+    let transports = outlook.forecast.transports.iter();
+    let transports: Vec<String> = transports
+        .map(|(transport, devices)| format!("{transport} {}", units::count(*devices)))
+        .collect();
+    writeln!(text, "  devices by transport: {}\n", transports.join(", "))
 }
 
 fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
@@ -143,13 +146,18 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         let verdict = if fits { "" } else { "   TOO SMALL" };
         writeln!(text, "    {name:<13} {value}{verdict}")
     };
-    let expected = units::count(forecast.peak_in_flight);
-    let bound = units::count(needs.in_flight);
-    line(
-        "connections",
-        format!("{expected} at once, reckoned with at most {bound}"),
-        true,
-    )?;
+    let (expected, bound) = (forecast.peak_connections, needs.in_flight + needs.held);
+    let mut connections = format!(
+        "{} at once, reckoned with at most {}",
+        units::count(expected),
+        units::count(bound)
+    );
+    if forecast.peak_held > 0 {
+        let held = units::count(forecast.peak_held);
+        // Writing to a string can't fail.
+        let _ = write!(connections, "; {held} of devices that stay with their hubs");
+    }
+    line("connections", connections, true)?;
     let (files, limit) = (units::count(needs.files), units::count(has.files));
     line(
         "files",

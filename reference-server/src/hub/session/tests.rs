@@ -50,6 +50,7 @@ impl Yard {
         let entering = Entering {
             authentication,
             twin: TwinFrom::Kept(None),
+            iot_edge: false,
             left: None,
         };
         yard.hubs
@@ -235,6 +236,7 @@ fn a_removed_or_disabled_identity_ends_its_session() {
         authentication: Authentication::certificate(thumbprint(&yard.certificate)),
         enabled,
         status_reason: None,
+        iot_edge: None,
     };
     let put = |wanted, condition| {
         yard.hubs

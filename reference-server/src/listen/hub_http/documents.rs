@@ -26,6 +26,13 @@ pub(super) struct IdentityDocument {
     status: Option<Status>,
     status_reason: Option<String>,
     authentication: Option<AuthenticationDocument>,
+    capabilities: Option<Capabilities>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Capabilities {
+    iot_edge: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -79,6 +86,7 @@ impl IdentityDocument {
             authentication: self.authentication.unwrap_or_default().wanted()?,
             enabled: self.status != Some(Status::Disabled),
             status_reason: self.status_reason,
+            iot_edge: self.capabilities.map(|capabilities| capabilities.iot_edge),
         })
     }
 }
@@ -163,7 +171,7 @@ fn thumbprint(
     Ok(Some(thumbprint))
 }
 
-fn malformed(name: &str, problem: String) -> HubRefusal {
+pub(super) fn malformed(name: &str, problem: String) -> HubRefusal {
     HubRefusal::Malformed(format!("{name}: {problem}"))
 }
 
@@ -193,7 +201,7 @@ pub(super) fn identity_document(device: &DeviceId, identity: &Identity) -> Value
             },
             "type": kind,
         },
-        "capabilities": {"iotEdge": false},
+        "capabilities": {"iotEdge": identity.iot_edge},
     })
 }
 
@@ -221,7 +229,7 @@ pub(super) fn twin_document(device: &DeviceId, identity: &Identity, twin: &TwinD
         "version": twin.version,
         "tags": twin.tags,
         "properties": {"desired": twin.desired, "reported": twin.reported},
-        "capabilities": {"iotEdge": false},
+        "capabilities": {"iotEdge": identity.iot_edge},
     })
 }
 

@@ -41,7 +41,7 @@ pub(super) fn group(entry: &Group) -> Value {
     members.insert("enrollmentGroupId".into(), entry.id.as_str().into());
     let attestation = match &entry.proof {
         GroupProof::SymmetricKey(_) => json!({"type": "symmetricKey"}),
-        GroupProof::Certificates(_) => secret_of_group(&entry.proof),
+        GroupProof::Certificates(_) | GroupProof::CaReferences(_) => secret_of_group(&entry.proof),
     };
     members.insert("attestation".into(), attestation);
     members.into()
@@ -66,6 +66,10 @@ pub(super) fn secret_of(proof: &IndividualProof) -> Value {
 pub(super) fn secret_of_group(proof: &GroupProof) -> Value {
     match proof {
         GroupProof::SymmetricKey(keys) => keyed(keys),
+        GroupProof::CaReferences(names) => json!({
+            "type": "x509",
+            "x509": {"caReferences": names},
+        }),
         GroupProof::Certificates(signers) => json!({
             "type": "x509",
             "x509": {"signingCertificates": both(signers.iter().map(SigningCertificate::der))},
@@ -105,7 +109,7 @@ fn both<'a>(ders: impl Iterator<Item = &'a [u8]>) -> Value {
 }
 
 /// X509CertificateInfo.
-fn info(der: &[u8]) -> Value {
+pub(super) fn info(der: &[u8]) -> Value {
     use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
     let hex = |bytes: &[u8]| {
         bytes

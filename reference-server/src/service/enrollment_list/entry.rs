@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::enrollment::{
     AllocationPolicy, AttestationMechanism, EnrollmentGroup, EnrollmentSettings,
-    IndividualEnrollment, ProvisioningStatus, ReprovisionPolicy, X509Attestation, X509Certificates,
+    IndividualEnrollment, ProvisioningStatus, ReprovisionPolicy, X509Attestation, X509CaReferences,
+    X509Certificates,
 };
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::registration::TpmAttestation;
@@ -15,6 +16,7 @@ use fleetstorm_protocol::twin::InitialTwin;
 use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
 use jiff::Timestamp;
 
+use super::authorities::Authorities;
 use crate::service::chain::SigningCertificate;
 use crate::service::device_keys::KeyPair;
 use crate::service::link::Link;
@@ -72,6 +74,24 @@ pub struct Group {
     pub stamp: Stamp,
 }
 
+impl Group {
+    /// Whether one of its signing certificates, if it has any, is as asked.
+    pub fn any_signer(
+        &self,
+        authorities: &Authorities,
+        is_so: impl Fn(&SigningCertificate) -> bool,
+    ) -> bool {
+        match &self.proof {
+            GroupProof::Certificates(signers) => signers.iter().any(is_so),
+            GroupProof::CaReferences(names) => names
+                .names()
+                .filter_map(|name| authorities.verified(name))
+                .any(|signer| is_so(&signer)),
+            GroupProof::SymmetricKey(_) => false,
+        }
+    }
+}
+
 /// When an entry was written, and which writing that was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -88,6 +108,8 @@ pub struct Stamp {
 pub enum GroupProof {
     /// By a chain to one of these, primary and secondary.
     Certificates(Arc<[SigningCertificate]>),
+    /// By a chain to a CA certificate of the instance with one of these names.
+    CaReferences(X509CaReferences),
     /// By a key that derives from one of these.
     SymmetricKey(KeyPair),
 }
@@ -189,6 +211,9 @@ impl Checker {
         stamp: Stamp,
     ) -> Result<Group, String> {
         let proof = match &group.attestation {
+            AttestationMechanism::X509 { x509 } if x509.ca_references.is_some() => {
+                GroupProof::CaReferences(ca_references(x509)?)
+            }
             AttestationMechanism::X509 { x509 } => match known.map(|known| &known.proof) {
                 Some(GroupProof::Certificates(signers))
                     if is_left_out(x509.signing_certificates.as_ref()) =>
@@ -324,6 +349,20 @@ fn is_left_out(certificates: Option<&X509Certificates>) -> bool {
         let mut given = given.into_iter().flatten().peekable();
         given.peek().is_some() && given.all(|with_info| with_info.certificate.is_empty())
     })
+}
+
+/// Names of CA certificates; a group has those or certificates of its own.
+fn ca_references(x509: &X509Attestation) -> Result<X509CaReferences, String> {
+    let names = x509.ca_references.clone().unwrap_or_default();
+    if x509.signing_certificates.is_some() {
+        return Err(
+            "attestation.x509.caReferences: stand beside signingCertificates: choose one".into(),
+        );
+    }
+    if names.names().next().is_none() {
+        return Err("attestation.x509.caReferences: name a CA certificate".into());
+    }
+    Ok(names)
 }
 
 fn signing_certificates(x509: &X509Attestation) -> Result<Vec<SigningCertificate>, String> {

@@ -12,6 +12,7 @@ use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::authorities::Authorities;
 use super::entry::{Group, GroupProof, Individual, IndividualProof, Stamp};
 use super::{EnrollmentList, Kind};
 use crate::service::chain::SigningCertificate;
@@ -97,6 +98,7 @@ impl EnrollmentList {
         })?;
         groups.sort_by_key(|group| (group.stamp.created, group.stamp.revision));
         self.groups = std::sync::RwLock::new(groups.into_iter().map(Into::into).collect());
+        self.authorities = Authorities::kept_in(store, id_scope)?;
         self.count = count.into();
         self.revisions = last.into();
         self.keeping = Keeping {
@@ -154,7 +156,7 @@ fn written(key: &str, known: &Individual) -> IndividualEnrollment {
         IndividualProof::Certificate { certificates } => AttestationMechanism::X509 {
             x509: X509Attestation {
                 client_certificates: both(certificates.iter().map(|one| &*one.der)),
-                signing_certificates: None,
+                ..X509Attestation::default()
             },
         },
     };
@@ -171,8 +173,14 @@ fn written_group(known: &Group) -> EnrollmentGroup {
         GroupProof::SymmetricKey(keys) => by_key(keys),
         GroupProof::Certificates(signers) => AttestationMechanism::X509 {
             x509: X509Attestation {
-                client_certificates: None,
                 signing_certificates: both(signers.iter().map(SigningCertificate::der)),
+                ..X509Attestation::default()
+            },
+        },
+        GroupProof::CaReferences(names) => AttestationMechanism::X509 {
+            x509: X509Attestation {
+                ca_references: Some(names.clone()),
+                ..X509Attestation::default()
             },
         },
     };
@@ -239,6 +247,7 @@ mod tests {
                 all.push(json!([item, list.attestation(kind, id)]));
             }
         }
+        all.push(list.authorities().list());
         all.sort_by_key(ToString::to_string);
         all
     }
@@ -271,8 +280,21 @@ mod tests {
         ];
         let documents = documents
             .map(|document| Enrollment::from_json(&document.to_string()).expect("an enrollment"));
+        let named = json!({"enrollmentGroupId": "Named", "attestation":
+            {"type": "x509", "x509": {"caReferences": {"primary": "factory"}}}});
+        let named = Enrollment::from_json(&named.to_string()).expect("an enrollment");
         let before = {
             let (list, _) = open();
+            let ca = fleetstorm_protocol::x509::certificate_from_text(&certificate());
+            let (ca, now) = (ca.expect("PEM"), Timestamp::now());
+            let authorities = list.authorities();
+            for name in ["factory", "closed"] {
+                let entered = authorities.put(name, ca.clone(), true, Condition::None, now);
+                entered.expect("room");
+            }
+            let removed = authorities.remove("closed", Condition::None);
+            removed.expect("it is there");
+            list.put(&named, Condition::Absent, now).expect("room");
             for document in &documents {
                 list.put(document, Condition::Absent, Timestamp::now())
                     .expect("room");
@@ -284,9 +306,10 @@ mod tests {
                 .expect("it is there");
             all(&list)
         };
-        assert_eq!(before.len(), 4);
+        assert_eq!(before.len(), 6);
         let (list, store) = open();
         assert_eq!(all(&list), before);
+        assert!(list.authorities().verified("Factory").is_some());
         for document in &documents {
             assert!(list.has_heard_of(document).expect("readable"));
         }

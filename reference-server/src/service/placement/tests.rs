@@ -252,6 +252,22 @@ fn registering_twice_before_the_first_is_done_moves_the_device_once() {
 }
 
 #[test]
+fn a_hub_knows_an_iot_edge_device_by_what_its_enrollment_says_now() {
+    let world = World::new(Value::Null);
+    for (members, iot_edge) in [
+        (json!({"capabilities": {"iotEdge": true}}), true),
+        (json!({"capabilities": {}}), false),
+        (json!({"capabilities": {"iotEdge": true}}), true),
+        (json!({}), false),
+    ] {
+        world.enroll(members);
+        world.register(IN_WEST);
+        let identity = world.hubs.identity(WEST, &pump()).expect("known");
+        assert_eq!(identity.iot_edge, iot_edge);
+    }
+}
+
+#[test]
 fn a_device_that_its_hub_forgot_is_entered_anew() {
     let world = World::new(Value::Null);
     world.register(IN_WEST);

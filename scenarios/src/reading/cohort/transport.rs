@@ -11,6 +11,9 @@ pub(super) fn read(
     attestation: Option<AttestationKind>,
 ) -> Option<Vec<(TransportKind, u32)>> {
     if !value.is_table() {
+        if !value.is_text() {
+            return value.expected("a transport's name, or a table of transports by weight");
+        }
         let kinds = TransportKind::ALL.map(|kind| (kind.name(), kind));
         let transport = value.word("transport", kinds)?;
         return allowed(value, attestation, transport).map(|()| vec![(transport, 1)]);

@@ -1,0 +1,180 @@
+//! All identities of a hub, as its service sees and changes them.
+
+use serde_json::{Value, json};
+
+use super::amqp_device::AmqpDevice;
+use super::device::Device;
+use super::http::{Answer, as_anybody, as_device, as_service};
+use super::{provisioned, yard};
+use crate::instance::Instance;
+
+const V: &str = "api-version=2021-04-12";
+
+fn ask(yard: &Instance, line: &str, body: &Value) -> Answer {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let mark = if line.contains('?') { '&' } else { '?' };
+    as_service(yard, &format!("{line}{mark}{V}"), &[], &body)
+}
+
+fn listed(yard: &Instance, line: &str) -> Vec<String> {
+    let list = ask(yard, line, &Value::Null).json();
+    let list = list.as_array().expect("a list");
+    let name = |identity: &Value| identity["deviceId"].as_str().expect("a name").to_owned();
+    list.iter().map(name).collect()
+}
+
+#[test]
+fn all_identities_are_listed_and_counted() {
+    let yard = yard();
+    for name in ["pump-2", "pump-1", "pump-3"] {
+        provisioned(&yard, name);
+    }
+    let _pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    assert_eq!(
+        listed(&yard, "GET /devices"),
+        ["pump-1", "pump-2", "pump-3"]
+    );
+    assert_eq!(listed(&yard, "GET /devices?top=2").len(), 2);
+    let wanted = json!({"status": "disabled", "capabilities": {"iotEdge": true}});
+    let created = ask(&yard, "PUT /devices/gateway", &wanted).json();
+    assert_eq!(created["capabilities"], json!({"iotEdge": true}));
+    let counted = ask(&yard, "GET /statistics/devices", &Value::Null).json();
+    assert_eq!(
+        counted,
+        json!({"totalDeviceCount": 4, "enabledDeviceCount": 3, "disabledDeviceCount": 1})
+    );
+    let connected = ask(&yard, "GET /statistics/service", &Value::Null).json();
+    assert_eq!(connected, json!({"connectedDeviceCount": 1}));
+    for line in ["GET /devices", "POST /devices", "GET /statistics/devices"] {
+        let refused = as_anybody(&yard, &format!("{line}?{V}"), &[], "[]");
+        assert_eq!(refused.status, 401, "{line}");
+    }
+}
+
+#[test]
+fn a_bulk_operation_does_what_it_can_and_tells_what_it_can_not() {
+    let yard = yard();
+    let bulk = |items: Value| ask(&yard, "POST /devices", &items);
+    let created = bulk(json!([
+        {"id": "valve-1", "importMode": "create", "tags": {"hall": 1},
+         "properties": {"desired": {"rate": 5}}},
+        {"id": "valve-2", "importMode": "create", "tags": {"a.b": 1}},
+        {"id": "valve-3", "capabilities": {"iotEdge": true}},
+    ]));
+    assert_eq!(created.status, 200, "{}", created.body);
+    let result = created.json();
+    assert_eq!(result["isSuccessful"], true);
+    let warning = &result["warnings"][0];
+    assert_eq!(
+        (&warning["deviceId"], &warning["warningCode"]),
+        (&json!("valve-2"), &json!("DeviceRegisteredWithoutTwin"))
+    );
+    let twin = ask(&yard, "GET /twins/valve-1", &Value::Null).json();
+    assert_eq!(twin["tags"], json!({"hall": 1}));
+    assert_eq!(twin["properties"]["desired"]["rate"], 5);
+    let (old, new) = (json!("AAAAAAAAAAk="), json!("AAAAAAAAAAE="));
+    let mixed = bulk(json!([
+        {"id": "valve-1", "importMode": "create"},
+        {"id": "valve-9", "importMode": "Update"},
+        {"id": "valve-2", "importMode": "updateIfMatchETag", "eTag": old},
+        {"id": "valve-2", "importMode": "UpdateIfMatchETag", "etag": new, "status": "disabled"},
+        {"id": "valve-3", "importMode": "DeleteIfMatchETag"},
+        {"id": "valve-3", "importMode": "retire"},
+        {"id": "a b", "importMode": "create"},
+        {"id": "valve-3", "moduleId": "m"},
+        {},
+        {"id": "valve-1", "importMode": "updateTwin", "tags": {"hall": 2}},
+        {"id": "valve-3", "importMode": "delete"},
+    ]));
+    assert_eq!(
+        (mixed.status, mixed.header("iothub-errorcode")),
+        (400, "BulkRegistryOperationFailure")
+    );
+    let result = mixed.json();
+    assert_eq!(result["isSuccessful"], false);
+    let errors = result["errors"].as_array().expect("errors");
+    let told: Vec<_> = errors
+        .iter()
+        .map(|error| (error["deviceId"].as_str(), error["errorCode"].as_str()))
+        .map(|(device, code)| (device.unwrap_or("?"), code.unwrap_or("?")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("valve-1", "DeviceAlreadyExists"),
+            ("valve-9", "DeviceNotFound"),
+            ("valve-2", "PreconditionFailed"),
+            ("valve-3", "ArgumentInvalid"),
+            ("valve-3", "ArgumentInvalid"),
+            ("a b", "ArgumentInvalid"),
+            ("valve-3", "ArgumentInvalid"),
+            ("?", "ArgumentInvalid"),
+        ]
+    );
+    assert_eq!(listed(&yard, "GET /devices"), ["valve-1", "valve-2"]);
+    let changed = ask(&yard, "GET /devices/valve-2", &Value::Null).json();
+    assert_eq!(changed["status"], "disabled");
+    let twin = ask(&yard, "GET /twins/valve-1", &Value::Null).json();
+    assert_eq!(twin["tags"], json!({"hall": 2}));
+
+    let many: Vec<_> = (0..101)
+        .map(|number| json!({"id": format!("d-{number}")}))
+        .collect();
+    let refused = bulk(many.into());
+    assert_eq!(
+        (refused.status, refused.header("iothub-errorcode")),
+        (413, "TooManyDevices")
+    );
+    assert_eq!(bulk(json!({"id": "valve-1"})).status, 400);
+}
+
+#[test]
+fn a_device_that_is_disabled_is_hung_up_on_and_not_let_in_again() {
+    let yard = yard();
+    let (one, two) = (provisioned(&yard, "pump-1"), provisioned(&yard, "pump-2"));
+    let over_mqtt = Device::connect(&yard, &one);
+    let mut over_amqp = AmqpDevice::connect(&yard, &two);
+    over_amqp.attach("events", false, "/devices/pump-2/messages/events");
+    let disable = json!([
+        {"id": "pump-1", "importMode": "update", "status": "disabled", "statusReason": "stolen"},
+        {"id": "pump-2", "importMode": "update", "status": "disabled"},
+    ]);
+    assert_eq!(ask(&yard, "POST /devices", &disable).status, 200);
+    over_mqtt.ends();
+    let (code, detach) = over_amqp.frame();
+    assert_eq!(code, 0x16, "detach: {detach:?}");
+    for (device, name) in [(&one, "pump-1"), (&two, "pump-2")] {
+        let line = format!("POST /devices/{name}/messages/events?{V}");
+        let refused = as_device(&yard, device, &line, &[], b"{}");
+        assert_eq!(
+            (refused.status, refused.header("iothub-errorcode")),
+            (401, "IotHubUnauthorizedAccess")
+        );
+    }
+    let seen = ask(&yard, "GET /devices/pump-1", &Value::Null).json();
+    assert_eq!(
+        (&seen["connectionState"], &seen["statusReason"]),
+        (&json!("Disconnected"), &json!("stolen"))
+    );
+}
+
+#[test]
+fn a_list_of_many_identities_has_each_of_them_once() {
+    let yard = yard();
+    for hundred in 0..11 {
+        let items: Vec<_> = (0..100)
+            .map(|number| json!({"id": format!("d-{hundred:02}-{number:02}")}))
+            .collect();
+        assert_eq!(ask(&yard, "POST /devices", &items.into()).status, 200);
+    }
+    let mut names = listed(&yard, "GET /devices");
+    assert_eq!(names.len(), 1_000, "no list is longer");
+    names.dedup();
+    assert_eq!(names.len(), 1_000);
+    let counted = ask(&yard, "GET /statistics/devices", &Value::Null).json();
+    assert_eq!(counted["totalDeviceCount"], 1_100);
+}
