@@ -21,6 +21,7 @@ pub mod storm;
 
 mod crowd;
 mod gate;
+mod happening;
 mod station;
 mod tally;
 mod world;
@@ -100,6 +101,10 @@ impl Default for Budget {
 pub struct Forecast {
     /// What becomes of each cohort, in the plan's order.
     pub fates: Vec<Fate>,
+    /// What becomes of devices that go back to DPS, of all cohorts, because of an event.
+    pub again: Fate,
+    /// Events whose consequences are not foreseen, by index.
+    pub unforeseen: Vec<usize>,
     /// Register requests of devices that have proven themselves.
     pub registers: u64,
     /// Status requests.
@@ -175,6 +180,8 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
     let tally = again.unwrap_or(first);
     let storms = tally.storms.as_ref();
     Forecast {
+        again: tally.again,
+        unforeseen: unforeseen(plan),
         registers: tally.registers,
         polls: tally.polls,
         turned_away: tally.turned_away,
@@ -197,6 +204,12 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         course: tally.course,
         fates: tally.fates,
     }
+}
+
+fn unforeseen(plan: &Plan) -> Vec<usize> {
+    let events = plan.scenario().events.iter().enumerate();
+    let unforeseen = events.filter(|(_, event)| !happening::is_foreseen(&event.action));
+    unforeseen.map(|(index, _)| index).collect()
 }
 
 impl Surroundings {

@@ -16,6 +16,8 @@ pub(super) enum Stage {
     Poll,
     /// Has its twin.
     Provisioned,
+    /// Goes to the hub that it knows, after it has booted.
+    Rejoin,
     /// Stays with its hub.
     Held,
     /// Has given up, or was refused.
@@ -31,8 +33,14 @@ pub(super) struct Crowd {
     pub(super) cohort: u16,
     pub(super) transport: TransportKind,
     pub(super) stage: Stage,
-    /// When it was due, which is when it starts.
+    /// When it was due; of devices that go back to DPS, what made them go.
     pub(super) due_us: u64,
+    /// When it starts; its time counts from then.
+    pub(super) start_us: u64,
+    /// Until when it stays with its hub, once it has one.
+    pub(super) until_us: u64,
+    /// Whether it was provisioned before, and goes back to DPS.
+    pub(super) again: bool,
     /// Its first question to DPS.
     pub(super) first_us: u64,
     /// When its assignment is there.
@@ -98,6 +106,9 @@ impl Iterator for Arrivals<'_> {
             transport: release.transport,
             stage: Stage::Register,
             due_us,
+            start_us: due_us,
+            until_us: 0,
+            again: false,
             first_us: due_us,
             assigned_us: 0,
             failures: 0,

@@ -20,6 +20,11 @@ impl Gate {
         }
     }
 
+    /// Other rates from now on; what the running spans have counted stays.
+    pub(super) fn set_rates(&mut self, rates: Rates) {
+        self.rates = rates;
+    }
+
     /// How many of `devices` that register at once are let in; and what the others are told to wait,
     /// in seconds. A register counts in both windows or in none, as in the server.
     pub(super) fn register(&mut self, devices: u32, second: i64) -> (u32, u32) {

@@ -34,10 +34,14 @@ pub struct Fate {
 pub(super) struct Tally {
     max_in_flight: u64,
     pub(super) fates: Vec<Fate>,
+    /// Of devices that go back to DPS, of all cohorts.
+    pub(super) again: Fate,
     pub(super) registers: u64,
     pub(super) polls: u64,
     pub(super) turned_away: u64,
-    pub(super) in_flight: u64,
+    in_flight: u64,
+    /// Under way back to DPS; they have places of their own.
+    back_in_flight: u64,
     pub(super) peak_in_flight: u64,
     max_held: u64,
     held: u64,
@@ -63,10 +67,12 @@ impl Tally {
         Self {
             max_in_flight: scenario.max_in_flight.into(),
             fates: vec![Fate::default(); scenario.cohorts.len()],
+            again: Fate::default(),
             registers: 0,
             polls: 0,
             turned_away: 0,
             in_flight: 0,
+            back_in_flight: 0,
             peak_in_flight: 0,
             max_held: scenario.max_held.into(),
             held: 0,
@@ -101,12 +107,8 @@ impl Tally {
         let room = self.max_in_flight - self.in_flight;
         let starting = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
         self.in_flight += u64::from(starting);
-        self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
-        self.peak_connections = self.peak_connections.max(self.in_flight + self.held);
+        self.under_way(crowd.due_us);
         self.by_transport[crowd.transport as usize] += u64::from(starting);
-        if let Some(storms) = &mut self.storms {
-            storms.under_way(self.in_flight, crowd.due_us);
-        }
         self.last_start_us = self.last_start_us.max(crowd.due_us);
         let fate = &mut self.fates[usize::from(crowd.cohort)];
         fate.started += u64::from(starting);
@@ -114,14 +116,45 @@ impl Tally {
         let stretch = self.course.at(crowd.due_us);
         stretch.due += u64::from(crowd.devices);
         stretch.failed += u64::from(crowd.devices - starting);
-        let cost = Cost::measured(
-            self.attestations[usize::from(crowd.cohort)],
-            crowd.transport,
-        );
-        let times = f64::from(starting) * self.slowness;
+        self.costs(crowd, starting);
+        starting
+    }
+
+    /// A crowd that stayed with its hubs is on its way back to DPS.
+    pub(super) fn goes_back(&mut self, crowd: &Crowd, now: u64) {
+        let devices = u64::from(crowd.devices);
+        self.back_in_flight += devices;
+        self.again.started += devices;
+        self.course.at(now).due += devices;
+        self.costs(crowd, crowd.devices);
+        self.under_way(now);
+    }
+
+    /// More or fewer are under way.
+    fn under_way(&mut self, now: u64) {
+        let under_way = self.in_flight + self.back_in_flight;
+        self.peak_in_flight = self.peak_in_flight.max(under_way);
+        self.peak_connections = self.peak_connections.max(under_way + self.held);
+        if let Some(storms) = &mut self.storms {
+            storms.under_way(under_way, now);
+        }
+    }
+
+    /// What a whole provisioning of devices costs both sides.
+    fn costs(&mut self, crowd: &Crowd, devices: u32) {
+        let attestation = self.attestations[usize::from(crowd.cohort)];
+        let cost = Cost::measured(attestation, crowd.transport);
+        let times = f64::from(devices) * self.slowness;
         self.simulator_us += f64::from(cost.simulator_us) * times;
         self.server_us += f64::from(cost.server_us) * times;
-        starting
+    }
+
+    fn fate(&mut self, crowd: &Crowd) -> &mut Fate {
+        if crowd.again {
+            &mut self.again
+        } else {
+            &mut self.fates[usize::from(crowd.cohort)]
+        }
     }
 
     /// A crowd is answered 429.
@@ -133,7 +166,7 @@ impl Tally {
         self.simulator_us += question_us;
         self.server_us += question_us;
         if !crowd.throttled {
-            self.fates[usize::from(crowd.cohort)].throttled += devices;
+            self.fate(crowd).throttled += devices;
         }
     }
 
@@ -145,38 +178,47 @@ impl Tally {
     /// A crowd ends, as its stage says.
     pub(super) fn ended_at(&mut self, crowd: &Crowd, now: u64) {
         let devices = u64::from(crowd.devices);
-        self.in_flight -= devices;
+        if crowd.again {
+            self.back_in_flight -= devices;
+        } else {
+            self.in_flight -= devices;
+        }
+        self.under_way(now);
         self.last_end_us = self.last_end_us.max(now);
-        if let Some(storms) = &mut self.storms {
-            storms.under_way(self.in_flight, now);
-        }
-        let fate = &mut self.fates[usize::from(crowd.cohort)];
-        let stretch = self.course.at(now);
+        let fate = self.fate(crowd);
         match crowd.stage {
-            Stage::Provisioned => {
-                fate.provisioned += devices;
-                stretch.provisioned += devices;
-                self.response_us
-                    .saturating_record_n(now - crowd.due_us, devices);
-            }
-            Stage::TimedOut => {
-                fate.timed_out += devices;
-                stretch.failed += devices;
-            }
-            Stage::Failed | Stage::Register | Stage::Poll | Stage::Held => {
+            Stage::Provisioned => fate.provisioned += devices,
+            Stage::TimedOut => fate.timed_out += devices,
+            Stage::Failed | Stage::Register | Stage::Poll | Stage::Rejoin | Stage::Held => {
                 fate.failed += devices;
-                stretch.failed += devices;
             }
         }
+        let stretch = self.course.at(now);
+        if crowd.stage == Stage::Provisioned {
+            stretch.provisioned += devices;
+        } else {
+            stretch.failed += devices;
+        }
+        if crowd.stage == Stage::Provisioned && !crowd.again {
+            self.response_us
+                .saturating_record_n(now - crowd.due_us, devices);
+        }
+    }
+
+    /// Part of the planned devices that are provisioned.
+    pub(super) fn provisioned_part(&self, planned: u64) -> f64 {
+        let provisioned: u64 = self.fates.iter().map(|fate| fate.provisioned).sum();
+        provisioned as f64 / planned.max(1) as f64
     }
 
     /// A crowd has its twin and stays with its hubs; how many of it there is room for.
     pub(super) fn stays(&mut self, crowd: &Crowd) -> u32 {
-        let room = self.max_held - self.held;
+        let room = self.max_held.saturating_sub(self.held);
         let staying = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
         self.held += u64::from(staying);
         self.peak_held = self.peak_held.max(self.held);
-        self.peak_connections = self.peak_connections.max(self.in_flight + self.held);
+        let under_way = self.in_flight + self.back_in_flight;
+        self.peak_connections = self.peak_connections.max(under_way + self.held);
         staying
     }
 

@@ -295,3 +295,26 @@ fn no_rate_is_exceeded_at_any_size() {
         assert!(forecast.crowd > 1);
     }
 }
+
+/// 300 that stay are cut off for 5 s at second 20 and boot together, 100 a minute: those who ask DPS come in by
+/// the minute once more, and the others are at their hubs at once.
+#[test]
+fn a_power_cut_sends_back_whoever_asks_dps_on_every_boot() {
+    let cut = |boot| {
+        let keys = format!(
+            "after = {{ hold = \"10m\" }}\nboot = \"{boot}\"\n[[event]]\nat = \"20s\"\ndo = \"power-cut\"\nfor = \"5s\"\n[[event]]\nat = \"10s\"\ndo = \"throttle\"\nto = {{ registrations-per-minute = 100 }}"
+        );
+        let plan = plan(300, "kind = \"all-at-once\"", &keys, ROOMY);
+        forecast(&plan, &around(Rates::NONE))
+    };
+    let back = cut("register-always");
+    assert_eq!(back.fates[0].provisioned, 300);
+    assert_eq!((back.again.started, back.again.provisioned), (300, 300));
+    // A hundred at second 25, at 60 and at 120; nothing was counted before there was a rate.
+    assert_eq!((back.again.throttled, back.turned_away), (200, 200 + 100));
+    assert_eq!(back.last_end, seconds(121));
+    let home = cut("hub-first");
+    assert_eq!((home.again.started, home.turned_away), (0, 0));
+    assert_eq!(home.peak_held, 300);
+    assert!(home.unforeseen.is_empty());
+}

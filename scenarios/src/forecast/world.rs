@@ -11,6 +11,7 @@ use rand_distr::{Distribution, LogNormal};
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::gate::Gate;
+use super::happening::Happenings;
 use super::station::Station;
 use super::storm::StormLevel;
 use super::tally::Tally;
@@ -47,17 +48,20 @@ struct Event {
 
 /// Everything that the simulation is made of.
 pub(super) struct World<'plan> {
-    plan: &'plan Plan,
+    pub(super) plan: &'plan Plan,
     around: &'plan Surroundings,
-    gate: Gate,
+    pub(super) gate: Gate,
     station: Option<Station>,
     assignment: Option<LogNormal<f64>>,
     chance: ChaCha12Rng,
     next: BinaryHeap<Reverse<Event>>,
-    crowds: Vec<Option<Crowd>>,
+    pub(super) crowds: Vec<Option<Crowd>>,
     vacant: Vec<u32>,
     order: u64,
-    tally: Tally,
+    /// When something happened last.
+    pub(super) now_us: u64,
+    pub(super) happenings: Happenings,
+    pub(super) tally: Tally,
 }
 
 impl<'plan> World<'plan> {
@@ -84,6 +88,8 @@ impl<'plan> World<'plan> {
             crowds: Vec::new(),
             vacant: Vec::new(),
             order: 0,
+            now_us: 0,
+            happenings: Happenings::of(plan),
             tally: Tally::new(plan, around, level),
         }
     }
@@ -99,6 +105,12 @@ impl<'plan> World<'plan> {
                 (Some(waiting), Some(working)) => Some(waiting.min(working)),
                 (one, other) => one.or(other),
             };
+            let arrival = arrivals.peek().map(|crowd| crowd.due_us);
+            let soonest = next.into_iter().chain(arrival).min();
+            if let Some(event) = soonest.and_then(|soonest| self.next_happening(soonest)) {
+                self.occur(event);
+                continue;
+            }
             let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);
             if let Some(crowd) = arrivals.next_if(comes_first) {
                 self.start(crowd);
@@ -132,8 +144,17 @@ impl<'plan> World<'plan> {
             return;
         };
         match crowd.stage {
+            // A device that goes back to DPS connects anew.
+            Stage::Register if crowd.failures == 0 => {
+                let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART;
+                self.work(crowd, event.at_us, cost_us);
+            }
             Stage::Register | Stage::Poll => {
                 let cost_us = self.question_cost_us();
+                self.work(crowd, event.at_us, cost_us);
+            }
+            Stage::Rejoin => {
+                let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
                 self.work(crowd, event.at_us, cost_us);
             }
             Stage::Held => self.tally.leaves(&crowd),
@@ -153,9 +174,10 @@ impl<'plan> World<'plan> {
 
     /// What a crowd has worked for comes.
     fn proceed(&mut self, mut crowd: Crowd, now: u64) {
-        if now > self.end_of(&crowd) {
+        if crowd.stage != Stage::Rejoin && now > self.end_of(&crowd) {
             crowd.stage = Stage::TimedOut;
         }
+        self.now_us = now;
         match crowd.stage {
             Stage::Register => {
                 if crowd.failures == 0 {
@@ -168,6 +190,7 @@ impl<'plan> World<'plan> {
                 self.tally.ended_at(&crowd, now);
                 self.stay(crowd, now);
             }
+            Stage::Rejoin => self.stay(crowd, now),
             Stage::Held | Stage::Failed | Stage::TimedOut => self.tally.ended_at(&crowd, now),
         }
     }
@@ -177,10 +200,13 @@ impl<'plan> World<'plan> {
         let Some(hold) = self.cohort(&crowd).after.hold else {
             return;
         };
+        if crowd.until_us == 0 {
+            crowd.until_us = now.saturating_add(micros(hold));
+        }
         crowd.devices = self.tally.stays(&crowd);
         if crowd.devices > 0 {
             crowd.stage = Stage::Held;
-            self.wait(now.saturating_add(micros(hold)), crowd);
+            self.wait(crowd.until_us.max(now), crowd);
         }
     }
 
@@ -273,7 +299,7 @@ impl<'plan> World<'plan> {
         self.wait(at_us, crowd);
     }
 
-    fn wait(&mut self, at_us: u64, crowd: Crowd) {
+    pub(super) fn wait(&mut self, at_us: u64, crowd: Crowd) {
         let crowd = self.keep(crowd);
         self.order += 1;
         self.next.push(Reverse(Event {
@@ -286,7 +312,7 @@ impl<'plan> World<'plan> {
     /// When a crowd's time is over.
     fn end_of(&self, crowd: &Crowd) -> u64 {
         let time = micros(self.plan.scenario().device_timeout);
-        crowd.due_us.saturating_add(time)
+        crowd.start_us.saturating_add(time)
     }
 
     fn keep(&mut self, crowd: Crowd) -> u32 {
@@ -339,7 +365,7 @@ impl<'plan> World<'plan> {
     }
 
     /// A random number from 0 up to and without 1.
-    fn draw(&mut self) -> f64 {
+    pub(super) fn draw(&mut self) -> f64 {
         (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -356,7 +382,7 @@ impl<'plan> World<'plan> {
         i64::try_from(clock / SECOND_US).unwrap_or(i64::MAX)
     }
 
-    fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
+    pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
         &self.plan.scenario().cohorts[usize::from(crowd.cohort)]
     }
 }

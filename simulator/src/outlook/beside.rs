@@ -107,7 +107,13 @@ impl Measured {
                 "answers 429",
                 Unit::Count,
                 forecast.turned_away as f64,
-                tries.throttled_answers as f64,
+                (tries.throttled_answers + run.again.tries.throttled_answers) as f64,
+            ),
+            row(
+                "devices that go back to DPS",
+                Unit::Count,
+                forecast.again.started as f64,
+                run.again.registrations as f64,
             ),
             row(
                 "time until the last device has ended",

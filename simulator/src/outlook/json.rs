@@ -92,6 +92,12 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "timed_out": total.timed_out,
         "dropped": total.dropped,
         "throttled_devices": total.throttled,
+        "again": {
+            "started": forecast.again.started,
+            "provisioned": forecast.again.provisioned,
+            "throttled": forecast.again.throttled,
+        },
+        "unforeseen_events": forecast.unforeseen,
         "registers": forecast.registers,
         "polls": forecast.polls,
         "throttled_requests": forecast.turned_away,

@@ -242,6 +242,18 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         }
     }
     line("provisioned", ends)?;
+    let again = forecast.again;
+    if again.started > 0 {
+        line(
+            "once more",
+            format!(
+                "{} go back to DPS after an event, {} are provisioned again, {} are throttled",
+                units::count(again.started),
+                units::count(again.provisioned),
+                percent(again.throttled, again.started),
+            ),
+        )?;
+    }
     line(
         "throttled",
         format!(
@@ -282,6 +294,11 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         format!("{} devices at most", units::count(forecast.peak_in_flight)),
     )?;
     line("storms", storms(outlook))?;
+    let events = &outlook.plan.scenario().events;
+    for &index in &forecast.unforeseen {
+        let name = events.get(index).map_or("", |event| event.action.name());
+        line("not foreseen", format!("what event[{index}] ({name}) does"))?;
+    }
     if forecast.crowd > 1 {
         line(
             "looked at",
