@@ -24,7 +24,12 @@ pub(super) struct Happening {
 pub(super) fn is_foreseen(action: &Action) -> bool {
     match action {
         Action::Throttle(_) | Action::PowerCut { .. } | Action::Reprovision(_) => true,
-        Action::HubDown(_) | Action::HubUp(_) | Action::Faults(_) => false,
+        Action::HubDown(_)
+        | Action::HubUp(_)
+        | Action::Faults(_)
+        | Action::Enrollment { .. }
+        | Action::KeyRoll(_)
+        | Action::KeyRetire(_) => false,
     }
 }
 
@@ -77,7 +82,12 @@ impl World<'_> {
                 );
             }
             Action::Reprovision(whom) => self.call(whom, at_us, |_| Stage::Register, at_us),
-            Action::HubDown(_) | Action::HubUp(_) | Action::Faults(_) => {}
+            Action::HubDown(_)
+            | Action::HubUp(_)
+            | Action::Faults(_)
+            | Action::Enrollment { .. }
+            | Action::KeyRoll(_)
+            | Action::KeyRetire(_) => {}
         }
     }
 
