@@ -1,4 +1,5 @@
-//! The run cut by cohort, by transport, by attestation, and by cell: one attestation over one transport.
+//! The run cut by cohort, by transport, by attestation, by cell (one attestation over one transport), by
+//! region, and by placement: one region's devices at one hub.
 
 use crate::dimensions::Dimensions;
 use crate::fold::Fold;
@@ -31,6 +32,11 @@ enum Key {
         attestation: usize,
         transport: usize,
     },
+    Region(usize),
+    Placement {
+        region: usize,
+        hub: usize,
+    },
 }
 
 impl Key {
@@ -46,6 +52,11 @@ impl Key {
                 usize::from(record.attestation) == attestation
                     && usize::from(record.transport) == transport
             }
+            Self::Region(index) => record.region.map(usize::from) == Some(index),
+            Self::Placement { region, hub } => {
+                record.region.map(usize::from) == Some(region)
+                    && record.hub.map(usize::from) == Some(hub)
+            }
         }
     }
 
@@ -55,6 +66,8 @@ impl Key {
             Self::Transport(_) => "transport",
             Self::Attestation(_) => "attestation",
             Self::Cell { .. } => "cell",
+            Self::Region(_) => "region",
+            Self::Placement { .. } => "placement",
         }
     }
 }
@@ -78,11 +91,20 @@ impl Cuts {
                 (key, format!("{name} over {over}"))
             })
         });
+        let placements = (0..).zip(&dimensions.regions).flat_map(|(region, name)| {
+            let hubs = (0..).zip(&dimensions.hubs);
+            hubs.map(move |(hub, host_name)| {
+                let label = host_name.split('.').next().unwrap_or_default();
+                (Key::Placement { region, hub }, format!("{name} to {label}"))
+            })
+        });
         let keys = of(&dimensions.cohorts, Key::Cohort)
             .into_iter()
             .chain(of(&dimensions.transports, Key::Transport))
             .chain(of(&dimensions.attestations, Key::Attestation))
-            .chain(cells);
+            .chain(cells)
+            .chain(of(&dimensions.regions, Key::Region))
+            .chain(placements);
         let folds = keys.map(|(key, name)| CutFold {
             key,
             name,
@@ -102,11 +124,11 @@ impl Cuts {
         }
     }
 
-    /// The live rows of cohorts, transports and attestations.
+    /// The live rows of cohorts, transports, attestations and regions.
     pub(crate) fn views(&self) -> Vec<CutView> {
         let rows = self
             .used()
-            .filter(|cut| !matches!(cut.key, Key::Cell { .. }));
+            .filter(|cut| !matches!(cut.key, Key::Cell { .. } | Key::Placement { .. }));
         rows.map(CutFold::view).collect()
     }
 
@@ -186,6 +208,7 @@ mod tests {
             cohorts: names(&["gateways"]),
             transports: names(&["https", "mqtt"]),
             attestations: names(&["x509-group", "tpm"]),
+            regions: Vec::new(),
             hubs: Vec::new(),
         });
         for (attestation, transport) in devices {
@@ -214,6 +237,46 @@ mod tests {
         );
         let counted = |row: &Cut| row.histogram.iter().map(|bar| bar.count).sum::<u64>();
         assert!(rows.iter().all(|row| counted(row) == row.provisioned));
+    }
+
+    #[test]
+    fn regions_and_where_their_devices_were_sent_are_counted() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let mut cuts = Cuts::new(&Dimensions {
+            regions: names(&["westeurope", "eastus"]),
+            hubs: names(&["hub-weu.test", "hub-eus.test"]),
+            ..Dimensions::default()
+        });
+        for (region, hub) in [
+            (Some(0), Some(0)),
+            (Some(0), Some(0)),
+            (Some(0), Some(1)),
+            (Some(1), Some(1)),
+            (Some(1), None),
+            (None, Some(0)),
+        ] {
+            cuts.add(&Record {
+                region,
+                hub,
+                ..sample()
+            });
+        }
+        let rows = cuts.rows();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| (row.dimension.as_str(), row.name.as_str(), row.released))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("region", "westeurope", 3),
+                ("region", "eastus", 2),
+                ("placement", "westeurope to hub-weu", 2),
+                ("placement", "westeurope to hub-eus", 1),
+                ("placement", "eastus to hub-eus", 1),
+            ]
+        );
+        assert!(cuts.views().iter().all(|view| view.dimension == "region"));
     }
 
     #[test]

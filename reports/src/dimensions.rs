@@ -11,6 +11,9 @@ pub struct Dimensions {
     pub transports: Vec<String>,
     /// Attestation names.
     pub attestations: Vec<String>,
+    /// Region names.
+    #[serde(default)]
+    pub regions: Vec<String>,
     /// Hub host names, when known beforehand.
     pub hubs: Vec<String>,
 }

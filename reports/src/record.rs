@@ -26,6 +26,9 @@ pub struct Record {
     pub transport: u8,
     /// Index into [`crate::Dimensions::attestations`].
     pub attestation: u8,
+    /// Index into [`crate::Dimensions::regions`], for a device that is somewhere.
+    #[serde(default)]
+    pub region: Option<u8>,
     /// Polls that it took.
     pub polls: u16,
     /// Messages that its hub has acknowledged.
@@ -99,6 +102,7 @@ pub(crate) fn sample() -> Record {
         cohort: 0,
         transport: 0,
         attestation: 0,
+        region: None,
         polls: 1,
         messages: 0,
         attempts: 1,

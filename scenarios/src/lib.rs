@@ -16,6 +16,7 @@ pub mod event;
 pub mod forecast;
 pub mod plan;
 pub mod ports;
+pub mod region;
 pub mod retry;
 pub mod scenario;
 pub mod schema;
@@ -30,6 +31,7 @@ pub use event::Event;
 pub use forecast::{Forecast, Surroundings, forecast};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
+pub use region::{LinkShape, Region, Stall};
 pub use retry::RetryProfile;
 pub use scenario::{
     After, Boot, Cohort, Flaw, Hub, ProcessingTime, Scenario, ScenarioThreshold, ServerSettings,

@@ -5,8 +5,8 @@
 //! `i`. A share of the plan can therefore be computed anywhere, without the other shares.
 
 mod merge;
+mod mix;
 mod proportion;
-mod transport;
 
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Release {
     pub device: u32,
     /// What it speaks to DPS.
     pub transport: TransportKind,
+    /// Index of the region that it is in.
+    pub region: Option<u8>,
     /// Since the run's start.
     pub intended_start: Duration,
 }

@@ -4,6 +4,7 @@ mod arrival;
 mod cohort;
 mod event;
 mod quantity;
+mod region;
 mod server;
 mod target;
 mod threshold;
@@ -39,7 +40,10 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         value.integer(1..=u64::from(u32::MAX))
     });
     let target = or(root.take("target"), None, |value| target::read(&value));
-    let server = server::read(root.take("server").as_ref());
+    let regions = or(root.take("region"), Vec::new(), |value| {
+        region::read_all(&value)
+    });
+    let server = server::read(root.take("server").as_ref(), regions.as_deref());
     let shared_arrival = root.take("arrival");
     let arrival = shared_arrival.as_ref().and_then(arrival::read);
     let surroundings = Surroundings {
@@ -48,6 +52,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
             Some(None) => server.hubs.as_deref(),
             _ => None,
         },
+        regions: regions.as_deref(),
         shared_arrival: shared_arrival.as_ref().map(|value| SharedArrival {
             value,
             arrival: arrival.as_ref(),
@@ -68,12 +73,14 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         threshold::read_all(&value)
     });
     root.finish();
+    let regions = regions?;
     Some(Scenario {
         name: name?,
         seed: seed?,
         target: target?,
         cohorts: cohorts?,
         events: events?,
+        regions,
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         max_held: u32::try_from(max_held?).ok()?,

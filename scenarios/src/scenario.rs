@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::Threshold;
 
@@ -15,6 +16,7 @@ use crate::arrival::Arrival;
 use crate::error::ScenarioError;
 use crate::event::Event;
 use crate::ports::Ports;
+use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::{file, reading};
 
@@ -36,6 +38,8 @@ pub struct Scenario {
     pub cohorts: Vec<Cohort>,
     /// What happens while they live, as written.
     pub events: Vec<Event>,
+    /// Where devices and hubs are.
+    pub regions: Vec<Region>,
     /// Longest time from actual start to twin read; then the device gives up.
     pub device_timeout: Duration,
     /// Most devices under way at once; a release beyond it is dropped and counted.
@@ -90,6 +94,8 @@ pub struct ServerSettings {
 pub struct Hub {
     /// First label of its host name.
     pub name: String,
+    /// Name of the region that it stands in.
+    pub region: Option<String>,
 }
 
 /// A log-normal distribution by two of its percentiles.
@@ -118,6 +124,10 @@ pub struct Cohort {
     pub arrival: Arrival,
     /// Host names' first labels of the hubs that the enrollment allows; all when empty.
     pub hubs: Vec<String>,
+    /// How the enrollment has a hub chosen among them.
+    pub allocation: AllocationPolicy,
+    /// Indices of the regions that devices are in, by weight; nowhere when empty.
+    pub regions: Vec<(u8, u32)>,
     /// Desired properties that the enrollment asks for.
     pub desired: BTreeMap<String, serde_json::Value>,
     /// What they do once they have their twin.

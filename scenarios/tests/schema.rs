@@ -68,6 +68,11 @@ fn every_table_has_the_keys_that_the_reader_knows() {
             "[[server.hub]]\n? = 1",
             "/properties/server/properties/hub/items",
         ),
+        ("[[region]]\n? = 1", "/definitions/region"),
+        (
+            "[[region]]\nstall = { ? = 1 }",
+            "/definitions/region/properties/stall",
+        ),
         ("[[cohort]]\n? = 1", "/definitions/cohort"),
         (
             "[[cohort]]\nafter = { ? = 1 }",
@@ -123,6 +128,7 @@ fn every_choice_has_the_words_that_the_reader_knows() {
         ("attestation", format!("{cohort}/attestation")),
         ("transport", format!("{cohort}/transport/anyOf/0")),
         ("retry", format!("{cohort}/retry")),
+        ("allocation", format!("{cohort}/allocation")),
         ("boot", format!("{cohort}/boot")),
         ("flaw", format!("{cohort}/flaw")),
     ];

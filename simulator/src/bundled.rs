@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_reference_server::{Announcement, Config, HubConfig, InstanceConfig};
-use fleetstorm_scenarios::{Ports, ServerSettings};
+use fleetstorm_reference_server::{Announcement, Config, HubConfig, InstanceConfig, RegionConfig};
+use fleetstorm_scenarios::{Ports, Scenario};
 
 use crate::cli::{Announce, ServeArgs};
 use crate::control::Control;
@@ -114,12 +114,11 @@ fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
 /// # Errors
 /// It did not start: with its last words.
 pub fn launch(
-    settings: &ServerSettings,
-    seed: u64,
+    scenario: &Scenario,
     enrollments: impl Iterator<Item = Enrollment>,
     log: &Path,
 ) -> Result<BundledServer, Failure> {
-    let config = config_of(settings, seed);
+    let config = config_of(scenario);
     let config_file = write_config(&config)?;
     let program = std::env::current_exe()
         .map_err(|e| no_start(&format!("failed to find this program: {e}")))?;
@@ -255,13 +254,26 @@ impl Drop for BundledServer {
     }
 }
 
-fn config_of(settings: &ServerSettings, seed: u64) -> Config {
+fn config_of(scenario: &Scenario) -> Config {
+    let settings = &scenario.server;
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Config {
         hubs: settings
             .hubs
             .iter()
-            .map(|hub| HubConfig::named(fleet::hub_host(&hub.name)))
+            .map(|hub| HubConfig {
+                region: hub.region.clone(),
+                ..HubConfig::named(fleet::hub_host(&hub.name))
+            })
+            .collect(),
+        regions: scenario
+            .regions
+            .iter()
+            .map(|region| RegionConfig {
+                name: region.name.clone(),
+                prefixes: vec![region.prefix.into()],
+                latency: region.latency.clone(),
+            })
             .collect(),
         instances: vec![InstanceConfig {
             processing_p50_us: micros(settings.processing.p50),
@@ -270,7 +282,7 @@ fn config_of(settings: &ServerSettings, seed: u64) -> Config {
             throttle: settings.throttle,
             ..InstanceConfig::default()
         }],
-        seed,
+        seed: scenario.seed,
         ..Config::default()
     }
 }

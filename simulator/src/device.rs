@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use self::drive::Drive;
 use self::drive::hub::Member;
+use self::geography::Geography;
 use self::life::Settled;
 use self::trip::Trip;
 use crate::fleet::{Fleet, Identity};
@@ -21,6 +22,7 @@ use crate::stopwatch::RunClock;
 
 pub mod drive;
 pub mod flow;
+pub mod geography;
 pub mod life;
 pub mod orders;
 pub mod patience;
@@ -54,6 +56,8 @@ pub struct Conditions {
     pub ports: Ports,
     /// Longest time from actual start to twin read.
     pub device_timeout: Duration,
+    /// Where devices and hubs are.
+    pub geography: Geography,
     /// What each cohort's devices share.
     pub cohorts: Vec<Habits>,
     /// Hub host name to index in the run's dimensions.

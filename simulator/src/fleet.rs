@@ -296,7 +296,7 @@ fn settings(cohort: &Cohort) -> EnrollmentSettings {
         } else {
             ProvisioningStatus::Disabled
         },
-        allocation_policy: Some("hashed".into()),
+        allocation_policy: Some(cohort.allocation.name().into()),
         iot_hubs: cohort.hubs.iter().map(|hub| hub_host(hub)).collect(),
         initial_twin: Some(InitialTwin {
             properties: InitialTwinProperties { desired },

@@ -13,6 +13,7 @@ pub mod dial;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
+pub mod shaped;
 
 mod trust;
 

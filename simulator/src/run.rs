@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
+use crate::device::geography::Geography;
 use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
 use crate::director::{self, Director, EventLog, Stage};
@@ -55,8 +56,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let server = match &scenario.target {
         Some(_) => None,
         None => Some(bundled::launch(
-            &scenario.server,
-            scenario.seed,
+            scenario,
             fleet.enrollments(),
             &folder.path().join("server.log"),
         )?),
@@ -264,6 +264,7 @@ pub(crate) fn conditions(
         endpoint: target.endpoint.clone(),
         ports: target.ports,
         device_timeout: scenario.device_timeout,
+        geography: Geography::of(scenario),
         cohorts: scenario
             .cohorts
             .iter()
@@ -311,6 +312,11 @@ fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {
         attestations: AttestationKind::ALL
             .iter()
             .map(ToString::to_string)
+            .collect(),
+        regions: scenario
+            .regions
+            .iter()
+            .map(|region| region.name.clone())
             .collect(),
         hubs: target.hubs.clone(),
     }

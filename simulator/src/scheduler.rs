@@ -276,6 +276,7 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         cohort: release.cohort,
         transport: release.transport as u8,
         attestation: conditions.habits(release.cohort).attestation,
+        region: release.region,
         polls: 0,
         messages: 0,
         attempts: 1,

@@ -8,7 +8,7 @@ use fleetstorm_reports::Fault;
 use fleetstorm_scenarios::{self as scenarios, Plan, Ports};
 
 use crate::failure::Failure;
-use crate::link::dial::{DialOptions, Dialer};
+use crate::link::dial::{DialOptions, Dialer, Way};
 
 /// Longest wait for a first connection.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
@@ -74,7 +74,7 @@ impl Target {
             .map_err(|e| Failure::bug(format!("the probe could not start: {e}")))?;
         for port in ports {
             let dialled = runtime.block_on(async {
-                let dial = dialer.dial(&self.endpoint, port, None);
+                let dial = dialer.dial(&self.endpoint, port, None, Way::default());
                 tokio::time::timeout(PROBE_LIMIT, dial).await
             });
             match dialled {

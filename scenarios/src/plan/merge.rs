@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::TransportKind;
+
 use super::Release;
-use super::transport::TransportMix;
+use super::mix::Mix;
 use crate::arrival::Arrival;
 use crate::scenario::{Cohort, Scenario};
 
@@ -23,7 +25,8 @@ struct Lane<'plan> {
     /// From one device of this schedule to the next.
     stride: u64,
     arrival: &'plan Arrival,
-    transports: TransportMix<'plan>,
+    transports: Mix<'plan, TransportKind>,
+    regions: Mix<'plan, u8>,
 }
 
 /// The next device of a lane. In order of time; of those that come together, the lower index
@@ -66,7 +69,8 @@ impl<'plan> Schedule<'plan> {
             devices: cohort.devices,
             stride: stride(cohort).max(1),
             arrival: &cohort.arrival,
-            transports: TransportMix::new(scenario.seed, cohort),
+            transports: Mix::new(scenario.seed, "transport", cohort, &cohort.transports),
+            regions: Mix::new(scenario.seed, "region", cohort, &cohort.regions),
         });
         Self {
             lanes: lanes.collect(),
@@ -93,10 +97,12 @@ impl Iterator for Schedule<'_> {
         let stride = self.lanes[usize::from(lane)].stride;
         self.line_up(lane, device.saturating_add(stride));
         let index = u32::try_from(device).expect("a cohort has at most u32::MAX devices");
+        let of = &self.lanes[usize::from(lane)];
         Some(Release {
             cohort: lane,
             device: index,
-            transport: self.lanes[usize::from(lane)].transports.of(index),
+            transport: of.transports.of(index).expect("a cohort has a transport"),
+            region: of.regions.of(index),
             intended_start: at,
         })
     }

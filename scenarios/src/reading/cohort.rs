@@ -7,10 +7,12 @@ mod transport;
 use std::collections::HashSet;
 
 use fleetstorm_protocol::attestation::AttestationKind;
+use fleetstorm_protocol::enrollment::AllocationPolicy;
 
-use super::{arrival, each, or, quantity};
+use super::{arrival, each, or, quantity, region};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
+use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::scenario::{Boot, Cohort, Flaw, Hub};
 
@@ -21,6 +23,8 @@ const MAX_COHORTS: usize = u16::MAX as usize;
 pub(super) struct Surroundings<'a> {
     /// The hubs there are, if known.
     pub(super) hubs: Option<&'a [Hub]>,
+    /// The regions there are, if known.
+    pub(super) regions: Option<&'a [Region]>,
     /// The top-level arrival, if there is one.
     pub(super) shared_arrival: Option<SharedArrival<'a>>,
 }
@@ -98,6 +102,14 @@ fn read(
     let hubs = or(table.take("hubs"), Vec::new(), |value| {
         hubs(&value, around.hubs)
     });
+    let allocation = or(
+        table.take("allocation"),
+        AllocationPolicy::Hashed,
+        |value| allocation(&value, hubs.as_deref()),
+    );
+    let regions = or(table.take("regions"), Vec::new(), |value| {
+        region::weights(&value, around.regions)
+    });
     let desired = or(table.take("desired"), Default::default(), |value| {
         properties::read(&value)
     });
@@ -127,6 +139,8 @@ fn read(
             hub_transport: hub_transport?,
             arrival: arrival?,
             hubs: hubs?,
+            allocation: allocation?,
+            regions: regions?,
             desired: desired?,
             after: after?,
             retry: retry?,
@@ -176,6 +190,24 @@ fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
             _ => Some(name.into()),
         }
     })
+}
+
+/// Policies that need nothing but the list of hubs.
+const ALLOCATIONS: [(&str, AllocationPolicy); 3] = [
+    ("hashed", AllocationPolicy::Hashed),
+    ("geo-latency", AllocationPolicy::GeoLatency),
+    ("static", AllocationPolicy::Static),
+];
+
+fn allocation(value: &Value<'_>, hubs: Option<&[String]>) -> Option<AllocationPolicy> {
+    let policy = value.word("allocation", ALLOCATIONS)?;
+    if policy == AllocationPolicy::Static && hubs.is_some_and(|hubs| hubs.len() != 1) {
+        return value.wrong(
+            "static allocation goes to one hub",
+            "name it, like hubs = [\"hub-1\"]".to_string(),
+        );
+    }
+    Some(policy)
 }
 
 fn flaw(value: &Value<'_>, attestation: Option<AttestationKind>) -> Option<Flaw> {

@@ -110,6 +110,38 @@ fn in_range(share: &f64) -> bool {
     *share > 0.0 && *share <= 1.0
 }
 
+/// A bandwidth like `2Mbit/s`, `500kbit/s` or `64kB/s`, in bytes a second; above zero.
+pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
+    let text = value.text()?;
+    let Some(bandwidth) = parse_bandwidth(text) else {
+        return value.wrong(
+            format!("\"{text}\" is not a bandwidth"),
+            "a number and its unit, like \"2Mbit/s\", \"500kbit/s\" or \"64kB/s\"".to_string(),
+        );
+    };
+    Some(bandwidth)
+}
+
+fn parse_bandwidth(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (count, unit) = text.split_at(end);
+    let bytes = match unit.trim() {
+        "bit/s" => 0.125,
+        "kbit/s" => 125.0,
+        "Mbit/s" => 125_000.0,
+        "Gbit/s" => 125_000_000.0,
+        "B/s" => 1.0,
+        "kB/s" => 1_000.0,
+        "MB/s" => 1_000_000.0,
+        _ => return None,
+    };
+    let bandwidth = count.parse::<f64>().ok()? * bytes;
+    (1.0..=1e12)
+        .contains(&bandwidth)
+        .then_some(bandwidth as u64)
+}
+
 /// The time between two of what comes at a rate like `1/30s`, `2/m` or `1/250ms`.
 pub(super) fn interval(value: &Value<'_>) -> Option<Duration> {
     let text = value.text()?;

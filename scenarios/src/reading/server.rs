@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 
-use super::{each, quantity};
+use super::{each, or, quantity, region};
 use crate::file::Value;
+use crate::region::Region;
 use crate::scenario::{Hub, ProcessingTime, ServerSettings};
 
 /// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
@@ -30,8 +31,12 @@ impl Written {
 }
 
 /// Reads `[server]`; without one, or without a key of it, the defaults hold.
-pub(super) fn read(value: Option<&Value<'_>>) -> Written {
-    let hub = |name: &str| Hub { name: name.into() };
+/// Hubs may stand in one of `regions`, if those are known.
+pub(super) fn read(value: Option<&Value<'_>>, regions: Option<&[Region]>) -> Written {
+    let hub = |name: &str| Hub {
+        name: name.into(),
+        region: None,
+    };
     let default = Written {
         hubs: Some(vec![hub("hub-1"), hub("hub-2")]),
         processing: Some(ProcessingTime {
@@ -54,7 +59,9 @@ pub(super) fn read(value: Option<&Value<'_>>) -> Written {
         throttle: table
             .take("throttle")
             .map_or(default.throttle, |value| rates(&value)),
-        hubs: table.take("hub").map_or(default.hubs, |value| hubs(&value)),
+        hubs: table
+            .take("hub")
+            .map_or(default.hubs, |value| hubs(&value, regions)),
     };
     table.finish();
     written
@@ -116,7 +123,7 @@ fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     Some(duration)
 }
 
-fn hubs(value: &Value<'_>) -> Option<Vec<Hub>> {
+fn hubs(value: &Value<'_>, regions: Option<&[Region]>) -> Option<Vec<Hub>> {
     let tables = value.array()?;
     if tables.is_empty() {
         return value.wrong("needs at least one hub", None);
@@ -125,12 +132,18 @@ fn hubs(value: &Value<'_>) -> Option<Vec<Hub>> {
     each(&tables, |value| {
         let mut table = value.table()?;
         let written = table.require("name");
+        let region = or(table.take("region"), None, |value| {
+            region::named(&value, regions).map(Some)
+        });
         table.finish();
         let written = written?;
         let name = quantity::name(&written)?;
         if !seen.insert(name.clone()) {
             return written.wrong(format!("another hub is called \"{name}\" already"), None);
         }
-        Some(Hub { name })
+        Some(Hub {
+            name,
+            region: region?,
+        })
     })
 }

@@ -128,6 +128,7 @@ async fn stay(
                 cohort: 0,
                 device: *device,
                 transport,
+                region: None,
                 intended_start: Duration::from_micros(conditions.clock.now_us()),
             };
             let conditions = Rc::clone(conditions);

@@ -13,7 +13,7 @@ use super::{Setup, bare};
 use crate::device::{self, Conditions, Goal};
 use crate::failure::Failure;
 use crate::fleet::{Credential, Fleet};
-use crate::link::dial::{DialOptions, Dialer};
+use crate::link::dial::{DialOptions, Dialer, Way};
 use crate::machine::{self, ProcessMeter};
 use crate::run;
 use crate::stopwatch::RunClock;
@@ -70,6 +70,7 @@ pub(super) fn measure(
             cohort: flow.cohort,
             device,
             transport: flow.transport,
+            region: None,
             intended_start: Duration::from_micros(conditions.clock.now_us()),
         };
         let record = device::provision_and_leave(release, &conditions).await;
@@ -116,7 +117,12 @@ pub(super) fn measure_bare(
             let failed =
                 |what: String| Failure::unreachable(format!("the bare exchange failed: {what}"));
             let mut stream = dialer
-                .dial(bare::HOST, announcement.address.port(), Some(key))
+                .dial(
+                    bare::HOST,
+                    announcement.address.port(),
+                    Some(key),
+                    Way::default(),
+                )
                 .await
                 .map_err(|e| failed(format!("{e:?}")))?;
             bare::exchange(&mut stream)

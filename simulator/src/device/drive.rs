@@ -20,7 +20,7 @@ use super::trip::Trip;
 use super::{Conditions, Goal, Habits};
 use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
-use crate::link::dial::Secured;
+use crate::link::dial::{Secured, Way};
 use crate::link::hub::HubLink;
 use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
 use crate::stopwatch::unix_now;
@@ -196,7 +196,7 @@ impl<'run> Drive<'run> {
         trip.enter(Phase::Resolve);
         let address = dialer.resolve(host, port).await?;
         trip.enter(Phase::Connect);
-        let stream = dialer.connect(address).await?;
+        let stream = dialer.connect(address, self.way(host)).await?;
         trip.enter(Phase::Tls);
         let stream = dialer.secure(host, stream, self.certificate()).await?;
         trip.enter(Phase::Open);
@@ -206,9 +206,14 @@ impl<'run> Drive<'run> {
     /// Another connection, because the server closed the first between polls.
     async fn reopen(&self, caller: Caller<'_>, sas: Option<&str>) -> Result<DpsLink, LinkError> {
         let (host, port) = (&self.conditions.endpoint, self.dps_port());
-        let dialling = self.conditions.dialer.dial(host, port, self.certificate());
+        let (identity, way) = (self.certificate(), self.way(host));
+        let dialling = self.conditions.dialer.dial(host, port, identity, way);
         let stream = dialling.await.map_err(|broken| broken.fault)?;
         self.speak(caller, stream, sas, None).await
+    }
+
+    fn way(&self, host: &str) -> Way {
+        self.conditions.geography.way(self.release, host)
     }
 
     async fn speak(

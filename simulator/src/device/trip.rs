@@ -38,6 +38,7 @@ impl Trip {
             cohort: release.cohort,
             transport: release.transport as u8,
             attestation,
+            region: release.region,
             polls: 0,
             messages: 0,
             attempts: 1,

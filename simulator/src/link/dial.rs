@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleetstorm_reports::{Fault, Phase};
+use fleetstorm_scenarios::LinkShape;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -14,14 +15,17 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::shaped::Shaped;
 use super::trust::CachingVerifier;
 use crate::failure::Failure;
 
-/// Source addresses on loopback: 127.1.0.1 and up. With 10,000 connections each
+/// The first source address on loopback of devices that are nowhere in particular.
+const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+/// Source addresses on loopback from the first on. With 10,000 connections each
 /// the kernel finds a port at once, and the ports of all last for any fleet.
 const SOURCES: u32 = 200;
 
@@ -42,7 +46,18 @@ pub struct DialOptions {
 }
 
 /// A connection after its TLS handshake.
-pub type Secured = TlsStream<TcpStream>;
+pub type Secured = TlsStream<Shaped>;
+
+/// The way of one device to one host.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Way {
+    /// The first of its source addresses, towards a loopback target.
+    pub sources: Option<Ipv4Addr>,
+    /// What the line is like.
+    pub shape: Option<LinkShape>,
+    /// Decides what is chance on it.
+    pub seed: u64,
+}
 
 /// What broke, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +127,12 @@ impl Dialer {
         host: &str,
         port: u16,
         identity: Option<&Arc<CertifiedKey>>,
+        way: Way,
     ) -> Result<Secured, Broken> {
         let at = |phase| move |fault| Broken { phase, fault };
         let address = self.resolve(host, port).await.map_err(at(Phase::Resolve))?;
-        let stream = self.connect(address).await.map_err(at(Phase::Connect))?;
+        let connecting = self.connect(address, way);
+        let stream = connecting.await.map_err(at(Phase::Connect))?;
         self.secure(host, stream, identity)
             .await
             .map_err(at(Phase::Tls))
@@ -136,16 +153,22 @@ impl Dialer {
             .ok_or(Fault::Unresolvable)
     }
 
-    /// TCP.
+    /// TCP; its handshake takes the way's round trip.
     ///
     /// # Errors
     /// Nobody listens, or this machine has no port or file left.
-    pub async fn connect(&self, address: SocketAddr) -> Result<TcpStream, Fault> {
-        let socket = self.socket(address).map_err(|error| fault_of(&error))?;
-        TcpSocket::from_std_stream(socket.into())
+    pub async fn connect(&self, address: SocketAddr, way: Way) -> Result<Shaped, Fault> {
+        let socket = self
+            .socket(address, way.sources)
+            .map_err(|error| fault_of(&error))?;
+        let stream = TcpSocket::from_std_stream(socket.into())
             .connect(address)
             .await
-            .map_err(|error| fault_of(&error))
+            .map_err(|error| fault_of(&error))?;
+        if let Some(shape) = way.shape {
+            tokio::time::sleep(shape.round_trip).await;
+        }
+        Ok(Shaped::new(stream, way.shape, way.seed))
     }
 
     /// TLS; `identity` is presented if the server asks for a certificate.
@@ -155,7 +178,7 @@ impl Dialer {
     pub async fn secure(
         &self,
         host: &str,
-        stream: TcpStream,
+        stream: Shaped,
         identity: Option<&Arc<CertifiedKey>>,
     ) -> Result<Secured, Fault> {
         let mut config = self.base.clone();
@@ -167,7 +190,7 @@ impl Dialer {
         connecting.await.map_err(|error| fault_of(&error))
     }
 
-    fn socket(&self, address: SocketAddr) -> io::Result<Socket> {
+    fn socket(&self, address: SocketAddr, sources: Option<Ipv4Addr>) -> io::Result<Socket> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -177,7 +200,8 @@ impl Dialer {
         socket.set_tcp_nodelay(true)?;
         if address.is_ipv4() && address.ip().is_loopback() {
             let n = self.next_source.fetch_add(1, Ordering::Relaxed) % SOURCES;
-            let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 1, 0, 1)) + n);
+            let first = sources.unwrap_or(FIRST_SOURCE);
+            let source = Ipv4Addr::from(u32::from(first) + n);
             setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::from((source, 0)).into())?;
         }

@@ -144,7 +144,8 @@ impl Drive<'_> {
         let Assignment { hub, device_id, .. } = &member.assignment;
         let transport = self.hub_transport();
         let port = self.conditions.ports.of(transport);
-        let dialling = self.conditions.dialer.dial(hub, port, self.certificate());
+        let (identity, way) = (self.certificate(), self.way(hub));
+        let dialling = self.conditions.dialer.dial(hub, port, identity, way);
         let stream = dialling.await.map_err(|broken| broken.fault)?;
         HubLink::open(transport, stream, hub, device_id, self.hub_proof(member)).await
     }

@@ -1,0 +1,123 @@
+//! Where devices and hubs are, and so what the way between them is like.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
+
+use crate::fleet::hub_host;
+use crate::link::dial::Way;
+
+/// The regions of a run.
+#[derive(Debug)]
+pub struct Geography {
+    regions: Vec<Region>,
+    /// Region of each hub that stands in one, by its host name.
+    hubs: HashMap<String, String>,
+    /// What is chance on the lines of each cohort's devices.
+    chances: Vec<Chance>,
+}
+
+impl Geography {
+    /// Of a scenario.
+    pub fn of(scenario: &Scenario) -> Self {
+        let hubs = scenario.server.hubs.iter();
+        let hubs = hubs.filter_map(|hub| Some((hub_host(&hub.name), hub.region.clone()?)));
+        let cohorts = scenario.cohorts.iter();
+        Self {
+            regions: scenario.regions.clone(),
+            hubs: hubs.collect(),
+            chances: cohorts
+                .map(|cohort| Chance::new(scenario.seed, "link", &cohort.name))
+                .collect(),
+        }
+    }
+
+    /// The way of a device to a host: the global endpoint is near to everybody, a hub of another
+    /// region is as far as its region.
+    pub fn way(&self, release: Release, host: &str) -> Way {
+        let region = release.region.map(usize::from);
+        let Some(region) = region.and_then(|index| self.regions.get(index)) else {
+            return Way::default();
+        };
+        let farther = match self.hubs.get(host) {
+            Some(there) if *there != region.name => region.latency.get(there).copied(),
+            _ => None,
+        };
+        let shape = region.link.farther(farther.unwrap_or(Duration::ZERO));
+        let chance = self.chances.get(usize::from(release.cohort));
+        Way {
+            sources: Some(first_source(region)),
+            // A line that changes nothing costs nothing.
+            shape: Some(shape).filter(|shape| *shape != LinkShape::default()),
+            seed: chance.map_or(0, |chance| chance.bits(release.device, 0)),
+        }
+    }
+}
+
+/// Networks do not end in 0.
+fn first_source(region: &Region) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(region.prefix.network()) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetstorm_protocol::attestation::TransportKind;
+
+    #[test]
+    fn a_hub_of_another_region_is_as_far_as_that() {
+        let scenario = fleetstorm_scenarios::scenario::parse(
+            r#"
+            name = "geo"
+            arrival = { kind = "all-at-once" }
+            [[region]]
+            name = "westeurope"
+            rtt = "10ms"
+            latency = { eastus = "80ms" }
+            [[region]]
+            name = "eastus"
+            prefix = "127.9.0.0/16"
+            [server]
+            hub = [{ name = "hub-weu", region = "westeurope" }, { name = "hub-eus", region = "eastus" }]
+            [[cohort]]
+            name = "gateways"
+            devices = 2
+            attestation = "x509-group"
+            transport = "https"
+            allocation = "geo-latency"
+            regions = { westeurope = 1, eastus = 1 }
+            "#,
+            "geo.toml",
+        );
+        let geography = Geography::of(&scenario.unwrap_or_else(|error| panic!("{error}")));
+        let way = |region, host| {
+            let release = Release {
+                cohort: 0,
+                device: 0,
+                transport: TransportKind::Https,
+                region,
+                intended_start: Duration::ZERO,
+            };
+            let way = geography.way(release, host);
+            let round_trip = way.shape.map(|shape| shape.round_trip.as_millis());
+            (way.sources.map(|first| first.to_string()), round_trip)
+        };
+        let (weu, eus) = ("hub-weu.fleetstorm.test", "hub-eus.fleetstorm.test");
+        let at = |source: &str, round_trip| (Some(source.to_owned()), round_trip);
+        assert_eq!(
+            way(Some(0), "global.fleetstorm.test"),
+            at("127.16.0.1", Some(10))
+        );
+        assert_eq!(way(Some(0), weu), at("127.16.0.1", Some(10)));
+        assert_eq!(way(Some(0), eus), at("127.16.0.1", Some(90)));
+        assert_eq!(way(Some(1), eus), at("127.9.0.1", None));
+        assert_eq!(
+            way(Some(1), weu),
+            at("127.9.0.1", Some(80)),
+            "named by the other side"
+        );
+        assert_eq!(way(None, weu), (None, None));
+    }
+}
