@@ -1,8 +1,10 @@
 //! The hubs and their identity registries: all that DPS may ask of a hub, so that a hub can
 //! live in a process of its own.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use fleetstorm_protocol::hub::{Message, sas_resource};
 use fleetstorm_protocol::ids::DeviceId;
@@ -64,15 +66,14 @@ impl HubRegistry {
     /// # Errors
     /// The store can't be read.
     pub(crate) fn kept_in(mut self, store: &Store) -> Result<Self, StoreError> {
-        for hub in &mut self.hubs {
-            store.each(Kind::Identity, &hub.host_name, |device, kept| {
-                let id = DeviceId::parse(device).map_err(|e| e.to_string())?;
-                let known = Device::from_kept(kept, &hub.views)?;
-                hub.devices.of(&id).insert(id.clone(), known);
-                Ok(())
-            })?;
-            hub.store = store.clone();
-        }
+        std::thread::scope(|threads| {
+            let hubs = self.hubs.iter_mut();
+            let loads: Vec<_> = hubs
+                .map(|hub| threads.spawn(|| hub.keep_in(store)))
+                .collect();
+            let mut ends = loads.into_iter().map(ScopedJoinHandle::join);
+            ends.try_for_each(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
+        })?;
         Ok(self)
     }
 
@@ -229,6 +230,17 @@ impl HubRegistry {
 }
 
 impl Hub {
+    fn keep_in(&mut self, store: &Store) -> Result<(), StoreError> {
+        store.each(Kind::Identity, &self.host_name, |device, kept| {
+            let id = DeviceId::parse(device).map_err(|e| e.to_string())?;
+            let known = Device::from_kept(kept, &self.views)?;
+            self.devices.of(&id).insert(id.clone(), known);
+            Ok(())
+        })?;
+        self.store = store.clone();
+        Ok(())
+    }
+
     /// Writes down what a device is now. Called under the lock of its shard.
     pub(super) fn keep(&self, device: &DeviceId, known: &Device) {
         self.store.write(|writes| {

@@ -64,7 +64,12 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
     if request.uri().path() == "/metrics" {
         return metrics(host);
     }
-    let (status, body) = answer(request, host).await;
+    let is_change = request.method() != Method::GET;
+    let (mut status, mut body) = answer(request, host).await;
+    if is_change && let Err(problem) = host.store.settled().await {
+        status = StatusCode::INTERNAL_SERVER_ERROR;
+        body = json!({"error": problem.to_string()}).to_string().into();
+    }
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response
