@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { runDevices, runOperator, startService } from "./devices.mjs";
+import { operators, runDevices, runOperator, startService } from "./devices.mjs";
 import { Identities, decide, desired } from "./identities.mjs";
 import { cells, steps, throttled } from "./matrix.mjs";
 import { endpoint, hubs, idScope, serviceKey, startServer } from "./server.mjs";
@@ -53,15 +53,18 @@ async function act(name, cells, steps, manner) {
   }
 }
 
-/// The operator's cases, against a server that starts without enrollments.
+/// The operators' cases, one operator beside the other, against a server that starts without enrollments.
 async function operate() {
-  const named = "operator";
-  if (!named.includes(process.argv[2] ?? "")) return;
+  const chosen = Object.keys(operators).filter((name) => name.includes(process.argv[2] ?? ""));
+  if (chosen.length === 0) return;
   const server = await startServer(process.env.FLEETSTORM, folder, "");
   try {
     const { caFile, connectionString } = server;
     const job = { endpoint, hubs, idScope, key: serviceKey, connectionString, caFile };
-    for await (const { name, problem } of runOperator(job, folder)) tell(`${named}  ${name}`, problem, []);
+    const run = async (operator) => {
+      for await (const { name, problem } of runOperator(operator, job, folder)) tell(`${operator}  ${name}`, problem, []);
+    };
+    await Promise.all(chosen.map(run));
   } finally {
     await server.stop();
   }

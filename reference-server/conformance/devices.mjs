@@ -39,13 +39,21 @@ export async function startService(job, folder) {
   return { address, stop: () => child.kill() };
 }
 
-/// Runs the operator's cases: { endpoint, hubs, idScope, key, connectionString, caFile }. Yields
+/// Whose cases there are at the service's side, and their program.
+export const operators = {
+  operator: [process.execPath, path.join(here, "provisioning_service.mjs")],
+  "hub by node": [process.execPath, path.join(here, "hub_service.mjs")],
+  "hub by python": [process.env.CONFORMANCE_PYTHON, path.join(here, "hub_service.py")],
+};
+
+/// Runs an operator's cases: { endpoint, hubs, idScope, key, connectionString, caFile }. Yields
 /// { name, problem } a case, and one for a process that did not come to its end.
-export async function* runOperator(job, folder) {
-  const file = path.join(folder, "operator.json");
+export async function* runOperator(operator, job, folder) {
+  const file = path.join(folder, `${operator}.json`);
   writeFileSync(file, JSON.stringify(job));
-  const child = start(process.execPath, [path.join(here, "provisioning_service.mjs"), file], {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile },
+  const [command, ...args] = operators[operator];
+  const child = start(command, [...args, file], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: job.caFile, REQUESTS_CA_BUNDLE: job.caFile },
     stdio: ["ignore", "pipe", process.env.CONFORMANCE_VERBOSE ? "inherit" : "ignore"],
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);

@@ -20,6 +20,7 @@ pub mod identity;
 pub mod inbox;
 pub mod inventory;
 pub mod message_queue;
+pub mod query;
 pub mod recent;
 pub mod registry;
 pub mod session;

@@ -27,6 +27,8 @@ pub enum RegistryOperation {
     },
     /// `POST /devices`
     Bulk,
+    /// `POST /devices/query`
+    Query,
     /// `GET /statistics/devices`
     CountDevices,
     /// `GET /statistics/service`
@@ -124,9 +126,12 @@ fn of_all(
     query: &str,
 ) -> Result<Option<RegistryOperation>, PathError> {
     let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+    // The Node SDK asks for a list with a slash behind.
+    let rest = if rest == [""] { &[] } else { rest };
     let operation = match (collection, rest, method) {
         ("devices", [], "GET") => RegistryOperation::List { top: top(query)? },
         ("devices", [], "POST") => RegistryOperation::Bulk,
+        ("devices", [word], "POST") if is(word, "query") => RegistryOperation::Query,
         ("statistics", [of], "GET") if is(of, "devices") => RegistryOperation::CountDevices,
         ("statistics", [of], "GET") if is(of, "service") => RegistryOperation::CountConnected,
         ("devices", [], _) => return Err(PathError::MethodNotAllowed),
@@ -283,14 +288,16 @@ mod tests {
 
     #[test]
     fn what_is_about_all_devices_is_read() {
-        use RegistryOperation::{Bulk, CountConnected, CountDevices, List};
+        use RegistryOperation::{Bulk, CountConnected, CountDevices, List, Query};
         for (method, path, more, operation) in [
             ("GET", "/devices", "", List { top: 1_000 }),
             ("GET", "/Devices", "&top=3", List { top: 3 }),
+            ("GET", "/devices/", "", List { top: 1_000 }),
             ("GET", "/devices", "&top=0", List { top: 1_000 }),
             ("GET", "/devices", "&top=-1", List { top: 1_000 }),
             ("GET", "/devices", "&top=1001", List { top: 1_000 }),
             ("POST", "/devices", "", Bulk),
+            ("POST", "/devices/query", "", Query),
             ("GET", "/statistics/devices", "", CountDevices),
             ("GET", "/statistics/Service", "", CountConnected),
         ] {
@@ -337,7 +344,7 @@ mod tests {
         for (path, query) in [
             ("/devices/d", None),
             ("/devices/d", Some("api-version=")),
-            ("/devices/", V),
+            ("/twins/", V),
             ("/devices/%ff", V),
             ("/devices", None),
             ("/devices", Some("api-version=2021-04-12&top=all")),

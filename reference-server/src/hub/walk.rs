@@ -34,6 +34,21 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// From the device on that follows a [`Walk::place`]; none where that is no such place.
+    pub(super) fn from(devices: &'a Shards<DeviceId, Device>, place: &str) -> Option<Self> {
+        let (shard, last) = place.split_once(':')?;
+        Some(Self {
+            shard: shard.parse().ok()?,
+            last: last.to_owned(),
+            ..Self::through(devices)
+        })
+    }
+
+    /// Where it has got to.
+    pub(super) fn place(&self) -> String {
+        format!("{}:{}", self.shard, self.last)
+    }
+
     /// Shows the next device; none when all have been met.
     pub(super) async fn next<Shown>(
         &mut self,

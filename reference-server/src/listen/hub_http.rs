@@ -67,7 +67,13 @@ pub(super) async fn respond(
             HubRoute::Registry(operation) => {
                 host.hubs.authorize_service(hub, hub, token, now)?;
                 let body = read(body, host.limits.body).await?;
-                return registry::answer(&host.hubs, hub, operation, &body, now).await;
+                let asked = registry::Asked {
+                    hub,
+                    headers: &head.headers,
+                    body: &body,
+                    now,
+                };
+                return registry::answer(&host.hubs, operation, &asked).await;
             }
         };
         match operation {

@@ -1,21 +1,42 @@
 //! What the service side asks a hub about all its devices.
 
 use fleetstorm_protocol::hub::route::RegistryOperation;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::documents::identity_document;
+use super::documents::{identity_document, twin_document};
 use super::{Answered, bulk};
+use crate::hub::HubRefusal;
+use crate::hub::query::Query;
 use crate::hub::registry::HubRegistry;
 
-/// Answers one whose asker may ask.
+/// Twins of a page, where the client does not say; and the most, whatever it says.
+const PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+
+const MAX_ITEMS: HeaderName = HeaderName::from_static("x-ms-max-item-count");
+const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
+const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+
+/// A question whose asker may ask it.
+pub(super) struct Asked<'a> {
+    pub(super) hub: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+    pub(super) now: Timestamp,
+}
+
+/// Answers it.
 pub(super) async fn answer(
     hubs: &HubRegistry,
-    hub: &str,
     operation: RegistryOperation,
-    body: &[u8],
-    now: Timestamp,
+    asked: &Asked<'_>,
 ) -> Answered {
+    let hub = asked.hub;
     let document = match operation {
         RegistryOperation::List { top } => {
             let listed = hubs.list(hub, top).await?;
@@ -24,7 +45,8 @@ pub(super) async fn answer(
                 .map(|(device, identity)| identity_document(device, identity));
             Value::Array(written.collect())
         }
-        RegistryOperation::Bulk => return bulk::answer(hubs, hub, body, now),
+        RegistryOperation::Bulk => return bulk::answer(hubs, hub, asked.body, asked.now),
+        RegistryOperation::Query => return query(hubs, asked).await,
         RegistryOperation::CountDevices => {
             let counted = hubs.statistics(hub).await?;
             json!({
@@ -38,4 +60,55 @@ pub(super) async fn answer(
         }
     };
     Ok(super::json(&document))
+}
+
+/// Body of a query.
+#[derive(Deserialize)]
+struct QuerySpecification {
+    query: String,
+}
+
+async fn query(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
+    let QuerySpecification { query } = serde_json::from_slice(asked.body)
+        .map_err(|problem| HubRefusal::Malformed(format!("body: {problem}")))?;
+    let query = Query::parse(&query)?;
+    let limit = asked.text(&MAX_ITEMS).map(limit).transpose()?;
+    let from = asked.text(&CONTINUATION).filter(|from| !from.is_empty());
+    let found = hubs.search(
+        asked.hub,
+        from,
+        limit.unwrap_or(PAGE),
+        |device, identity, twin| {
+            let twin = twin_document(device, identity, twin);
+            query.finds(&twin).then(|| twin.to_string().into_bytes())
+        },
+    );
+    let page = found.await?;
+    let body = [b"[", page.documents.join(&b',').as_slice(), b"]"].concat();
+    let mut response = Response::new(Full::new(body.into()));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    headers.insert(ITEM_TYPE, HeaderValue::from_static("twin"));
+    if let Some(Ok(next)) = page.next.map(HeaderValue::try_from) {
+        headers.insert(CONTINUATION, next);
+    }
+    Ok(response)
+}
+
+/// Above the most, the most: the page is shorter then.
+fn limit(written: &str) -> Result<usize, HubRefusal> {
+    let number = written.trim().parse::<usize>().ok();
+    let number = number.filter(|number| *number > 0);
+    number.map(|number| number.min(MAX_PAGE)).ok_or_else(|| {
+        HubRefusal::Malformed(format!("{MAX_ITEMS}: \"{written}\" is no number above 0"))
+    })
+}
+
+impl Asked<'_> {
+    fn text(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }

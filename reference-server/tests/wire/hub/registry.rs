@@ -133,6 +133,80 @@ fn a_bulk_operation_does_what_it_can_and_tells_what_it_can_not() {
 }
 
 #[test]
+fn a_query_finds_twins_page_by_page() {
+    let yard = yard();
+    let items: Vec<_> = (0..25)
+        .map(|number| {
+            json!({"id": format!("d-{number}"), "tags": {"hall": number % 5},
+                   "properties": {"desired": {"rate": number}}})
+        })
+        .collect();
+    assert_eq!(ask(&yard, "POST /devices", &items.into()).status, 200);
+    let pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    let query = |text: &str, headers: &[(&str, &str)]| {
+        let body = json!({"query": text}).to_string();
+        as_service(&yard, &format!("POST /devices/query?{V}"), headers, &body)
+    };
+    let mut found = Vec::new();
+    let mut from = String::new();
+    loop {
+        let mut headers = vec![("x-ms-max-item-count", "4")];
+        if !from.is_empty() {
+            headers.push(("x-ms-continuation", &from));
+        }
+        let page = query(
+            "SELECT * FROM devices WHERE tags.hall IN [1, 3] AND properties.desired.rate >= 3",
+            &headers,
+        );
+        assert_eq!((page.status, page.header("x-ms-item-type")), (200, "twin"));
+        let twins = page.json();
+        let twins = twins.as_array().expect("a list");
+        assert!(!twins.is_empty() && twins.len() <= 4);
+        found.extend(
+            twins
+                .iter()
+                .map(|twin| twin["properties"]["desired"]["rate"].as_u64()),
+        );
+        from = page.header("x-ms-continuation").to_owned();
+        if from.is_empty() {
+            break;
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, [3, 6, 8, 11, 13, 16, 18, 21, 23].map(Some));
+
+    let connected = "SELECT * FROM devices WHERE connectionState = 'Connected'";
+    let twins = query(connected, &[]).json();
+    assert_eq!(twins.as_array().map(Vec::len), Some(1));
+    let line = format!("GET /twins/pump-1?{V}");
+    assert_eq!(twins[0], as_service(&yard, &line, &[], "").json());
+    drop(pump);
+    let nested = format!("{}deviceId = 'd-1'{}", "(".repeat(8), ")".repeat(8));
+    let nested = query(&format!("SELECT * FROM devices WHERE {nested}"), &[]);
+    assert_eq!(
+        nested.json().as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        nested.body
+    );
+
+    let deep = format!("SELECT * FROM devices WHERE {}", "NOT ".repeat(500));
+    for (text, headers) in [
+        ("SELECT deviceId FROM devices", &[][..]),
+        (deep.as_str(), &[]),
+        (connected, &[("x-ms-max-item-count", "0")]),
+        (connected, &[("x-ms-continuation", "nowhere")]),
+    ] {
+        let refused = query(text, headers);
+        assert_eq!(
+            (refused.status, refused.header("iothub-errorcode")),
+            (400, "ArgumentInvalid"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_device_that_is_disabled_is_hung_up_on_and_not_let_in_again() {
     let yard = yard();
     let (one, two) = (provisioned(&yard, "pump-1"), provisioned(&yard, "pump-2"));

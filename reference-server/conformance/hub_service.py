@@ -1,0 +1,154 @@
+"""The solution's back end at a hub, by Microsoft's Python service SDK; its devices are Microsoft's Python
+device SDK.
+
+Started with the path of { hubs, key, caFile }; prints a line of JSON for each case.
+"""
+
+import base64
+import json
+import os
+import queue
+import sys
+
+from azure.iot.device import IoTHubDeviceClient, MethodResponse
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod, ExportImportDevice, QuerySpecification, Twin, TwinProperties
+from msrest.exceptions import HttpOperationError
+
+# Longest wait for what the other side sends, seconds.
+LIMIT = 20
+KEYS = [base64.b64encode(bytes([byte]) * 32).decode() for byte in (5, 6)]
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    job = json.load(file)
+with open(job["caFile"], encoding="utf-8") as file:
+    ca = file.read()
+hub = job["hubs"][1]
+registry = IoTHubRegistryManager.from_connection_string(
+    f"HostName={hub};SharedAccessKeyName=iothubowner;SharedAccessKey={job['key']}"
+)
+
+
+def main():
+    for case in (
+        identity_is_created_read_changed_and_deleted,
+        identities_are_changed_in_bulk_listed_and_counted,
+        twin_reaches_its_device_and_is_found,
+        device_answers_a_direct_method,
+    ):
+        answer = {"name": case.__doc__}
+        try:
+            case()
+        except Exception as error:  # whatever the SDK raises is the case's failure
+            answer["problem"] = f"{error!r}"
+        print(json.dumps(answer), flush=True)
+    # The SDK's threads outlive its clients.
+    os._exit(0)
+
+
+def identity_is_created_read_changed_and_deleted():
+    """an identity is created, read, changed and deleted"""
+    created = registry.create_device_with_sas("python-1", *KEYS, "enabled", iot_edge=True)
+    expect(created.capabilities.iot_edge, True)
+    expect(refusal(registry.create_device_with_sas, "python-1", *KEYS, "enabled"), 409)
+    read = registry.get_device("python-1")
+    expect(read.authentication.symmetric_key.primary_key, KEYS[0])
+    changed = registry.update_device_with_sas("python-1", read.etag, *reversed(KEYS), "disabled", status_reason="moved")
+    expect((changed.status, changed.status_reason), ("disabled", "moved"))
+    expect(refusal(registry.update_device_with_sas, "python-1", read.etag, *KEYS, "enabled"), 412)
+    registry.delete_device("python-1")
+    expect(refusal(registry.get_device, "python-1"), 404)
+
+
+def identities_are_changed_in_bulk_listed_and_counted():
+    """identities are changed in bulk, listed and counted"""
+    before = registry.get_device_registry_statistics().total_device_count
+    ids = [f"bulk-{number}" for number in range(3)]
+    mode = lambda mode: registry.bulk_create_or_update_devices([ExportImportDevice(id=id, import_mode=mode) for id in ids])
+    expect(mode("create").is_successful, True)
+    again = mode("create")
+    expect(again.is_successful, False)
+    expect([(error.device_id, error.error_code) for error in again.errors], [(id, "DeviceAlreadyExists") for id in ids])
+    listed = [device.device_id for device in registry.get_devices(1000)]
+    expect([id for id in listed if id in ids], ids)
+    expect(len(registry.get_devices(2)), 2)
+    expect(registry.get_device_registry_statistics().total_device_count, before + 3)
+    expect(mode("delete").is_successful, True)
+
+
+def twin_reaches_its_device_and_is_found():
+    """a change of a twin reaches its device, and a query finds it"""
+    client, heard = connect("twin-1"), queue.Queue()
+    client.on_twin_desired_properties_patch_received = heard.put
+    client.get_twin()
+    twin = registry.get_twin("twin-1")
+    patch = Twin(tags={"hall": "west"}, properties=TwinProperties(desired={"rate": 7}))
+    changed = registry.update_twin("twin-1", patch, twin.etag)
+    expect(heard.get(timeout=LIMIT)["rate"], 7)
+    expect(refusal(registry.update_twin, "twin-1", patch, twin.etag), 412)
+    client.patch_twin_reported_properties({"rate": 6.5})
+    where = "tags.hall = 'west' AND properties.reported.rate > 6 AND connectionState = 'Connected'"
+    expect([found.device_id for found in search(where)], ["twin-1"])
+    expect(registry.get_service_statistics().connected_device_count, 1)
+    client.shutdown()
+    for number in range(5):
+        registry.create_device_with_sas(f"page-{number}", *KEYS, "enabled")
+    pages = search("deviceId IN ['page-0', 'page-1', 'page-3'] OR deviceId = 'page-4'", 2)
+    expect(sorted(found.device_id for found in pages), ["page-0", "page-1", "page-3", "page-4"])
+    expect(refusal(search, "startswith(deviceId, 'page')"), 400)
+    registry.replace_twin("twin-1", Twin(properties=TwinProperties(desired={"mode": "eco"})), changed.etag)
+    expect(registry.get_twin("twin-1").tags, {})
+
+
+def device_answers_a_direct_method():
+    """a device answers a direct method"""
+    client = connect("method-1")
+
+    def answer(request):
+        client.send_method_response(MethodResponse.create_from_method_request(request, 207, {"blinked": request.payload}))
+
+    client.on_method_request_received = answer
+    call = CloudToDeviceMethod(
+        method_name="blink", payload=3, connect_timeout_in_seconds=LIMIT, response_timeout_in_seconds=LIMIT
+    )
+    result = registry.invoke_device_method("method-1", call)
+    expect((result.status, result.payload), (207, {"blinked": 3}))
+    client.shutdown()
+
+
+def search(where, size=None):
+    """All pages of a query."""
+    query, token, found = QuerySpecification(query=f"SELECT * FROM devices WHERE {where}"), None, []
+    while True:
+        page = registry.query_iot_hub(query, token, size)
+        expect(page.type, "twin")
+        found += page.items
+        token = page.continuation_token
+        if token is None:
+            return found
+
+
+def connect(device_id):
+    registry.create_device_with_sas(device_id, *KEYS, "enabled")
+    client = IoTHubDeviceClient.create_from_symmetric_key(
+        symmetric_key=KEYS[0], hostname=hub, device_id=device_id, server_verification_cert=ca
+    )
+    client.connect()
+    return client
+
+
+def refusal(ask, *arguments):
+    """The status that the server refuses with."""
+    try:
+        ask(*arguments)
+    except HttpOperationError as error:
+        return error.response.status_code
+    return 200
+
+
+def expect(found, wanted):
+    if found != wanted:
+        raise AssertionError(f"{found} is not {wanted}")
+
+
+main()
