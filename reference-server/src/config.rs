@@ -8,7 +8,6 @@ use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::rule::FaultRule;
-use crate::hub::access_policy::AccessPolicy;
 use crate::limits::Limits;
 use crate::serve::ServeError;
 use crate::store::Durability;
@@ -19,7 +18,8 @@ mod instance;
 mod webhook;
 
 pub use credential_policy::CredentialPolicyConfig;
-pub use hub::{HubConfig, RegionConfig};
+pub(crate) use hub::OWNER;
+pub use hub::{HubConfig, HubPermission, HubPolicyConfig, RegionConfig};
 pub use instance::{
     AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHub, Permission,
 };
@@ -169,11 +169,7 @@ impl Config {
                 let problem = format!("{name}: \"{region}\" is no [[region]] of this server");
                 return wrong("hub.region", problem);
             }
-            if let Some(key) = &hub.service_key
-                && let Err(problem) = AccessPolicy::from_base64(key)
-            {
-                return wrong("hub.service-key", format!("{name}: {problem}"));
-            }
+            hub.check_policies()?;
         }
         Ok(())
     }

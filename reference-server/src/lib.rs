@@ -33,7 +33,8 @@ mod webhook;
 
 pub use config::{
     AccessPolicyConfig, CaCertificateConfig, Config, CredentialPolicyConfig, HubConfig,
-    InstanceConfig, LinkedHub, Permission, RegionConfig, WebhookConfig,
+    HubPermission, HubPolicyConfig, InstanceConfig, LinkedHub, Permission, RegionConfig,
+    WebhookConfig,
 };
 pub use counters::Counters;
 pub use limits::Limits;

@@ -19,7 +19,7 @@ use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
-use crate::hub::access_policy::AccessPolicy;
+use crate::hub::access_policy::HubPolicies;
 use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
 use crate::recording::Recorder;
@@ -152,20 +152,11 @@ pub fn start(
     let names = names.map(|instance| instance.name.as_str());
     let tally = Arc::new(Tally::new(&hub_names).of_instances(names));
     let hubs = config.hubs.iter().map(|hub| {
-        let policy = match &hub.service_key {
-            None => AccessPolicy::kept_in(&store, &format!("hub/{}", hub.host_name))?,
-            Some(key) => AccessPolicy::from_base64(key).map_err(|problem| ServeError::Config {
-                key: "hub.service-key",
-                problem,
-            })?,
-        };
-        Ok((hub.host_name.clone(), policy))
+        let policies = HubPolicies::of(hub, &store)?;
+        Ok((hub.host_name.clone(), policies))
     });
     let hubs = hubs.collect::<Result<Vec<_>, ServeError>>()?;
-    let hub_connection_strings = hubs
-        .iter()
-        .map(|(name, policy)| policy.connection_string(name))
-        .collect();
+    let hub_connection_strings = connection_strings(&hubs);
     let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally)).kept_in(&store)?;
     let hubs = Arc::new(hubs);
     let (calls, waiting_calls) = mpsc::channel(config.webhook.waiting);
@@ -284,6 +275,17 @@ fn enter_authorities(instance: &InstanceConfig, list: &EnrollmentList) -> Result
         entered.map_err(|e| failed(e.to_string()))?;
     }
     Ok(())
+}
+
+/// The owner's of each hub in turn, then all others.
+fn connection_strings(hubs: &[(String, HubPolicies)]) -> Vec<String> {
+    let of = |(name, policies): &(String, HubPolicies)| {
+        policies.connection_strings(name).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = hubs.iter().map(of).collect();
+    let owners = all.iter().flat_map(|strings| strings.first());
+    let others = all.iter().flat_map(|strings| strings.iter().skip(1));
+    owners.chain(others).cloned().collect()
 }
 
 /// Enters enrollments one by one; none that a data folder has heard of.

@@ -17,6 +17,14 @@ fn region(name: &str) -> RegionConfig {
     }
 }
 
+fn policy(name: &str) -> HubPolicyConfig {
+    HubPolicyConfig {
+        name: name.into(),
+        key: None,
+        permissions: Vec::new(),
+    }
+}
+
 fn link(host_name: &str, allocation_weight: u32) -> LinkedHub {
     LinkedHub {
         host_name: host_name.into(),
@@ -61,6 +69,29 @@ fn what_can_not_be_served_is_refused_with_its_key() {
         (
             with(|c| c.hubs[0].service_key = Some("AAAA".into())),
             "hub.service-key: hub-1.fleetstorm.test: has 3 bytes",
+        ),
+        (
+            with(|c| c.hubs[0].access_policies = vec![policy("service"), policy("service")]),
+            "hub.access-policy: hub-1.fleetstorm.test: \"service\" is there twice",
+        ),
+        (
+            with(|c| c.hubs[0].access_policies = vec![policy("robot")]),
+            "hub.access-policy: hub-1.fleetstorm.test: a policy needs a name and permissions",
+        ),
+        (
+            with(|c| c.hubs[0].access_policies = vec![policy("iothubowner")]),
+            "hub.access-policy: hub-1.fleetstorm.test: iothubowner is there without it",
+        ),
+        (
+            with(|c| {
+                let key = Some("AAAA".into());
+                let bad = HubPolicyConfig {
+                    key,
+                    ..policy("device")
+                };
+                c.hubs[0].access_policies = vec![bad];
+            }),
+            "hub.access-policy.key: hub-1.fleetstorm.test: device: has 3 bytes",
         ),
         (
             with(|c| c.regions = vec![region("a"), region("a")]),

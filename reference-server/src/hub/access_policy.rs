@@ -1,64 +1,104 @@
-//! Who may use the service API: the shared access policy that every hub has
-//! (IoT Hub documentation, "Control access with shared access signatures").
+//! Who may use the service API: a hub's shared access policies
+//! (IoT Hub documentation, "Control access by using shared access signatures").
 
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
+use crate::config::{HubConfig, HubPermission, OWNER};
 use crate::randomness;
-use crate::store::{Store, StoreError};
+use crate::serve::ServeError;
+use crate::store::Store;
 
-/// The policy that may do everything.
-const OWNER: &str = "iothubowner";
-
-/// `iothubowner`.
+/// A hub's policies, `iothubowner` first.
 #[derive(Clone)]
-pub struct AccessPolicy {
+pub struct HubPolicies(Vec<Policy>);
+
+#[derive(Clone)]
+struct Policy {
+    name: String,
     key: SymmetricKey,
+    permissions: Box<[HubPermission]>,
 }
 
-impl AccessPolicy {
-    /// With a key of its own.
+impl HubPolicies {
+    /// `iothubowner` alone, with this key.
+    pub fn of_owner(key: SymmetricKey) -> Self {
+        Self(vec![Policy {
+            name: OWNER.into(),
+            key,
+            permissions: HubPermission::ALL.into(),
+        }])
+    }
+
+    /// `iothubowner` alone, with a new key.
     pub fn generate() -> Self {
-        let key = SymmetricKey::generate::<32>(randomness::fill);
-        Self { key }
+        Self::of_owner(new_key())
     }
 
-    /// With a key of its own: the one that the store has by this name, else a new one.
+    /// As configured. A key that is not given is the one that the store has, else a new one.
     ///
     /// # Errors
-    /// The store can't be read or written.
-    pub(crate) fn kept_in(store: &Store, name: &str) -> Result<Self, StoreError> {
-        let key = store.secret(name, || Self::generate().key)?;
-        Ok(Self { key })
+    /// A key is none, or the store can't be read or written.
+    pub(crate) fn of(hub: &HubConfig, store: &Store) -> Result<Self, ServeError> {
+        let kept_as = format!("hub/{}", hub.host_name);
+        let mut policies = Self::of_owner(match &hub.service_key {
+            None => store.secret(&kept_as, new_key)?,
+            Some(key) => parse("hub.service-key", key)?,
+        });
+        for policy in &hub.access_policies {
+            let key = match &policy.key {
+                None => store.secret(&format!("{kept_as}/{}", policy.name), new_key)?,
+                Some(key) => parse("hub.access-policy.key", key)?,
+            };
+            policies.0.push(Policy {
+                name: policy.name.clone(),
+                key,
+                permissions: policy.opens().into(),
+            });
+        }
+        Ok(policies)
     }
 
-    /// With a given key, in base64.
-    ///
-    /// # Errors
-    /// Says what is wrong with it.
-    pub fn from_base64(key: &str) -> Result<Self, String> {
-        let key = SymmetricKey::parse(key).map_err(|error| error.problem)?;
-        Ok(Self { key })
-    }
-
-    /// Whether a token opens `resource` of the hub: it is signed with the policy's key for that,
-    /// or for something that it lies in. If so, until when, in Unix seconds.
-    pub fn admits(&self, token: &str, resource: &str, now: Timestamp) -> Option<i64> {
+    /// Whether a token opens `resource` of the hub to do what needs `permission`: it is signed with the
+    /// key of a policy that has it, for that or for something that it lies in. If so, until when, in
+    /// Unix seconds.
+    pub fn admits(
+        &self,
+        token: &str,
+        resource: &str,
+        permission: HubPermission,
+        now: Timestamp,
+    ) -> Option<i64> {
         let token = SasToken::parse(token).ok()?;
-        let opens = token.key_name() == Some(OWNER)
+        let named = |policy: &&Policy| token.key_name() == Some(policy.name.as_str());
+        let policy = self.0.iter().find(named)?;
+        let opens = policy.permissions.contains(&permission)
             && lies_in(resource, token.resource())
             && token
-                .verify(token.resource(), self.key.as_bytes(), now.as_second())
+                .verify(token.resource(), policy.key.as_bytes(), now.as_second())
                 .is_ok();
         opens.then_some(token.expiry())
     }
 
-    /// What service SDKs connect with.
-    pub fn connection_string(&self, host_name: &str) -> String {
-        let key = String::from(self.key.clone());
-        format!("HostName={host_name};SharedAccessKeyName={OWNER};SharedAccessKey={key}")
+    /// What service SDKs connect with, one a policy.
+    pub fn connection_strings(&self, host_name: &str) -> impl Iterator<Item = String> {
+        self.0.iter().map(move |Policy { name, key, .. }| {
+            let key = String::from(key.clone());
+            format!("HostName={host_name};SharedAccessKeyName={name};SharedAccessKey={key}")
+        })
     }
+}
+
+fn new_key() -> SymmetricKey {
+    SymmetricKey::generate::<32>(randomness::fill)
+}
+
+fn parse(key: &'static str, written: &str) -> Result<SymmetricKey, ServeError> {
+    SymmetricKey::parse(written).map_err(|error| ServeError::Config {
+        key,
+        problem: error.problem,
+    })
 }
 
 /// Whether a path is another or below it.
@@ -75,6 +115,7 @@ pub(crate) fn lies_in(path: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HubPolicyConfig;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -82,14 +123,22 @@ mod tests {
         SymmetricKey::from_bytes([byte; 32]).expect("a key")
     }
 
+    fn now() -> Timestamp {
+        Timestamp::from_second(NOW).expect("in range")
+    }
+
+    fn token(resource: &str, name: Option<&str>, key: u8, expiry: i64) -> String {
+        SasToken::format(resource, expiry, name, |text| self::key(key).sign(text))
+    }
+
     #[test]
     fn a_policy_opens_its_hub_and_what_lies_in_it() {
-        let policy = AccessPolicy::from_base64(&String::from(key(7))).expect("a key");
-        let now = Timestamp::from_second(NOW).expect("in range");
-        let token = |resource: &str, name: Option<&str>, key: u8, expiry: i64| {
-            SasToken::format(resource, expiry, name, |text| self::key(key).sign(text))
+        let policies = HubPolicies::of_owner(key(7));
+        let opens = |token: &str, resource: &str| {
+            let permission = HubPermission::ServiceConnect;
+            let admitted = policies.admits(token, resource, permission, now());
+            admitted.is_some()
         };
-        let opens = |token: &str, resource: &str| policy.admits(token, resource, now).is_some();
         let good = token("hub.test", Some(OWNER), 7, NOW + 60);
         assert!(opens(&good, "hub.test"));
         assert!(opens(&good, "hub.test/devices/d"));
@@ -107,19 +156,50 @@ mod tests {
         ] {
             assert!(!opens(&bad, "hub.test"), "{bad}");
         }
+        let strings: Vec<_> = policies.connection_strings("hub.test").collect();
         assert_eq!(
-            policy.connection_string("hub.test"),
-            "HostName=hub.test;SharedAccessKeyName=iothubowner;\
-             SharedAccessKey=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+            strings,
+            ["HostName=hub.test;SharedAccessKeyName=iothubowner;\
+             SharedAccessKey=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="]
         );
     }
 
     #[test]
-    fn keys_are_base64_of_sixteen_to_sixty_four_bytes() {
-        for (key, words) in [("?", "is not base64"), ("AAAA", "has 3 bytes")] {
-            let problem = AccessPolicy::from_base64(key).err().expect(words);
-            assert!(problem.contains(words), "{problem}");
+    fn a_policy_opens_what_it_has_the_permission_for() {
+        use HubPermission::{DeviceConnect, RegistryRead, RegistryWrite, ServiceConnect};
+        let policy = |name: &str, permissions: &[HubPermission]| HubPolicyConfig {
+            name: name.into(),
+            key: Some(String::from(key(5))),
+            permissions: permissions.into(),
+        };
+        let hub = HubConfig {
+            service_key: Some(String::from(key(5))),
+            access_policies: vec![
+                policy("service", &[]),
+                policy("device", &[]),
+                policy("registryRead", &[]),
+                policy("registryReadWrite", &[]),
+                policy("robot", &[RegistryWrite, ServiceConnect]),
+            ],
+            ..HubConfig::named("hub.test")
+        };
+        let policies = HubPolicies::of(&hub, &Store::default()).expect("good");
+        for (name, expected) in [
+            (OWNER, &HubPermission::ALL[..]),
+            ("service", &[ServiceConnect]),
+            ("device", &[DeviceConnect]),
+            ("registryRead", &[RegistryRead]),
+            ("registryReadWrite", &[RegistryRead, RegistryWrite]),
+            ("robot", &[RegistryWrite, ServiceConnect]),
+            ("nobody", &[]),
+        ] {
+            let token = token("hub.test", Some(name), 5, NOW + 60);
+            let opens = |permission: &HubPermission| {
+                let admitted = policies.admits(&token, "hub.test", *permission, now());
+                admitted.is_some()
+            };
+            let open: Vec<_> = HubPermission::ALL.into_iter().filter(opens).collect();
+            assert_eq!(open, expected, "{name}");
         }
-        assert!(AccessPolicy::generate().connection_string("h").len() > 60);
     }
 }

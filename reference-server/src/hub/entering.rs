@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::counters::Tally;
-    use crate::hub::access_policy::AccessPolicy;
+    use crate::hub::access_policy::HubPolicies;
     use crate::store::{Durability, Store};
 
     const WEST: &str = "hub-west.test";
@@ -124,7 +124,7 @@ mod tests {
     fn hubs(store: &Store) -> HubRegistry {
         let names = [WEST, EAST].map(String::from);
         let tally = Arc::new(Tally::new(&names));
-        let hubs = names.map(|name| (name, AccessPolicy::generate()));
+        let hubs = names.map(|name| (name, HubPolicies::generate()));
         let hubs = HubRegistry::new(hubs.into(), 0, tally);
         hubs.kept_in(store).expect("readable")
     }

@@ -242,7 +242,7 @@ mod tests {
             ("a = 1; DROP TABLE devices", "ends before"),
             (long_list.as_str(), "words"),
             (deep.as_str(), "words"),
-            (negative.as_str(), "recursion"),
+            (negative.as_str(), "ends before"),
             (sum.as_str(), "words"),
             (long.as_str(), "bytes"),
         ] {

@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
 use super::HubRefusal;
-use super::access_policy::AccessPolicy;
+use super::access_policy::HubPolicies;
 use super::device::AdmittedDevice;
 use super::identity::Device;
 use super::recent::{Received, Recent};
 use super::twin::SharedViews;
+use crate::config::HubPermission;
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
 use crate::store::{Kind, Store, StoreError, Writes};
@@ -30,7 +31,7 @@ pub struct HubRegistry {
 
 pub(super) struct Hub {
     pub(super) host_name: String,
-    policy: AccessPolicy,
+    policies: HubPolicies,
     pub(super) views: SharedViews,
     recent: Recent,
     pub(super) devices: Shards<DeviceId, Device>,
@@ -38,16 +39,16 @@ pub(super) struct Hub {
 }
 
 impl HubRegistry {
-    /// Hubs without devices, each with its host name and the policy of its service API; each keeps
+    /// Hubs without devices, each with its host name and the policies of its service API; each keeps
     /// so many messages of its devices.
     pub(crate) fn new(
-        hubs: Vec<(String, AccessPolicy)>,
+        hubs: Vec<(String, HubPolicies)>,
         kept_messages: usize,
         tally: Arc<Tally>,
     ) -> Self {
-        let hub = |(host_name, policy)| Hub {
+        let hub = |(host_name, policies)| Hub {
             host_name,
-            policy,
+            policies,
             views: SharedViews::default(),
             recent: Recent::new(kept_messages),
             devices: Shards::new(),
@@ -121,10 +122,12 @@ impl HubRegistry {
             .authentication
             .is_shown_by(&hub.host_name, device, password, certificates, now)
             .or_else(|| {
-                // A gateway may speak for a device with the hub's own policy.
+                // A gateway may speak for a device with a policy of the hub.
                 let token = password.filter(|_| known.authentication.is_by_key())?;
                 let resource = sas_resource(&hub.host_name, device);
-                hub.policy.admits(token, &resource, now).map(Some)
+                let permission = HubPermission::DeviceConnect;
+                let admitted = hub.policies.admits(token, &resource, permission, now);
+                admitted.map(Some)
             })
             .filter(|_| known.enabled)
             .ok_or(HubRefusal::Unauthorized)?;
@@ -146,7 +149,8 @@ impl HubRegistry {
         Ok(hub.recent.all())
     }
 
-    /// Whether the service side may ask for `resource`: the hub's host name or something below it.
+    /// Whether the service side may ask for `resource` what needs `permission`: the hub's host name or
+    /// something below it.
     ///
     /// # Errors
     /// Unknown hub, no token, or one that does not open it.
@@ -155,14 +159,15 @@ impl HubRegistry {
         hub: &str,
         resource: &str,
         token: Option<&str>,
+        permission: HubPermission,
         now: Timestamp,
     ) -> Result<(), HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let names_hub = resource
             .get(..hub.host_name.len())
             .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
-        let opens = |token| hub.policy.admits(token, resource, now).is_some();
-        if names_hub && token.is_some_and(opens) {
+        let admitted = |token| hub.policies.admits(token, resource, permission, now);
+        if names_hub && token.and_then(admitted).is_some() {
             Ok(())
         } else {
             self.tally.hub_refusals.add();
@@ -280,12 +285,12 @@ mod tests {
     fn registry() -> Arc<HubRegistry> {
         let hubs = [HUB.to_owned()];
         let tally = Arc::new(Tally::new(&hubs));
-        let hubs = hubs.map(|hub| (hub, policy()));
+        let hubs = hubs.map(|hub| (hub, policies()));
         Arc::new(HubRegistry::new(hubs.into(), 0, tally))
     }
 
-    fn policy() -> AccessPolicy {
-        AccessPolicy::from_base64(&String::from(sas_key(9))).expect("a key")
+    fn policies() -> HubPolicies {
+        HubPolicies::of_owner(sas_key(9))
     }
 
     fn device() -> DeviceId {

@@ -22,6 +22,7 @@ use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::ask::Trouble;
 use super::expiry::until;
 use super::{Client, Host, Stream};
+use crate::config::HubPermission;
 use crate::fault::answer::corrupt;
 use crate::fault::matcher as fault;
 use crate::fault::rule::{FaultOperation, FaultProtocol};
@@ -353,7 +354,8 @@ impl Gathering<'_> {
         let parsed = SasToken::parse(token).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
         let Some((_, id)) = parsed.resource().split_once("/devices/") else {
             let hubs = &self.host.hubs;
-            hubs.authorize_service(self.hub, self.hub, Some(token), Timestamp::now())?;
+            let (permission, now) = (HubPermission::ServiceConnect, Timestamp::now());
+            hubs.authorize_service(self.hub, self.hub, Some(token), permission, now)?;
             self.service_until = Some(parsed.expiry());
             return Ok(());
         };

@@ -65,7 +65,9 @@ pub(super) async fn respond(
         let (device, operation) = match route {
             HubRoute::Device(device, operation) => (device, operation),
             HubRoute::Registry(operation) => {
-                host.hubs.authorize_service(hub, hub, token, now)?;
+                let permission = registry::permission(operation);
+                host.hubs
+                    .authorize_service(hub, hub, token, permission, now)?;
                 let body = read(body, host.limits.body).await?;
                 let asked = registry::Asked {
                     hub,
@@ -95,7 +97,9 @@ pub(super) async fn respond(
             }
             HubOperation::Service(operation) => {
                 let resource = sas_resource(hub, &device);
-                host.hubs.authorize_service(hub, &resource, token, now)?;
+                let permission = service::permission(operation);
+                host.hubs
+                    .authorize_service(hub, &resource, token, permission, now)?;
                 let body = read(body, host.limits.body).await?;
                 let asked = service::Asked {
                     hub,

@@ -28,7 +28,8 @@ pub struct Announcement {
     pub control: SocketAddr,
     /// Hub host names.
     pub hubs: Vec<String>,
-    /// What service SDKs connect to each hub with.
+    /// What service SDKs connect to each hub with: `iothubowner`'s in the order of the hubs, then those
+    /// of other policies.
     pub hub_connection_strings: Vec<String>,
     /// PEM of the CA to trust.
     pub ca_pem: String,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::enrollment_list::Condition;
 use super::*;
-use crate::hub::access_policy::AccessPolicy;
+use crate::hub::access_policy::HubPolicies;
 use crate::store::Store;
 use software_tpm::SoftwareTpm;
 
@@ -82,7 +82,7 @@ impl Told {
         let tally = Arc::new(Tally::new(&names));
         let hubs = names
             .into_iter()
-            .map(|name| (name, AccessPolicy::generate()));
+            .map(|name| (name, HubPolicies::generate()));
         let hubs = HubRegistry::new(hubs.collect(), 0, Arc::clone(&tally));
         let hubs = Arc::new(hubs.kept_in(store).expect("readable"));
         let service = Service::new(

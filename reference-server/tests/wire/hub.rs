@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fleetstorm_reference_server::{Config, HubConfig};
+use fleetstorm_reference_server::{Config, HubConfig, HubPolicyConfig};
 
 use crate::dialect::{self, Ask};
 use crate::instance::{Instance, quick};
@@ -25,6 +25,9 @@ pub const HUB: &str = "hub-1.fleetstorm.test";
 /// Every byte of the key of its service API.
 pub const SERVICE_KEY: u8 = 7;
 
+/// Every byte of the keys of its other policies.
+pub const POLICY_KEY: u8 = 8;
+
 /// A server with one hub.
 pub fn yard() -> Instance {
     Instance::start(one_hub())
@@ -35,10 +38,22 @@ pub fn one_hub() -> Config {
     Config {
         hubs: vec![HubConfig {
             service_key: Some(STANDARD.encode([SERVICE_KEY; 32])),
+            access_policies: ["service", "device", "registryRead", "registryReadWrite"]
+                .map(policy)
+                .into(),
             ..HubConfig::named(HUB)
         }],
         kept_messages: 16,
         ..quick()
+    }
+}
+
+/// One that Azure's hubs come with.
+fn policy(name: &str) -> HubPolicyConfig {
+    HubPolicyConfig {
+        name: name.into(),
+        key: Some(STANDARD.encode([POLICY_KEY; 32])),
+        permissions: Vec::new(),
     }
 }
 

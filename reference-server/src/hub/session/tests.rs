@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::counters::Tally;
-use crate::hub::access_policy::AccessPolicy;
+use crate::hub::access_policy::HubPolicies;
 use crate::hub::administration::{Condition, WantedIdentity};
 use crate::hub::entering::{Entering, TwinFrom};
 use crate::hub::identity::Authentication;
@@ -39,7 +39,7 @@ impl Yard {
         let tally = Arc::new(Tally::new(&hubs));
         let yard = Self {
             hubs: Arc::new(HubRegistry::new(
-                hubs.map(|hub| (hub, AccessPolicy::generate())).into(),
+                hubs.map(|hub| (hub, HubPolicies::generate())).into(),
                 0,
                 Arc::clone(&tally),
             )),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::documents::{identity_document, twin_document};
 use super::{Answered, bulk};
+use crate::config::HubPermission;
 use crate::hub::HubRefusal;
 use crate::hub::query::Query;
 use crate::hub::registry::HubRegistry;
@@ -28,6 +29,17 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
+}
+
+/// What it takes to ask.
+pub(super) fn permission(operation: RegistryOperation) -> HubPermission {
+    match operation {
+        RegistryOperation::List { .. }
+        | RegistryOperation::CountDevices
+        | RegistryOperation::CountConnected => HubPermission::RegistryRead,
+        RegistryOperation::Bulk => HubPermission::RegistryWrite,
+        RegistryOperation::Query => HubPermission::ServiceConnect,
+    }
 }
 
 /// Answers it.

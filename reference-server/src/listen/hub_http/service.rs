@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::documents::{IdentityDocument, identity_document, twin_document};
 use super::{Answered, empty};
+use crate::config::HubPermission;
 use crate::hub::HubRefusal;
 use crate::hub::administration::Condition;
 use crate::hub::registry::HubRegistry;
@@ -33,6 +34,21 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
+}
+
+/// What it takes to ask.
+pub(super) fn permission(operation: ServiceOperation) -> HubPermission {
+    use ServiceOperation::{
+        CallMethod, PatchTwin, PurgeMessages, PutIdentity, ReadIdentity, ReadTwin, RemoveIdentity,
+        ReplaceTwin,
+    };
+    match operation {
+        ReadIdentity => HubPermission::RegistryRead,
+        PutIdentity | RemoveIdentity => HubPermission::RegistryWrite,
+        PurgeMessages | ReadTwin | PatchTwin | ReplaceTwin | CallMethod => {
+            HubPermission::ServiceConnect
+        }
+    }
 }
 
 /// Answers it.

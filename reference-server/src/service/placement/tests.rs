@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, HubConfig, InstanceConfig, RegionConfig};
 use crate::counters::Tally;
-use crate::hub::access_policy::AccessPolicy;
+use crate::hub::access_policy::HubPolicies;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 use crate::hub::{HubRefusal, administration::Condition};
@@ -90,7 +90,7 @@ impl World {
             .expect("good");
         let names = hubs.map(String::from);
         let tally = Arc::new(Tally::new(&names));
-        let hubs = names.map(|name| (name, AccessPolicy::generate()));
+        let hubs = names.map(|name| (name, HubPolicies::generate()));
         let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
         let (calls, waiting) = mpsc::channel(4);
         Self {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::amqp_device::AmqpDevice;
 use super::device::Device;
-use super::http::{Answer, as_anybody, as_device, as_service};
-use super::{provisioned, yard};
+use super::http::{Answer, as_anybody, as_device, as_service, policy_token};
+use super::{POLICY_KEY, provisioned, yard};
 use crate::instance::Instance;
 
 const V: &str = "api-version=2021-04-12";
@@ -234,6 +234,51 @@ fn a_device_that_is_disabled_is_hung_up_on_and_not_let_in_again() {
         (&seen["connectionState"], &seen["statusReason"]),
         (&json!("Disconnected"), &json!("stolen"))
     );
+}
+
+#[test]
+fn each_policy_opens_what_it_is_for_and_no_more() {
+    let yard = yard();
+    provisioned(&yard, "pump-1");
+    let all = ["service", "device", "registryRead", "registryReadWrite"];
+    for (line, body, who) in [
+        ("GET /devices/pump-1", "", &all[2..]),
+        ("GET /devices", "", &all[2..]),
+        ("GET /statistics/devices", "", &all[2..]),
+        ("GET /statistics/service", "", &all[2..]),
+        (
+            "POST /devices",
+            r#"[{"id":"d","importMode":"createOrUpdate"}]"#,
+            &all[3..],
+        ),
+        ("DELETE /devices/d", "", &all[3..]),
+        ("PUT /devices/d", r#"{"deviceId":"d"}"#, &all[3..]),
+        ("GET /twins/pump-1", "", &all[..1]),
+        ("PATCH /twins/pump-1", "{}", &all[..1]),
+        ("DELETE /devices/pump-1/commands", "", &all[..1]),
+        (
+            "POST /devices/query",
+            r#"{"query":"SELECT * FROM devices"}"#,
+            &all[..1],
+        ),
+        // A device with a certificate proves itself by that alone.
+        ("POST /devices/pump-1/messages/events", "", &[]),
+        ("POST /devices/d/messages/events", "", &all[1..2]),
+    ] {
+        for policy in all {
+            let token = policy_token(POLICY_KEY, policy);
+            let headers = [("Authorization", token.as_str())];
+            let answer = as_anybody(&yard, &format!("{line}?{V}"), &headers, body);
+            let expected = if who.contains(&policy) { 2 } else { 4 };
+            assert_eq!(
+                answer.status / 100,
+                expected,
+                "{policy}, {line}: {}",
+                answer.body
+            );
+            assert!(expected == 2 || answer.status == 401, "{policy}, {line}");
+        }
+    }
 }
 
 #[test]
