@@ -1,8 +1,9 @@
 //! Lets the scenario's events happen: to the bundled server by its control endpoint, to devices
 //! that stay by orders.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetstorm_reports::event::Happened;
@@ -25,20 +26,57 @@ use crate::stopwatch::RunClock;
 /// Between two looks at how many devices are provisioned.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What has happened, as the observer sees it.
+/// What has happened and what is still to come, as the observer sees it.
 #[derive(Debug, Clone, Default)]
-pub struct EventLog(Arc<Mutex<Vec<Happened>>>);
+pub struct EventLog(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    happened: Vec<Happened>,
+    /// By index in the scenario.
+    pending: BTreeMap<u16, String>,
+}
 
 impl EventLog {
-    /// All of it so far.
-    pub fn read(&self) -> Vec<Happened> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.clone()
+    /// Of a run that has not begun.
+    pub fn of(scenario: &Scenario) -> Self {
+        let events = (0..).zip(&scenario.events);
+        let pending = events.map(|(index, event)| (index, in_words(&event.action, scenario)));
+        Self(Arc::new(Mutex::new(Log {
+            happened: Vec::new(),
+            pending: pending.collect(),
+        })))
     }
 
-    fn add(&self, happened: Happened) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.push(happened);
+    /// What has happened so far.
+    pub fn read(&self) -> Vec<Happened> {
+        self.log().happened.clone()
+    }
+
+    /// All events, at the end of the run: those that it did not reach are failures, too.
+    pub fn close(&self, at_us: u64) -> Vec<Happened> {
+        let log = self.log();
+        let missed = log.pending.values().map(|what| Happened {
+            at_us,
+            what: what.clone(),
+            problem: Some("it did not happen: the run was over before".into()),
+        });
+        log.happened.iter().cloned().chain(missed).collect()
+    }
+
+    fn happened(&self, index: u16, at_us: u64, problem: Option<String>) {
+        let mut log = self.log();
+        if let Some(what) = log.pending.remove(&index) {
+            log.happened.push(Happened {
+                at_us,
+                what,
+                problem,
+            });
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,11 +221,8 @@ impl Director {
                 Ok(())
             }
         };
-        self.log.add(Happened {
-            at_us,
-            what: in_words(&event.action, scenario),
-            problem: done.err().map(|error| error.to_string()),
-        });
+        let problem = done.err().map(|error| error.to_string());
+        self.log.happened(index, at_us, problem);
     }
 }
 
@@ -286,5 +321,43 @@ fn in_words(action: &Action, scenario: &Scenario) -> String {
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_the_run_does_not_reach_is_told_as_missed() {
+        let text = r#"
+            name = "one"
+            [[event]]
+            at = "1s"
+            do = "hub-down"
+            hub = "hub-1"
+            [[event]]
+            at = "1h"
+            do = "hub-up"
+            [[cohort]]
+            name = "a"
+            devices = 1
+            attestation = "tpm"
+            transport = "https"
+            arrival = { kind = "all-at-once" }
+        "#;
+        let scenario = fleetstorm_scenarios::parse(text, "one.toml").expect("valid");
+        let log = EventLog::of(&scenario);
+        log.happened(0, 1_000_000, None);
+        assert_eq!(log.read().len(), 1);
+        let all = log.close(5_000_000);
+        let told: Vec<_> = all
+            .iter()
+            .map(|event| (event.what.as_str(), event.problem.is_some()))
+            .collect();
+        assert_eq!(
+            told,
+            [("hub-down hub-1", false), ("hub-up, all hubs", true)]
+        );
     }
 }

@@ -140,7 +140,7 @@ impl Observer {
             server_counters,
             resources: meters.resources(),
             life: live.life,
-            events: live.events,
+            events: self.events.close(live.elapsed_us),
         };
         self.aggregator
             .finish(ending)

@@ -164,7 +164,7 @@ fn drive(
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
     let gauges = Arc::new(Gauges::new(hubs.len()));
-    let events = EventLog::default();
+    let events = EventLog::of(plan.scenario());
     let (orders, ordered) = watch::channel(Orders::default());
     let (under_way, over) = watch::channel(());
     let director = Director {
