@@ -83,3 +83,50 @@ fn registrations_outlive_the_server_wherever_they_are() {
     assert_eq!(body["errorCode"], 404_203, "it was removed");
     assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 2);
 }
+
+/// By hand, for the figure: `cargo test --release -p fleetstorm-reference-server --lib million -- --ignored
+/// --nocapture`; `FLEETSTORM_REGISTRATIONS` says how many, if not a million.
+#[test]
+#[ignore = "takes minutes: registers a million devices before it loads them"]
+fn a_million_registrations_are_loaded() {
+    let asked = std::env::var("FLEETSTORM_REGISTRATIONS");
+    let devices: usize = asked
+        .as_deref()
+        .unwrap_or("1000000")
+        .parse()
+        .expect("a number");
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Store::in_folder(folder.path(), Durability::Process).expect("free");
+    let mut told = Told::kept_in(&open());
+    let group = json!({"enrollmentGroupId": "fleet", "attestation": {
+        "type": "symmetricKey", "symmetricKey": {"primaryKey": lock_key(5)}}});
+    let group = Enrollment::from_json(&group.to_string()).expect("an enrollment");
+    let list = told.service.enrollments();
+    list.put(&group, Condition::None, told.now).expect("good");
+    let expiry = (told.now + HOUR).as_second();
+    let ask = |told: &Told, device: usize, operation: DeviceOperation| {
+        let id = format!("meter-{device:07}");
+        let key = lock_key(5).derive(&id);
+        let resource = format!("0ne00000001/registrations/{id}");
+        let sas = SasToken::format(&resource, expiry, None, |text| key.sign(text));
+        told.ask(&id, operation, b"", Some(&sas), &[])
+    };
+    let began = std::time::Instant::now();
+    let operations: Vec<_> = (0..devices)
+        .map(|device| operation(&ask(&told, device, DeviceOperation::Register).1))
+        .collect();
+    told.pass(PROCESSING);
+    for (device, operation) in operations.into_iter().enumerate() {
+        assert_eq!(ask(&told, device, operation).0, 200);
+    }
+    let registered = began.elapsed();
+    drop(told);
+    let began = std::time::Instant::now();
+    let store = open();
+    let opened = began.elapsed();
+    let told = Told::kept_in(&store);
+    let loaded = began.elapsed();
+    let count = told.service.registration_count.load(Ordering::Relaxed);
+    assert_eq!(count, devices);
+    println!("{devices} registered in {registered:?}; opened in {opened:?}, loaded in {loaded:?}");
+}
