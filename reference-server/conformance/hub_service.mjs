@@ -126,6 +126,17 @@ const cases = {
     const absent = await refused(service.invokeDeviceMethod("list-1", { methodName: "blink" }));
     assert.equal(absent.status, 404);
   },
+  async "a message gets to its device over AMQP"() {
+    const client = await device(await body(registry.create({ deviceId: "message-1" })), Mqtt);
+    const heard = new Promise((resolve) =>
+      client.on("message", (message) => client.complete(message, () => resolve(message.data.toString()))),
+    );
+    await service.open();
+    await service.send("message-1", "Zürich ✓");
+    assert.equal(await heard, "Zürich ✓");
+    await service.close();
+    await client.close();
+  },
   async "a device that is disabled is hung up on and refused"() {
     const identity = await body(registry.create({ deviceId: "stolen-1" }));
     await device(identity, Mqtt);

@@ -128,3 +128,132 @@ impl HubRegistry {
         Ok(counted)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use fleetstorm_protocol::symmetric_key::SymmetricKey;
+    use jiff::Timestamp;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+    use crate::counters::Tally;
+    use crate::hub::access_policy::HubPolicies;
+    use crate::hub::administration::{Condition, WantedIdentity};
+    use crate::hub::identity::Authentication;
+
+    const HUB: &str = "hub.test";
+
+    fn hubs(devices: std::ops::Range<usize>) -> HubRegistry {
+        let names = [HUB.to_owned()];
+        let tally = Arc::new(Tally::new(&names));
+        let hubs = names.map(|name| (name, HubPolicies::generate()));
+        let hubs = HubRegistry::new(hubs.into(), 0, tally);
+        add(&hubs, devices);
+        hubs
+    }
+
+    fn id(number: usize) -> DeviceId {
+        DeviceId::parse(&format!("d-{number}")).expect("an id")
+    }
+
+    fn add(hubs: &HubRegistry, devices: std::ops::Range<usize>) {
+        let key = SymmetricKey::from_bytes([7; 32]).expect("a key");
+        for number in devices {
+            let wanted = WantedIdentity {
+                authentication: Authentication::key(key.clone()),
+                enabled: true,
+                status_reason: None,
+                iot_edge: None,
+            };
+            let (condition, now) = (Condition::Unnamed, Timestamp::UNIX_EPOCH);
+            hubs.put_identity(HUB, &id(number), wanted, condition, now)
+                .expect("a new one");
+        }
+    }
+
+    fn runtime() -> Runtime {
+        Builder::new_current_thread().build().expect("a runtime")
+    }
+
+    #[test]
+    fn devices_that_are_there_all_the_while_are_found_once() {
+        let hubs = hubs(0..500);
+        let mut found = BTreeMap::<Vec<u8>, usize>::new();
+        let mut from: Option<String> = None;
+        let mut round = 0;
+        loop {
+            let name = |id: &DeviceId, _: &Identity, _: &TwinDocument| Some(id.as_str().into());
+            let page = runtime().block_on(hubs.search(HUB, from.as_deref(), 7, name));
+            let page = page.expect("a page");
+            for document in page.documents {
+                *found.entry(document).or_default() += 1;
+            }
+            // Every fifth of the first devices goes, and others come.
+            if round < 100 {
+                hubs.remove_identity(HUB, &id(5 * round), Condition::Exists)
+                    .expect("there");
+                add(&hubs, 500 + round..501 + round);
+            }
+            round += 1;
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert!(found.values().all(|times| *times == 1));
+        for number in (0..500).filter(|number| number % 5 != 0) {
+            assert!(
+                found.contains_key(id(number).as_str().as_bytes()),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_page_ends_though_it_has_found_nothing() {
+        let hubs = hubs(0..MOST_LOOKED_AT + 1);
+        let none = |_: &DeviceId, _: &Identity, _: &TwinDocument| None;
+        let search = |from: Option<&str>| {
+            let page = runtime().block_on(hubs.search(HUB, from, 10, none));
+            page.expect("a page")
+        };
+        let first = search(None);
+        assert_eq!(first.documents.len(), 0);
+        let last = search(first.next.as_deref());
+        assert_eq!((last.documents.len(), last.next), (0, None));
+    }
+
+    #[test]
+    fn a_page_of_large_twins_is_short() {
+        let hubs = hubs(0..20);
+        let large = |_: &DeviceId, _: &Identity, _: &TwinDocument| Some(vec![0; MOST_BYTES / 3]);
+        let page = runtime().block_on(hubs.search(HUB, None, 10, large));
+        let page = page.expect("a page");
+        assert_eq!(page.documents.len(), 3);
+        assert!(page.next.is_some());
+    }
+
+    #[test]
+    fn others_have_their_turn_while_devices_are_looked_at() {
+        let hubs = Arc::new(hubs(0..6_400));
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        runtime().block_on(async {
+            let other = tokio::spawn(async move {
+                loop {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    yield_now().await;
+                }
+            });
+            let none = |_: &DeviceId, _: &Identity, _: &TwinDocument| None;
+            let looked = hubs.search(HUB, None, 10, none).await;
+            assert!(looked.is_ok());
+            other.abort();
+        });
+        assert!(turns.load(Ordering::Relaxed) >= 100, "{turns:?}");
+    }
+}
