@@ -154,6 +154,8 @@ fn service_over_http() -> Vec<Vec<u8>> {
     );
     let twin = r#"{"tags":{"floor":{"room":7}},"properties":{"desired":{"a":{"b":1,"c":null}}}}"#;
     let call = r#"{"methodName":"m","responseTimeoutInSeconds":5,"connectTimeoutInSeconds":0,"payload":{"a":1}}"#;
+    let bulk = r#"[{"id":"lamp-2","importMode":"create","tags":{"floor":7}},{"id":"lamp-2","importMode":"delete"}]"#;
+    let query = r#"{"query":"SELECT * FROM devices WHERE tags.floor IN [7, -1] AND NOT (is_defined(a.$b) OR c >= 'x')"}"#;
     [
         ("PUT /devices/lamp-1", identity.as_str()),
         ("GET /devices/pump-1", ""),
@@ -161,6 +163,10 @@ fn service_over_http() -> Vec<Vec<u8>> {
         ("GET /twins/pump-1", ""),
         ("POST /twins/pump-1/methods", call),
         ("DELETE /devices/lamp-1", ""),
+        ("GET /devices", ""),
+        ("POST /devices", bulk),
+        ("POST /devices/query", query),
+        ("GET /statistics/devices", ""),
     ]
     .map(|(line, body)| {
         let headers = [("Authorization", token.as_str())];
