@@ -21,6 +21,8 @@ const END_OF_SCOPE: char = '\0';
 const MEMTABLE: u64 = 16 << 20;
 /// Bytes of the cache for reads: there are hardly any once a server runs.
 const CACHE: u64 = 4 << 20;
+/// Bytes of journals that may wait to be sorted: what a start has to read once more.
+const JOURNALS: u64 = 128 << 20;
 /// Most that a write which was under way at the end may have left at the end of a journal. Where
 /// more can't be read, the file was damaged otherwise.
 const MAX_TORN: u64 = 2 << 20;
@@ -54,6 +56,7 @@ impl Folder {
         let before = journal_bytes(&store).map_err(on_disk)?;
         let database = Database::builder(&store)
             .cache_size(CACHE)
+            .max_journaling_size(JOURNALS)
             .worker_threads(1)
             .open()
             .map_err(|e| failed(words(&e)))?;
