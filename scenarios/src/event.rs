@@ -29,6 +29,10 @@ pub enum Action {
     HubDown(Option<String>),
     /// It comes back.
     HubUp(Option<String>),
+    /// All hubs of the region of this name go down.
+    RegionDown(String),
+    /// They come back.
+    RegionUp(String),
     /// DPS has these limits from now on.
     Throttle(Rates),
     /// These fault rules, in the form of the server's control port, take the place of all others.
@@ -54,6 +58,13 @@ pub enum Action {
     },
     /// Devices that stay with their hubs go back to DPS.
     Reprovision(Whom),
+    /// The same from another place: they are in another region from now on.
+    Move {
+        /// Which.
+        whom: Whom,
+        /// Index of the region that they are in then.
+        to: u8,
+    },
 }
 
 /// Which of the devices that stay with their hubs.
@@ -71,6 +82,8 @@ impl Action {
         match self {
             Self::HubDown(_) => "hub-down",
             Self::HubUp(_) => "hub-up",
+            Self::RegionDown(_) => "region-down",
+            Self::RegionUp(_) => "region-up",
             Self::Throttle(_) => "throttle",
             Self::Faults(_) => "faults",
             Self::Enrollment { enabled: false, .. } => "disable-enrollment",
@@ -79,6 +92,7 @@ impl Action {
             Self::KeyRetire(_) => "key-retire",
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
+            Self::Move { .. } => "move",
         }
     }
 
@@ -92,12 +106,16 @@ impl Action {
         match self {
             Self::HubDown(_)
             | Self::HubUp(_)
+            | Self::RegionDown(_)
+            | Self::RegionUp(_)
             | Self::Throttle(_)
             | Self::Faults(_)
             | Self::Enrollment { .. }
             | Self::KeyRoll(_)
             | Self::KeyRetire(_) => None,
-            Self::PowerCut { whom, .. } | Self::Reprovision(whom) => Some(whom),
+            Self::PowerCut { whom, .. } | Self::Reprovision(whom) | Self::Move { whom, .. } => {
+                Some(whom)
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
     let around = event::Surroundings {
         hubs: surroundings.hubs,
         cohorts: cohorts.as_deref(),
+        regions: regions.as_deref(),
         bundled: !matches!(target, Some(Some(_))),
     };
     let events = or(root.take("event"), Vec::new(), |value| {

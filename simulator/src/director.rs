@@ -241,6 +241,8 @@ impl Stage {
         match action {
             Action::HubDown(hub) => set_hubs(hub, "down"),
             Action::HubUp(hub) => set_hubs(hub, "up"),
+            Action::RegionDown(region) => self.set_region(region, "down"),
+            Action::RegionUp(region) => self.set_region(region, "up"),
             Action::Throttle(rates) => {
                 let path = format!("/instances/{}/throttle", self.id_scope);
                 let body = serde_json::to_string(rates).map_err(std::io::Error::other)?;
@@ -266,8 +268,14 @@ impl Stage {
                 let (group, _) = rolled.ok_or_else(no_group)?;
                 self.service_side.replace(&group)
             }
-            Action::PowerCut { .. } | Action::Reprovision(_) => Ok(()),
+            Action::PowerCut { .. } | Action::Reprovision(_) | Action::Move { .. } => Ok(()),
         }
+    }
+
+    fn set_region(&self, region: &str, state: &str) -> std::io::Result<()> {
+        let path = format!("/regions/{region}/state");
+        self.control
+            .put(&path, &json!({"state": state}).to_string())
     }
 }
 
@@ -302,6 +310,7 @@ fn in_words(action: &Action, scenario: &Scenario) -> String {
     match action {
         Action::HubDown(down) => hub(down),
         Action::HubUp(up) => hub(up),
+        Action::RegionDown(region) | Action::RegionUp(region) => format!("{name} {region}"),
         Action::Throttle(rates) if *rates == fleetstorm_protocol::quota::Rates::NONE => {
             format!("{name} off")
         }
@@ -321,6 +330,11 @@ fn in_words(action: &Action, scenario: &Scenario) -> String {
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),
+        Action::Move { whom, to } => {
+            let to = scenario.regions.get(usize::from(*to));
+            let to = to.map_or("", |region| region.name.as_str());
+            format!("{}, to {to}", devices(whom))
+        }
     }
 }
 

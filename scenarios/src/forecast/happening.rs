@@ -23,9 +23,14 @@ pub(super) struct Happening {
 /// Whether a forecast knows what comes of it.
 pub(super) fn is_foreseen(action: &Action) -> bool {
     match action {
-        Action::Throttle(_) | Action::PowerCut { .. } | Action::Reprovision(_) => true,
+        Action::Throttle(_)
+        | Action::PowerCut { .. }
+        | Action::Reprovision(_)
+        | Action::Move { .. } => true,
         Action::HubDown(_)
         | Action::HubUp(_)
+        | Action::RegionDown(_)
+        | Action::RegionUp(_)
         | Action::Faults(_)
         | Action::Enrollment { .. }
         | Action::KeyRoll(_)
@@ -81,9 +86,13 @@ impl World<'_> {
                     boots_us,
                 );
             }
-            Action::Reprovision(whom) => self.call(whom, at_us, |_| Stage::Register, at_us),
+            Action::Reprovision(whom) | Action::Move { whom, .. } => {
+                self.call(whom, at_us, |_| Stage::Register, at_us)
+            }
             Action::HubDown(_)
             | Action::HubUp(_)
+            | Action::RegionDown(_)
+            | Action::RegionUp(_)
             | Action::Faults(_)
             | Action::Enrollment { .. }
             | Action::KeyRoll(_)

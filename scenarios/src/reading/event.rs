@@ -9,6 +9,7 @@ use super::cohort::properties;
 use super::{each, or, quantity, server};
 use crate::event::{Action, Event, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
+use crate::region::Region;
 use crate::scenario::{Cohort, Hub};
 
 /// Most events: each device that stays looks at each.
@@ -19,6 +20,8 @@ const MAX_EVENTS: usize = 1_000;
 enum Kind {
     HubDown,
     HubUp,
+    RegionDown,
+    RegionUp,
     Throttle,
     Faults,
     DisableEnrollment,
@@ -28,11 +31,14 @@ enum Kind {
     PowerCut,
     Reboot,
     Reprovision,
+    Move,
 }
 
-const KINDS: [(&str, Kind); 11] = [
+const KINDS: [(&str, Kind); 14] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
+    ("region-down", Kind::RegionDown),
+    ("region-up", Kind::RegionUp),
     ("throttle", Kind::Throttle),
     ("faults", Kind::Faults),
     ("disable-enrollment", Kind::DisableEnrollment),
@@ -42,6 +48,7 @@ const KINDS: [(&str, Kind); 11] = [
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
+    ("move", Kind::Move),
 ];
 
 /// What an event refers to; what is not known, because it is wrong itself, is not checked.
@@ -50,6 +57,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) hubs: Option<&'a [Hub]>,
     /// The cohorts.
     pub(super) cohorts: Option<&'a [Cohort]>,
+    /// The regions.
+    pub(super) regions: Option<&'a [Region]>,
     /// Whether the run has a server of its own.
     pub(super) bundled: bool,
 }
@@ -74,6 +83,8 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
     let action = match kind {
         Kind::HubDown => hub(&mut table, around).map(Action::HubDown),
         Kind::HubUp => hub(&mut table, around).map(Action::HubUp),
+        Kind::RegionDown => region(&mut table, around, "region").map(Action::RegionDown),
+        Kind::RegionUp => region(&mut table, around, "region").map(Action::RegionUp),
         Kind::Throttle => throttle(&mut table).map(Action::Throttle),
         Kind::Faults => faults(&mut table).map(Action::Faults),
         Kind::DisableEnrollment => enrollment(&mut table, around, false),
@@ -93,6 +104,15 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
             off: Duration::ZERO,
         }),
         Kind::Reprovision => whom(&mut table, around).map(Action::Reprovision),
+        Kind::Move => {
+            let to = region(&mut table, around, "to");
+            let whom = whom(&mut table, around);
+            let known = around.regions.unwrap_or_default();
+            to.zip(whom).and_then(|(to, whom)| {
+                let to = (0..).zip(known).find(|(_, region)| region.name == to)?.0;
+                Some(Action::Move { whom, to })
+            })
+        }
     };
     table.finish();
     let action = action?;
@@ -157,6 +177,11 @@ fn hub(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Option<String
         }
         Some(Some(name.to_owned()))
     })
+}
+
+fn region(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -> Option<String> {
+    let value = table.require(key)?;
+    super::region::named(&value, around.regions)
 }
 
 fn throttle(table: &mut Table<'_>) -> Option<Rates> {

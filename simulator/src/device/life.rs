@@ -159,7 +159,8 @@ impl Life {
                 at,
                 until: Instant::now() + off,
             },
-            Called::Reprovision { at } => {
+            Called::Reprovision { at, region } => {
+                self.release.region = region.or(self.release.region);
                 // With the key that it would be made with today.
                 let (cohort, device) = (self.release.cohort, self.release.device);
                 self.identity = self.conditions.fleet.identity(cohort, device);

@@ -37,6 +37,8 @@ pub enum Called {
     Reprovision {
         /// When it was told.
         at: Duration,
+        /// Index of the region that it is in from now on, if it has moved.
+        region: Option<u8>,
     },
 }
 
@@ -113,7 +115,11 @@ impl Ear {
         let at = order.at;
         let (whom, called) = match &event.action {
             Action::PowerCut { whom, off } => (whom, Called::PowerCut { at, off: *off }),
-            Action::Reprovision(whom) => (whom, Called::Reprovision { at }),
+            Action::Reprovision(whom) => (whom, Called::Reprovision { at, region: None }),
+            Action::Move { whom, to } => {
+                let region = Some(*to);
+                (whom, Called::Reprovision { at, region })
+            }
             _ => return None,
         };
         self.is_meant(whom, order.event).then_some(called)
@@ -149,7 +155,11 @@ mod tests {
                 event: *event,
                 at: AT,
             };
-            ear.what(order) == Some(Called::Reprovision { at: AT })
+            ear.what(order)
+                == Some(Called::Reprovision {
+                    at: AT,
+                    region: None,
+                })
         });
         told.map(|(event, _)| usize::from(event)).collect()
     }
@@ -190,7 +200,8 @@ mod tests {
         orders.send_replace(Arc::new(vec![order(0, 1), order(1, 2)]));
         for seconds in [1, 2] {
             let at = Duration::from_secs(seconds);
-            assert_eq!(ear.called().await, Called::Reprovision { at });
+            let region = None;
+            assert_eq!(ear.called().await, Called::Reprovision { at, region });
         }
         let patience = Duration::from_millis(20);
         let more = tokio::time::timeout(patience, ear.called()).await;
