@@ -87,7 +87,7 @@ impl World<'_> {
                 );
             }
             Action::Reprovision(whom) | Action::Move { whom, .. } => {
-                self.call(whom, at_us, |_| Stage::Register, at_us)
+                self.call(whom, at_us, |_| Stage::Register, at_us);
             }
             Action::HubDown(_)
             | Action::HubUp(_)
