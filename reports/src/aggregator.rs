@@ -14,6 +14,7 @@ use crate::life::Life;
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
+use crate::slo::{Slo, SloFold, SloResult};
 use crate::snapshot::{MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage};
 use crate::summary::{
     Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
@@ -48,6 +49,9 @@ pub struct RunInfo {
     pub dimensions: Dimensions,
     /// The thresholds as written: (key, condition).
     pub thresholds: Vec<(String, String)>,
+    /// The service level objectives.
+    #[serde(default)]
+    pub slos: Vec<Slo>,
 }
 
 /// What the run knows at one moment and no record tells. Counts are since the start.
@@ -104,6 +108,7 @@ pub struct Ending {
 pub struct Aggregator {
     info: RunInfo,
     thresholds: Vec<Threshold>,
+    slos: Vec<SloFold>,
     journal: Option<Journal>,
     total: Fold,
     cuts: Cuts,
@@ -136,8 +141,12 @@ impl Aggregator {
         thresholds: Vec<Threshold>,
         journal: Option<Journal>,
     ) -> io::Result<Self> {
+        let slos = info.slos.iter().cloned();
         let mut aggregator = Self {
             thresholds,
+            slos: slos
+                .map(|slo| SloFold::new(slo, &info.dimensions))
+                .collect(),
             journal,
             total: Fold::new(Precision::Fine),
             cuts: Cuts::new(&info.dimensions),
@@ -159,6 +168,9 @@ impl Aggregator {
     /// # Errors
     /// The journal could not be written.
     pub fn add(&mut self, record: &Record) -> io::Result<()> {
+        for slo in &mut self.slos {
+            slo.add(record);
+        }
         if record.again {
             self.again.add(record);
             self.timeline.add_again(record);
@@ -236,6 +248,7 @@ impl Aggregator {
             outcomes: self.outcome_counts(),
             cuts: self.cuts.views(),
             cells: self.cuts.cells(&self.info.dimensions),
+            slos: self.slos.iter().map(SloFold::view).collect(),
             seconds: self.live.seconds.iter().copied().collect(),
             life: live.life,
             again: self.again.registrations(),
@@ -261,7 +274,12 @@ impl Aggregator {
             .iter()
             .map(|threshold| threshold.evaluate(&summary))
             .collect();
+        summary.slos = self.slos.iter().map(SloFold::result).collect();
         (summary.verdict, summary.exit_code) = verdict::of(&summary, ending.interrupted);
+        if summary.verdict == Verdict::Invalid {
+            let unproven = summary.slos.iter().filter_map(SloResult::why_unproven);
+            summary.invalid_reasons.extend(unproven.collect::<Vec<_>>());
+        }
         if ending.interrupted {
             summary
                 .invalid_reasons
@@ -319,6 +337,7 @@ impl Aggregator {
                 planned_per_second: per_second(self.info.planned, self.info.schedule_us),
             },
             thresholds: Vec::new(),
+            slos: Vec::new(),
             server_counters: ending.server_counters,
             resources: ending.resources,
             timeline: self.timeline.points(),

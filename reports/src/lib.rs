@@ -3,7 +3,7 @@
 //! ```text
 //! Record -> Recorder -> Aggregator (journal, histograms, timeline, outcomes, cuts)
 //!                          |  4 a second: Snapshot  -> terminal UI, progress line
-//!                          |  at the end: Summary   -> thresholds -> Verdict -> renderers
+//!                          |  at the end: Summary   -> thresholds, objectives -> Verdict -> renderers
 //! ```
 //!
 //! A leaf: it knows neither transports nor DPS, only names it was given
@@ -23,6 +23,7 @@ pub mod phase;
 pub mod record;
 pub mod recorder;
 pub mod render;
+pub mod slo;
 pub mod snapshot;
 pub mod summary;
 pub mod threshold;

@@ -3,6 +3,7 @@
 use crate::event::Happened;
 use crate::life::Life;
 use crate::phase::Metric;
+use crate::slo::SloView;
 use crate::summary::{HistogramBucket, OutcomeCount, Percentiles};
 
 /// Everything that the terminal UI and the progress line show. A plain copy:
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub cuts: Vec<CutView>,
     /// One entry for each attestation over each transport that has devices.
     pub cells: Vec<CellView>,
+    /// Service level objectives, as the scenario lists them.
+    pub slos: Vec<SloView>,
     /// The last seconds, oldest first, at most 300.
     pub seconds: Vec<SecondView>,
     /// Devices that stay with their hubs.

@@ -9,6 +9,7 @@ use crate::again::Again;
 use crate::event::Happened;
 use crate::life::Life;
 use crate::phase::Metric;
+use crate::slo::SloResult;
 use crate::tries::Tries;
 use crate::verdict::Verdict;
 
@@ -68,6 +69,9 @@ pub struct Summary {
     pub rates: Rates,
     /// Thresholds and what they came to.
     pub thresholds: Vec<ThresholdResult>,
+    /// Service level objectives and what they came to.
+    #[serde(default)]
+    pub slos: Vec<SloResult>,
     /// Comparison with the server's own counters; absent for a target that does not publish any.
     pub server_counters: Option<ServerCounters>,
     /// What the run cost.

@@ -3,17 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::slo::SloOutcome;
 use crate::summary::Summary;
 
 /// What a run is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every threshold held.
+    /// Every threshold held, and every objective was met.
     Pass,
-    /// A threshold was crossed, or nothing was provisioned.
+    /// A threshold was crossed, an objective missed, or nothing was provisioned.
     Fail,
-    /// The generator, not the service, was the limit, or the run was interrupted: the figures prove nothing.
+    /// The generator, not the service, was the limit, the run was interrupted,
+    /// or an objective has too little evidence: the figures prove nothing.
     Invalid,
 }
 
@@ -24,14 +26,17 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         .server_counters
         .as_ref()
         .is_some_and(|counters| !counters.agree);
+    let came_to = |outcome| summary.slos.iter().any(|slo| slo.outcome == outcome);
     if interrupted {
         (Verdict::Invalid, exit_code::INTERRUPTED)
     } else if summary.devices.provisioned == 0 {
         (Verdict::Fail, exit_code::NOTHING_PROVISIONED)
     } else if !summary.invalid_reasons.is_empty() {
         (Verdict::Invalid, exit_code::INVALID)
-    } else if crossed || disagree {
+    } else if crossed || disagree || came_to(SloOutcome::Missed) {
         (Verdict::Fail, exit_code::THRESHOLDS_CROSSED)
+    } else if came_to(SloOutcome::NotEnoughEvidence) {
+        (Verdict::Invalid, exit_code::INVALID)
     } else {
         (Verdict::Pass, exit_code::PASS)
     }
@@ -51,7 +56,7 @@ pub mod exit_code {
     pub const NOTHING_PROVISIONED: u8 = 4;
     /// The figures prove nothing.
     pub const INVALID: u8 = 98;
-    /// A threshold was crossed (k6's number), or the server's own counters contradict the devices'.
+    /// A threshold was crossed (k6's number), an objective missed, or the server's own counters contradict the devices'.
     pub const THRESHOLDS_CROSSED: u8 = 99;
     /// Interrupted; the report was still written.
     pub const INTERRUPTED: u8 = 130;

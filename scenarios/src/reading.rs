@@ -6,6 +6,7 @@ mod event;
 mod quantity;
 mod region;
 mod server;
+mod slo;
 mod target;
 mod threshold;
 
@@ -73,6 +74,9 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
     let thresholds = or(root.take("thresholds"), Vec::new(), |value| {
         threshold::read_all(&value)
     });
+    let slos = or(root.take("slo"), Vec::new(), |value| {
+        slo::read_all(&value, cohorts.as_deref())
+    });
     root.finish();
     let regions = regions?;
     Some(Scenario {
@@ -86,6 +90,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         max_held: u32::try_from(max_held?).ok()?,
         thresholds: thresholds?,
+        slos: slos?,
         server: server.settings()?,
     })
 }

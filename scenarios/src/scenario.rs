@@ -11,6 +11,7 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::Threshold;
+use fleetstorm_reports::slo::Slo;
 
 use crate::arrival::Arrival;
 use crate::error::ScenarioError;
@@ -48,6 +49,8 @@ pub struct Scenario {
     pub max_held: u32,
     /// Thresholds as written and as read.
     pub thresholds: Vec<ScenarioThreshold>,
+    /// Service level objectives.
+    pub slos: Vec<Slo>,
 }
 
 /// A threshold with its text.

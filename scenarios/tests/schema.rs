@@ -74,6 +74,7 @@ fn every_table_has_the_keys_that_the_reader_knows() {
             "/definitions/region/properties/stall",
         ),
         ("[[cohort]]\n? = 1", "/definitions/cohort"),
+        ("[[slo]]\n? = 1", "/definitions/slo"),
         (
             "[[cohort]]\nafter = { ? = 1 }",
             "/definitions/cohort/properties/after",
@@ -140,6 +141,10 @@ fn every_choice_has_the_words_that_the_reader_knows() {
     assert_eq!(
         known_to_the_reader("[server]\nthrottle = \"?\""),
         words(&schema, throttle)
+    );
+    assert_eq!(
+        known_to_the_reader("[[slo]]\nof = \"?\""),
+        words(&schema, "/definitions/slo/properties/of")
     );
     // Hubs hold no sessions over some of the transports that there are.
     let mut at_hub = known_to_the_reader("[[cohort]]\nhub-transport = \"?\"");

@@ -338,6 +338,7 @@ fn run_info(
         planned: plan.devices(),
         schedule_us: u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX),
         dimensions,
+        slos: scenario.slos.clone(),
         thresholds: scenario
             .thresholds
             .iter()

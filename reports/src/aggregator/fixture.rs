@@ -6,6 +6,7 @@ use crate::journal::Journal;
 use crate::outcome::Outcome;
 use crate::phase::Phase;
 use crate::record::{Record, sample};
+use crate::slo::{Aim, Slo};
 use crate::snapshot::Stage;
 use crate::summary::{CounterRow, ProcessResources, Resources, ServerCounters, Summary};
 use crate::threshold::Threshold;
@@ -32,6 +33,15 @@ pub(crate) fn info() -> RunInfo {
             ("provisioned.ratio".into(), "== 100%".into()),
             ("registration.response.p99".into(), "< 5s".into()),
         ],
+        slos: vec![Slo {
+            name: "registrations".into(),
+            of: Aim::Registered,
+            within_us: Some(2_000_000),
+            cohort: None,
+            objective: 0.999,
+            window_s: 2_592_000,
+            confidence: 0.95,
+        }],
     }
 }
 

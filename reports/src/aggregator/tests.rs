@@ -142,7 +142,11 @@ fn invented_error_codes_do_not_grow_memory() {
 #[test]
 fn verdicts_in_order_of_weight() {
     let verdict = |change: &dyn Fn(&mut Ending), provisioned: bool| {
-        let mut fold = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+        let plain = RunInfo {
+            slos: Vec::new(),
+            ..info()
+        };
+        let mut fold = Aggregator::new(plain, Vec::new(), None).expect("no journal");
         let mut record = sample();
         if !provisioned {
             record.outcome = Outcome::Disabled;
@@ -166,4 +170,24 @@ fn verdicts_in_order_of_weight() {
     assert_eq!(verdict(&doubt, true), (Verdict::Invalid, 98));
     assert_eq!(verdict(&doubt, false), (Verdict::Fail, 4));
     assert_eq!(verdict(&interrupt, false), (Verdict::Invalid, 130));
+}
+
+#[test]
+fn an_objective_passes_fails_or_proves_nothing() {
+    let verdict = |devices: u64, refused: u64| {
+        let mut fold = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+        for index in 0..devices {
+            let mut record = sample();
+            if index < refused {
+                (record.registered_us, record.outcome) = (None, Outcome::Disabled);
+            }
+            fold.add(&record).expect("no journal");
+        }
+        let summary = fold.finish(ending()).expect("no journal");
+        let reasons = summary.invalid_reasons.len();
+        (summary.verdict, summary.exit_code, reasons)
+    };
+    assert_eq!(verdict(3_000, 0), (Verdict::Pass, 0, 0));
+    assert_eq!(verdict(100, 0), (Verdict::Invalid, 98, 1));
+    assert_eq!(verdict(3_000, 30), (Verdict::Fail, 99, 0));
 }

@@ -25,6 +25,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     page.add_filter("count", units::count);
     page.add_filter("bytes", units::bytes);
     page.add_filter("rate", units::rate);
+    page.add_filter("percent", crate::slo::percent);
     page.add_template("report.html", TEMPLATE)
         .map_err(io::Error::other)?;
     let template = page.get_template("report.html").map_err(io::Error::other)?;

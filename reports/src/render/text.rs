@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::phase::Metric;
+use crate::slo::{SloOutcome, percent};
 use crate::summary::{Cut, Percentiles, Summary};
 use crate::units::{bytes, count, duration, rate};
 use crate::verdict::Verdict;
@@ -61,6 +62,7 @@ pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     counters(summary, style, out)?;
     resources(summary, out)?;
     thresholds(summary, style, out)?;
+    objectives(summary, style, out)?;
     verdict(summary, style, out)?;
     out.flush()
 }
@@ -318,6 +320,79 @@ fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
         return Ok(());
     }
     writeln!(out)
+}
+
+fn objectives(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    for slo in &summary.slos {
+        let (mark, colour) = match slo.outcome {
+            SloOutcome::Met => ("✓", GREEN),
+            SloOutcome::Missed => ("✗", RED),
+            SloOutcome::NotEnoughEvidence => ("?", YELLOW),
+        };
+        let mark = style.paint(colour, mark);
+        writeln!(
+            out,
+            "  {mark} slo {}: {}: {}",
+            slo.name,
+            slo.objective,
+            slo.outcome.name()
+        )?;
+        let (low, high) = slo.between;
+        writeln!(
+            out,
+            "      {} of {} ({}), so it is from {} to {}, each at {}",
+            count(slo.good),
+            count(slo.total),
+            slo.share.map_or("–".into(), percent),
+            percent(low),
+            percent(high),
+            percent(slo.confidence)
+        )?;
+        if slo.outcome == SloOutcome::NotEnoughEvidence {
+            let needed = count(slo.least_needed);
+            writeln!(
+                out,
+                "      to be met it takes {needed} devices of which none fails, more if some do"
+            )?;
+        }
+        write!(
+            out,
+            "      error budget left {}, burn rate {:.2}",
+            percent(slo.budget_left),
+            slo.burn_rate
+        )?;
+        match slo.lasts_s {
+            Some(lasts) => writeln!(
+                out,
+                ": at that rate {} last {}",
+                seconds(slo.window_s as f64),
+                seconds(lasts)
+            )?,
+            None => writeln!(out)?,
+        }
+        for alert in &slo.alerts {
+            let windows = format!("{} and {} s", alert.long_s, alert.short_s);
+            let called = alert.at_s.map_or_else(
+                || format!("no alert, at most {:.1}", alert.highest),
+                |at| style.paint(RED, &format!("alert at {at} s, {:.1}", alert.highest)),
+            );
+            writeln!(out, "      burn over {windows}: {called} of {}", alert.from)?;
+        }
+    }
+    if summary.slos.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)
+}
+
+/// Like `30 days`, `7.5 h`, `45 s`.
+fn seconds(s: f64) -> String {
+    match s {
+        days if days >= 172_800.0 => format!("{:.1} days", days / 86_400.0),
+        hours if hours >= 7_200.0 => format!("{:.1} h", hours / 3_600.0),
+        minutes if minutes >= 120.0 => format!("{:.1} min", minutes / 60.0),
+        short => format!("{short:.1} s"),
+    }
 }
 
 fn verdict(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {

@@ -56,6 +56,21 @@ pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
     }
 }
 
+/// A duration above zero, which may be in days, like `30d`.
+pub(super) fn duration_or_days(value: &Value<'_>) -> Option<Duration> {
+    let days = value
+        .text_like("\"30d\"")?
+        .strip_suffix('d')
+        .and_then(|days| days.trim().parse::<u64>().ok())
+        .and_then(|days| days.checked_mul(24 * 60 * 60))
+        .map(Duration::from_secs);
+    match days {
+        Some(days) if !days.is_zero() && days <= LONGEST_SCHEDULE => Some(days),
+        Some(_) => value.wrong("is not from a day to a year", None),
+        None => duration_above_zero(value),
+    }
+}
+
 /// A duration above zero.
 pub(super) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
     let duration = duration(value)?;

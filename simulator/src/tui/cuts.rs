@@ -1,4 +1,4 @@
-//! The run by cohort, transport and attestation.
+//! The run by cohort, transport, attestation and region, and how its objectives stand.
 
 use fleetstorm_reports::snapshot::Snapshot;
 use fleetstorm_reports::units::{count, duration};
@@ -42,6 +42,26 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
         ];
         heading.into_iter().chain([Row::new(cells)])
     });
+    let objectives = snapshot.slos.iter().flat_map(|slo| {
+        let spent = if slo.budget_left < 0.0 {
+            theme.bad()
+        } else {
+            theme.good()
+        };
+        let budget = format!("{:.0} %", slo.budget_left * 100.0);
+        let cells = [
+            Cell::from(format!("   {}", slo.name)),
+            number(count(slo.good)),
+            number(count(slo.total - slo.good)),
+            number("budget".into()).style(theme.dim()),
+            number("left".into()).style(theme.dim()),
+            number(budget).style(spent),
+        ];
+        Row::new(cells)
+    });
+    let heading = (!snapshot.slos.is_empty())
+        .then(|| Row::new([Cell::from(" objective").style(theme.dim())]));
+    let rows = rows.chain(heading).chain(objectives);
     let widths =
         std::iter::once(Constraint::Fill(1)).chain([11, 7, 9, 9, 9].map(Constraint::Length));
     let table = Table::new(rows, widths).header(Row::new(head).style(theme.dim()));

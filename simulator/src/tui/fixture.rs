@@ -1,5 +1,6 @@
 //! A picture of a run under way, for the screens' tests.
 
+use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
     CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
 };
@@ -73,6 +74,13 @@ pub(super) fn snapshot() -> Snapshot {
             rss_bytes: 19 << 20,
             ..ProcessUsage::default()
         }),
+        slos: vec![SloView {
+            name: "registrations".into(),
+            objective: "99.9 % registered".into(),
+            good: 598,
+            total: 600,
+            budget_left: -2.33,
+        }],
         warnings: Vec::new(),
     }
 }

@@ -151,6 +151,22 @@ fn a_crossed_threshold_exits_99_and_says_what_was_measured() {
 }
 
 #[test]
+fn an_objective_without_evidence_is_no_pass_and_a_missed_one_fails() {
+    let good = "attestation = \"symmetric-key-group\"\ntransport = \"mqtt\"";
+    for (objective, exit_code, outcome) in [
+        ("objective = \"50%\"", 0, "met"),
+        ("objective = \"99.9%\"", 98, "not-enough-evidence"),
+        ("objective = \"99.9%\"\nwithin = \"1us\"", 99, "missed"),
+    ] {
+        let scratch = Scratch::new();
+        let slo = format!("[[slo]]\nname = \"all\"\n{objective}");
+        let run = scratch.run(&scenario(good, &slo), &["--journal"]);
+        assert_eq!(run.exit_code, exit_code, "{}\n{}", run.stdout, run.stderr);
+        assert_eq!(scratch.summary()["slos"][0]["outcome"], outcome);
+    }
+}
+
+#[test]
 fn three_mistakes_are_reported_at_once_with_line_and_key() {
     let scratch = Scratch::new();
     let text = "name = \"three\"\nsead = 1\n\n[arrival]\nkind = \"constant-rate\"\nrate = \"-5/s\"\n\n[[cohort]]\nname = \"a\"\ndevices = 5\nattestation = \"tpm\"\ntransport = \"mqtt\"\n";
