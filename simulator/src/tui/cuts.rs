@@ -42,7 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
         ];
         heading.into_iter().chain([Row::new(cells)])
     });
-    let objectives = snapshot.slos.iter().flat_map(|slo| {
+    let objectives = snapshot.slos.iter().map(|slo| {
         let spent = if slo.budget_left < 0.0 {
             theme.bad()
         } else {
