@@ -268,3 +268,26 @@ fn a_file_without_end_is_refused() {
         assert!(error.report().contains("is longer than"), "{error}");
     }
 }
+
+#[test]
+fn the_files_of_the_page_are_what_it_says() {
+    let page = std::fs::read_to_string(folder().join("WRITE-A-SCENARIO.md")).expect("the page");
+    let mut blocks = page.split("\n```toml ").skip(1).map(|block| {
+        let (name, rest) = block.split_once('\n').expect("a named block");
+        let (text, _) = rest.split_once("\n```").expect("it ends");
+        (name, text)
+    });
+    let (name, first) = blocks.next().expect("first.toml");
+    let scenario = parse(first, name).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(scenario.cohorts[0].devices, 100);
+    let (name, geo) = blocks.next().expect("geo-ramp.toml");
+    let events = page.split("\n```toml\n[[event]]").nth(1).expect("events");
+    let (events, _) = events.split_once("\n```").expect("they end");
+    // Somebody has to stay for a power cut.
+    let held = geo.replace("desired =", "after = { hold = \"10m\" }\ndesired =");
+    let text = format!("{held}\n[[event]]{events}\n");
+    let scenario = parse(&text, name).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((scenario.regions.len(), scenario.events.len()), (2, 2));
+    parse(geo, name).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(blocks.next(), None);
+}
