@@ -1,6 +1,6 @@
 //! Custom allocation: what an enrollment's webhook is asked, and what its answer means (DPS
 //! documentation, "Understand custom allocation policies"). The calls are made elsewhere, by whom
-//! [`Service::decide`] is told.
+//! `Service::decide` is told.
 
 use std::sync::atomic::Ordering;
 

@@ -46,6 +46,7 @@ after = {{ reported = {{ firmware = "1.1" }} }}
 name = "killed"
 seed = 13
 device-timeout = "60s"
+max-in-flight = 8000
 
 [arrival]
 kind = "constant-rate"
