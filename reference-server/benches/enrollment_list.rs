@@ -62,7 +62,9 @@ fn load(count: usize) -> Loaded {
     for _ in 0..count {
         let mut modulus = [0; 256];
         draw.fill_bytes(&mut modulus);
+        // As a product of two primes of half its size is.
         modulus[0] |= 0x80;
+        modulus[255] |= 1;
         let key = endorsement_public(&modulus);
         let id = registration_id_of(&key);
         let line = format!(
