@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use fleetstorm_scenarios::{Ports, Target};
+use fleetstorm_scenarios::{Overrides, Ports, Target};
 
 use crate::failure::Failure;
 
@@ -70,18 +70,9 @@ pub enum Verb {
 pub struct RunArgs {
     /// The scenario file
     pub scenario: PathBuf,
-    /// Devices in all, shared out among the cohorts as in the scenario
-    #[arg(long, value_name = "N")]
-    pub devices: Option<u64>,
-    /// What identities and schedule derive from
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Release devices for this long and no longer, like 90s or 5m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub duration: Option<Duration>,
-    /// Devices a second, instead of the scenario's arrivals
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
-    pub rate: Option<f64>,
+    /// What goes over the scenario file.
+    #[command(flatten)]
+    pub over: OverrideArgs,
     /// Folder for the report [default: ./fleetstorm-out/SCENARIO-TIME]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
@@ -97,6 +88,35 @@ pub struct RunArgs {
     /// Another endpoint than the scenario's.
     #[command(flatten)]
     pub target: TargetArgs,
+}
+
+/// What the command line changes in a scenario.
+#[derive(Debug, Args)]
+pub struct OverrideArgs {
+    /// Devices in all, shared out among the cohorts as in the scenario
+    #[arg(long, value_name = "N")]
+    pub devices: Option<u64>,
+    /// What identities and schedule derive from
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Release devices for this long and no longer, like 90s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Devices a second, instead of the scenario's arrivals
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub rate: Option<f64>,
+}
+
+impl OverrideArgs {
+    /// For the plan.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            devices: self.devices,
+            seed: self.seed,
+            duration: self.duration,
+            rate: self.rate,
+        }
+    }
 }
 
 /// When to show the terminal UI.
@@ -207,18 +227,9 @@ pub struct ValidateArgs {
 pub struct PlanArgs {
     /// The scenario file
     pub scenario: PathBuf,
-    /// Devices in all, shared out among the cohorts as in the scenario
-    #[arg(long, value_name = "N")]
-    pub devices: Option<u64>,
-    /// What identities and schedule derive from
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Release devices for this long and no longer, like 90s or 5m
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub duration: Option<Duration>,
-    /// Devices a second, instead of the scenario's arrivals
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
-    pub rate: Option<f64>,
+    /// What goes over the scenario file.
+    #[command(flatten)]
+    pub over: OverrideArgs,
     /// Second of a minute at which the run starts: the service counts by the minute of its clock
     #[arg(long, value_name = "SECOND", value_parser = clap::value_parser!(u8).range(0..60))]
     pub starts_at: Option<u8>,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_scenarios::forecast::{Budget, Forecast, Machine, Surroundings, forecast};
-use fleetstorm_scenarios::{self as scenarios, Overrides, Plan};
+use fleetstorm_scenarios::{self as scenarios, Plan};
 
 use crate::bench::calibrate;
 use crate::cli::PlanArgs;
@@ -50,13 +50,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let mut scenario =
         scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
     scenario.target = args.target.over(scenario.target)?;
-    let overrides = Overrides {
-        devices: args.devices,
-        seed: args.seed,
-        duration: args.duration,
-        rate: args.rate,
-    };
-    let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
+    let plan = Plan::new(scenario, &args.over.overrides()).map_err(Failure::usage)?;
     let cores = u32::try_from(machine::cores()).unwrap_or(u32::MAX);
     let slowness = if args.calibrate {
         calibrate::slowness(&plan)?

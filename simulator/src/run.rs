@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
-use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Overrides, Plan, Scenario};
+use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Plan, Scenario};
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
@@ -97,14 +97,8 @@ fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
     let mut scenario =
         scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
     scenario.target = args.target.over(scenario.target)?;
-    let overrides = Overrides {
-        devices: args.devices,
-        seed: args.seed,
-        duration: args.duration,
-        rate: args.rate,
-    };
     director::refuse_elsewhere(&scenario)?;
-    Plan::new(scenario, &overrides).map_err(Failure::usage)
+    Plan::new(scenario, &args.over.overrides()).map_err(Failure::usage)
 }
 
 fn out_folder(args: &RunArgs, scenario: &Scenario) -> PathBuf {

@@ -78,7 +78,7 @@ pub enum WriteError {
     #[error("{0} is there already")]
     Exists(String),
     /// It is not there.
-    #[error("Enrollment not found")]
+    #[error("there is none of this name")]
     NotFound,
     /// It has another entity tag.
     #[error("Precondition failed: it has another etag")]

@@ -1,6 +1,6 @@
 //! The screen, from a machine and a seed that are given.
 
-use fleetstorm_scenarios::parse;
+use fleetstorm_scenarios::{Overrides, parse};
 
 use super::*;
 
