@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dimensions::Dimensions;
 use crate::fold::Fold;
 use crate::histogram::Precision;
 use crate::outcome::Outcome;
@@ -32,6 +33,10 @@ pub struct Again {
     pub provisioning: Latency,
     /// How those ended that were not provisioned, for people.
     pub failures: BTreeMap<String, u64>,
+    /// Where those were assigned that were provisioned, like `eastus to hub-eus`; of devices that are in
+    /// regions.
+    #[serde(default)]
+    pub placements: BTreeMap<String, u64>,
 }
 
 /// The fold of it.
@@ -39,6 +44,8 @@ pub struct Again {
 pub(crate) struct AgainFold {
     fold: Fold,
     failures: BTreeMap<Outcome, u64>,
+    /// By indices of region and hub: as many as there are.
+    placements: BTreeMap<(u8, u16), u64>,
 }
 
 impl Default for AgainFold {
@@ -46,6 +53,7 @@ impl Default for AgainFold {
         Self {
             fold: Fold::new(Precision::Coarse),
             failures: BTreeMap::new(),
+            placements: BTreeMap::new(),
         }
     }
 }
@@ -55,6 +63,9 @@ impl AgainFold {
     pub(crate) fn add(&mut self, record: &Record) {
         self.fold.add(record);
         if record.outcome.is_provisioned() {
+            if let (Some(region), Some(hub)) = (record.region, record.hub) {
+                *self.placements.entry((region, hub)).or_default() += 1;
+            }
             return;
         }
         let known = self.failures.contains_key(&record.outcome);
@@ -71,8 +82,9 @@ impl AgainFold {
         self.fold.ended
     }
 
-    /// All of it.
-    pub(crate) fn again(&self) -> Again {
+    /// All of it, with the names of a run.
+    pub(crate) fn again(&self, dimensions: &Dimensions) -> Again {
+        let placements = self.placements.iter();
         let failures = self.failures.iter();
         Again {
             registrations: self.fold.ended,
@@ -83,6 +95,11 @@ impl AgainFold {
             provisioning: self.fold.provisioning(),
             failures: failures
                 .map(|(outcome, count)| (outcome.to_string(), *count))
+                .collect(),
+            placements: placements
+                .map(|(&(region, hub), &count)| {
+                    (dimensions.placement(region.into(), hub.into()), count)
+                })
                 .collect(),
         }
     }

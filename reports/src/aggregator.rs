@@ -316,7 +316,7 @@ impl Aggregator {
             },
             tries: self.total.tries,
             life: ending.life,
-            again: self.again.again(),
+            again: self.again.again(&self.info.dimensions),
             events: ending.events,
             registration: self.total.registration(),
             provisioning: self.total.provisioning(),

@@ -91,11 +91,11 @@ impl Cuts {
                 (key, format!("{name} over {over}"))
             })
         });
-        let placements = (0..).zip(&dimensions.regions).flat_map(|(region, name)| {
-            let hubs = (0..).zip(&dimensions.hubs);
-            hubs.map(move |(hub, host_name)| {
-                let label = host_name.split('.').next().unwrap_or_default();
-                (Key::Placement { region, hub }, format!("{name} to {label}"))
+        let placements = (0..dimensions.regions.len()).flat_map(|region| {
+            let hubs = 0..dimensions.hubs.len();
+            hubs.map(move |hub| {
+                let name = dimensions.placement(region, hub);
+                (Key::Placement { region, hub }, name)
             })
         });
         let keys = of(&dimensions.cohorts, Key::Cohort)

@@ -17,3 +17,13 @@ pub struct Dimensions {
     /// Hub host names, when known beforehand.
     pub hubs: Vec<String>,
 }
+
+impl Dimensions {
+    /// A region's devices at a hub, by their indices, like `eastus to hub-eus`.
+    pub(crate) fn placement(&self, region: usize, hub: usize) -> String {
+        let name_of = |names: &[String], index| names.get(index).cloned().unwrap_or_default();
+        let host_name = name_of(&self.hubs, hub);
+        let label = host_name.split('.').next().unwrap_or_default();
+        format!("{} to {label}", name_of(&self.regions, region))
+    }
+}

@@ -17,6 +17,9 @@ pub enum Outcome {
     Registered,
     /// The twin was read and is not what the enrollment asked for.
     TwinMismatch,
+    /// The twin of a device that came back lacks what the device had reported, or holds it in spite of
+    /// a reset.
+    DataMismatch,
     /// The service answered with an error: HTTP-like status and DPS error code (0 when none was given).
     Refused {
         /// When.
@@ -122,6 +125,7 @@ impl fmt::Display for Outcome {
             Self::Provisioned => f.write_str("provisioned"),
             Self::Registered => f.write_str("registered"),
             Self::TwinMismatch => f.write_str("twin mismatch"),
+            Self::DataMismatch => f.write_str("twin not kept, or not reset"),
             Self::Refused {
                 phase,
                 status,

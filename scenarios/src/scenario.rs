@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
-use fleetstorm_protocol::enrollment::AllocationPolicy;
+use fleetstorm_protocol::enrollment::{AllocationPolicy, ReprovisionPolicy};
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::Threshold;
 use fleetstorm_reports::slo::Slo;
@@ -129,6 +129,8 @@ pub struct Cohort {
     pub hubs: Vec<String>,
     /// How the enrollment has a hub chosen among them.
     pub allocation: AllocationPolicy,
+    /// What the enrollment says becomes of devices that register again.
+    pub reprovision: Reprovision,
     /// Indices of the regions that devices are in, by weight; nowhere when empty.
     pub regions: Vec<(u8, u32)>,
     /// Desired properties that the enrollment asks for.
@@ -143,6 +145,40 @@ pub struct Cohort {
     pub enabled: bool,
     /// What is wrong with the devices, if anything.
     pub flaw: Option<Flaw>,
+}
+
+/// What becomes of a device that registers again (DPS documentation, "Reprovisioning devices").
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reprovision {
+    /// Its hub is chosen anew; where that changes, its twin moves along.
+    #[default]
+    Migrate,
+    /// Its hub is chosen anew, and it starts with a new twin.
+    Reset,
+    /// It stays where it is.
+    Never,
+}
+
+impl Reprovision {
+    /// All of them, in the order messages list them.
+    pub const ALL: [Self; 3] = [Self::Migrate, Self::Reset, Self::Never];
+
+    /// The word scenario files use: those of the Azure CLI's `--reprovision-policy`, shortened.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Migrate => "migrate",
+            Self::Reset => "reset",
+            Self::Never => "never",
+        }
+    }
+
+    /// As an enrollment says it.
+    pub fn policy(self) -> ReprovisionPolicy {
+        ReprovisionPolicy {
+            update_hub_assignment: self != Self::Never,
+            migrate_device_data: self == Self::Migrate,
+        }
+    }
 }
 
 /// Where a device turns to when it boots again.

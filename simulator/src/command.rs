@@ -42,16 +42,27 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
     }
 }
 
+/// What Cargo calls its manifest: TOML, and no scenario.
+const CARGO_MANIFEST: &str = "Cargo.toml";
+
 /// Reads every file, says what each one would do; all mistakes of all files.
 fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
     let mut mistakes = Vec::new();
     for path in &args.scenarios {
-        match scenarios::load(path) {
-            Err(error) => mistakes.push(error.to_string()),
-            Ok(scenario) => {
-                let plan = Plan::new(scenario, &Overrides::default()).map_err(Failure::usage)?;
-                println!("{}: {}", path.display(), outline(&plan));
-            }
+        // A shell's *.toml names it, too.
+        if path.file_name().is_some_and(|name| name == CARGO_MANIFEST) {
+            println!("{}: passed over, a manifest of Cargo", path.display());
+            continue;
+        }
+        let plan = scenarios::load(path)
+            .map_err(|error| error.to_string())
+            .and_then(|scenario| {
+                Plan::new(scenario, &Overrides::default())
+                    .map_err(|problem| format!("{}: {problem}", path.display()))
+            });
+        match plan {
+            Ok(plan) => println!("{}: {}", path.display(), outline(&plan)),
+            Err(mistake) => mistakes.push(mistake),
         }
     }
     if mistakes.is_empty() {
@@ -68,7 +79,7 @@ fn outline(plan: &Plan) -> String {
         plan.devices(),
         scenario.cohorts.len(),
         plan.last_release().as_secs_f64(),
-        Needs::of(plan, scenario.target.is_none()).in_flight,
+        Needs::of(plan).in_flight,
     )
 }
 

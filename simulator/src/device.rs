@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::{Outcome, Record};
-use fleetstorm_scenarios::{Boot, Chance, Ports, Release, RetryProfile};
+use fleetstorm_scenarios::{Boot, Chance, Ports, Release, Reprovision, RetryProfile};
 use serde_json::{Map, Value};
 
 use self::drive::Drive;
@@ -15,7 +15,7 @@ use self::drive::hub::Member;
 use self::geography::Geography;
 use self::life::Settled;
 use self::trip::Trip;
-use crate::fleet::{Fleet, Identity};
+use crate::fleet::Fleet;
 use crate::link::dial::Dialer;
 use crate::link::hub::HubLink;
 use crate::stopwatch::RunClock;
@@ -72,6 +72,8 @@ pub struct Habits {
     pub desired: Map<String, Value>,
     /// What they speak to hubs, where it is not what follows from their release.
     pub hub_transport: Option<TransportKind>,
+    /// What becomes of their twins when they register again.
+    pub reprovision: Reprovision,
     /// What they do once they have their twin.
     pub after: After,
     /// How they take being told to wait, and failures.
@@ -94,8 +96,8 @@ impl Conditions {
 /// What devices do at their hub once provisioning is over.
 #[derive(Debug, Clone, Default)]
 pub struct After {
-    /// JSON of the properties to report; nothing is reported when absent.
-    pub reported: Option<Vec<u8>>,
+    /// Properties to report; nothing is reported when empty.
+    pub reported: Map<String, Value>,
     /// Messages to send, one after another.
     pub messages: u32,
     /// How long to stay, if at all.
@@ -108,7 +110,8 @@ pub struct After {
 pub async fn provision(release: Release, conditions: &Conditions) -> (Record, Option<Settled>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
-    let (record, settled) = provision_as(&identity, release, conditions).await;
+    let drive = Drive::new(conditions, &identity, release);
+    let (record, settled) = provision_as(drive, release, conditions).await;
     let settled = settled.map(|(member, hub)| Settled {
         identity,
         member,
@@ -117,15 +120,14 @@ pub async fn provision(release: Release, conditions: &Conditions) -> (Record, Op
     (record, settled)
 }
 
-/// The same for a device that is known.
+/// The same for a device that somebody drives.
 pub async fn provision_as(
-    identity: &Identity,
+    drive: Drive<'_>,
     release: Release,
     conditions: &Conditions,
 ) -> (Record, Option<(Member, HubLink)>) {
     let attestation = conditions.habits(release.cohort).attestation;
     let mut trip = Trip::start(conditions.clock, release, attestation);
-    let drive = Drive::new(conditions, identity, release);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();

@@ -298,6 +298,7 @@ fn settings(cohort: &Cohort) -> EnrollmentSettings {
         },
         allocation_policy: Some(cohort.allocation.name().into()),
         iot_hubs: cohort.hubs.iter().map(|hub| hub_host(hub)).collect(),
+        reprovision_policy: Some(cohort.reprovision.policy()),
         initial_twin: Some(InitialTwin {
             properties: InitialTwinProperties { desired },
             ..InitialTwin::default()

@@ -119,7 +119,7 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration
         plan,
         around,
         forecast: forecast(plan, &around),
-        needs: Needs::of(plan, is_bundled),
+        needs: Needs::of(plan),
         has,
         ends,
         beside: Vec::new(),

@@ -6,6 +6,7 @@ use fleetstorm_scenarios::{Arrival, Plan};
 
 use crate::failure::Failure;
 use crate::machine;
+use crate::target;
 
 /// Files that a process needs beside its connections.
 const OTHER_FILES: u64 = 200;
@@ -58,11 +59,12 @@ impl Has {
 impl Needs {
     /// What `plan` needs. On loopback each connection can have a source address of its own, so
     /// ports do not run out.
-    pub fn of(plan: &Plan, loopback: bool) -> Self {
+    pub fn of(plan: &Plan) -> Self {
+        let target = plan.scenario().target.as_ref();
         let in_flight = peak_in_flight(plan);
         let held = peak_held(plan);
-        let processes = if loopback { 2 } else { 1 };
-        let ports = if loopback {
+        let processes = if target.is_none() { 2 } else { 1 };
+        let ports = if target.is_none_or(target::is_written_as_loopback) {
             0
         } else {
             in_flight + held + lingering(plan)
@@ -203,6 +205,8 @@ fn ceil(devices: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use fleetstorm_scenarios::Overrides;
+
     use super::*;
 
     const ROOMY: Has = Has {
@@ -224,6 +228,41 @@ mod tests {
     #[test]
     fn a_plan_that_fits_passes() {
         assert_eq!(needs(10_000, 20_000).check(&ROOMY), Ok(()));
+    }
+
+    #[test]
+    fn ports_run_out_towards_other_machines_alone() {
+        for (target, has_limit) in [
+            ("", false),
+            (
+                "[target]\nendpoint = \"127.0.0.1\"\nid-scope = \"0ne00000001\"",
+                false,
+            ),
+            (
+                "[target]\nendpoint = \"dps.test\"\nid-scope = \"0ne00000001\"",
+                true,
+            ),
+            (
+                "[target]\nendpoint = \"dps.test\"\nid-scope = \"0ne00000001\"\nconnect-to = \"127.0.0.1\"",
+                false,
+            ),
+        ] {
+            let text = format!(
+                r#"
+                name = "one"
+                {target}
+                [[cohort]]
+                name = "a"
+                devices = 1
+                attestation = "tpm"
+                transport = "https"
+                arrival = {{ kind = "all-at-once" }}
+                "#
+            );
+            let scenario = fleetstorm_scenarios::parse(&text, "one.toml").expect("valid");
+            let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+            assert_eq!(Needs::of(&plan).ports > 0, has_limit, "{target}");
+        }
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         target::consent(target, args.yes_load_test.as_deref())?;
     }
     let folder = ReportFolder::create(&out_folder(args, scenario))?;
-    Needs::of(&plan, scenario.target.is_none()).check(&Has::look())?;
+    Needs::of(&plan).check(&Has::look())?;
     let fleet = Arc::new(prepare_fleet(&plan)?);
 
     let server = match &scenario.target {
@@ -276,6 +276,7 @@ fn habits(cohort: &Cohort, seed: u64) -> Habits {
         attestation: cohort.attestation as u8,
         desired: cohort.desired.clone().into_iter().collect(),
         hub_transport: cohort.hub_transport,
+        reprovision: cohort.reprovision,
         after: after(cohort),
         retry: cohort.retry,
         boot: cohort.boot,
@@ -285,10 +286,8 @@ fn habits(cohort: &Cohort, seed: u64) -> Habits {
 }
 
 fn after(cohort: &Cohort) -> After {
-    let reported = &cohort.after.reported;
-    let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
     After {
-        reported: (!reported.is_empty()).then_some(patch),
+        reported: cohort.after.reported.clone().into_iter().collect(),
         messages: cohort.after.messages,
         hold: cohort.after.hold,
         telemetry: cohort.after.telemetry,

@@ -126,13 +126,16 @@ pub fn consent(target: &scenarios::Target, yes_load_test: Option<&str>) -> Resul
     )))
 }
 
+/// Whether the target says of itself that it is on this machine, without asking a name server.
+pub fn is_written_as_loopback(target: &scenarios::Target) -> bool {
+    let written = target.connect_to.or_else(|| target.endpoint.parse().ok());
+    written.is_some_and(|address| address.is_loopback())
+}
+
 /// Whether every address of the target is on this machine.
 fn is_loopback(target: &scenarios::Target) -> bool {
-    if let Some(address) = target.connect_to {
-        return address.is_loopback();
-    }
-    if let Ok(address) = target.endpoint.parse::<IpAddr>() {
-        return address.is_loopback();
+    if target.connect_to.is_some() || target.endpoint.parse::<IpAddr>().is_ok() {
+        return is_written_as_loopback(target);
     }
     (target.endpoint.as_str(), target.ports.https)
         .to_socket_addrs()

@@ -132,6 +132,9 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         for (outcome, devices) in &again.failures {
             writeln!(out, "             {} {outcome}", count(*devices))?;
         }
+        for (placement, devices) in &again.placements {
+            writeln!(out, "             {} {placement}", count(*devices))?;
+        }
     }
     if life.turned_away > 0 {
         let turned_away = count(life.turned_away);

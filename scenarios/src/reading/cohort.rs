@@ -14,7 +14,7 @@ use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
 use crate::retry::RetryProfile;
-use crate::scenario::{Boot, Cohort, Flaw, Hub};
+use crate::scenario::{Boot, Cohort, Flaw, Hub, Reprovision};
 
 /// Most cohorts: releases carry their index in 16 bits.
 const MAX_COHORTS: usize = u16::MAX as usize;
@@ -107,6 +107,12 @@ fn read(
         AllocationPolicy::Hashed,
         |value| allocation(&value, hubs.as_deref()),
     );
+    let reprovision = or(table.take("reprovision"), Reprovision::default(), |value| {
+        value.word(
+            "reprovision policy",
+            Reprovision::ALL.map(|policy| (policy.name(), policy)),
+        )
+    });
     let regions = or(table.take("regions"), Vec::new(), |value| {
         region::weights(&value, around.regions)
     });
@@ -140,6 +146,7 @@ fn read(
             arrival: arrival?,
             hubs: hubs?,
             allocation: allocation?,
+            reprovision: reprovision?,
             regions: regions?,
             desired: desired?,
             after: after?,

@@ -36,6 +36,8 @@ pub struct Drive<'run> {
     habits: &'run Habits,
     identity: &'run Identity,
     release: Release,
+    /// Host name of the hub that it was at before, if it has been at one.
+    last_hub: Option<&'run str>,
 }
 
 impl<'run> Drive<'run> {
@@ -46,6 +48,15 @@ impl<'run> Drive<'run> {
             habits: conditions.habits(release.cohort),
             identity,
             release,
+            last_hub: None,
+        }
+    }
+
+    /// One that has been at a hub before, where it has reported all that it has to report.
+    pub fn again(self, last_hub: &'run str) -> Self {
+        Self {
+            last_hub: Some(last_hub),
+            ..self
         }
     }
 

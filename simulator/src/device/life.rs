@@ -305,7 +305,8 @@ impl Life {
             ..self.release
         };
         let conditions = Rc::clone(&self.conditions);
-        let (mut record, settled) = super::provision_as(&self.identity, release, &conditions).await;
+        let drive = Drive::new(&conditions, &self.identity, release).again(self.member.hub());
+        let (mut record, settled) = super::provision_as(drive, release, &conditions).await;
         record.again = true;
         self.recorder.record(record);
         let Some((member, hub)) = settled else {

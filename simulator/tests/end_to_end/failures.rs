@@ -193,6 +193,27 @@ fn three_mistakes_are_reported_at_once_with_line_and_key() {
 }
 
 #[test]
+fn validate_tells_of_every_file_and_passes_over_cargos() {
+    let scratch = Scratch::new();
+    let text = |devices| {
+        let cohort = "attestation = \"tpm\"\ntransport = \"https\"";
+        scenario(cohort, "").replace("devices = 5", &format!("devices = {devices}"))
+    };
+    let good = scratch.write("good.toml", &text(5));
+    let manifest = scratch.write("Cargo.toml", "[package]\nname = \"x\"\n");
+    let late = scratch.write("late.toml", &text(4_000_000_000_u64));
+    let other = scratch.write("other.toml", &text(4_000_000_000_u64));
+    let fine = fleetstorm(&["validate", path(&good), path(&manifest)]);
+    assert_eq!(fine.exit_code, 0, "{}", fine.stderr);
+    assert!(fine.stdout.contains("passed over"), "{}", fine.stdout);
+    refused(
+        &fleetstorm(&["validate", path(&late), path(&good), path(&other)]),
+        2,
+        &["late.toml: ", "other.toml: ", "more than a year"],
+    );
+}
+
+#[test]
 fn an_unreachable_endpoint_exits_3() {
     let scratch = Scratch::new();
     let free = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -7,6 +7,7 @@ mod failures;
 mod foretold;
 mod kills;
 mod life;
+mod moves;
 mod registry;
 mod retries;
 mod rogue;

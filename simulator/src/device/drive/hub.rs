@@ -5,7 +5,9 @@ use fleetstorm_protocol::hub;
 use fleetstorm_protocol::tpm::IdentityKey;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Outcome, Phase};
+use fleetstorm_scenarios::Reprovision;
 use fleetstorm_scenarios::retry::Step;
+use serde_json::{Map, Value};
 
 use super::{Drive, sas_token};
 use crate::device::flow::{Assignment, ended};
@@ -32,7 +34,7 @@ impl Member {
 /// What is still to be done at the hub; a new session goes on where the last was lost.
 struct ToDo<'run> {
     twin: bool,
-    report: Option<&'run [u8]>,
+    report: Option<&'run Map<String, Value>>,
     /// Messages sent.
     sent: u32,
     /// Of how many.
@@ -59,7 +61,7 @@ impl Drive<'_> {
         let after = &self.habits.after;
         let mut to_do = ToDo {
             twin: true,
-            report: after.reported.as_deref(),
+            report: Some(&after.reported).filter(|reported| !reported.is_empty()),
             sent: 0,
             messages: after.messages,
         };
@@ -113,11 +115,15 @@ impl Drive<'_> {
             if !self.is_as_asked(&twin) {
                 return Ok((Outcome::TwinMismatch, hub));
             }
+            if !self.has_its_data(member, &twin) {
+                return Ok((Outcome::DataMismatch, hub));
+            }
             to_do.twin = false;
         }
-        if let Some(patch) = to_do.report {
+        if let Some(reported) = to_do.report {
             trip.enter(Phase::Report);
-            hub.report(patch).await?;
+            let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
+            hub.report(&patch).await?;
             trip.leave();
             to_do.report = None;
         }
@@ -166,6 +172,22 @@ impl Drive<'_> {
     fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
         let mut asked = self.habits.desired.iter();
         asked.all(|(key, value)| twin.desired.get(key) == Some(value))
+    }
+
+    /// Whether what it has reported before is there still, or gone, as its enrollment says. A device
+    /// that starts anew at the same hub is a matter of the service alone.
+    fn has_its_data(&self, member: &Member, twin: &DeviceTwin) -> bool {
+        let Some(last_hub) = self.last_hub else {
+            return true;
+        };
+        let mut reported = self.habits.after.reported.iter();
+        match self.habits.reprovision {
+            Reprovision::Migrate | Reprovision::Never => {
+                reported.all(|(key, value)| twin.reported.get(key) == Some(value))
+            }
+            Reprovision::Reset if last_hub == member.hub() => true,
+            Reprovision::Reset => reported.all(|(key, _)| !twin.reported.contains_key(key)),
+        }
     }
 
     /// What it speaks to its hub.

@@ -1,0 +1,123 @@
+//! Devices that move to another part of the world, and what becomes of their twins.
+
+use serde_json::json;
+
+use crate::binary::{Scratch, Served, fleetstorm, path};
+
+/// Five devices that report in Europe and then find themselves in America.
+fn scenario(reprovision: &str) -> String {
+    format!(
+        r#"
+name = "moves"
+seed = 8
+device-timeout = "20s"
+
+[[region]]
+name = "westeurope"
+prefix = "127.44.0.0/16"
+rtt = "4ms"
+latency = {{ eastus = "30ms" }}
+
+[[region]]
+name = "eastus"
+prefix = "127.45.0.0/16"
+rtt = "4ms"
+
+[server]
+hub = [{{ name = "hub-weu", region = "westeurope" }}, {{ name = "hub-eus", region = "eastus" }}]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[[cohort]]
+name = "containers"
+devices = 5
+attestation = "symmetric-key-group"
+transport = {{ mqtt = 50, amqp = 50 }}
+arrival = {{ kind = "all-at-once" }}
+allocation = "geo-latency"
+reprovision = "{reprovision}"
+regions = {{ westeurope = 1 }}
+desired = {{ interval = 30 }}
+after = {{ reported = {{ sealed = true }}, hold = "4s" }}
+
+[[event]]
+at = "2s"
+do = "move"
+to = "eastus"
+"#
+    )
+}
+
+#[test]
+fn a_device_that_moves_finds_its_twin_as_the_policy_says() {
+    for (policy, hub) in [
+        ("migrate", "eastus to hub-eus"),
+        ("reset", "eastus to hub-eus"),
+        ("never", "eastus to hub-weu"),
+    ] {
+        let scratch = Scratch::new();
+        let run = scratch.run(&scenario(policy), &[]);
+        assert_eq!(run.exit_code, 0, "{policy}: {}\n{}", run.stdout, run.stderr);
+        let summary = scratch.summary();
+        assert_eq!(summary["again"]["provisioned"], 5, "{policy}");
+        assert_eq!(summary["again"]["failed"], 0, "{policy}");
+        assert_eq!(
+            summary["again"]["placements"],
+            json!({ hub: 5 }),
+            "{policy}"
+        );
+    }
+}
+
+/// The service has other policies than the scenario believes.
+#[test]
+fn a_twin_that_is_not_as_the_policy_says_is_found() {
+    for (believed, actual) in [("migrate", "reset"), ("reset", "migrate")] {
+        let scratch = Scratch::new();
+        let file = scratch.write("actual.toml", &scenario(actual));
+        let list = scratch.path("list.jsonl");
+        let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);
+        assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+        let config = scratch.write("server.toml", SERVER);
+        let served = Served::start(&["--config", path(&config), "--enrollments", path(&list)]);
+        let ca = scratch.write("ca.pem", served.text("ca_pem"));
+        let run = scratch.run(&scenario(believed), &served.flags(&ca));
+        assert!(
+            run.stdout.contains("twin not kept, or not reset"),
+            "{believed}: {}\n{}",
+            run.stdout,
+            run.stderr
+        );
+        let summary = scratch.summary();
+        assert_eq!(summary["devices"]["provisioned"], 5, "{believed}");
+        assert_eq!(summary["again"]["failed"], 5, "{believed}");
+    }
+}
+
+const SERVER: &str = r#"
+https-port = 0
+mqtt-port = 0
+amqp-port = 0
+
+[[region]]
+name = "westeurope"
+prefixes = ["127.44.0.0/16"]
+latency = { eastus = "30ms" }
+
+[[region]]
+name = "eastus"
+prefixes = ["127.45.0.0/16"]
+
+[[hub]]
+host-name = "hub-weu.fleetstorm.test"
+region = "westeurope"
+
+[[hub]]
+host-name = "hub-eus.fleetstorm.test"
+region = "eastus"
+
+[[instance]]
+processing-p50-us = 1000
+processing-p99-us = 5000
+retry-after-seconds = 0
+"#;
