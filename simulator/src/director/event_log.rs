@@ -1,0 +1,102 @@
+//! What has happened to the fleet and its service, and what is still to come.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fleetstorm_reports::event::Happened;
+use fleetstorm_scenarios::Scenario;
+
+use super::words::in_words;
+
+/// What has happened and what is still to come, as the observer sees it.
+#[derive(Debug, Clone, Default)]
+pub struct EventLog(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    happened: Vec<Happened>,
+    /// By index in the scenario.
+    pending: BTreeMap<u16, String>,
+}
+
+impl EventLog {
+    /// Of a run that has not begun.
+    pub fn of(scenario: &Scenario) -> Self {
+        let events = (0..).zip(&scenario.events);
+        let pending = events.map(|(index, event)| (index, in_words(&event.action, scenario)));
+        Self(Arc::new(Mutex::new(Log {
+            happened: Vec::new(),
+            pending: pending.collect(),
+        })))
+    }
+
+    /// What has happened so far.
+    pub fn read(&self) -> Vec<Happened> {
+        self.log().happened.clone()
+    }
+
+    /// All events, at the end of the run: those that it did not reach are failures, too.
+    pub fn close(&self, at_us: u64) -> Vec<Happened> {
+        let log = self.log();
+        let missed = log.pending.values().map(|what| Happened {
+            at_us,
+            what: what.clone(),
+            problem: Some("it did not happen: the run was over before".into()),
+        });
+        log.happened.iter().cloned().chain(missed).collect()
+    }
+
+    /// One of them has happened, by its index in the scenario.
+    pub(super) fn happened(&self, index: u16, at_us: u64, problem: Option<String>) {
+        let mut log = self.log();
+        if let Some(what) = log.pending.remove(&index) {
+            log.happened.push(Happened {
+                at_us,
+                what,
+                problem,
+            });
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_the_run_does_not_reach_is_told_as_missed() {
+        let text = r#"
+            name = "one"
+            [[event]]
+            at = "1s"
+            do = "hub-down"
+            hub = "hub-1"
+            [[event]]
+            at = "1h"
+            do = "hub-up"
+            [[cohort]]
+            name = "a"
+            devices = 1
+            attestation = "tpm"
+            transport = "https"
+            arrival = { kind = "all-at-once" }
+        "#;
+        let scenario = fleetstorm_scenarios::parse(text, "one.toml").expect("valid");
+        let log = EventLog::of(&scenario);
+        log.happened(0, 1_000_000, None);
+        assert_eq!(log.read().len(), 1);
+        let all = log.close(5_000_000);
+        let told: Vec<_> = all
+            .iter()
+            .map(|event| (event.what.as_str(), event.problem.is_some()))
+            .collect();
+        assert_eq!(
+            told,
+            [("hub-down hub-1", false), ("hub-up, all hubs", true)]
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Events in words, for reports.
+
+use fleetstorm_scenarios::Scenario;
+use fleetstorm_scenarios::event::{Action, Whom};
+
+/// What happens, and to whom.
+pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
+    let name = action.name();
+    let hub = |hub: &Option<String>| match hub {
+        Some(hub) => format!("{name} {hub}"),
+        None => format!("{name}, all hubs"),
+    };
+    let devices = |whom: &Whom| {
+        let share = (whom.share * 1e6).round() / 1e4;
+        let cohort = whom
+            .cohort
+            .and_then(|cohort| scenario.cohorts.get(usize::from(cohort)));
+        match cohort {
+            Some(cohort) => format!("{name}, {share} % of {}", cohort.name),
+            None => format!("{name}, {share} % of those that stay"),
+        }
+    };
+    match action {
+        Action::HubDown(down) => hub(down),
+        Action::HubUp(up) => hub(up),
+        Action::RegionDown(region) | Action::RegionUp(region) => format!("{name} {region}"),
+        Action::Throttle(rates) if *rates == fleetstorm_protocol::quota::Rates::NONE => {
+            format!("{name} off")
+        }
+        Action::Throttle(rates) => format!(
+            "{name}: {} registrations a minute",
+            rates.registrations_per_minute
+        ),
+        Action::Faults(rules) if rules.is_empty() => format!("{name} off"),
+        Action::Faults(rules) => format!("{name}: {} rules", rules.len()),
+        Action::Enrollment { cohort, .. } | Action::KeyRoll(cohort) | Action::KeyRetire(cohort) => {
+            let cohort = scenario.cohorts.get(usize::from(*cohort));
+            format!(
+                "{name} {}",
+                cohort.map_or("", |cohort| cohort.name.as_str())
+            )
+        }
+        Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
+        Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
+        Action::Reprovision(whom) => devices(whom),
+        Action::Move { whom, to } => {
+            let to = scenario.regions.get(usize::from(*to));
+            let to = to.map_or("", |region| region.name.as_str());
+            format!("{}, to {to}", devices(whom))
+        }
+    }
+}
