@@ -44,11 +44,21 @@ pub enum Action {
         /// Whether it does.
         enabled: bool,
     },
-    /// This cohort's group gets a new primary key; the one before stays as the secondary. Devices
+    /// This cohort's enrollments get a new primary proof; the one before stays as the secondary. Devices
     /// take the new one when they are made, or told to go back to DPS.
-    KeyRoll(u16),
-    /// The key before goes: whoever still has it is refused.
-    KeyRetire(u16),
+    Roll {
+        /// Index of the cohort.
+        cohort: u16,
+        /// What it proves itself by.
+        proof: Proof,
+    },
+    /// The proof before goes: whoever still has it is refused.
+    Retire {
+        /// Index of the cohort.
+        cohort: u16,
+        /// What it proves itself by.
+        proof: Proof,
+    },
     /// Devices lose their power, and boot all at once when it is back.
     PowerCut {
         /// Whose.
@@ -65,6 +75,15 @@ pub enum Action {
         /// Index of the region that they are in then.
         to: u8,
     },
+}
+
+/// What can be rolled: replaced while devices that have the one before still get in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Symmetric keys (DPS documentation, "How to roll device certificates", the note on keys).
+    Key,
+    /// Certificates: of groups the CA, of individual enrollments the device's own (same page).
+    Certificate,
 }
 
 /// Which of the devices that stay with their hubs.
@@ -88,8 +107,14 @@ impl Action {
             Self::Faults(_) => "faults",
             Self::Enrollment { enabled: false, .. } => "disable-enrollment",
             Self::Enrollment { enabled: true, .. } => "enable-enrollment",
-            Self::KeyRoll(_) => "key-roll",
-            Self::KeyRetire(_) => "key-retire",
+            Self::Roll { proof, .. } => match proof {
+                Proof::Key => "key-roll",
+                Proof::Certificate => "certificate-roll",
+            },
+            Self::Retire { proof, .. } => match proof {
+                Proof::Key => "key-retire",
+                Proof::Certificate => "certificate-retire",
+            },
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
@@ -111,8 +136,8 @@ impl Action {
             | Self::Throttle(_)
             | Self::Faults(_)
             | Self::Enrollment { .. }
-            | Self::KeyRoll(_)
-            | Self::KeyRetire(_) => None,
+            | Self::Roll { .. }
+            | Self::Retire { .. } => None,
             Self::PowerCut { whom, .. } | Self::Reprovision(whom) | Self::Move { whom, .. } => {
                 Some(whom)
             }

@@ -11,29 +11,33 @@ use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::{
     AttestationMechanism, Enrollment, EnrollmentGroup, EnrollmentSettings, IndividualEnrollment,
-    ProvisioningStatus, X509Attestation, X509CertificateWithInfo, X509Certificates,
+    ProvisioningStatus,
 };
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
 use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
-use fleetstorm_scenarios::{Cohort, Flaw, Plan};
+use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::{Cohort, Event, Flaw, Plan};
 use rustls::sign::CertifiedKey;
 
 use crate::failure::Failure;
 use certificates::Certificates;
 use derive::Derivation;
+use generations::{Generations, InForce};
 use primes::PrimePool;
-use symmetric_keys::{Roll, SymmetricKeys};
+use symmetric_keys::SymmetricKeys;
 
 mod certificates;
 mod derive;
+mod generations;
 mod key;
 mod primes;
-pub mod symmetric_keys;
+mod symmetric_keys;
 pub mod tpm;
 
+pub use generations::Roll;
 pub use tpm::VirtualTpm;
 
 /// Everything that identities derive from: authorities and prime pools of every cohort.
@@ -94,8 +98,10 @@ impl Fleet {
     ) -> Result<Self, Failure> {
         let seed = plan.scenario().seed;
         let cohorts = plan.scenario().cohorts.iter();
-        let cohorts =
-            cohorts.map(|cohort| CohortIdentities::prepare(cohort, seed, cache, progress));
+        let cohorts = (0..).zip(cohorts).map(|(index, cohort)| {
+            let rolls = rolls(&plan.scenario().events, index);
+            CohortIdentities::prepare(cohort, (seed, rolls), cache, progress)
+        });
         Ok(Self {
             cohorts: cohorts.collect::<Result<_, _>>()?,
         })
@@ -115,17 +121,15 @@ impl Fleet {
             .cohorts
             .iter()
             .filter(|cohort| cohort.flaw != Some(Flaw::Unenrolled));
-        enrolled.flat_map(|cohort| {
-            let group = cohort.group().map(Enrollment::Group);
-            group.into_iter().chain(cohort.individuals())
-        })
+        enrolled.flat_map(|cohort| cohort.enrollments(cohort.in_force()))
     }
 }
 
 impl Fleet {
     /// The group of a cohort as its enrollment would be; none for a cohort without a group.
     pub fn group(&self, cohort: u16, enabled: bool) -> Option<EnrollmentGroup> {
-        let mut group = self.cohorts.get(usize::from(cohort))?.group()?;
+        let cohort = self.cohorts.get(usize::from(cohort))?;
+        let mut group = cohort.group(cohort.in_force())?;
         group.settings.provisioning_status = if enabled {
             ProvisioningStatus::Enabled
         } else {
@@ -134,22 +138,27 @@ impl Fleet {
         Some(group)
     }
 
-    /// The same while its keys are rolled, and those keys; none for a cohort without a group key.
-    pub fn rolled(&self, cohort: u16, roll: Roll) -> Option<(EnrollmentGroup, &SymmetricKeys)> {
+    /// What a cohort's enrollments are once its keys or certificates are rolled a step further; none
+    /// for a cohort that has none.
+    pub fn rolled(&self, cohort: u16, roll: Roll) -> Option<impl Iterator<Item = Enrollment> + '_> {
         let cohort = self.cohorts.get(usize::from(cohort))?;
-        let Source::KeyGroup(keys) = &cohort.source else {
-            return None;
-        };
-        let mut group = cohort.group()?;
-        group.attestation = keys.rolled_group(roll);
-        Some((group, keys))
+        let in_force = cohort.generations()?.after(roll);
+        Some(cohort.enrollments(in_force))
+    }
+
+    /// From now on devices are made accordingly.
+    pub fn roll(&self, cohort: u16, roll: Roll) {
+        let cohort = self.cohorts.get(usize::from(cohort));
+        if let Some(generations) = cohort.and_then(CohortIdentities::generations) {
+            generations.step(roll);
+        }
     }
 }
 
 impl CohortIdentities {
     fn prepare(
         cohort: &Cohort,
-        seed: u64,
+        (seed, rolls): (u64, u64),
         cache: Option<&Path>,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, Failure> {
@@ -161,7 +170,7 @@ impl CohortIdentities {
             ))
         })?;
         let certificates = || {
-            Certificates::derive(seed, &cohort.name, cohort.flaw)
+            Certificates::derive(seed, &cohort.name, cohort.flaw, rolls)
                 .map(Box::new)
                 .map_err(|e| Failure::bug(format!("cohort {}: no certificates: {e}", cohort.name)))
         };
@@ -192,7 +201,7 @@ impl CohortIdentities {
     }
 
     fn identity(&self, device: u32) -> Identity {
-        let named = || format!("{}-{device:07}", self.name);
+        let named = || self.named(device);
         let x509 =
             |certified: fn(&Certificates, &str, u32) -> Result<Arc<CertifiedKey>, rcgen::Error>,
              from| {
@@ -214,7 +223,7 @@ impl CohortIdentities {
                 Credential::SymmetricKey(keys.of_individual(device)),
             ),
             Source::Tpm(pool) => {
-                let tpm = VirtualTpm::new(pool, device, self.flaw == Some(Flaw::WrongTpmKey));
+                let tpm = self.tpm(pool, device);
                 (
                     registration_id_of(tpm.endorsement_public()),
                     Credential::Tpm(Box::new(tpm)),
@@ -229,15 +238,31 @@ impl CohortIdentities {
         }
     }
 
-    fn group(&self) -> Option<EnrollmentGroup> {
+    fn generations(&self) -> Option<&Generations> {
+        match &self.source {
+            Source::Group(certificates) | Source::Individual(certificates) => {
+                Some(&certificates.generations)
+            }
+            Source::KeyGroup(keys) | Source::KeyIndividual(keys) => Some(&keys.generations),
+            Source::Tpm(_) => None,
+        }
+    }
+
+    fn in_force(&self) -> InForce {
+        let of_tpms = Generations::default;
+        let generations = self.generations();
+        generations.map_or_else(|| of_tpms().in_force(), Generations::in_force)
+    }
+
+    fn enrollments(&self, in_force: InForce) -> impl Iterator<Item = Enrollment> + '_ {
+        let group = self.group(in_force).map(Enrollment::Group);
+        group.into_iter().chain(self.individuals(in_force))
+    }
+
+    fn group(&self, in_force: InForce) -> Option<EnrollmentGroup> {
         let attestation = match &self.source {
-            Source::Group(certificates) => AttestationMechanism::X509 {
-                x509: X509Attestation {
-                    signing_certificates: Some(primary(STANDARD.encode(certificates.root().der()))),
-                    ..X509Attestation::default()
-                },
-            },
-            Source::KeyGroup(keys) => keys.enrolled_group(),
+            Source::Group(certificates) => certificates.enrolled_group(in_force),
+            Source::KeyGroup(keys) => keys.enrolled_group(in_force),
             Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => return None,
         };
         Some(EnrollmentGroup {
@@ -247,45 +272,63 @@ impl CohortIdentities {
         })
     }
 
-    fn individuals(&self) -> impl Iterator<Item = Enrollment> + '_ {
+    fn individuals(&self, in_force: InForce) -> impl Iterator<Item = Enrollment> + '_ {
         let devices = match self.source {
             Source::Group(_) | Source::KeyGroup(_) => 0,
             Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => self.devices,
         };
-        (0..devices).filter_map(|device| self.individual(device))
+        (0..devices).filter_map(move |device| self.individual(device, in_force))
     }
 
-    fn individual(&self, device: u32) -> Option<Enrollment> {
-        let identity = self.identity(device);
-        let attestation = match (&identity.credential, &self.source) {
-            (Credential::X509(key), _) => AttestationMechanism::X509 {
-                x509: X509Attestation {
-                    client_certificates: key
-                        .cert
-                        .first()
-                        .map(|leaf| primary(STANDARD.encode(leaf))),
-                    ..X509Attestation::default()
-                },
-            },
-            (Credential::Tpm(tpm), _) => AttestationMechanism::Tpm {
-                tpm: TpmAttestation {
-                    endorsement_key: STANDARD.encode(tpm.endorsement_public().as_tpm2b()),
-                    storage_root_key: None,
-                },
-            },
-            // What the device holds may be the wrong key.
-            (Credential::SymmetricKey(_), Source::KeyIndividual(keys)) => {
-                keys.enrolled_individual(device)
+    fn individual(&self, device: u32, in_force: InForce) -> Option<Enrollment> {
+        let (registration_id, attestation) = match &self.source {
+            Source::Group(_) | Source::KeyGroup(_) => return None,
+            Source::Individual(certificates) => {
+                let registration_id = self.named(device);
+                let enrolled = certificates.enrolled_individual(&registration_id, device, in_force);
+                let enrolled = enrolled.expect("a derived key signs a derived certificate");
+                (registration_id, enrolled)
             }
-            (Credential::SymmetricKey(_), _) => return None,
+            // What the device holds may be the wrong key.
+            Source::KeyIndividual(keys) => (
+                self.named(device),
+                keys.enrolled_individual(device, in_force),
+            ),
+            Source::Tpm(pool) => {
+                let tpm = self.tpm(pool, device);
+                let endorsement_key = tpm.endorsement_public();
+                let enrolled = AttestationMechanism::Tpm {
+                    tpm: TpmAttestation {
+                        endorsement_key: STANDARD.encode(endorsement_key.as_tpm2b()),
+                        storage_root_key: None,
+                    },
+                };
+                (registration_id_of(endorsement_key), enrolled)
+            }
         };
         Some(Enrollment::Individual(IndividualEnrollment {
-            registration_id: identity.registration_id.to_string(),
+            registration_id,
             device_id: None,
             attestation,
             settings: self.settings.clone(),
         }))
     }
+
+    fn named(&self, device: u32) -> String {
+        format!("{}-{device:07}", self.name)
+    }
+
+    fn tpm(&self, pool: &PrimePool, device: u32) -> VirtualTpm {
+        VirtualTpm::new(pool, device, self.flaw == Some(Flaw::WrongTpmKey))
+    }
+}
+
+/// How often the events roll a cohort's proof.
+fn rolls(events: &[Event], of: u16) -> u64 {
+    let rolls = events
+        .iter()
+        .filter(|event| matches!(event.action, Action::Roll { cohort, .. } if cohort == of));
+    rolls.count() as u64
 }
 
 fn settings(cohort: &Cohort) -> EnrollmentSettings {
@@ -304,12 +347,5 @@ fn settings(cohort: &Cohort) -> EnrollmentSettings {
             ..InitialTwin::default()
         }),
         ..EnrollmentSettings::default()
-    }
-}
-
-fn primary(certificate: String) -> X509Certificates {
-    X509Certificates {
-        primary: Some(X509CertificateWithInfo { certificate }),
-        secondary: None,
     }
 }

@@ -5,12 +5,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_protocol::enrollment::EnrollmentGroup;
+use fleetstorm_protocol::enrollment::{Enrollment, IndividualEnrollment};
 use fleetstorm_protocol::sas::SasToken;
+use fleetstorm_protocol::service_api::MAX_BULK;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
 
 use crate::stopwatch::unix_now;
 
@@ -65,26 +67,58 @@ impl ServiceSide {
         })
     }
 
-    /// Puts a group in the place of the one of its id.
+    /// Puts enrollments in the place of those of the same ids: groups one by one, individual ones as
+    /// many together as a bulk operation takes.
     ///
     /// # Errors
-    /// The service does not answer, or refuses: with its reason.
-    pub fn replace(&self, group: &EnrollmentGroup) -> io::Result<()> {
-        let id = &group.enrollment_group_id;
-        let path = format!("/enrollmentGroups/{id}?api-version={API_VERSION}");
-        let body = serde_json::to_string(group)?;
-        let answer = self.put(&path, &body)?;
-        if answer.starts_with("HTTP/1.1 200") {
+    /// The service does not answer, or refuses one: with its reason. Those before it are replaced.
+    pub fn replace(&self, enrollments: impl IntoIterator<Item = Enrollment>) -> io::Result<()> {
+        let mut batch = Vec::with_capacity(MAX_BULK);
+        for enrollment in enrollments {
+            match enrollment {
+                Enrollment::Group(group) => {
+                    let path = format!("/enrollmentGroups/{}", group.enrollment_group_id);
+                    self.ask("PUT", &path, &serde_json::to_string(&group)?)?;
+                }
+                Enrollment::Individual(individual) => batch.push(individual),
+            }
+            if batch.len() == MAX_BULK {
+                self.update(&batch)?;
+                batch.clear();
+            }
+        }
+        self.update(&batch)
+    }
+
+    /// A bulk operation.
+    fn update(&self, batch: &[IndividualEnrollment]) -> io::Result<()> {
+        if batch.is_empty() {
             return Ok(());
         }
+        let body = json!({"mode": "update", "enrollments": batch});
+        let answer = self.ask("POST", "/enrollments", &body.to_string())?;
+        if answer["isSuccessful"] == true {
+            return Ok(());
+        }
+        let error = &answer["errors"][0];
+        let (id, why) = (&error["registrationId"], &error["errorStatus"]);
+        Err(io::Error::other(format!("enrollment {id}: {why}")))
+    }
+
+    /// The answer's body.
+    fn ask(&self, method: &str, path: &str, body: &str) -> io::Result<Value> {
+        let answer = self.send(method, path, body)?;
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        let said: Option<serde_json::Value> = body.and_then(|body| serde_json::from_str(body).ok());
+        let said = body.and_then(|body| serde_json::from_str::<Value>(body).ok());
+        if answer.starts_with("HTTP/1.1 200") {
+            return Ok(said.unwrap_or_default());
+        }
         let message = said.as_ref().and_then(|said| said["message"].as_str());
         let status = answer.lines().next().unwrap_or("nothing");
         Err(io::Error::other(message.unwrap_or(status).to_owned()))
     }
 
-    fn put(&self, path: &str, body: &str) -> io::Result<String> {
+    fn send(&self, method: &str, path: &str, body: &str) -> io::Result<String> {
         let stream = TcpStream::connect_timeout(&self.address, CONNECT_LIMIT)?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
         stream.set_write_timeout(Some(ANSWER_LIMIT))?;
@@ -101,7 +135,7 @@ impl ServiceSide {
         let (host, length) = (&self.host, body.len());
         write!(
             stream,
-            "PUT {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: {token}\r\nIf-Match: \"*\"\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path}?api-version={API_VERSION} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: {token}\r\nIf-Match: \"*\"\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
         )?;
         let mut answer = Vec::new();
         match stream.take(MAX_ANSWER).read_to_end(&mut answer) {

@@ -33,8 +33,8 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         | Action::RegionUp(_)
         | Action::Faults(_)
         | Action::Enrollment { .. }
-        | Action::KeyRoll(_)
-        | Action::KeyRetire(_) => false,
+        | Action::Roll { .. }
+        | Action::Retire { .. } => false,
     }
 }
 
@@ -95,8 +95,8 @@ impl World<'_> {
             | Action::RegionUp(_)
             | Action::Faults(_)
             | Action::Enrollment { .. }
-            | Action::KeyRoll(_)
-            | Action::KeyRetire(_) => {}
+            | Action::Roll { .. }
+            | Action::Retire { .. } => {}
         }
     }
 

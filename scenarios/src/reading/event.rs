@@ -7,7 +7,7 @@ use fleetstorm_protocol::quota::Rates;
 
 use super::cohort::properties;
 use super::{each, or, quantity, server};
-use crate::event::{Action, Event, When, Whom};
+use crate::event::{Action, Event, Proof, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
 use crate::scenario::{Cohort, Hub};
@@ -26,15 +26,15 @@ enum Kind {
     Faults,
     DisableEnrollment,
     EnableEnrollment,
-    KeyRoll,
-    KeyRetire,
+    Roll(Proof),
+    Retire(Proof),
     PowerCut,
     Reboot,
     Reprovision,
     Move,
 }
 
-const KINDS: [(&str, Kind); 14] = [
+const KINDS: [(&str, Kind); 16] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("region-down", Kind::RegionDown),
@@ -43,8 +43,10 @@ const KINDS: [(&str, Kind); 14] = [
     ("faults", Kind::Faults),
     ("disable-enrollment", Kind::DisableEnrollment),
     ("enable-enrollment", Kind::EnableEnrollment),
-    ("key-roll", Kind::KeyRoll),
-    ("key-retire", Kind::KeyRetire),
+    ("key-roll", Kind::Roll(Proof::Key)),
+    ("key-retire", Kind::Retire(Proof::Key)),
+    ("certificate-roll", Kind::Roll(Proof::Certificate)),
+    ("certificate-retire", Kind::Retire(Proof::Certificate)),
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
@@ -89,8 +91,12 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         Kind::Faults => faults(&mut table).map(Action::Faults),
         Kind::DisableEnrollment => enrollment(&mut table, around, false),
         Kind::EnableEnrollment => enrollment(&mut table, around, true),
-        Kind::KeyRoll => keys(&mut table, around).map(Action::KeyRoll),
-        Kind::KeyRetire => keys(&mut table, around).map(Action::KeyRetire),
+        Kind::Roll(proof) => {
+            proven(&mut table, around, proof).map(|cohort| Action::Roll { cohort, proof })
+        }
+        Kind::Retire(proof) => {
+            proven(&mut table, around, proof).map(|cohort| Action::Retire { cohort, proof })
+        }
         Kind::PowerCut => {
             let off = or(table.take("for"), Duration::ZERO, |value| {
                 quantity::duration(&value)
@@ -240,16 +246,35 @@ fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -
     })
 }
 
-fn keys(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<u16> {
+/// The cohort whose proof is rolled, which must be of that kind.
+fn proven(table: &mut Table<'_>, around: &Surroundings<'_>, proof: Proof) -> Option<u16> {
     let value = table.require("cohort")?;
     let (index, cohort) = cohort(&value, around)?;
-    if cohort.attestation != AttestationKind::SymmetricKeyGroup {
+    let actual = match cohort.attestation {
+        AttestationKind::X509Group | AttestationKind::X509Individual => Some(Proof::Certificate),
+        AttestationKind::SymmetricKeyGroup | AttestationKind::SymmetricKeyIndividual => {
+            Some(Proof::Key)
+        }
+        // An endorsement key is burnt in.
+        AttestationKind::Tpm => None,
+    };
+    if actual != Some(proof) {
+        let (what, rolled) = match proof {
+            Proof::Key => (
+                "symmetric key",
+                "keys are rolled for attestation symmetric-key-*",
+            ),
+            Proof::Certificate => (
+                "certificate",
+                "certificates are rolled for attestation x509-*",
+            ),
+        };
         return value.wrong(
             format!(
-                "has no group key: its devices prove themselves by {}",
+                "has no {what}: its devices prove themselves by {}",
                 cohort.attestation
             ),
-            "keys are rolled for attestation symmetric-key-group".to_string(),
+            rolled.to_string(),
         );
     }
     Some(index)

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_scenarios::Scenario;
 use fleetstorm_scenarios::event::Action;
 use serde_json::json;
 
 use crate::control::Control;
-use crate::fleet::symmetric_keys::Roll;
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Roll};
 use crate::service_side::ServiceSide;
 
 /// A server whose service can be changed.
@@ -52,25 +52,21 @@ impl Stage {
             Action::Faults(rules) => self.control.put("/faults", &json!(rules).to_string()),
             Action::Enrollment { cohort, enabled } => {
                 let group = self.fleet.group(*cohort, *enabled);
-                self.service_side.replace(&group.ok_or_else(no_group)?)
+                let group = Enrollment::Group(group.ok_or_else(no_group)?);
+                self.service_side.replace([group])
             }
-            Action::KeyRoll(cohort) => {
-                let (group, keys) = self
-                    .fleet
-                    .rolled(*cohort, Roll::Begin)
-                    .ok_or_else(no_group)?;
-                self.service_side.replace(&group)?;
-                // Not before the service knows it: devices are made at any time.
-                keys.use_next();
-                Ok(())
-            }
-            Action::KeyRetire(cohort) => {
-                let rolled = self.fleet.rolled(*cohort, Roll::Finish);
-                let (group, _) = rolled.ok_or_else(no_group)?;
-                self.service_side.replace(&group)
-            }
+            Action::Roll { cohort, .. } => self.roll(*cohort, Roll::Begin),
+            Action::Retire { cohort, .. } => self.roll(*cohort, Roll::Finish),
             Action::PowerCut { .. } | Action::Reprovision(_) | Action::Move { .. } => Ok(()),
         }
+    }
+
+    /// Devices are made at any time: not before the service knows of it.
+    fn roll(&self, cohort: u16, roll: Roll) -> std::io::Result<()> {
+        let rolled = self.fleet.rolled(cohort, roll);
+        self.service_side.replace(rolled.ok_or_else(no_proof)?)?;
+        self.fleet.roll(cohort, roll);
+        Ok(())
     }
 
     fn set_region(&self, region: &str, state: &str) -> std::io::Result<()> {
@@ -81,5 +77,9 @@ impl Stage {
 }
 
 fn no_group() -> std::io::Error {
-    std::io::Error::other("the cohort has no such group")
+    std::io::Error::other("the cohort has no group")
+}
+
+fn no_proof() -> std::io::Error {
+    std::io::Error::other("the cohort has nothing that can be rolled")
 }

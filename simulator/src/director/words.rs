@@ -33,7 +33,9 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
         ),
         Action::Faults(rules) if rules.is_empty() => format!("{name} off"),
         Action::Faults(rules) => format!("{name}: {} rules", rules.len()),
-        Action::Enrollment { cohort, .. } | Action::KeyRoll(cohort) | Action::KeyRetire(cohort) => {
+        Action::Enrollment { cohort, .. }
+        | Action::Roll { cohort, .. }
+        | Action::Retire { cohort, .. } => {
             let cohort = scenario.cohorts.get(usize::from(*cohort));
             format!(
                 "{name} {}",

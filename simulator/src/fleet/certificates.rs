@@ -6,6 +6,11 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::enrollment::{
+    AttestationMechanism, X509Attestation, X509CertificateWithInfo, X509Certificates,
+};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyUsagePurpose, SerialNumber, date_time_ymd,
@@ -16,52 +21,45 @@ use rustls::sign::CertifiedKey;
 use fleetstorm_scenarios::Flaw;
 
 use super::derive::Derivation;
+use super::generations::{self, Generations, InForce};
 use super::key::{DeviceKey, RepeatableKey};
 
 /// The certificates of one cohort.
 pub struct Certificates {
     derivation: Derivation,
+    /// By generation.
+    authorities: Vec<Authorities>,
+    flaw: Option<Flaw>,
+    /// Which of them are in force.
+    pub generations: Generations,
+}
+
+/// Who signs the leaves of one generation.
+struct Authorities {
     root: Certificate,
     intermediate: CertificateDer<'static>,
     fast_issuer: Issuer<'static, DeviceKey>,
     repeatable_issuer: Issuer<'static, RepeatableKey>,
-    flaw: Option<Flaw>,
 }
 
 impl Certificates {
-    /// Derives the authorities of `cohort`.
-    pub fn derive(seed: u64, cohort: &str, flaw: Option<Flaw>) -> Result<Self, rcgen::Error> {
+    /// Derives the authorities of `cohort`, and those that take their place in as many `rolls`.
+    pub fn derive(
+        seed: u64,
+        cohort: &str,
+        flaw: Option<Flaw>,
+        rolls: u64,
+    ) -> Result<Self, rcgen::Error> {
         let derivation = Derivation::new(seed, cohort);
         let name = format!("fleetstorm {cohort} {seed}");
-        let root = Authority::root(&derivation, "root", &name)?;
-        // Devices of a wrong root show the right names, and signatures of a stranger.
-        let signer = match flaw {
-            Some(Flaw::WrongRoot) => Authority::root(&derivation, "another root", &name)?,
-            _ => Authority::root(&derivation, "root", &name)?,
-        };
-        let key = RepeatableKey::derive(&derivation, "intermediate key", 0);
-        let params = authority_params(
-            &format!("{name} intermediate"),
-            serial(&derivation, "intermediate serial", 0),
-            0,
-        );
-        let intermediate = params
-            .signed_by(&key, &Issuer::new(signer.params, &signer.key))?
-            .der()
-            .clone();
+        let authorities =
+            (0..=rolls).map(|generation| Authorities::derive(&derivation, &name, flaw, generation));
         Ok(Self {
-            fast_issuer: Issuer::new(params.clone(), key.device_key().clone()),
-            repeatable_issuer: Issuer::new(params, key),
+            authorities: authorities.collect::<Result<_, _>>()?,
             derivation,
-            root: root.certificate,
-            intermediate,
             flaw,
+            generations: Generations::default(),
         })
-    }
-
-    /// The root.
-    pub fn root(&self) -> &Certificate {
-        &self.root
     }
 
     /// A device below an enrollment group: leaf and intermediate.
@@ -70,13 +68,15 @@ impl Certificates {
         registration_id: &str,
         device: u32,
     ) -> Result<Arc<CertifiedKey>, rcgen::Error> {
-        let key = DeviceKey::derive(&self.derivation, "device key", device.into());
+        let generation = self.generations.newest();
+        let authorities = self.authorities(generation);
+        let key = self.device_key(device, generation);
         let leaf = self
-            .leaf_params(registration_id, device)
-            .signed_by(&key, &self.fast_issuer)?;
+            .leaf_params(registration_id, device, generation)
+            .signed_by(&key, &authorities.fast_issuer)?;
         let chain = match self.flaw {
             Some(Flaw::MissingIntermediate) => vec![leaf.der().clone()],
-            _ => vec![leaf.der().clone(), self.intermediate.clone()],
+            _ => vec![leaf.der().clone(), authorities.intermediate.clone()],
         };
         Ok(Arc::new(CertifiedKey::new(chain, Arc::new(key))))
     }
@@ -87,20 +87,82 @@ impl Certificates {
         registration_id: &str,
         device: u32,
     ) -> Result<Arc<CertifiedKey>, rcgen::Error> {
-        let key = DeviceKey::derive(&self.derivation, "device key", device.into());
-        let leaf = self
-            .leaf_params(registration_id, device)
-            .signed_by(&key, &self.repeatable_issuer)?;
-        Ok(Arc::new(CertifiedKey::new(
-            vec![leaf.der().clone()],
-            Arc::new(key),
-        )))
+        let generation = self.generations.newest();
+        let leaf = self.enrolled_leaf(registration_id, device, generation)?;
+        let key = self.device_key(device, generation);
+        Ok(Arc::new(CertifiedKey::new(vec![leaf], Arc::new(key))))
     }
 
-    fn leaf_params(&self, registration_id: &str, device: u32) -> CertificateParams {
+    /// What the group's enrollment holds: the roots.
+    pub fn enrolled_group(&self, in_force: InForce) -> AttestationMechanism {
+        let root = |generation| written(self.authorities(generation).root.der());
+        AttestationMechanism::X509 {
+            x509: X509Attestation {
+                signing_certificates: Some(X509Certificates {
+                    primary: Some(root(in_force.newest)),
+                    secondary: in_force.before.map(root),
+                }),
+                ..X509Attestation::default()
+            },
+        }
+    }
+
+    /// What a device's own enrollment holds: its leaves.
+    pub fn enrolled_individual(
+        &self,
+        registration_id: &str,
+        device: u32,
+        in_force: InForce,
+    ) -> Result<AttestationMechanism, rcgen::Error> {
+        let leaf = |generation| {
+            let leaf = self.enrolled_leaf(registration_id, device, generation)?;
+            Ok::<_, rcgen::Error>(written(&leaf))
+        };
+        Ok(AttestationMechanism::X509 {
+            x509: X509Attestation {
+                client_certificates: Some(X509Certificates {
+                    primary: Some(leaf(in_force.newest)?),
+                    secondary: in_force.before.map(leaf).transpose()?,
+                }),
+                ..X509Attestation::default()
+            },
+        })
+    }
+
+    fn enrolled_leaf(
+        &self,
+        registration_id: &str,
+        device: u32,
+        generation: u64,
+    ) -> Result<CertificateDer<'static>, rcgen::Error> {
+        let key = self.device_key(device, generation);
+        let leaf = self
+            .leaf_params(registration_id, device, generation)
+            .signed_by(&key, &self.authorities(generation).repeatable_issuer)?;
+        Ok(leaf.der().clone())
+    }
+
+    fn authorities(&self, generation: u64) -> &Authorities {
+        let index = usize::try_from(generation).unwrap_or(usize::MAX);
+        // There are as many as events roll; should there be fewer, the newest serves.
+        &self.authorities[index.min(self.authorities.len() - 1)]
+    }
+
+    fn device_key(&self, device: u32, generation: u64) -> DeviceKey {
+        let purpose = generations::purpose("device key", generation);
+        DeviceKey::derive(&self.derivation, &purpose, device.into())
+    }
+
+    fn leaf_params(
+        &self,
+        registration_id: &str,
+        device: u32,
+        generation: u64,
+    ) -> CertificateParams {
+        let purpose = generations::purpose("device serial", generation);
         let mut params = params(
             registration_id,
-            serial(&self.derivation, "device serial", device.into()),
+            serial(&self.derivation, &purpose, device.into()),
         );
         if self.flaw == Some(Flaw::ExpiredCertificate) {
             params.not_before = date_time_ymd(2020, 1, 1);
@@ -109,6 +171,51 @@ impl Certificates {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params
+    }
+}
+
+impl Authorities {
+    fn derive(
+        derivation: &Derivation,
+        name: &str,
+        flaw: Option<Flaw>,
+        generation: u64,
+    ) -> Result<Self, rcgen::Error> {
+        let name = generations::purpose(name, generation);
+        let root_of = |purpose| {
+            let purpose = generations::purpose(purpose, generation);
+            Authority::root(derivation, &purpose, &name)
+        };
+        let root = root_of("root")?;
+        // Devices of a wrong root show the right names, and signatures of a stranger.
+        let signer = match flaw {
+            Some(Flaw::WrongRoot) => root_of("another root")?,
+            _ => root_of("root")?,
+        };
+        let key = RepeatableKey::derive(
+            derivation,
+            &generations::purpose("intermediate key", generation),
+            0,
+        );
+        let params = authority_params(
+            &format!("{name} intermediate"),
+            serial(
+                derivation,
+                &generations::purpose("intermediate serial", generation),
+                0,
+            ),
+            0,
+        );
+        let intermediate = params
+            .signed_by(&key, &Issuer::new(signer.params, &signer.key))?
+            .der()
+            .clone();
+        Ok(Self {
+            fast_issuer: Issuer::new(params.clone(), key.device_key().clone()),
+            repeatable_issuer: Issuer::new(params, key),
+            root: root.certificate,
+            intermediate,
+        })
     }
 }
 
@@ -137,6 +244,13 @@ fn authority_params(name: &str, serial: SerialNumber, below: u8) -> CertificateP
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+/// As enrollments hold it.
+fn written(certificate: &CertificateDer<'_>) -> X509CertificateWithInfo {
+    X509CertificateWithInfo {
+        certificate: STANDARD.encode(certificate),
+    }
 }
 
 /// Fixed dates: a certificate must not depend on when it was derived.

@@ -1,28 +1,18 @@
 //! A cohort's symmetric keys: each device its own, or all derived from a group's.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use fleetstorm_protocol::enrollment::{AttestationMechanism, SymmetricKeyAttestation};
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_scenarios::Flaw;
 
 use super::derive::Derivation;
+use super::generations::{self, Generations, InForce};
 
 /// What the keys of one cohort derive from.
 pub struct SymmetricKeys {
     derivation: Derivation,
     flaw: Option<Flaw>,
-    /// Which of the group's keys devices are made with: raised when it is rolled.
-    generation: AtomicU64,
-}
-
-/// The keys that a group's enrollment holds while they are rolled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roll {
-    /// The next one and the one that devices have.
-    Begin,
-    /// The one that devices are made with, and none that any device ever had.
-    Finish,
+    /// Which of them are in force.
+    pub generations: Generations,
 }
 
 impl SymmetricKeys {
@@ -31,7 +21,7 @@ impl SymmetricKeys {
         Self {
             derivation: Derivation::new(seed, cohort),
             flaw,
-            generation: AtomicU64::new(FIRST),
+            generations: Generations::default(),
         }
     }
 
@@ -42,8 +32,8 @@ impl SymmetricKeys {
         } else {
             GROUP
         };
-        let generation = self.generation.load(Ordering::Relaxed);
-        self.key(group, generation).derive(registration_id)
+        let key = self.key(group, self.generations.newest());
+        key.derive(registration_id)
     }
 
     /// The key that a device with an enrollment of its own signs with.
@@ -53,46 +43,32 @@ impl SymmetricKeys {
         } else {
             DEVICE
         };
-        self.key(own, u64::from(device))
+        self.own_key(own, device, self.generations.newest())
     }
 
     /// What the group's enrollment holds.
-    pub fn enrolled_group(&self) -> AttestationMechanism {
-        self.enrolled(GROUP, SECONDARY, self.generation.load(Ordering::Relaxed))
-    }
-
-    /// What the group's enrollment holds while its keys are rolled.
-    pub fn rolled_group(&self, roll: Roll) -> AttestationMechanism {
-        let generation = self.generation.load(Ordering::Relaxed);
-        let (primary, secondary) = match roll {
-            Roll::Begin => (self.key(GROUP, generation + 1), self.key(GROUP, generation)),
-            Roll::Finish => (self.key(GROUP, generation), self.key(SECONDARY, generation)),
-        };
-        AttestationMechanism::SymmetricKey {
-            symmetric_key: SymmetricKeyAttestation {
-                primary_key: Some(primary),
-                secondary_key: Some(secondary),
-            },
-        }
-    }
-
-    /// From now on devices are made with the next key.
-    pub fn use_next(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+    pub fn enrolled_group(&self, in_force: InForce) -> AttestationMechanism {
+        let InForce { newest, before } = in_force;
+        // Where no key before holds, the second is one that no device has.
+        let second = before.map(|before| self.key(GROUP, before));
+        enrolled(
+            self.key(GROUP, newest),
+            second.unwrap_or_else(|| self.key("secondary group key", newest)),
+        )
     }
 
     /// What a device's own enrollment holds.
-    pub fn enrolled_individual(&self, device: u32) -> AttestationMechanism {
-        self.enrolled(DEVICE, "secondary device key", u64::from(device))
+    pub fn enrolled_individual(&self, device: u32, in_force: InForce) -> AttestationMechanism {
+        let InForce { newest, before } = in_force;
+        let second = before.map(|before| self.own_key(DEVICE, device, before));
+        enrolled(
+            self.own_key(DEVICE, device, newest),
+            second.unwrap_or_else(|| self.own_key("secondary device key", device, newest)),
+        )
     }
 
-    fn enrolled(&self, primary: &str, secondary: &str, index: u64) -> AttestationMechanism {
-        AttestationMechanism::SymmetricKey {
-            symmetric_key: SymmetricKeyAttestation {
-                primary_key: Some(self.key(primary, index)),
-                secondary_key: Some(self.key(secondary, index)),
-            },
-        }
+    fn own_key(&self, purpose: &str, device: u32, generation: u64) -> SymmetricKey {
+        self.key(&generations::purpose(purpose, generation), device.into())
     }
 
     fn key(&self, purpose: &str, index: u64) -> SymmetricKey {
@@ -100,15 +76,22 @@ impl SymmetricKeys {
     }
 }
 
+fn enrolled(primary: SymmetricKey, secondary: SymmetricKey) -> AttestationMechanism {
+    AttestationMechanism::SymmetricKey {
+        symmetric_key: SymmetricKeyAttestation {
+            primary_key: Some(primary),
+            secondary_key: Some(secondary),
+        },
+    }
+}
+
 const GROUP: &str = "group key";
 const DEVICE: &str = "device key";
-const SECONDARY: &str = "secondary group key";
-/// There is one group a cohort, and this is its first key.
-const FIRST: u64 = 0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::generations::Roll;
 
     fn both(attestation: AttestationMechanism) -> [Option<SymmetricKey>; 2] {
         match attestation {
@@ -122,16 +105,27 @@ mod tests {
     #[test]
     fn while_a_key_is_rolled_the_old_one_holds_and_then_no_more() {
         let keys = SymmetricKeys::derive(1, "meters", None);
-        let [old, _] = both(keys.enrolled_group());
-        let of_device = keys.of_group("meter-1");
-        let [new, kept] = both(keys.rolled_group(Roll::Begin));
-        assert_eq!(kept, old);
-        assert_ne!(new, old);
-        assert_eq!(keys.of_group("meter-1"), of_device, "not yet");
-        keys.use_next();
-        assert_ne!(keys.of_group("meter-1"), of_device);
-        let finished = both(keys.rolled_group(Roll::Finish));
-        assert_eq!(finished[0], new);
-        assert!(!finished.contains(&old));
+        let of_group = |in_force| both(keys.enrolled_group(in_force));
+        let of_individual = |in_force| both(keys.enrolled_individual(7, in_force));
+        let old = (
+            of_group(keys.generations.in_force())[0].clone(),
+            of_individual(keys.generations.in_force())[0].clone(),
+        );
+        let of_device = (keys.of_group("meter-1"), keys.of_individual(7));
+        assert_eq!(old.1.as_ref(), Some(&of_device.1));
+        let begun = keys.generations.after(Roll::Begin);
+        assert_eq!(of_group(begun)[1], old.0);
+        assert_eq!(of_individual(begun)[1], old.1);
+        assert_ne!(of_group(begun)[0], old.0);
+        let now = |keys: &SymmetricKeys| (keys.of_group("meter-1"), keys.of_individual(7));
+        assert_eq!(now(&keys), of_device, "not yet");
+        keys.generations.step(Roll::Begin);
+        assert_ne!(now(&keys).0, of_device.0);
+        assert_ne!(now(&keys).1, of_device.1);
+        let finished = keys.generations.after(Roll::Finish);
+        assert_eq!(of_group(finished)[0], of_group(begun)[0]);
+        assert_eq!(of_individual(finished)[0], Some(keys.of_individual(7)));
+        assert!(!of_group(finished).contains(&old.0));
+        assert!(!of_individual(finished).contains(&old.1));
     }
 }

@@ -1,6 +1,6 @@
 //! What happens to a running fleet.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::binary::{Run, Scratch};
 
@@ -232,4 +232,78 @@ do = "reboot"
         failures["enrollment disabled"], 10,
         "the kiosks: {failures}"
     );
+}
+
+#[test]
+fn a_rolled_certificate_is_taken_by_those_who_are_told_and_the_rest_is_refused() {
+    for attestation in ["x509-group", "x509-individual", "symmetric-key-individual"] {
+        let (proof, refusal) = match attestation {
+            "symmetric-key-individual" => ("key", "refused at register: 401 (401000)"),
+            _ => ("certificate", "refused at register: 401 (401002)"),
+        };
+        let scratch = Scratch::new();
+        let scenario = format!(
+            r#"
+name = "rolled"
+seed = 6
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[[cohort]]
+name = "gateways"
+devices = 24
+attestation = "{attestation}"
+transport = {{ mqtt = 50, amqp = 50 }}
+arrival = {{ kind = "all-at-once" }}
+boot = "register-always"
+after = {{ hold = "11s" }}
+
+[[cohort]]
+name = "newcomers"
+devices = 12
+attestation = "{attestation}"
+transport = "https"
+arrival = {{ kind = "constant-rate", rate = "1/s" }}
+
+[[event]]
+at = "3s"
+do = "{proof}-roll"
+cohort = "gateways"
+[[event]]
+at = "3s"
+do = "{proof}-roll"
+cohort = "newcomers"
+[[event]]
+at = "4s"
+do = "reprovision"
+share = "60%"
+[[event]]
+at = "7s"
+do = "{proof}-retire"
+cohort = "gateways"
+[[event]]
+at = "7s"
+do = "{proof}-retire"
+cohort = "newcomers"
+[[event]]
+at = "8s"
+do = "reboot"
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"#
+        );
+        let (run, summary) = ran(&scratch, &scenario);
+        let told = number(&summary, "/again/provisioned") / 2;
+        let refused = number(&summary, "/again/failed");
+        assert_eq!(told + refused, 24, "{attestation}: {}", run.stdout);
+        assert!((8..=20).contains(&told), "{attestation}: {told} of 24");
+        assert_eq!(
+            summary["again"]["failures"],
+            json!({ refusal: refused }),
+            "{attestation}"
+        );
+    }
 }
