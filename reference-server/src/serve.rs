@@ -1,14 +1,12 @@
 //! A running server: enrollments in, ports open, threads up; and down again.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::x509::certificate_from_text;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -33,11 +31,11 @@ use crate::store::{Store, StoreError};
 use crate::{tls, webhook};
 
 mod announcement;
+mod enrollment_lines;
 
 pub use announcement::{AnnouncedInstance, Announcement};
-
-/// Longest line of an enrollment stream.
-const MAX_LINE: u64 = 1 << 20;
+use enrollment_lines::Lines;
+pub use enrollment_lines::{EnrollmentSource, ListLine};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +120,7 @@ impl Drop for Running {
 /// See [`ServeError`].
 pub fn start(
     config: Config,
-    enrollments: impl Iterator<Item = Result<Enrollment, String>>,
+    enrollments: impl Iterator<Item = Result<ListLine, String>>,
 ) -> Result<Running, ServeError> {
     config.check()?;
     let threads = match config.threads {
@@ -162,24 +160,17 @@ pub fn start(
     let (calls, waiting_calls) = mpsc::channel(config.webhook.waiting);
     let mut services = Vec::with_capacity(config.instances.len());
     let mut announced = Vec::with_capacity(config.instances.len());
-    let mut stream = Some(enrollments);
+    let mut lists = Vec::with_capacity(config.instances.len());
     for instance in &config.instances {
         let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
             .with_credential_policies(credential_policies(instance))
             .kept_in(&store, &instance.id_scope)?;
         enter_authorities(instance, &list)?;
-        if let Some(path) = &instance.enrollments {
-            let file = File::open(path).map_err(|e| file_error(path, &e))?;
-            let lines = Lines {
-                input: BufReader::new(file),
-                until_empty: false,
-            };
-            enter(lines, &list)?;
-        }
-        // The stream is the first instance's.
-        if let Some(stream) = stream.take() {
-            enter(stream, &list)?;
-        }
+        lists.push((instance.id_scope.as_str(), list));
+    }
+    enrollment_lines::enter_files(&config.instances, &lists)?;
+    enrollment_lines::enter(enrollments, &lists)?;
+    for (instance, (_, list)) in config.instances.iter().zip(lists) {
         let access = AccessPolicies::of(instance, &store)?;
         announced.push(AnnouncedInstance {
             id_scope: instance.id_scope.clone(),
@@ -288,32 +279,6 @@ fn connection_strings(hubs: &[(String, HubPolicies)]) -> Vec<String> {
     owners.chain(others).cloned().collect()
 }
 
-/// Enters enrollments one by one; none that a data folder has heard of.
-fn enter(
-    enrollments: impl Iterator<Item = Result<Enrollment, String>>,
-    list: &EnrollmentList,
-) -> Result<(), ServeError> {
-    for (line, enrollment) in (1..).zip(enrollments) {
-        let wrong = |problem| ServeError::Enrollment { line, problem };
-        let enrollment = enrollment.map_err(wrong)?;
-        if list.has_heard_of(&enrollment)? {
-            continue;
-        }
-        let put = list.put(&enrollment, Condition::Absent, Timestamp::now());
-        put.map_err(|e| wrong(e.to_string()))?;
-    }
-    Ok(())
-}
-
-/// Where enrollments come from: JSON lines, in the form of the service API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EnrollmentSource {
-    /// Standard input, up to an empty line. It stays open as a life line: the server ends when it does.
-    StandardInput,
-    /// A file.
-    File(PathBuf),
-}
-
 /// What [`run`] is told.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -334,23 +299,11 @@ pub struct ServeOptions {
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     let running = match &options.enrollments {
         None => start(options.config, std::iter::empty())?,
-        Some(EnrollmentSource::StandardInput) => {
-            let lines = Lines {
-                input: io::stdin().lock(),
-                until_empty: true,
-            };
-            start(options.config, lines)?
-        }
-        Some(EnrollmentSource::File(path)) => {
-            let file = File::open(path).map_err(|e| file_error(path, &e))?;
-            start(
-                options.config,
-                Lines {
-                    input: BufReader::new(file),
-                    until_empty: false,
-                },
-            )?
-        }
+        Some(EnrollmentSource::StandardInput) => start(
+            options.config,
+            Lines::up_to_an_empty_one(io::stdin().lock()),
+        )?,
+        Some(EnrollmentSource::File(path)) => start(options.config, Lines::of_file(path)?)?,
     };
     let announcement = running.announcement();
     if let Some(path) = &options.ca_out {
@@ -395,38 +348,5 @@ fn file_error(path: &Path, problem: &io::Error) -> ServeError {
     ServeError::File {
         path: path.to_owned(),
         problem: problem.to_string(),
-    }
-}
-
-/// Enrollments line by line.
-struct Lines<Input> {
-    input: Input,
-    until_empty: bool,
-}
-
-impl<Input: BufRead> Iterator for Lines<Input> {
-    type Item = Result<Enrollment, String>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = Vec::new();
-            match (&mut self.input)
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => return None,
-                Ok(_) if line.trim_ascii().is_empty() && self.until_empty => return None,
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    let text = String::from_utf8(line).map_err(|_| "is not UTF-8".to_owned());
-                    return Some(
-                        text.and_then(|text| {
-                            Enrollment::from_json(&text).map_err(|e| e.to_string())
-                        }),
-                    );
-                }
-                Err(error) => return Some(Err(error.to_string())),
-            }
-        }
     }
 }

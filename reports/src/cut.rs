@@ -32,6 +32,7 @@ enum Key {
         attestation: usize,
         transport: usize,
     },
+    Tenant(usize),
     Region(usize),
     Placement {
         region: usize,
@@ -52,6 +53,7 @@ impl Key {
                 usize::from(record.attestation) == attestation
                     && usize::from(record.transport) == transport
             }
+            Self::Tenant(index) => usize::from(record.tenant) == index,
             Self::Region(index) => record.region.map(usize::from) == Some(index),
             Self::Placement { region, hub } => {
                 record.region.map(usize::from) == Some(region)
@@ -66,6 +68,7 @@ impl Key {
             Self::Transport(_) => "transport",
             Self::Attestation(_) => "attestation",
             Self::Cell { .. } => "cell",
+            Self::Tenant(_) => "tenant",
             Self::Region(_) => "region",
             Self::Placement { .. } => "placement",
         }
@@ -103,6 +106,7 @@ impl Cuts {
             .chain(of(&dimensions.transports, Key::Transport))
             .chain(of(&dimensions.attestations, Key::Attestation))
             .chain(cells)
+            .chain(of(&dimensions.tenants, Key::Tenant))
             .chain(of(&dimensions.regions, Key::Region))
             .chain(placements);
         let folds = keys.map(|(key, name)| CutFold {
@@ -208,6 +212,7 @@ mod tests {
             cohorts: names(&["gateways"]),
             transports: names(&["https", "mqtt"]),
             attestations: names(&["x509-group", "tpm"]),
+            tenants: Vec::new(),
             regions: Vec::new(),
             hubs: Vec::new(),
         });
@@ -240,9 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn regions_and_where_their_devices_were_sent_are_counted() {
+    fn tenants_regions_and_where_devices_were_sent_are_counted() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let mut cuts = Cuts::new(&Dimensions {
+            tenants: names(&["0ne00000001", "acme"]),
             regions: names(&["westeurope", "eastus"]),
             hubs: names(&["hub-weu.test", "hub-eus.test"]),
             ..Dimensions::default()
@@ -258,6 +264,7 @@ mod tests {
             cuts.add(&Record {
                 region,
                 hub,
+                tenant: u8::from(hub.is_some()),
                 ..sample()
             });
         }
@@ -269,6 +276,8 @@ mod tests {
         assert_eq!(
             rows,
             [
+                ("tenant", "0ne00000001", 1),
+                ("tenant", "acme", 5),
                 ("region", "westeurope", 3),
                 ("region", "eastus", 2),
                 ("placement", "westeurope to hub-weu", 2),
@@ -276,7 +285,8 @@ mod tests {
                 ("placement", "eastus to hub-eus", 1),
             ]
         );
-        assert!(cuts.views().iter().all(|view| view.dimension == "region"));
+        let live = cuts.views();
+        assert!(live.iter().all(|view| view.dimension != "placement"));
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub struct Record {
     /// Index into [`crate::Dimensions::regions`], for a device that is somewhere.
     #[serde(default)]
     pub region: Option<u8>,
+    /// Index into [`crate::Dimensions::tenants`].
+    #[serde(default)]
+    pub tenant: u8,
     /// Polls that it took.
     pub polls: u16,
     /// Messages that its hub has acknowledged.
@@ -103,6 +106,7 @@ pub(crate) fn sample() -> Record {
         transport: 0,
         attestation: 0,
         region: None,
+        tenant: 0,
         polls: 1,
         messages: 0,
         attempts: 1,

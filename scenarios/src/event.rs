@@ -33,8 +33,13 @@ pub enum Action {
     RegionDown(String),
     /// They come back.
     RegionUp(String),
-    /// DPS has these limits from now on.
-    Throttle(Rates),
+    /// A DPS instance has these limits from now on.
+    Throttle {
+        /// Which.
+        rates: Rates,
+        /// Index of the instance, the scenario's own being the first; all instances when `None`.
+        tenant: Option<u8>,
+    },
     /// These fault rules, in the form of the server's control port, take the place of all others.
     Faults(Vec<serde_json::Value>),
     /// The enrollment group of this cohort lets nobody in any more, or does again.
@@ -103,7 +108,7 @@ impl Action {
             Self::HubUp(_) => "hub-up",
             Self::RegionDown(_) => "region-down",
             Self::RegionUp(_) => "region-up",
-            Self::Throttle(_) => "throttle",
+            Self::Throttle { .. } => "throttle",
             Self::Faults(_) => "faults",
             Self::Enrollment { enabled: false, .. } => "disable-enrollment",
             Self::Enrollment { enabled: true, .. } => "enable-enrollment",
@@ -133,7 +138,7 @@ impl Action {
             | Self::HubUp(_)
             | Self::RegionDown(_)
             | Self::RegionUp(_)
-            | Self::Throttle(_)
+            | Self::Throttle { .. }
             | Self::Faults(_)
             | Self::Enrollment { .. }
             | Self::Roll { .. }

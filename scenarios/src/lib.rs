@@ -20,6 +20,7 @@ pub mod region;
 pub mod retry;
 pub mod scenario;
 pub mod schema;
+pub mod tenant;
 
 mod file;
 mod reading;

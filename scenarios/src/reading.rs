@@ -8,9 +8,12 @@ mod region;
 mod server;
 mod slo;
 mod target;
+mod tenant;
 mod threshold;
 
 use std::time::Duration;
+
+use fleetstorm_protocol::quota::Rates;
 
 use crate::file::{Table, Value};
 use crate::scenario::Scenario;
@@ -45,6 +48,15 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         region::read_all(&value)
     });
     let server = server::read(root.take("server").as_ref(), regions.as_deref());
+    let bundled = !matches!(target, Some(Some(_)));
+    let tenants = or(root.take("tenant"), Vec::new(), |value| {
+        let around = tenant::Surroundings {
+            hubs: server.hubs.as_deref(),
+            bundled,
+            throttle: server.throttle.unwrap_or(Rates::NONE),
+        };
+        tenant::read_all(&value, &around)
+    });
     let shared_arrival = root.take("arrival");
     let arrival = shared_arrival.as_ref().and_then(arrival::read);
     let surroundings = Surroundings {
@@ -54,6 +66,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
             _ => None,
         },
         regions: regions.as_deref(),
+        tenants: tenants.as_deref(),
         shared_arrival: shared_arrival.as_ref().map(|value| SharedArrival {
             value,
             arrival: arrival.as_ref(),
@@ -66,7 +79,8 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         hubs: surroundings.hubs,
         cohorts: cohorts.as_deref(),
         regions: regions.as_deref(),
-        bundled: !matches!(target, Some(Some(_))),
+        tenants: tenants.as_deref(),
+        bundled,
     };
     let events = or(root.take("event"), Vec::new(), |value| {
         event::read_all(&value, &around)
@@ -86,6 +100,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         cohorts: cohorts?,
         events: events?,
         regions,
+        tenants: tenants?,
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         max_held: u32::try_from(max_held?).ok()?,

@@ -19,6 +19,7 @@ use crate::event::Event;
 use crate::ports::Ports;
 use crate::region::Region;
 use crate::retry::RetryProfile;
+use crate::tenant::Tenant;
 use crate::{file, reading};
 
 /// Longest scenario file, in bytes.
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub events: Vec<Event>,
     /// Where devices and hubs are.
     pub regions: Vec<Region>,
+    /// DPS instances beside the scenario's own.
+    pub tenants: Vec<Tenant>,
     /// Longest time from actual start to twin read; then the device gives up.
     pub device_timeout: Duration,
     /// Most devices under way at once; a release beyond it is dropped and counted.
@@ -51,6 +54,13 @@ pub struct Scenario {
     pub thresholds: Vec<ScenarioThreshold>,
     /// Service level objectives.
     pub slos: Vec<Slo>,
+}
+
+impl Scenario {
+    /// The tenant of an instance's index; none for the scenario's own.
+    pub fn tenant(&self, instance: u8) -> Option<&Tenant> {
+        self.tenants.get(usize::from(instance).checked_sub(1)?)
+    }
 }
 
 /// A threshold with its text.
@@ -115,6 +125,8 @@ pub struct ProcessingTime {
 pub struct Cohort {
     /// Unique in the scenario; part of every device's identity.
     pub name: String,
+    /// Index of their DPS instance: [`crate::tenant::OWN`], or one more than that of their tenant.
+    pub tenant: u8,
     /// How many, after overrides.
     pub devices: u64,
     /// How they prove who they are.

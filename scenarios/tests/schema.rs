@@ -68,6 +68,7 @@ fn every_table_has_the_keys_that_the_reader_knows() {
             "[[server.hub]]\n? = 1",
             "/properties/server/properties/hub/items",
         ),
+        ("[[tenant]]\n? = 1", "/definitions/tenant"),
         ("[[region]]\n? = 1", "/definitions/region"),
         (
             "[[region]]\nstall = { ? = 1 }",

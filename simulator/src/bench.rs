@@ -101,7 +101,7 @@ impl Setup {
         let plan = choose(scenario)?;
         let fleet = Arc::new(run::prepare_fleet(&plan)?);
         let log = std::env::temp_dir().join(format!("fleetstorm-bench-{}.log", std::process::id()));
-        let server = bundled::launch(plan.scenario(), fleet.enrollments(), &log)?;
+        let server = bundled::launch(plan.scenario(), &fleet, &log)?;
         // The server keeps it open for as long as it lives.
         let _ = std::fs::remove_file(&log);
         let target = server.target();

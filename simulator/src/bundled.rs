@@ -13,15 +13,16 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_reference_server::{Announcement, Config, HubConfig, InstanceConfig, RegionConfig};
-use fleetstorm_scenarios::{Ports, Scenario};
+use fleetstorm_reference_server::{
+    Announcement, Config, HubConfig, InstanceConfig, LinkedHub, RegionConfig,
+};
+use fleetstorm_scenarios::{Ports, Scenario, tenant};
 
 use crate::cli::{Announce, ServeArgs};
 use crate::control::Control;
 use crate::failure::Failure;
-use crate::fleet;
+use crate::fleet::{self, Fleet};
 use crate::link::dial::DialOptions;
 use crate::service_side::ServiceSide;
 use crate::target::Target;
@@ -41,7 +42,8 @@ pub struct BundledServer {
     child: Child,
     life_line: Option<ChildStdin>,
     announcement: Announcement,
-    id_scope: IdScope,
+    /// By instance.
+    id_scopes: Vec<IdScope>,
 }
 
 /// `fleetstorm serve`.
@@ -113,11 +115,7 @@ fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
 ///
 /// # Errors
 /// It did not start: with its last words.
-pub fn launch(
-    scenario: &Scenario,
-    enrollments: impl Iterator<Item = Enrollment>,
-    log: &Path,
-) -> Result<BundledServer, Failure> {
+pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledServer, Failure> {
     let config = config_of(scenario);
     let config_file = write_config(&config)?;
     let program = std::env::current_exe()
@@ -142,20 +140,21 @@ pub fn launch(
         .spawn()
         .map_err(|e| no_start(&format!("failed to start a process: {e}")))?;
 
-    let handed_over = hand_over(child.stdin.take(), enrollments);
+    let handed_over = hand_over(child.stdin.take(), &config.instances, fleet);
     let announced = announcement_of(&mut child);
     let _ = std::fs::remove_file(&config_file);
     match (handed_over, announced) {
         (Ok(life_line), Ok(announcement)) => {
-            let instance = announcement.instances.first();
-            let instance = instance.ok_or_else(|| no_start("it announced no instance"))?;
-            let id_scope = IdScope::parse(&instance.id_scope)
+            let instances = announcement.instances.iter();
+            let id_scopes = instances.map(|instance| IdScope::parse(&instance.id_scope));
+            let id_scopes = id_scopes
+                .collect::<Result<_, _>>()
                 .map_err(|e| no_start(&format!("it announced an unusable id scope: {e}")))?;
             Ok(BundledServer {
                 child,
                 life_line: Some(life_line),
                 announcement,
-                id_scope,
+                id_scopes,
             })
         }
         (handed_over, announced) => {
@@ -176,7 +175,7 @@ impl BundledServer {
         Target {
             label: format!("{} (bundled server)", self.announcement.global_endpoint),
             endpoint: self.announcement.global_endpoint.clone(),
-            id_scope: self.id_scope.clone(),
+            id_scopes: self.id_scopes.clone(),
             ports: Ports {
                 https: self.announcement.https.port(),
                 mqtt: self.announcement.mqtt.port(),
@@ -200,15 +199,18 @@ impl BundledServer {
         Control::at(self.announcement.control)
     }
 
-    /// Its first instance, as an operator uses it.
+    /// Its instances, as operators use them.
     ///
     /// # Errors
     /// It announced what can't be used.
-    pub fn service_side(&self) -> Result<ServiceSide, Failure> {
+    pub fn service_sides(&self) -> Result<Vec<ServiceSide>, Failure> {
         let announced = &self.announcement;
-        let instance = announced.instances.first();
-        let connection = instance.map_or("", |instance| instance.connection_string.as_str());
-        ServiceSide::new(connection, announced.https, &announced.ca_pem)
+        let sides = announced.instances.iter().map(|instance| {
+            let connection = &instance.connection_string;
+            ServiceSide::new(connection, announced.https, &announced.ca_pem)
+        });
+        sides
+            .collect::<Result<_, _>>()
             .map_err(|e| Failure::bug(format!("the bundled server's service API: {e}")))
     }
 
@@ -256,7 +258,6 @@ impl Drop for BundledServer {
 
 fn config_of(scenario: &Scenario) -> Config {
     let settings = &scenario.server;
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Config {
         hubs: settings
             .hubs
@@ -275,16 +276,37 @@ fn config_of(scenario: &Scenario) -> Config {
                 latency: region.latency.clone(),
             })
             .collect(),
-        instances: vec![InstanceConfig {
-            processing_p50_us: micros(settings.processing.p50),
-            processing_p99_us: micros(settings.processing.p99),
-            retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
-            throttle: settings.throttle,
-            ..InstanceConfig::default()
-        }],
+        instances: instances_of(scenario),
         seed: scenario.seed,
         ..Config::default()
     }
+}
+
+/// The scenario's own, then its tenants', each of a subscription of its own.
+fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
+    let settings = &scenario.server;
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let own = InstanceConfig {
+        processing_p50_us: micros(settings.processing.p50),
+        processing_p99_us: micros(settings.processing.p99),
+        retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
+        throttle: settings.throttle,
+        ..InstanceConfig::default()
+    };
+    let tenants = (2..).zip(&scenario.tenants).map(|(number, tenant)| {
+        let id_scope = tenant.id_scope.clone();
+        InstanceConfig {
+            id_scope: id_scope.unwrap_or_else(|| format!("0ne{number:08}")),
+            name: format!("{}.dps.fleetstorm.test", tenant.name),
+            subscription: format!("00000000-0000-0000-0000-{number:012}"),
+            hubs: (tenant.hubs.iter())
+                .map(|hub| LinkedHub::named(fleet::hub_host(hub)))
+                .collect(),
+            throttle: tenant.throttle,
+            ..own.clone()
+        }
+    });
+    [own.clone()].into_iter().chain(tenants).collect()
 }
 
 fn write_config(config: &Config) -> Result<PathBuf, Failure> {
@@ -297,19 +319,22 @@ fn write_config(config: &Config) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Streams the list; the pipe stays open.
+/// Streams the lists, one instance's after the other; the pipe stays open.
 fn hand_over(
     pipe: Option<ChildStdin>,
-    enrollments: impl Iterator<Item = Enrollment>,
+    instances: &[InstanceConfig],
+    fleet: &Fleet,
 ) -> Result<ChildStdin, String> {
     let pipe = pipe.ok_or("it has no standard input")?;
     let mut lines = BufWriter::with_capacity(1 << 16, pipe);
-    for enrollment in enrollments {
-        serde_json::to_writer(&mut lines, &enrollment)
-            .map_err(|e| format!("failed to hand over an enrollment: {e}"))?;
-        lines
-            .write_all(b"\n")
-            .map_err(|e| format!("failed to hand over an enrollment: {e}"))?;
+    let failed = |e: std::io::Error| format!("failed to hand over an enrollment: {e}");
+    for (tenant, instance) in (tenant::OWN..).zip(instances) {
+        if tenant != tenant::OWN {
+            fleet::write_heading(&mut lines, &instance.id_scope).map_err(failed)?;
+        }
+        fleet
+            .write_enrollments(&mut lines, tenant)
+            .map_err(failed)?;
     }
     lines
         .write_all(b"\n")

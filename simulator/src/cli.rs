@@ -263,6 +263,9 @@ pub struct ReportArgs {
 pub struct EnrollmentsArgs {
     /// The scenario file
     pub scenario: PathBuf,
+    /// The list of this tenant, instead of that of the cohorts without one
+    #[arg(long, value_name = "NAME")]
+    pub tenant: Option<String>,
     /// Devices in all
     #[arg(long, value_name = "N")]
     pub devices: Option<u64>,

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use clap::CommandFactory;
 use fleetstorm_reports::render;
 use fleetstorm_reports::verdict::exit_code;
-use fleetstorm_scenarios::{self as scenarios, Overrides, Plan};
+use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, tenant};
 
 use crate::bench;
 use crate::bundled;
@@ -93,13 +93,23 @@ fn report(args: &ReportArgs) -> Result<u8, Failure> {
     Ok(summary.exit_code)
 }
 
-/// Writes the enrollment list of a scenario as JSON lines, to load it into a real service.
+/// Writes the enrollment list of an instance of a scenario as JSON lines, to load it into a real service.
 fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
     let scenario = scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
     let overrides = Overrides {
         devices: args.devices,
         seed: args.seed,
         ..Overrides::default()
+    };
+    let tenant = match &args.tenant {
+        None => tenant::OWN,
+        Some(name) => {
+            let mut tenants = (tenant::OWN + 1..).zip(&scenario.tenants);
+            let found = tenants.find(|(_, tenant)| tenant.name == *name);
+            let (index, _) = found
+                .ok_or_else(|| Failure::usage(format!("the scenario has no tenant \"{name}\"")))?;
+            index
+        }
     };
     let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
     let fleet = run::prepare_fleet(&plan)?;
@@ -112,10 +122,7 @@ fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
         Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
         None => Box::new(io::stdout()),
     });
-    for enrollment in fleet.enrollments() {
-        serde_json::to_writer(&mut out, &enrollment).map_err(|e| failed(e.into()))?;
-        out.write_all(b"\n").map_err(failed)?;
-    }
+    fleet.write_enrollments(&mut out, tenant).map_err(failed)?;
     out.flush().map_err(failed)?;
     Ok(exit_code::PASS)
 }

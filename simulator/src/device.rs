@@ -48,8 +48,8 @@ pub struct Conditions {
     pub fleet: Arc<Fleet>,
     /// How they connect.
     pub dialer: Dialer,
-    /// The instance.
-    pub id_scope: IdScope,
+    /// The instances, by tenant.
+    pub id_scopes: Vec<IdScope>,
     /// Host name of the global endpoint.
     pub endpoint: String,
     /// Where the endpoint and the hubs listen.
@@ -68,6 +68,8 @@ pub struct Conditions {
 pub struct Habits {
     /// As index in the run's dimensions.
     pub attestation: u8,
+    /// Index of their instance.
+    pub tenant: u8,
     /// Desired properties that twins must hold.
     pub desired: Map<String, Value>,
     /// What they speak to hubs, where it is not what follows from their release.
@@ -126,8 +128,8 @@ pub async fn provision_as(
     release: Release,
     conditions: &Conditions,
 ) -> (Record, Option<(Member, HubLink)>) {
-    let attestation = conditions.habits(release.cohort).attestation;
-    let mut trip = Trip::start(conditions.clock, release, attestation);
+    let habits = conditions.habits(release.cohort);
+    let mut trip = Trip::start(conditions.clock, release, habits);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();

@@ -21,7 +21,7 @@ use crate::scheduler::Gauges;
 use crate::stopwatch::RunClock;
 
 pub use event_log::EventLog;
-pub use stage::Stage;
+pub use stage::{Instance, Stage};
 
 /// Between two looks at how many devices are provisioned.
 const LOOK: Duration = Duration::from_millis(50);

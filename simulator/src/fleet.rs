@@ -3,6 +3,7 @@
 //! No files and no set-up phase; any shard of any machine can act for any
 //! device, and the same seed gives the same fleet next year.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub enum Credential {
 /// One cohort's.
 struct CohortIdentities {
     name: String,
+    tenant: u8,
     devices: u32,
     flaw: Option<Flaw>,
     settings: EnrollmentSettings,
@@ -83,6 +85,15 @@ enum Source {
 /// Host name of a hub of the bundled server.
 pub fn hub_host(label: &str) -> String {
     format!("{label}.fleetstorm.test")
+}
+
+/// Writes the line of a list that says whose the enrollments below it are.
+///
+/// # Errors
+/// It can't be written.
+pub fn write_heading(out: &mut impl Write, id_scope: &str) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, &serde_json::json!({"idScope": id_scope}))?;
+    out.write_all(b"\n")
 }
 
 impl Fleet {
@@ -115,13 +126,24 @@ impl Fleet {
         self.cohorts[usize::from(cohort)].identity(device)
     }
 
-    /// The enrollment list that lets the fleet in, one after another.
-    pub fn enrollments(&self) -> impl Iterator<Item = Enrollment> + '_ {
-        let enrolled = self
-            .cohorts
-            .iter()
-            .filter(|cohort| cohort.flaw != Some(Flaw::Unenrolled));
+    /// The enrollment list of an instance that lets its devices in, one after another.
+    pub fn enrollments(&self, tenant: u8) -> impl Iterator<Item = Enrollment> + '_ {
+        let cohorts = self.cohorts.iter();
+        let enrolled = cohorts
+            .filter(move |cohort| cohort.tenant == tenant && cohort.flaw != Some(Flaw::Unenrolled));
         enrolled.flat_map(|cohort| cohort.enrollments(cohort.in_force()))
+    }
+
+    /// Writes it, a line an enrollment.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write_enrollments(&self, out: &mut impl Write, tenant: u8) -> io::Result<()> {
+        for enrollment in self.enrollments(tenant) {
+            serde_json::to_writer(&mut *out, &enrollment)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
     }
 }
 
@@ -193,6 +215,7 @@ impl CohortIdentities {
         };
         Ok(Self {
             name: cohort.name.clone(),
+            tenant: cohort.tenant,
             devices,
             flaw: cohort.flaw,
             settings: settings(cohort),

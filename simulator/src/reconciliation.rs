@@ -116,6 +116,7 @@ mod tests {
             cohort: 0,
             transport: 0,
             attestation: 0,
+            tenant: 0,
             region: None,
             polls: 1,
             messages: 0,

@@ -18,7 +18,7 @@ use crate::cli::{RunArgs, TuiMode};
 use crate::device::geography::Geography;
 use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
-use crate::director::{self, Director, EventLog, Stage};
+use crate::director::{self, Director, EventLog, Instance, Stage};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::interrupt;
@@ -57,7 +57,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         Some(_) => None,
         None => Some(bundled::launch(
             scenario,
-            fleet.enrollments(),
+            &fleet,
             &folder.path().join("server.log"),
         )?),
     };
@@ -65,7 +65,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         (Some(server), _) => server.target(),
         (None, Some(target)) => Target {
             hubs: args.target.hubs.clone(),
-            ..Target::of_scenario(target)?
+            ..Target::of_scenario(target, &scenario.tenants)?
         },
         (None, None) => return Err(Failure::bug("a run without a target")),
     };
@@ -74,8 +74,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let stage = server.as_ref().map(|server| {
         Ok(Stage {
             control: server.control(),
-            id_scope: target.id_scope.to_string(),
-            service_side: server.service_side()?,
+            instances: Instance::of_all(&target.id_scopes, server.service_sides()?),
             fleet: Arc::clone(&fleet),
         })
     });
@@ -254,7 +253,7 @@ pub(crate) fn conditions(
         goal: Goal::Provisioned,
         fleet: Arc::clone(fleet),
         dialer: Dialer::new(&target.dial)?,
-        id_scope: target.id_scope.clone(),
+        id_scopes: target.id_scopes.clone(),
         endpoint: target.endpoint.clone(),
         ports: target.ports,
         device_timeout: scenario.device_timeout,
@@ -274,6 +273,7 @@ pub(crate) fn conditions(
 fn habits(cohort: &Cohort, seed: u64) -> Habits {
     Habits {
         attestation: cohort.attestation as u8,
+        tenant: cohort.tenant,
         desired: cohort.desired.clone().into_iter().collect(),
         hub_transport: cohort.hub_transport,
         reprovision: cohort.reprovision,
@@ -311,8 +311,19 @@ fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {
             .iter()
             .map(|region| region.name.clone())
             .collect(),
+        tenants: tenants(scenario, target),
         hubs: target.hubs.clone(),
     }
+}
+
+/// The instances' names, where there are several: the own one has none but its id scope.
+fn tenants(scenario: &Scenario, target: &Target) -> Vec<String> {
+    if scenario.tenants.is_empty() {
+        return Vec::new();
+    }
+    let own = target.id_scopes.first().map(ToString::to_string);
+    let names = scenario.tenants.iter().map(|tenant| tenant.name.clone());
+    own.into_iter().chain(names).collect()
 }
 
 fn run_info(

@@ -266,6 +266,7 @@ impl Drop for Ticket {
 
 fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
     let start_us = conditions.clock.now_us();
+    let habits = conditions.habits(release.cohort);
     Record {
         intended_start_us: u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX),
         start_us,
@@ -275,7 +276,8 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         device: release.device,
         cohort: release.cohort,
         transport: release.transport as u8,
-        attestation: conditions.habits(release.cohort).attestation,
+        attestation: habits.attestation,
+        tenant: habits.tenant,
         region: release.region,
         polls: 0,
         messages: 0,

@@ -13,15 +13,15 @@ use crate::link::dial::{DialOptions, Dialer, Way};
 /// Longest wait for a first connection.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
 
-/// A DPS instance as devices see it.
+/// A global endpoint and the instances behind it, as devices see them.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// For people.
     pub label: String,
     /// Host name of the global endpoint.
     pub endpoint: String,
-    /// The instance.
-    pub id_scope: IdScope,
+    /// Its instances, by tenant: the scenario's own is the first.
+    pub id_scopes: Vec<IdScope>,
     /// Where the endpoint and the hubs listen.
     pub ports: Ports,
     /// Whom to trust, where to connect.
@@ -34,18 +34,33 @@ impl Target {
     /// The endpoint that a scenario or the command line names.
     ///
     /// # Errors
-    /// Its id scope or its CA file can't be used.
-    pub fn of_scenario(target: &scenarios::Target) -> Result<Self, Failure> {
-        let id_scope = IdScope::parse(&target.id_scope).map_err(|e| {
-            Failure::usage(e.to_string()).hint(
-                "the id scope stands on the overview page of the DPS instance, like 0ne00111111",
-            )
-        })?;
+    /// An id scope or its CA file can't be used.
+    pub fn of_scenario(
+        target: &scenarios::Target,
+        tenants: &[scenarios::tenant::Tenant],
+    ) -> Result<Self, Failure> {
+        const WHERE: &str =
+            "the id scope stands on the overview page of the DPS instance, like 0ne00111111";
+        let of_tenants = tenants.iter().map(|tenant| {
+            let missing = || {
+                let (name, endpoint) = (&tenant.name, &target.endpoint);
+                Failure::usage(format!("tenant \"{name}\" has no id-scope at {endpoint}"))
+                    .hint("give it the one of its instance there, like id-scope = \"0ne00111111\"")
+            };
+            tenant.id_scope.as_ref().ok_or_else(missing)
+        });
+        let id_scopes = [Ok(&target.id_scope)]
+            .into_iter()
+            .chain(of_tenants)
+            .map(|id_scope| {
+                IdScope::parse(id_scope?).map_err(|e| Failure::usage(e.to_string()).hint(WHERE))
+            })
+            .collect::<Result<_, _>>()?;
         let trust_pem = target.ca.as_deref().map(Dialer::read_trust).transpose()?;
         Ok(Self {
             label: target.endpoint.clone(),
             endpoint: target.endpoint.clone(),
-            id_scope,
+            id_scopes,
             ports: target.ports,
             dial: DialOptions {
                 trust_pem,

@@ -65,6 +65,17 @@ pub struct LinkedHub {
     pub apply_allocation_policy: bool,
 }
 
+impl LinkedHub {
+    /// One with the weight and the part in allocation that hubs have by default.
+    pub fn named(host_name: String) -> Self {
+        Self {
+            host_name,
+            allocation_weight: one(),
+            apply_allocation_policy: yes(),
+        }
+    }
+}
+
 fn one() -> u32 {
     1
 }

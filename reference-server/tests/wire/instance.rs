@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
+use fleetstorm_reference_server::serve::ListLine;
 use fleetstorm_reference_server::{Config, InstanceConfig, Running, start};
 use rustls::sign::CertifiedKey;
 use serde_json::{Value, json};
@@ -75,9 +75,8 @@ impl Instance {
                 "enabled",
             ),
         ];
-        let enrollments = enrollments.map(|enrollment| {
-            Enrollment::from_json(&enrollment.to_string()).map_err(|e| e.to_string())
-        });
+        let enrollments =
+            enrollments.map(|enrollment| ListLine::from_json(&enrollment.to_string()));
         let panics = panics::count();
         let server = start(config, enrollments.into_iter()).expect("the server starts");
         Self {

@@ -26,6 +26,7 @@ pub(crate) fn info() -> RunInfo {
             cohorts: names(&["gateways", "controllers"]),
             transports: names(&["https", "mqtt"]),
             attestations: names(&["x509-group", "tpm"]),
+            tenants: Vec::new(),
             regions: Vec::new(),
             hubs: names(&["hub-1.fleetstorm.test", "hub-2.fleetstorm.test"]),
         },

@@ -23,7 +23,7 @@ pub(super) struct Happening {
 /// Whether a forecast knows what comes of it.
 pub(super) fn is_foreseen(action: &Action) -> bool {
     match action {
-        Action::Throttle(_)
+        Action::Throttle { .. }
         | Action::PowerCut { .. }
         | Action::Reprovision(_)
         | Action::Move { .. } => true,
@@ -73,7 +73,12 @@ impl World<'_> {
         let Happening { index, at_us } = happening;
         self.now_us = at_us;
         match &self.plan.scenario().events[index].action {
-            Action::Throttle(rates) => self.gate.set_rates(*rates),
+            Action::Throttle { rates, tenant } => {
+                let gates = (0_u8..).zip(&mut self.gates);
+                gates
+                    .filter(|(index, _)| tenant.is_none_or(|tenant| tenant == *index))
+                    .for_each(|(_, gate)| gate.set_rates(*rates));
+            }
             Action::PowerCut { whom, off } => {
                 let boots_us = at_us.saturating_add(micros(*off));
                 self.call(

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+use fleetstorm_protocol::quota::Rates;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, LogNormal};
@@ -50,7 +51,8 @@ struct Event {
 pub(super) struct World<'plan> {
     pub(super) plan: &'plan Plan,
     around: &'plan Surroundings,
-    pub(super) gate: Gate,
+    /// By instance.
+    pub(super) gates: Vec<Gate>,
     station: Option<Station>,
     assignment: Option<LogNormal<f64>>,
     chance: ChaCha12Rng,
@@ -78,7 +80,7 @@ impl<'plan> World<'plan> {
         Self {
             plan,
             around,
-            gate: Gate::new(around.rates),
+            gates: gates(plan, around.rates),
             station: around.machine.map(|machine| Station::new(machine.cores)),
             assignment: (p50 > 0.0)
                 .then(|| LogNormal::new(p50.ln(), (p99.max(p50) / p50).ln() / Z99).ok())
@@ -218,7 +220,8 @@ impl<'plan> World<'plan> {
         if self.cohort(&crowd).flaw.is_some() {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
         }
-        let (let_in, told) = self.gate.register(crowd.devices, self.second(now));
+        let (second, gate) = (self.second(now), self.gate(&crowd));
+        let (let_in, told) = gate.register(crowd.devices, second);
         self.tally.registers += u64::from(crowd.devices);
         if let_in < crowd.devices {
             let mut others = crowd.clone();
@@ -236,7 +239,11 @@ impl<'plan> World<'plan> {
 
     fn poll(&mut self, mut crowd: Crowd, now: u64) {
         self.tally.polls += u64::from(crowd.devices);
-        if let Err(told) = self.gate.poll(&mut crowd.polls, self.second(now)) {
+        let second = self.second(now);
+        let mut polls = crowd.polls;
+        let counted = self.gate(&crowd).poll(&mut polls, second);
+        crowd.polls = polls;
+        if let Err(told) = counted {
             return self.turn_away(crowd, now, Step::Poll, told);
         }
         crowd.failures = 0;
@@ -382,9 +389,25 @@ impl<'plan> World<'plan> {
         i64::try_from(clock / SECOND_US).unwrap_or(i64::MAX)
     }
 
+    /// Of the instance that a crowd belongs to.
+    fn gate(&mut self, crowd: &Crowd) -> &mut Gate {
+        let instance = usize::from(self.cohort(crowd).tenant);
+        &mut self.gates[instance]
+    }
+
     pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
         &self.plan.scenario().cohorts[usize::from(crowd.cohort)]
     }
+}
+
+/// Of the scenario's own instance, then of its tenants.
+fn gates(plan: &Plan, own: Rates) -> Vec<Gate> {
+    let scenario = plan.scenario();
+    // Quotas of another endpoint's instances are those that are documented for each.
+    let is_bundled = scenario.target.is_none();
+    let tenants = scenario.tenants.iter();
+    let of_tenants = tenants.map(|tenant| if is_bundled { tenant.throttle } else { own });
+    [own].into_iter().chain(of_tenants).map(Gate::new).collect()
 }
 
 fn refused(status: u16) -> Answer {

@@ -9,12 +9,13 @@ use std::collections::HashSet;
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
-use super::{arrival, each, or, quantity, region};
+use super::{arrival, each, or, quantity, region, tenant};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::scenario::{Boot, Cohort, Flaw, Hub, Reprovision};
+use crate::tenant::{OWN, Tenant};
 
 /// Most cohorts: releases carry their index in 16 bits.
 const MAX_COHORTS: usize = u16::MAX as usize;
@@ -25,6 +26,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) hubs: Option<&'a [Hub]>,
     /// The regions there are, if known.
     pub(super) regions: Option<&'a [Region]>,
+    /// The tenants there are, if known.
+    pub(super) tenants: Option<&'a [Tenant]>,
     /// The top-level arrival, if there is one.
     pub(super) shared_arrival: Option<SharedArrival<'a>>,
 }
@@ -99,8 +102,12 @@ fn read(
         Some(value) => arrival::read(&value),
         None => shared_arrival(&mut table, around),
     };
+    let tenant = or(table.take("tenant"), None, |value| {
+        tenant::named(&value, around.tenants).map(Some)
+    });
     let hubs = or(table.take("hubs"), Vec::new(), |value| {
-        hubs(&value, around.hubs)
+        let hubs = hubs(&value, around.hubs)?;
+        linked(&value, hubs, tenant?.map(|(_, tenant)| tenant))
     });
     let allocation = or(
         table.take("allocation"),
@@ -139,6 +146,7 @@ fn read(
     Some(Draft {
         cohort: Cohort {
             name: name?,
+            tenant: tenant?.map_or(OWN, |(index, _)| index),
             devices: devices?,
             attestation: attestation?,
             transports: transports?,
@@ -183,7 +191,7 @@ fn shared_arrival(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Ar
     }
 }
 
-fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
+pub(super) fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
     each(&value.array()?, |value| {
         let name = value.text()?;
         match known {
@@ -197,6 +205,20 @@ fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
             _ => Some(name.into()),
         }
     })
+}
+
+/// The same, if the cohort's tenant has linked them.
+fn linked(value: &Value<'_>, hubs: Vec<String>, tenant: Option<&Tenant>) -> Option<Vec<String>> {
+    let Some(tenant) = tenant.filter(|tenant| !tenant.hubs.is_empty()) else {
+        return Some(hubs);
+    };
+    match hubs.iter().find(|hub| !tenant.hubs.contains(hub)) {
+        Some(stranger) => value.wrong(
+            format!("tenant \"{}\" has not linked \"{stranger}\"", tenant.name),
+            format!("it has {}", tenant.hubs.join(", ")),
+        ),
+        None => Some(hubs),
+    }
 }
 
 /// Policies that need nothing but the list of hubs.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
-use fleetstorm_protocol::quota::Rates;
 
 use super::cohort::properties;
-use super::{each, or, quantity, server};
+use super::{each, or, quantity, server, tenant};
 use crate::event::{Action, Event, Proof, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
 use crate::scenario::{Cohort, Hub};
+use crate::tenant::Tenant;
 
 /// Most events: each device that stays looks at each.
 const MAX_EVENTS: usize = 1_000;
@@ -61,6 +61,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) cohorts: Option<&'a [Cohort]>,
     /// The regions.
     pub(super) regions: Option<&'a [Region]>,
+    /// The tenants.
+    pub(super) tenants: Option<&'a [Tenant]>,
     /// Whether the run has a server of its own.
     pub(super) bundled: bool,
 }
@@ -87,7 +89,7 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         Kind::HubUp => hub(&mut table, around).map(Action::HubUp),
         Kind::RegionDown => region(&mut table, around, "region").map(Action::RegionDown),
         Kind::RegionUp => region(&mut table, around, "region").map(Action::RegionUp),
-        Kind::Throttle => throttle(&mut table).map(Action::Throttle),
+        Kind::Throttle => throttle(&mut table, around),
         Kind::Faults => faults(&mut table).map(Action::Faults),
         Kind::DisableEnrollment => enrollment(&mut table, around, false),
         Kind::EnableEnrollment => enrollment(&mut table, around, true),
@@ -190,8 +192,15 @@ fn region(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -
     super::region::named(&value, around.regions)
 }
 
-fn throttle(table: &mut Table<'_>) -> Option<Rates> {
-    table.require("to").and_then(|value| server::rates(&value))
+fn throttle(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> {
+    let rates = table.require("to").and_then(|value| server::rates(&value));
+    let tenant = or(table.take("tenant"), None, |value| {
+        tenant::named(&value, around.tenants).map(|(index, _)| Some(index))
+    });
+    Some(Action::Throttle {
+        rates: rates?,
+        tenant: tenant?,
+    })
 }
 
 fn faults(table: &mut Table<'_>) -> Option<Vec<serde_json::Value>> {

@@ -15,7 +15,7 @@ pub(super) struct Written {
     pub(super) hubs: Option<Vec<Hub>>,
     processing: Option<ProcessingTime>,
     retry_after: Option<Duration>,
-    throttle: Option<Rates>,
+    pub(super) throttle: Option<Rates>,
 }
 
 impl Written {

@@ -64,7 +64,7 @@ fn host(value: &Value<'_>) -> Option<String> {
     )
 }
 
-fn id_scope(value: &Value<'_>) -> Option<String> {
+pub(super) fn id_scope(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     match IdScope::parse(text) {
         Ok(scope) => Some(scope.as_str().into()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::attestation::Protocol;
+use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
@@ -82,7 +83,7 @@ impl<'run> Drive<'run> {
 
     async fn register(&self, trip: &mut Trip) -> Result<Assignment, Outcome> {
         let caller = Caller {
-            id_scope: &self.conditions.id_scope,
+            id_scope: self.id_scope(),
             registration_id: &self.identity.registration_id,
         };
         let body = self.registration_body()?;
@@ -281,7 +282,7 @@ impl<'run> Drive<'run> {
 
     /// The SAS token that proves the device to DPS.
     fn dps_proof(&self, sign: impl FnOnce(&[u8]) -> [u8; 32]) -> String {
-        let (scope, id) = (&self.conditions.id_scope, &self.identity.registration_id);
+        let (scope, id) = (self.id_scope(), &self.identity.registration_id);
         let resource = format!("{scope}/registrations/{id}");
         sas_token(&resource, Some("registration"), sign)
     }
@@ -303,6 +304,10 @@ impl<'run> Drive<'run> {
             Credential::X509(key) => Some(key),
             Credential::SymmetricKey(_) | Credential::Tpm(_) => None,
         }
+    }
+
+    fn id_scope(&self) -> &'run IdScope {
+        &self.conditions.id_scopes[usize::from(self.habits.tenant)]
     }
 
     fn dps_port(&self) -> u16 {

@@ -6,6 +6,7 @@ use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
+use super::Habits;
 use crate::link::LinkError;
 use crate::stopwatch::RunClock;
 
@@ -21,7 +22,7 @@ pub struct Trip {
 
 impl Trip {
     /// The device starts now.
-    pub fn start(clock: RunClock, release: Release, attestation: u8) -> Self {
+    pub fn start(clock: RunClock, release: Release, habits: &Habits) -> Self {
         let start_us = clock.now_us();
         let intended_start_us =
             u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
@@ -37,7 +38,8 @@ impl Trip {
             device: release.device,
             cohort: release.cohort,
             transport: release.transport as u8,
-            attestation,
+            attestation: habits.attestation,
+            tenant: habits.tenant,
             region: release.region,
             polls: 0,
             messages: 0,

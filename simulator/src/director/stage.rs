@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleetstorm_protocol::enrollment::Enrollment;
+use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_scenarios::Scenario;
 use fleetstorm_scenarios::event::Action;
 use serde_json::json;
@@ -16,12 +17,29 @@ use crate::service_side::ServiceSide;
 pub struct Stage {
     /// Its control endpoint.
     pub control: Control,
-    /// Its instance.
-    pub id_scope: String,
-    /// The instance's enrollments.
-    pub service_side: ServiceSide,
+    /// Its instances, by tenant.
+    pub instances: Vec<Instance>,
     /// Who is enrolled.
     pub fleet: Arc<Fleet>,
+}
+
+/// One DPS instance of it.
+#[derive(Clone)]
+pub struct Instance {
+    id_scope: String,
+    service_side: ServiceSide,
+}
+
+impl Instance {
+    /// By tenant.
+    pub fn of_all(id_scopes: &[IdScope], service_sides: Vec<ServiceSide>) -> Vec<Self> {
+        let instances = id_scopes.iter().zip(service_sides);
+        let instance = |(id_scope, service_side): (&IdScope, _)| Self {
+            id_scope: id_scope.to_string(),
+            service_side,
+        };
+        instances.map(instance).collect()
+    }
 }
 
 impl Stage {
@@ -44,29 +62,44 @@ impl Stage {
             Action::HubUp(hub) => set_hubs(hub, "up"),
             Action::RegionDown(region) => self.set_region(region, "down"),
             Action::RegionUp(region) => self.set_region(region, "up"),
-            Action::Throttle(rates) => {
-                let path = format!("/instances/{}/throttle", self.id_scope);
+            Action::Throttle { rates, tenant } => {
                 let body = serde_json::to_string(rates).map_err(std::io::Error::other)?;
-                self.control.put(&path, &body)
+                let instances = (0_u8..).zip(&self.instances);
+                let mut meant =
+                    instances.filter(|(index, _)| tenant.is_none_or(|tenant| tenant == *index));
+                meant.try_for_each(|(_, instance)| {
+                    let path = format!("/instances/{}/throttle", instance.id_scope);
+                    self.control.put(&path, &body)
+                })
             }
             Action::Faults(rules) => self.control.put("/faults", &json!(rules).to_string()),
             Action::Enrollment { cohort, enabled } => {
                 let group = self.fleet.group(*cohort, *enabled);
                 let group = Enrollment::Group(group.ok_or_else(no_group)?);
-                self.service_side.replace([group])
+                self.service_side(scenario, *cohort)?.replace([group])
             }
-            Action::Roll { cohort, .. } => self.roll(*cohort, Roll::Begin),
-            Action::Retire { cohort, .. } => self.roll(*cohort, Roll::Finish),
+            Action::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
+            Action::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
             Action::PowerCut { .. } | Action::Reprovision(_) | Action::Move { .. } => Ok(()),
         }
     }
 
     /// Devices are made at any time: not before the service knows of it.
-    fn roll(&self, cohort: u16, roll: Roll) -> std::io::Result<()> {
+    fn roll(&self, scenario: &Scenario, cohort: u16, roll: Roll) -> std::io::Result<()> {
         let rolled = self.fleet.rolled(cohort, roll);
-        self.service_side.replace(rolled.ok_or_else(no_proof)?)?;
+        let service_side = self.service_side(scenario, cohort)?;
+        service_side.replace(rolled.ok_or_else(no_proof)?)?;
         self.fleet.roll(cohort, roll);
         Ok(())
+    }
+
+    /// Of the instance that a cohort is enrolled at.
+    fn service_side(&self, scenario: &Scenario, cohort: u16) -> std::io::Result<&ServiceSide> {
+        let cohort = scenario.cohorts.get(usize::from(cohort));
+        let instance = cohort.and_then(|cohort| self.instances.get(usize::from(cohort.tenant)));
+        let instance =
+            instance.ok_or_else(|| std::io::Error::other("there is no such instance"))?;
+        Ok(&instance.service_side)
     }
 
     fn set_region(&self, region: &str, state: &str) -> std::io::Result<()> {

@@ -24,13 +24,16 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
         Action::HubDown(down) => hub(down),
         Action::HubUp(up) => hub(up),
         Action::RegionDown(region) | Action::RegionUp(region) => format!("{name} {region}"),
-        Action::Throttle(rates) if *rates == fleetstorm_protocol::quota::Rates::NONE => {
-            format!("{name} off")
+        Action::Throttle { rates, tenant } => {
+            let of = tenant.and_then(|tenant| scenario.tenant(tenant));
+            let of = of.map_or(String::new(), |tenant| format!(" of {}", tenant.name));
+            if *rates == fleetstorm_protocol::quota::Rates::NONE {
+                format!("{name}{of} off")
+            } else {
+                let registrations = rates.registrations_per_minute;
+                format!("{name}{of}: {registrations} registrations a minute")
+            }
         }
-        Action::Throttle(rates) => format!(
-            "{name}: {} registrations a minute",
-            rates.registrations_per_minute
-        ),
         Action::Faults(rules) if rules.is_empty() => format!("{name} off"),
         Action::Faults(rules) => format!("{name}: {} rules", rules.len()),
         Action::Enrollment { cohort, .. }

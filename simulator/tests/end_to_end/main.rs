@@ -13,3 +13,4 @@ mod retries;
 mod rogue;
 mod runs;
 mod service;
+mod tenants;
