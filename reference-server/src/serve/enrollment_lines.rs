@@ -26,6 +26,10 @@ const MAX_LINE: u64 = 1 << 20;
 
 /// A line of an enrollment list.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and nearly all are enrollments"
+)]
 pub enum ListLine {
     /// Who may register.
     Enrollment(Enrollment),
