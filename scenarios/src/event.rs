@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::quota::Rates;
+
+use crate::scenario::Cohort;
 
 /// Something that happens once.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +67,14 @@ pub enum Action {
         /// What it proves itself by.
         proof: Proof,
     },
+    /// The certificates that devices of a batch began with expire: whoever shows one from then on is refused.
+    /// They carry that moment from the beginning, so it is a time, not a condition.
+    Expire {
+        /// Index of their cohort.
+        cohort: u16,
+        /// How many of it, 0 to 1; the seed chooses which.
+        share: f64,
+    },
     /// Devices lose their power, and boot all at once when it is back.
     PowerCut {
         /// Whose.
@@ -120,18 +131,30 @@ impl Action {
                 Proof::Key => "key-retire",
                 Proof::Certificate => "certificate-retire",
             },
+            Self::Expire { .. } => "expire-batch",
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
         }
     }
 
-    /// Whether it is done to the server, by its control port.
+    /// Whether it is done to the server, by its control port or its service API.
     pub fn is_the_servers(&self) -> bool {
-        self.whom().is_none()
+        self.whom().is_none() && !matches!(self, Self::Expire { .. })
     }
 
-    /// Which devices it is done to; none where it is the server's.
+    /// Whether it can happen with the bundled server alone, given the scenario's cohorts.
+    pub fn needs_own_server(&self, cohorts: &[Cohort]) -> bool {
+        match self {
+            // Individual enrollments name certificates, which are new ones in each such run.
+            Self::Expire { cohort, .. } => cohorts
+                .get(usize::from(*cohort))
+                .is_some_and(|cohort| cohort.attestation == AttestationKind::X509Individual),
+            _ => self.is_the_servers(),
+        }
+    }
+
+    /// Which of the devices that stay it is done to; none where it is done to others.
     pub fn whom(&self) -> Option<&Whom> {
         match self {
             Self::HubDown(_)
@@ -142,7 +165,8 @@ impl Action {
             | Self::Faults(_)
             | Self::Enrollment { .. }
             | Self::Roll { .. }
-            | Self::Retire { .. } => None,
+            | Self::Retire { .. }
+            | Self::Expire { .. } => None,
             Self::PowerCut { whom, .. } | Self::Reprovision(whom) | Self::Move { whom, .. } => {
                 Some(whom)
             }

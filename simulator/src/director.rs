@@ -18,6 +18,7 @@ use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
 use crate::progress::Command;
 use crate::scheduler::Gauges;
+use crate::start::Start;
 use crate::stopwatch::RunClock;
 
 pub use event_log::EventLog;
@@ -32,6 +33,8 @@ pub struct Director {
     pub plan: Arc<Plan>,
     /// The time line.
     pub clock: RunClock,
+    /// When it was to begin.
+    pub start: Start,
     /// The bundled server, when there is one.
     pub stage: Option<Stage>,
     /// How many devices are provisioned.
@@ -52,8 +55,8 @@ pub struct Director {
 /// The first such event.
 pub fn refuse_elsewhere(scenario: &Scenario) -> Result<(), Failure> {
     let mut events = (0..).zip(&scenario.events);
-    let events_for_servers = events.find(|(_, event)| event.action.is_the_servers());
-    match (&scenario.target, events_for_servers) {
+    let for_our_server = events.find(|(_, event)| event.action.needs_own_server(&scenario.cohorts));
+    match (&scenario.target, for_our_server) {
         (Some(_), Some((index, event))) => {
             let name = event.action.name();
             let message = format!("event[{index}]: \"{name}\" needs the bundled server");
@@ -142,8 +145,10 @@ impl Director {
     fn happen(&self, index: u16, event: &Event) {
         let scenario = self.plan.scenario();
         let at_us = self.clock.now_us();
-        let done = match &self.stage {
-            Some(stage) if event.action.is_the_servers() => stage.act(&event.action, scenario),
+        let done = match (&event.action, event.when, &self.stage) {
+            // Time has done it.
+            (Action::Expire { .. }, When::At(at), _) => self.start.is_at(at),
+            (action, _, Some(stage)) if action.is_the_servers() => stage.act(action, scenario),
             _ => {
                 let order = Order {
                     event: index,

@@ -20,16 +20,19 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
 use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
 use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::{Cohort, Event, Flaw, Plan};
+use fleetstorm_scenarios::{Cohort, Event, Flaw, Plan, Scenario};
+use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 
 use crate::failure::Failure;
+use batches::Batches;
 use certificates::Certificates;
 use derive::Derivation;
 use generations::{Generations, InForce};
 use primes::PrimePool;
 use symmetric_keys::SymmetricKeys;
 
+mod batches;
 mod certificates;
 mod derive;
 mod generations;
@@ -116,6 +119,17 @@ impl Fleet {
         Ok(Self {
             cohorts: cohorts.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Makes it the fleet of a run that starts then: certificates that expire during it know when.
+    pub fn start_at(&mut self, start: Timestamp, scenario: &Scenario) {
+        for (index, cohort) in (0..).zip(&mut self.cohorts) {
+            if let Source::Group(certificates) | Source::Individual(certificates) =
+                &mut cohort.source
+            {
+                certificates.expire(Batches::of(scenario, index, start));
+            }
+        }
     }
 
     /// One device. Costs tens of microseconds.

@@ -30,6 +30,7 @@ pub mod report_folder;
 pub mod run;
 pub mod scheduler;
 pub mod service_side;
+pub mod start;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;

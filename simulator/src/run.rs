@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
@@ -30,14 +29,13 @@ use crate::progress::{self, Command};
 use crate::reconciliation::Reconciliation;
 use crate::report_folder::{self, ReportFolder};
 use crate::scheduler::{Gauges, Share};
+use crate::start::Start;
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
 use crate::tui;
 
 /// Records that may wait for the fold.
 const RECORD_QUEUE: usize = 1 << 16;
-/// From the last preparation to the first release.
-const HEAD_START: Duration = Duration::from_millis(50);
 
 /// Runs a scenario; returns the exit code of its verdict.
 ///
@@ -51,7 +49,12 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     }
     let folder = ReportFolder::create(&out_folder(args, scenario))?;
     Needs::of(&plan).check(&Has::look())?;
-    let fleet = Arc::new(prepare_fleet(&plan)?);
+    let mut fleet = prepare_fleet(&plan)?;
+    let start = Start::of(&plan, jiff::Timestamp::now());
+    if let Start::Appointed(at) = start {
+        fleet.start_at(at, scenario);
+    }
+    let fleet = Arc::new(fleet);
 
     let server = match &scenario.target {
         Some(_) => None,
@@ -82,7 +85,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(stage) = &stage {
         director::rehearse(scenario, stage)?;
     }
-    let summary = drive(&plan, fleet, &target, (server, stage), args, &folder)?;
+    let around = (start, server, stage);
+    let summary = drive(&plan, fleet, &target, around, args, &folder)?;
     folder.write(&summary)?;
     let style = render::text::Style::for_terminal(io::stdout().is_terminal());
     render::text::render(&summary, style, &mut io::stdout())
@@ -130,13 +134,11 @@ fn drive(
     plan: &Arc<Plan>,
     fleet: Arc<Fleet>,
     target: &Target,
-    (server, stage): (Option<BundledServer>, Option<Stage>),
+    (start, server, stage): (Start, Option<BundledServer>, Option<Stage>),
     args: &RunArgs,
     folder: &ReportFolder,
 ) -> Result<Summary, Failure> {
-    // One moment by both clocks: what others have noted can be laid beside the records.
-    let clock = RunClock::starting_at(Instant::now() + HEAD_START);
-    let started_at = jiff::Timestamp::now() + HEAD_START;
+    let (clock, started_at) = start.begin();
 
     let dimensions = dimensions(plan.scenario(), target);
     let hubs = dimensions.hubs.clone();
@@ -163,6 +165,7 @@ fn drive(
     let director = Director {
         plan: Arc::clone(plan),
         clock,
+        start,
         stage,
         gauges: Arc::clone(&gauges),
         orders,

@@ -34,7 +34,8 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         | Action::Faults(_)
         | Action::Enrollment { .. }
         | Action::Roll { .. }
-        | Action::Retire { .. } => false,
+        | Action::Retire { .. }
+        | Action::Expire { .. } => false,
     }
 }
 
@@ -101,7 +102,8 @@ impl World<'_> {
             | Action::Faults(_)
             | Action::Enrollment { .. }
             | Action::Roll { .. }
-            | Action::Retire { .. } => {}
+            | Action::Retire { .. }
+            | Action::Expire { .. } => {}
         }
     }
 

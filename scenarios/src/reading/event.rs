@@ -28,13 +28,14 @@ enum Kind {
     EnableEnrollment,
     Roll(Proof),
     Retire(Proof),
+    Expire,
     PowerCut,
     Reboot,
     Reprovision,
     Move,
 }
 
-const KINDS: [(&str, Kind); 16] = [
+const KINDS: [(&str, Kind); 17] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("region-down", Kind::RegionDown),
@@ -47,6 +48,7 @@ const KINDS: [(&str, Kind); 16] = [
     ("key-retire", Kind::Retire(Proof::Key)),
     ("certificate-roll", Kind::Roll(Proof::Certificate)),
     ("certificate-retire", Kind::Retire(Proof::Certificate)),
+    ("expire-batch", Kind::Expire),
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
@@ -99,6 +101,12 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         Kind::Retire(proof) => {
             proven(&mut table, around, proof).map(|cohort| Action::Retire { cohort, proof })
         }
+        Kind::Expire => {
+            let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
+            proven(&mut table, around, Proof::Certificate)
+                .zip(share)
+                .map(|(cohort, share)| Action::Expire { cohort, share })
+        }
         Kind::PowerCut => {
             let off = or(table.take("for"), Duration::ZERO, |value| {
                 quantity::duration(&value)
@@ -124,11 +132,17 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
     };
     table.finish();
     let action = action?;
-    if action.is_the_servers() && !around.bundled {
+    if let (Action::Expire { .. }, Some(When::Provisioned(_))) = (&action, when) {
+        return written.wrong(
+            "can't wait for a condition: certificates are made with the moment at which they expire",
+            "give it a time: at = \"30s\"".to_string(),
+        );
+    }
+    let cohorts = around.cohorts.unwrap_or_default();
+    if action.needs_own_server(cohorts) && !around.bundled {
         return written.wrong(
             format!("\"{}\" needs the bundled server", action.name()),
-            "another endpoint is not ours to change; devices can be: power-cut, reprovision"
-                .to_string(),
+            elsewhere(&action).to_string(),
         );
     }
     if action.whom().is_some_and(|whom| !stays(whom, around)) {
@@ -141,6 +155,16 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         when: when?,
         action,
     })
+}
+
+/// What can be done where the server is not ours.
+fn elsewhere(action: &Action) -> &'static str {
+    match action {
+        Action::Expire { .. } => {
+            "individual enrollments name their certificates, and these are made anew for each run; below an enrollment group they expire anywhere"
+        }
+        _ => "another endpoint is not ours to change; devices can be: power-cut, reprovision",
+    }
 }
 
 fn when(value: &Value<'_>, table: &mut Table<'_>) -> Option<When> {
@@ -275,7 +299,7 @@ fn proven(table: &mut Table<'_>, around: &Surroundings<'_>, proof: Proof) -> Opt
             ),
             Proof::Certificate => (
                 "certificate",
-                "certificates are rolled for attestation x509-*",
+                "attestation x509-group and x509-individual have certificates",
             ),
         };
         return value.wrong(

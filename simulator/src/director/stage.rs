@@ -80,7 +80,10 @@ impl Stage {
             }
             Action::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
             Action::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
-            Action::PowerCut { .. } | Action::Reprovision(_) | Action::Move { .. } => Ok(()),
+            Action::Expire { .. }
+            | Action::PowerCut { .. }
+            | Action::Reprovision(_)
+            | Action::Move { .. } => Ok(()),
         }
     }
 

@@ -10,16 +10,15 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
         Some(hub) => format!("{name} {hub}"),
         None => format!("{name}, all hubs"),
     };
-    let devices = |whom: &Whom| {
-        let share = (whom.share * 1e6).round() / 1e4;
-        let cohort = whom
-            .cohort
-            .and_then(|cohort| scenario.cohorts.get(usize::from(cohort)));
+    let some_of = |share: f64, cohort: Option<u16>| {
+        let share = (share * 1e6).round() / 1e4;
+        let cohort = cohort.and_then(|cohort| scenario.cohorts.get(usize::from(cohort)));
         match cohort {
             Some(cohort) => format!("{name}, {share} % of {}", cohort.name),
             None => format!("{name}, {share} % of those that stay"),
         }
     };
+    let devices = |whom: &Whom| some_of(whom.share, whom.cohort);
     match action {
         Action::HubDown(down) => hub(down),
         Action::HubUp(up) => hub(up),
@@ -45,6 +44,7 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
                 cohort.map_or("", |cohort| cohort.name.as_str())
             )
         }
+        Action::Expire { cohort, share } => some_of(*share, Some(*cohort)),
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),

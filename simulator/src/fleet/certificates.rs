@@ -2,7 +2,8 @@
 //!
 //! Root and intermediate are the same to the byte wherever and whenever they
 //! are derived, and so are the leaves of individual enrollments, because those are
-//! enrolled by thumbprint: what was enrolled once stays valid.
+//! enrolled by thumbprint: what was enrolled once stays valid. Only leaves that expire during a run are
+//! of that run.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use rustls::sign::CertifiedKey;
 
 use fleetstorm_scenarios::Flaw;
 
+use super::batches::Batches;
 use super::derive::Derivation;
 use super::generations::{self, Generations, InForce};
 use super::key::{DeviceKey, RepeatableKey};
@@ -32,6 +34,8 @@ pub struct Certificates {
     flaw: Option<Flaw>,
     /// Which of them are in force.
     pub generations: Generations,
+    /// Whose first ones expire during the run.
+    batches: Batches,
 }
 
 /// Who signs the leaves of one generation.
@@ -59,7 +63,13 @@ impl Certificates {
             derivation,
             flaw,
             generations: Generations::default(),
+            batches: Batches::default(),
         })
+    }
+
+    /// From now on leaves are made for a run in which these expire.
+    pub fn expire(&mut self, batches: Batches) {
+        self.batches = batches;
     }
 
     /// A device below an enrollment group: leaf and intermediate.
@@ -167,6 +177,10 @@ impl Certificates {
         if self.flaw == Some(Flaw::ExpiredCertificate) {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
+        } else if generation == 0
+            && let Some(last_second) = self.batches.last_second(device)
+        {
+            params.not_after = last_second.into();
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

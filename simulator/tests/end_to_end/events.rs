@@ -307,3 +307,68 @@ do = "reboot"
         );
     }
 }
+
+#[test]
+fn certificates_of_a_batch_expire_in_the_middle_of_a_run() {
+    for attestation in ["x509-group", "x509-individual"] {
+        let scratch = Scratch::new();
+        let scenario = format!(
+            r#"
+name = "expiring"
+seed = 6
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[[cohort]]
+name = "gateways"
+devices = 24
+attestation = "{attestation}"
+transport = {{ mqtt = 50, amqp = 50 }}
+arrival = {{ kind = "all-at-once" }}
+boot = "register-always"
+after = {{ hold = "9s" }}
+
+[[cohort]]
+name = "newcomers"
+devices = 8
+attestation = "{attestation}"
+transport = "https"
+arrival = {{ kind = "constant-rate", rate = "1/s" }}
+
+[[event]]
+at = "2s"
+do = "reboot"
+[[event]]
+at = "4s"
+do = "expire-batch"
+cohort = "gateways"
+share = "50%"
+[[event]]
+at = "4s"
+do = "expire-batch"
+cohort = "newcomers"
+[[event]]
+at = "5s"
+do = "reboot"
+"#
+        );
+        let (run, summary) = ran(&scratch, &scenario);
+        let refusal = "refused at register: 401 (401002)";
+        let expired = number(&summary, "/again/failed");
+        assert!((5..=19).contains(&expired), "{attestation}: {}", run.stdout);
+        assert_eq!(summary["again"]["failures"], json!({ refusal: expired }));
+        let went_back = number(&summary, "/again/provisioned");
+        assert_eq!(went_back, 24 + 24 - expired, "all, then those that hold");
+        // A new one a second: those of the first four seconds, then none.
+        assert_eq!(
+            summary["outcomes"],
+            json!([
+                {"outcome": "provisioned", "provisioned": true, "count": 24 + 4},
+                {"outcome": refusal, "provisioned": false, "count": 4},
+            ]),
+            "{attestation}"
+        );
+    }
+}
