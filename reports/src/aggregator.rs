@@ -11,6 +11,7 @@ use crate::fold::Fold;
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
 use crate::life::Life;
+use crate::oracle::Oracle;
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
@@ -92,6 +93,9 @@ pub struct Ending {
     pub invalid_reasons: Vec<String>,
     /// Whether the user stopped it.
     pub interrupted: bool,
+    /// Outcome against intent.
+    #[serde(default)]
+    pub oracle: Option<Oracle>,
     /// The server's counters beside the devices'.
     pub server_counters: Option<ServerCounters>,
     /// Devices that stayed with their hubs.
@@ -338,6 +342,7 @@ impl Aggregator {
             },
             thresholds: Vec::new(),
             slos: Vec::new(),
+            oracle: ending.oracle,
             server_counters: ending.server_counters,
             resources: ending.resources,
             timeline: self.timeline.points(),

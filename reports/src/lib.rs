@@ -18,6 +18,7 @@ mod fold;
 mod histogram;
 pub mod journal;
 pub mod life;
+pub mod oracle;
 pub mod outcome;
 pub mod phase;
 pub mod record;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::again::Again;
 use crate::event::Happened;
 use crate::life::Life;
+use crate::oracle::Oracle;
 use crate::phase::Metric;
 use crate::slo::SloResult;
 use crate::tries::Tries;
@@ -72,6 +73,9 @@ pub struct Summary {
     /// Service level objectives and what they came to.
     #[serde(default)]
     pub slos: Vec<SloResult>,
+    /// Outcome against intent; absent from summaries of before there was an oracle.
+    #[serde(default)]
+    pub oracle: Option<Oracle>,
     /// Comparison with the server's own counters; absent for a target that does not publish any.
     pub server_counters: Option<ServerCounters>,
     /// What the run cost.

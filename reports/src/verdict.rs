@@ -12,7 +12,8 @@ use crate::summary::Summary;
 pub enum Verdict {
     /// Every threshold held, and every objective was met.
     Pass,
-    /// A threshold was crossed, an objective missed, or nothing was provisioned.
+    /// A threshold was crossed, an objective missed, what became of devices contradicts the scenario, or
+    /// nothing was provisioned.
     Fail,
     /// The generator, not the service, was the limit, the run was interrupted,
     /// or an objective has too little evidence: the figures prove nothing.
@@ -26,6 +27,10 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         .server_counters
         .as_ref()
         .is_some_and(|counters| !counters.agree);
+    let contradicted = summary
+        .oracle
+        .as_ref()
+        .is_some_and(|oracle| !oracle.agrees());
     let came_to = |outcome| summary.slos.iter().any(|slo| slo.outcome == outcome);
     if interrupted {
         (Verdict::Invalid, exit_code::INTERRUPTED)
@@ -33,7 +38,7 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         (Verdict::Fail, exit_code::NOTHING_PROVISIONED)
     } else if !summary.invalid_reasons.is_empty() {
         (Verdict::Invalid, exit_code::INVALID)
-    } else if crossed || disagree || came_to(SloOutcome::Missed) {
+    } else if crossed || disagree || contradicted || came_to(SloOutcome::Missed) {
         (Verdict::Fail, exit_code::THRESHOLDS_CROSSED)
     } else if came_to(SloOutcome::NotEnoughEvidence) {
         (Verdict::Invalid, exit_code::INVALID)
@@ -56,7 +61,8 @@ pub mod exit_code {
     pub const NOTHING_PROVISIONED: u8 = 4;
     /// The figures prove nothing.
     pub const INVALID: u8 = 98;
-    /// A threshold was crossed (k6's number), an objective missed, or the server's own counters contradict the devices'.
+    /// A threshold was crossed (k6's number), an objective missed, the oracle found a contradiction, or the
+    /// server's own counters contradict the devices'.
     pub const THRESHOLDS_CROSSED: u8 = 99;
     /// Interrupted; the report was still written.
     pub const INTERRUPTED: u8 = 130;

@@ -21,7 +21,7 @@ use crate::scheduler::Gauges;
 use crate::start::Start;
 use crate::stopwatch::RunClock;
 
-pub use event_log::EventLog;
+pub use event_log::{Course, EventLog};
 pub use stage::{Instance, Stage};
 
 /// Between two looks at how many devices are provisioned.
@@ -145,6 +145,7 @@ impl Director {
     fn happen(&self, index: u16, event: &Event) {
         let scenario = self.plan.scenario();
         let at_us = self.clock.now_us();
+        self.log.begins(index, at_us);
         let done = match (&event.action, event.when, &self.stage) {
             // Time has done it.
             (Action::Expire { .. }, When::At(at), _) => self.start.is_at(at),
@@ -160,7 +161,7 @@ impl Director {
             }
         };
         let problem = done.err().map(|error| error.to_string());
-        self.log.happened(index, at_us, problem);
+        self.log.happened(index, self.clock.now_us(), problem);
     }
 }
 

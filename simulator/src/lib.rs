@@ -22,6 +22,7 @@ pub mod interrupt;
 pub mod link;
 pub mod machine;
 pub mod observer;
+pub mod oracle;
 pub mod outlook;
 pub mod preflight;
 pub mod progress;

@@ -16,7 +16,9 @@ use tokio::sync::watch;
 use crate::bundled::BundledServer;
 use crate::director::EventLog;
 use crate::failure::Failure;
+use crate::fleet::Fleet;
 use crate::machine::{self, ProcessMeter};
+use crate::oracle::Oracle;
 use crate::progress::Command;
 use crate::reconciliation::Reconciliation;
 use crate::report_folder;
@@ -44,6 +46,10 @@ pub struct Observer {
     pub aggregator: Aggregator,
     /// What no record tells.
     pub gauges: Arc<Gauges>,
+    /// Outcome against intent.
+    pub oracle: Oracle,
+    /// Who devices are, for those that are told by name.
+    pub fleet: Arc<Fleet>,
     /// Both ends' counts.
     pub reconciliation: Reconciliation,
     /// What has happened.
@@ -79,6 +85,8 @@ impl Observer {
                         last_end_us = last_end_us.max(record.end_us);
                     }
                     self.reconciliation.count(&record);
+                    let oracle = &mut self.oracle;
+                    self.events.so_far(|course| oracle.count(&record, course));
                     if let Err(error) = self.aggregator.add(&record) {
                         self.give_up(error, &mut journal_failure);
                     }
@@ -137,6 +145,12 @@ impl Observer {
             dropped: live.dropped,
             invalid_reasons,
             interrupted,
+            oracle: Some(self.oracle.close(live.released, |cohort, device| {
+                self.fleet
+                    .identity(cohort, device)
+                    .registration_id
+                    .to_string()
+            })),
             server_counters,
             resources: meters.resources(),
             life: live.life,
@@ -170,13 +184,15 @@ impl Observer {
         let cores = machine::cores();
         #[expect(clippy::cast_precision_loss, reason = "a handful of cores")]
         let in_use = (simulator.cores + server.map_or(0.0, |server| server.cores)) / cores as f64;
-        let warnings = if in_use > SATURATED {
-            vec![format!(
+        let mut warnings = Vec::new();
+        if in_use > SATURATED {
+            warnings.push(format!(
                 "all {cores} cores are busy: times include waiting for a core"
-            )]
-        } else {
-            Vec::new()
-        };
+            ));
+        }
+        if self.oracle.is_contradicted() {
+            warnings.push("what became of devices contradicts the scenario".into());
+        }
         Live {
             elapsed_us,
             stage,

@@ -24,6 +24,7 @@ use crate::interrupt;
 use crate::link::dial::Dialer;
 use crate::machine;
 use crate::observer::Observer;
+use crate::oracle::Oracle;
 use crate::preflight::{Has, Needs};
 use crate::progress::{self, Command};
 use crate::reconciliation::Reconciliation;
@@ -142,6 +143,7 @@ fn drive(
 
     let dimensions = dimensions(plan.scenario(), target);
     let hubs = dimensions.hubs.clone();
+    let oracle = Oracle::new(plan, &dimensions);
     let journal = args.journal.then(|| folder.journal()).transpose()?;
     let thresholds = plan
         .scenario()
@@ -178,6 +180,8 @@ fn drive(
         clock,
         aggregator,
         gauges: Arc::clone(&gauges),
+        oracle,
+        fleet: Arc::clone(&fleet),
         reconciliation: Reconciliation::new(hubs),
         events,
         server,

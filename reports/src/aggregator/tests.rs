@@ -164,9 +164,21 @@ fn verdicts_in_order_of_weight() {
             agree: false,
         });
     };
+    let contradict = |contradictions: u64, unrecorded: u64| {
+        move |ending: &mut Ending| {
+            ending.oracle = Some(Oracle {
+                contradictions,
+                unrecorded,
+                ..Oracle::default()
+            });
+        }
+    };
     let interrupt = |ending: &mut Ending| ending.interrupted = true;
     assert_eq!(verdict(&|_| {}, true), (Verdict::Pass, 0));
     assert_eq!(verdict(&disagree, true), (Verdict::Fail, 99));
+    assert_eq!(verdict(&contradict(0, 0), true), (Verdict::Pass, 0));
+    assert_eq!(verdict(&contradict(1, 0), true), (Verdict::Fail, 99));
+    assert_eq!(verdict(&contradict(0, 1), true), (Verdict::Fail, 99));
     assert_eq!(verdict(&doubt, true), (Verdict::Invalid, 98));
     assert_eq!(verdict(&doubt, false), (Verdict::Fail, 4));
     assert_eq!(verdict(&interrupt, false), (Verdict::Invalid, 130));

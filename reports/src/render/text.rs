@@ -17,6 +17,8 @@ pub enum Style {
     Coloured,
 }
 
+mod oracle;
+
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const RED: &str = "31";
@@ -59,7 +61,7 @@ pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     latencies(summary, style, out)?;
     outcomes(summary, style, out)?;
     cuts(summary, style, out)?;
-    counters(summary, style, out)?;
+    oracle::render(summary, style, out)?;
     resources(summary, out)?;
     thresholds(summary, style, out)?;
     objectives(summary, style, out)?;
@@ -257,33 +259,6 @@ fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> 
         dimension = &cut.dimension;
     }
     writeln!(out)
-}
-
-fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let Some(counters) = &summary.server_counters else {
-        return Ok(());
-    };
-    let differing: Vec<_> = counters.rows.iter().filter(|row| !row.agrees()).collect();
-    if differing.is_empty() {
-        let all = counters.rows.len();
-        let equal = counters.rows.iter().all(|row| row.server == row.simulator);
-        let found = if equal {
-            "equal the devices'"
-        } else {
-            "fit the devices' (answers got lost)"
-        };
-        return writeln!(out, "  server     all {all} of its own counters {found}");
-    }
-    for row in differing {
-        let text = format!(
-            "{}: server {}, devices {}",
-            row.name,
-            count(row.server),
-            count(row.simulator)
-        );
-        writeln!(out, "  server     {}", style.paint(RED, &text))?;
-    }
-    Ok(())
 }
 
 fn resources(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

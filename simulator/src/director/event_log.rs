@@ -12,9 +12,21 @@ use super::words::in_words;
 #[derive(Debug, Clone, Default)]
 pub struct EventLog(Arc<Mutex<Log>>);
 
+/// An event that has begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// Index in the scenario.
+    pub event: u16,
+    /// When it began, before anybody could notice: microseconds since the start.
+    pub began_us: u64,
+    /// When it was done; `None` as long as it is not, and where it failed: nobody knows how far it came.
+    pub done_us: Option<u64>,
+}
+
 #[derive(Debug, Default)]
 struct Log {
     happened: Vec<Happened>,
+    course: Vec<Course>,
     /// By index in the scenario.
     pending: BTreeMap<u16, String>,
 }
@@ -26,6 +38,7 @@ impl EventLog {
         let pending = events.map(|(index, event)| (index, in_words(&event.action, scenario)));
         Self(Arc::new(Mutex::new(Log {
             happened: Vec::new(),
+            course: Vec::new(),
             pending: pending.collect(),
         })))
     }
@@ -33,6 +46,11 @@ impl EventLog {
     /// What has happened so far.
     pub fn read(&self) -> Vec<Happened> {
         self.log().happened.clone()
+    }
+
+    /// What has begun so far, in its order.
+    pub fn so_far<T>(&self, look: impl FnOnce(&[Course]) -> T) -> T {
+        look(&self.log().course)
     }
 
     /// All events, at the end of the run: those that it did not reach are failures, too.
@@ -46,9 +64,24 @@ impl EventLog {
         log.happened.iter().cloned().chain(missed).collect()
     }
 
-    /// One of them has happened, by its index in the scenario.
-    pub(super) fn happened(&self, index: u16, at_us: u64, problem: Option<String>) {
+    /// One of them begins, by its index in the scenario: nobody can have noticed yet.
+    pub(super) fn begins(&self, event: u16, began_us: u64) {
+        self.log().course.push(Course {
+            event,
+            began_us,
+            done_us: None,
+        });
+    }
+
+    /// It has happened.
+    pub(super) fn happened(&self, index: u16, done_us: u64, problem: Option<String>) {
         let mut log = self.log();
+        let mut course = log.course.iter_mut();
+        let Some(course) = course.find(|course| course.event == index) else {
+            return;
+        };
+        let at_us = course.began_us;
+        course.done_us = problem.is_none().then_some(done_us);
         if let Some(what) = log.pending.remove(&index) {
             log.happened.push(Happened {
                 at_us,
@@ -87,8 +120,11 @@ mod tests {
         "#;
         let scenario = fleetstorm_scenarios::parse(text, "one.toml").expect("valid");
         let log = EventLog::of(&scenario);
-        log.happened(0, 1_000_000, None);
-        assert_eq!(log.read().len(), 1);
+        log.begins(0, 1_000_000);
+        assert!(log.read().is_empty());
+        log.happened(0, 1_200_000, None);
+        assert_eq!(log.read()[0].at_us, 1_000_000);
+        log.so_far(|course| assert_eq!(course[0].done_us, Some(1_200_000)));
         let all = log.close(5_000_000);
         let told: Vec<_> = all
             .iter()

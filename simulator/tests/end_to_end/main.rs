@@ -8,6 +8,7 @@ mod foretold;
 mod kills;
 mod life;
 mod moves;
+mod oracle;
 mod registry;
 mod retries;
 mod rogue;

@@ -91,6 +91,8 @@ fn a_twin_that_is_not_as_the_policy_says_is_found() {
         let summary = scratch.summary();
         assert_eq!(summary["devices"]["provisioned"], 5, "{believed}");
         assert_eq!(summary["again"]["failed"], 5, "{believed}");
+        assert_eq!(summary["oracle"]["contradictions"], 5, "{believed}");
+        assert_eq!(run.exit_code, 99, "{believed}");
     }
 }
 

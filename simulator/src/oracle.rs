@@ -1,0 +1,143 @@
+//! The oracle: what became of every device, against what plan, flaws, enrollments, events and
+//! placement say had to become of it. Pure: records and events in, findings out.
+
+use fleetstorm_reports::oracle::{Contradiction, MAX_EXAMPLES, Oracle as Findings, OracleRow};
+use fleetstorm_reports::{Dimensions, Record};
+use fleetstorm_scenarios::Plan;
+
+use self::attendance::Attendance;
+use self::changes::Changes;
+use self::intent::{Finding, Intent, Wrong};
+use crate::director::Course;
+
+mod attendance;
+mod changes;
+mod hubs;
+mod intent;
+
+/// Judges every record; holds a bit for each device of the plan, and counts.
+pub struct Oracle {
+    changes: Changes,
+    cohorts: Vec<Cohort>,
+    /// Host names of the hubs, as records know them.
+    hubs: Vec<String>,
+    contradictions: u64,
+    examples: Vec<Example>,
+}
+
+struct Cohort {
+    name: String,
+    planned: u64,
+    intent: Intent,
+    attendance: Attendance,
+    as_intended: u64,
+    fell_short: u64,
+    either_way: u64,
+    contradictions: u64,
+}
+
+/// A contradiction, before anybody needs it in words.
+struct Example {
+    record: Record,
+    intended: String,
+    wrong: Wrong,
+}
+
+impl Oracle {
+    /// Of a run; `dimensions` has the hubs, as far as they are known.
+    pub fn new(plan: &Plan, dimensions: &Dimensions) -> Self {
+        let scenario = plan.scenario();
+        let cohorts = scenario.cohorts.iter().map(|cohort| Cohort {
+            name: cohort.name.clone(),
+            planned: cohort.devices,
+            intent: Intent::of(cohort, scenario, &dimensions.hubs),
+            attendance: Attendance::default(),
+            as_intended: 0,
+            fell_short: 0,
+            either_way: 0,
+            contradictions: 0,
+        });
+        Self {
+            changes: Changes::of(scenario),
+            cohorts: cohorts.collect(),
+            hubs: dimensions.hubs.clone(),
+            contradictions: 0,
+            examples: Vec::new(),
+        }
+    }
+
+    /// Judges one registration by what has happened until now: no event may have begun of which
+    /// `course` does not know.
+    pub fn count(&mut self, record: &Record, course: &[Course]) {
+        let Some(cohort) = self.cohorts.get_mut(usize::from(record.cohort)) else {
+            return;
+        };
+        let times = self.changes.during(record, course);
+        let finding = if u64::from(record.device) >= cohort.planned {
+            Finding::Contradiction(Wrong::Unplanned)
+        } else if !record.again && !cohort.attendance.arrives(record.device) {
+            Finding::Contradiction(Wrong::Twice)
+        } else {
+            cohort.intent.judge(record, times)
+        };
+        match finding {
+            Finding::AsIntended => cohort.as_intended += 1,
+            Finding::FellShort => cohort.fell_short += 1,
+            Finding::EitherWay => cohort.either_way += 1,
+            Finding::Contradiction(wrong) => {
+                cohort.contradictions += 1;
+                self.contradictions += 1;
+                if self.examples.len() < MAX_EXAMPLES {
+                    self.examples.push(Example {
+                        record: *record,
+                        intended: cohort.intent.in_words(times),
+                        wrong,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether something has contradicted the intent so far.
+    pub fn is_contradicted(&self) -> bool {
+        self.contradictions > 0
+    }
+
+    /// All of it, at the end of a run that has released so many devices. `name` gives the registration
+    /// id of a planned device.
+    pub fn close(&self, released: u64, name: impl Fn(u16, u32) -> String) -> Findings {
+        let came = self.cohorts.iter().map(|cohort| cohort.attendance.count());
+        let cohorts = self.cohorts.iter().map(|cohort| OracleRow {
+            cohort: cohort.name.clone(),
+            intended: cohort.intent.in_general(),
+            planned: cohort.planned,
+            not_started: cohort.planned.saturating_sub(cohort.attendance.count()),
+            as_intended: cohort.as_intended,
+            fell_short: cohort.fell_short,
+            either_way: cohort.either_way,
+            contradictions: cohort.contradictions,
+        });
+        let examples = self.examples.iter().map(|example| {
+            let record = &example.record;
+            let device = match (self.cohorts.get(usize::from(record.cohort)), example.wrong) {
+                (Some(cohort), Wrong::Unplanned) => format!("{} {}", cohort.name, record.device),
+                _ => name(record.cohort, record.device),
+            };
+            Contradiction {
+                device,
+                at_us: record.end_us,
+                intended: example.intended.clone(),
+                came: example.wrong.in_words(record, &self.hubs),
+            }
+        });
+        Findings {
+            contradictions: self.contradictions,
+            examples: examples.collect(),
+            unrecorded: released.saturating_sub(came.sum()),
+            cohorts: cohorts.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Events that change what must become of devices, and which of them a device's time overlaps.
+
+use fleetstorm_reports::Record;
+use fleetstorm_scenarios::event::{Action, When};
+use fleetstorm_scenarios::{Chance, Cohort, Scenario};
+
+use crate::director::Course;
+
+/// What held while a device was under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Whether its enrollment was enabled.
+    pub enabled: Enabled,
+    /// Whether its key or certificate may have been taken out of force.
+    pub proof_may_be_old: bool,
+    /// Whether its certificate had expired.
+    pub expired: Expired,
+    /// Whether the server answered by fault rules.
+    pub faults: bool,
+}
+
+/// Whether a certificate had expired in the middle of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expired {
+    /// It had not.
+    #[default]
+    No,
+    /// That happened meanwhile, or it may have got a new one before.
+    Perhaps,
+    /// It had.
+    Surely,
+}
+
+/// Whether an enrollment was enabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enabled {
+    /// As the scenario has it.
+    #[default]
+    AsWritten,
+    /// By an event.
+    Certainly(bool),
+    /// It changed meanwhile.
+    Changing,
+}
+
+/// Certificates tell seconds, no less.
+const SECOND_US: u64 = 1_000_000;
+
+/// The events that matter.
+#[derive(Debug)]
+pub struct Changes {
+    /// By the event's index.
+    changes: Vec<Option<Change>>,
+    /// By cohort, which devices an event is for.
+    chances: Vec<Chance>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Enrollment {
+        cohort: u16,
+        enabled: bool,
+    },
+    /// The cohort's proof gets a successor: the one before the last is out of force then.
+    Roll {
+        cohort: u16,
+    },
+    /// The proof before the newest is out of force.
+    Retire {
+        cohort: u16,
+    },
+    Faults {
+        any: bool,
+    },
+    /// Certificates of a share of the cohort's devices hold until then.
+    Expire {
+        cohort: u16,
+        share: f64,
+        at_us: u64,
+    },
+}
+
+impl Changes {
+    /// Of a scenario.
+    pub fn of(scenario: &Scenario) -> Self {
+        let changes = scenario.events.iter().map(|event| match &event.action {
+            Action::Enrollment { cohort, enabled } => Some(Change::Enrollment {
+                cohort: *cohort,
+                enabled: *enabled,
+            }),
+            Action::Roll { cohort, .. } => Some(Change::Roll { cohort: *cohort }),
+            Action::Retire { cohort, .. } => Some(Change::Retire { cohort: *cohort }),
+            Action::Faults(rules) => Some(Change::Faults {
+                any: !rules.is_empty(),
+            }),
+            Action::Expire { cohort, share } => match event.when {
+                When::At(at) => Some(Change::Expire {
+                    cohort: *cohort,
+                    share: *share,
+                    at_us: u64::try_from(at.as_micros()).unwrap_or(u64::MAX),
+                }),
+                When::Provisioned(_) => None,
+            },
+            // A hub that is down, a quota, a lost connection let devices fall short, no more.
+            Action::HubDown(_)
+            | Action::HubUp(_)
+            | Action::RegionDown(_)
+            | Action::RegionUp(_)
+            | Action::Throttle { .. }
+            | Action::PowerCut { .. }
+            | Action::Reprovision(_)
+            // Where a device is now, its record says.
+            | Action::Move { .. } => None,
+        });
+        let chance = |cohort: &Cohort| Chance::new(scenario.seed, "event", &cohort.name);
+        Self {
+            changes: changes.collect(),
+            chances: scenario.cohorts.iter().map(chance).collect(),
+        }
+    }
+
+    /// What held while a device was under way.
+    pub fn during(&self, record: &Record, course: &[Course]) -> Times {
+        let mut times = Times::default();
+        let mut rolled = 0;
+        // In the order in which they happened.
+        for happened in course {
+            let change = self.changes.get(usize::from(happened.event));
+            let Some(change) = change.copied().flatten() else {
+                continue;
+            };
+            if happened.began_us > record.end_us {
+                continue;
+            }
+            let is_over = happened
+                .done_us
+                .is_some_and(|done_us| done_us < record.start_us);
+            match change {
+                Change::Enrollment { cohort, enabled } if cohort == record.cohort => {
+                    times.enabled = if is_over {
+                        Enabled::Certainly(enabled)
+                    } else {
+                        Enabled::Changing
+                    };
+                }
+                Change::Faults { any } => {
+                    times.faults = any || times.faults && !is_over;
+                }
+                // Who starts after it has the newest proof; who comes back may have missed the news.
+                Change::Retire { cohort } if cohort == record.cohort => {
+                    times.proof_may_be_old |= record.again || !is_over;
+                }
+                Change::Roll { cohort } if cohort == record.cohort => {
+                    rolled += 1;
+                    times.proof_may_be_old |= rolled > 1 && (record.again || !is_over);
+                }
+                // It needs nobody to make it happen.
+                Change::Expire { .. } => {}
+                Change::Enrollment { .. } | Change::Roll { .. } | Change::Retire { .. } => {}
+            }
+        }
+        times.expired = self.expired(record, rolled > 0);
+        times
+    }
+
+    /// Whether a device's certificate had expired. `is_rolled` says that it may have got a new one.
+    fn expired(&self, record: &Record, is_rolled: bool) -> Expired {
+        let chance = self.chances.get(usize::from(record.cohort));
+        let expiries = (0_u32..).zip(&self.changes);
+        let expiries = expiries.filter_map(|(event, change)| match change {
+            Some(Change::Expire {
+                cohort,
+                share,
+                at_us,
+            }) => {
+                let is_meant = *cohort == record.cohort
+                    && chance.is_some_and(|chance| chance.share(record.device, event) < *share);
+                is_meant.then_some(*at_us)
+            }
+            _ => None,
+        });
+        match expiries.min() {
+            Some(at_us) if record.end_us + SECOND_US >= at_us => {
+                if is_rolled || record.start_us < at_us + SECOND_US {
+                    Expired::Perhaps
+                } else {
+                    Expired::Surely
+                }
+            }
+            _ => Expired::No,
+        }
+    }
+}

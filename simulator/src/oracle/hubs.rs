@@ -1,0 +1,117 @@
+//! Which hubs a cohort's devices may be assigned to.
+
+use std::time::Duration;
+
+use fleetstorm_protocol::enrollment::AllocationPolicy;
+use fleetstorm_reports::Record;
+use fleetstorm_scenarios::{Cohort, Reprovision, Scenario};
+
+use crate::fleet::hub_host;
+
+/// The hubs that are allowed, by their index in records.
+#[derive(Debug)]
+pub enum AllowedHubs {
+    /// Nobody knows: another endpoint's.
+    Unknown,
+    /// One of these.
+    Any(Vec<u16>),
+    /// The nearest of these, from each region; a device that is nowhere, or may not leave the hub
+    /// where it was before, can be at any of those that are near to somebody.
+    Nearest {
+        all: Vec<u16>,
+        by_region: Vec<Vec<u16>>,
+        stays: bool,
+    },
+}
+
+impl AllowedHubs {
+    /// Of a cohort. `hubs` are the host names behind a record's index.
+    pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
+        if scenario.target.is_some() {
+            // What is enrolled there is not ours to know; of which hubs there are, the user may have told.
+            let all: Vec<u16> = (0..).zip(hubs).map(|(index, _)| index).collect();
+            return if all.is_empty() {
+                Self::Unknown
+            } else {
+                Self::Any(all)
+            };
+        }
+        let tenants = scenario.tenant(cohort.tenant).map(|tenant| &tenant.hubs);
+        let named = [Some(&cohort.hubs), tenants];
+        let named = named.into_iter().flatten().find(|named| !named.is_empty());
+        let all: Vec<u16> = (0..)
+            .zip(hubs)
+            .filter(|(_, host)| {
+                named.is_none_or(|named| named.iter().any(|label| hub_host(label) == **host))
+            })
+            .map(|(index, _)| index)
+            .collect();
+        if cohort.allocation != AllocationPolicy::GeoLatency || scenario.regions.is_empty() {
+            return Self::Any(all);
+        }
+        let by_region = (0..scenario.regions.len())
+            .map(|region| nearest(region, &all, scenario, hubs))
+            .collect();
+        Self::Nearest {
+            all,
+            by_region,
+            stays: cohort.reprovision == Reprovision::Never,
+        }
+    }
+
+    /// Whether a device that was assigned may be where it is.
+    pub fn allow(&self, record: &Record) -> bool {
+        let is_in = |hubs: &[u16]| record.hub.is_some_and(|hub| hubs.contains(&hub));
+        match self {
+            Self::Unknown => true,
+            Self::Any(all) => is_in(all),
+            Self::Nearest {
+                all,
+                by_region,
+                stays,
+            } => match record.region {
+                Some(_) if *stays && record.again => by_region.iter().any(|near| is_in(near)),
+                Some(region) => by_region
+                    .get(usize::from(region))
+                    .is_some_and(|near| is_in(near)),
+                None => is_in(all),
+            },
+        }
+    }
+
+    /// For people: where.
+    pub fn in_words(&self, hubs: &[String]) -> String {
+        match self {
+            Self::Unknown => String::new(),
+            Self::Any(all) if all.len() == hubs.len() && all.len() != 1 => " at any hub".into(),
+            Self::Any(all) => {
+                let names = all
+                    .iter()
+                    .filter_map(|index| hubs.get(usize::from(*index)))
+                    .map(|host| host.split('.').next().unwrap_or_default());
+                format!(" at {}", names.collect::<Vec<_>>().join(" or "))
+            }
+            Self::Nearest { .. } => " at the nearest hub".into(),
+        }
+    }
+}
+
+/// Those of `all` that are nearest to a region by the scenario's table. A hub of no region, or of one that
+/// the table leaves out, is farther than all others, as it is to the server.
+fn nearest(region: usize, all: &[u16], scenario: &Scenario, hubs: &[String]) -> Vec<u16> {
+    let distance = |index: u16| {
+        let from = &scenario.regions[region];
+        let host = hubs.get(usize::from(index));
+        let mut of_scenario = scenario.server.hubs.iter();
+        let hub = of_scenario.find(|hub| Some(&hub_host(&hub.name)) == host);
+        match hub.and_then(|hub| hub.region.as_ref()) {
+            Some(there) if *there == from.name => Duration::ZERO,
+            Some(there) => from.latency.get(there).copied().unwrap_or(Duration::MAX),
+            None => Duration::MAX,
+        }
+    };
+    let least = all.iter().map(|&index| distance(index)).min();
+    let near = all.iter().copied();
+    near.filter(|&index| Some(distance(index)) == least)
+        .collect()
+}

@@ -1,0 +1,248 @@
+//! What must become of the devices of a cohort.
+
+use fleetstorm_protocol::attestation::AttestationKind;
+use fleetstorm_protocol::service_error::code;
+use fleetstorm_reports::{Fault, Outcome, Record};
+use fleetstorm_scenarios::{Cohort, Flaw, Scenario};
+
+use super::changes::{Enabled, Expired, Times};
+use super::hubs::AllowedHubs;
+
+/// One cohort's.
+#[derive(Debug)]
+pub struct Intent {
+    refusal: Option<Refusal>,
+    enabled: bool,
+    hubs: AllowedHubs,
+    /// Where, for people.
+    place: String,
+}
+
+/// How devices with a flaw must be refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// By DPS, with 401 and this error code (`dps-wire`, captured bodies: 401002 for certificates,
+    /// 401000 for keys); a target that gives no code is not held to it.
+    Unauthorized(u32),
+    /// As unknown: 404, or as somebody who can't prove itself. SASL says no more than that.
+    Unknown(u32),
+    /// By themselves: they can't open what DPS sends them.
+    CannotActivate,
+}
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// As it had to come.
+    AsIntended,
+    /// Load, not logic.
+    FellShort,
+    /// Something happened that makes either right.
+    EitherWay,
+    /// Wrong.
+    Contradiction(Wrong),
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wrong {
+    /// Assigned to a hub, and must not be.
+    LetIn,
+    /// Assigned to a hub that is not allowed.
+    Hub,
+    /// It ended as it must not.
+    Outcome,
+    /// It had left a record before.
+    Twice,
+    /// No device of the plan.
+    Unplanned,
+}
+
+impl Intent {
+    /// Of a cohort; `hubs` are the host names behind a record's index.
+    pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
+        let allowed = AllowedHubs::of(cohort, scenario, hubs);
+        Self {
+            refusal: cohort.flaw.map(|flaw| refusal(flaw, cohort.attestation)),
+            enabled: cohort.enabled,
+            place: allowed.in_words(hubs),
+            hubs: allowed,
+        }
+    }
+
+    /// Lays a registration beside it.
+    pub fn judge(&self, record: &Record, times: Times) -> Finding {
+        let enabled = self.enabled(times);
+        let finding = match (self.refusal(times), enabled) {
+            (Some(refusal), _) => self.judge_refused(record, |outcome| {
+                // Which of two reasons is told is the service's choice.
+                refusal.fits(outcome) || enabled != Some(true) && outcome == Outcome::Disabled
+            }),
+            (None, Some(false)) => {
+                self.judge_refused(record, |outcome| outcome == Outcome::Disabled)
+            }
+            (None, Some(true)) => self.judge_let_in(record),
+            (None, None) if record.outcome == Outcome::Disabled => Finding::EitherWay,
+            (None, None) => self.judge_let_in(record).or_not(),
+        };
+        let finding = match times.expired {
+            Expired::Perhaps if EXPIRED.fits(record.outcome) => Finding::EitherWay,
+            Expired::Perhaps => finding.or_not(),
+            Expired::No | Expired::Surely => finding,
+        };
+        match finding {
+            Finding::Contradiction(Wrong::Outcome | Wrong::Hub) if times.faults => {
+                Finding::EitherWay
+            }
+            Finding::Contradiction(Wrong::Outcome)
+                if times.proof_may_be_old && is_unauthorized(record.outcome) =>
+            {
+                Finding::EitherWay
+            }
+            other => other,
+        }
+    }
+
+    /// How the device must be refused, if it must.
+    fn refusal(&self, times: Times) -> Option<Refusal> {
+        let expired = (times.expired == Expired::Surely).then_some(EXPIRED);
+        self.refusal.or(expired)
+    }
+
+    /// Whether the enrollment was enabled, if that can be said.
+    fn enabled(&self, times: Times) -> Option<bool> {
+        match times.enabled {
+            Enabled::AsWritten => Some(self.enabled),
+            Enabled::Certainly(enabled) => Some(enabled),
+            Enabled::Changing => None,
+        }
+    }
+
+    fn judge_let_in(&self, record: &Record) -> Finding {
+        if record.registered_us.is_some() && !self.hubs.allow(record) {
+            return Finding::Contradiction(Wrong::Hub);
+        }
+        match record.outcome {
+            Outcome::Provisioned | Outcome::Registered => Finding::AsIntended,
+            outcome if is_load(outcome) => Finding::FellShort,
+            _ => Finding::Contradiction(Wrong::Outcome),
+        }
+    }
+
+    fn judge_refused(&self, record: &Record, fits: impl Fn(Outcome) -> bool) -> Finding {
+        if record.registered_us.is_some() {
+            return Finding::Contradiction(Wrong::LetIn);
+        }
+        match record.outcome {
+            outcome if fits(outcome) => Finding::AsIntended,
+            outcome if is_load(outcome) => Finding::FellShort,
+            _ => Finding::Contradiction(Wrong::Outcome),
+        }
+    }
+
+    /// For people, as long as nothing happens.
+    pub fn in_general(&self) -> String {
+        self.in_words(Times::default())
+    }
+
+    /// For people, for a device that was under way then.
+    pub fn in_words(&self, times: Times) -> String {
+        match (self.refusal(times), self.enabled(times)) {
+            (Some(refusal), _) => refusal.in_words(),
+            (None, Some(false)) => "refused: enrollment disabled".into(),
+            (None, Some(true)) => format!("provisioned{}", self.place),
+            (None, None) => format!("provisioned{}, or refused as disabled", self.place),
+        }
+    }
+}
+
+impl Finding {
+    /// The same, where to be refused would have been as right.
+    fn or_not(self) -> Self {
+        match self {
+            Self::AsIntended => Self::EitherWay,
+            other => other,
+        }
+    }
+}
+
+impl Refusal {
+    fn fits(self, outcome: Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Unauthorized(right), Outcome::Refused { status, code, .. }) => {
+                status == 401 && [0, right].contains(&code)
+            }
+            (Self::Unknown(right), Outcome::Refused { status, code, .. }) => match status {
+                401 => [0, right].contains(&code),
+                404 => [0, code::ENROLLMENT_NOT_FOUND].contains(&code),
+                _ => false,
+            },
+            (Self::CannotActivate, Outcome::Broken { fault, .. }) => fault == Fault::Activation,
+            _ => false,
+        }
+    }
+
+    fn in_words(self) -> String {
+        match self {
+            Self::Unauthorized(code) => format!("refused: 401 ({code})"),
+            Self::Unknown(_) => "refused as unknown: 404 or 401".into(),
+            Self::CannotActivate => "TPM activation fails".into(),
+        }
+    }
+}
+
+/// Of a certificate whose time is over.
+const EXPIRED: Refusal = Refusal::Unauthorized(code::INVALID_CERTIFICATE);
+
+/// Whether it is for thresholds to judge: the service, the line or the run had not enough to give.
+fn is_load(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::TimedOut { .. } | Outcome::Cancelled => true,
+        Outcome::Broken { fault, .. } => fault != Fault::Activation,
+        Outcome::Refused { status, .. } => status == 408 || status == 429 || status >= 500,
+        Outcome::Provisioned
+        | Outcome::Registered
+        | Outcome::TwinMismatch
+        | Outcome::DataMismatch
+        | Outcome::AssignmentFailed { .. }
+        | Outcome::Disabled => false,
+    }
+}
+
+fn is_unauthorized(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Refused { status: 401, .. })
+}
+
+fn refusal(flaw: Flaw, attestation: AttestationKind) -> Refusal {
+    match flaw {
+        Flaw::ExpiredCertificate => EXPIRED,
+        Flaw::WrongRoot | Flaw::MissingIntermediate => {
+            Refusal::Unauthorized(code::INVALID_CERTIFICATE)
+        }
+        Flaw::WrongKey => Refusal::Unauthorized(code::UNAUTHORIZED),
+        Flaw::WrongTpmKey => Refusal::CannotActivate,
+        Flaw::Unenrolled => match attestation {
+            AttestationKind::X509Group | AttestationKind::X509Individual => {
+                Refusal::Unknown(code::INVALID_CERTIFICATE)
+            }
+            AttestationKind::SymmetricKeyGroup
+            | AttestationKind::SymmetricKeyIndividual
+            | AttestationKind::Tpm => Refusal::Unknown(code::UNAUTHORIZED),
+        },
+    }
+}
+
+impl Wrong {
+    /// What came, for people; `hubs` are the host names behind a record's index.
+    pub fn in_words(self, record: &Record, hubs: &[String]) -> String {
+        let hub = record.hub.and_then(|hub| hubs.get(usize::from(hub)));
+        let hub = hub.map_or("a hub that is none of the run's", String::as_str);
+        match self {
+            Self::LetIn => format!("assigned to {hub}"),
+            Self::Hub => format!("assigned to {hub}, which is not allowed"),
+            Self::Outcome => record.outcome.to_string(),
+            Self::Twice => format!("a second record of it: {}", record.outcome),
+            Self::Unplanned => format!("a device that is not in the plan: {}", record.outcome),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What became of devices, against what the scenario says had to become of them.
+
+use serde_json::Value;
+
+use crate::binary::{Scratch, Served, fleetstorm, path};
+
+const HEAD: &str = r#"
+name = "judged"
+seed = 11
+device-timeout = "20s"
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "0s"
+
+[arrival]
+kind = "constant-rate"
+rate = "60/s"
+"#;
+
+fn cohort(name: &str, attestation: &str, transport: &str, more: &str) -> String {
+    format!(
+        "[[cohort]]\nname = \"{name}\"\ndevices = 2\nattestation = \"{attestation}\"\ntransport = \"{transport}\"\n{more}\n"
+    )
+}
+
+/// A cohort's row.
+fn row<'a>(summary: &'a Value, cohort: &str) -> &'a Value {
+    let rows = summary["oracle"]["cohorts"].as_array().expect("rows");
+    let mut rows = rows.iter();
+    rows.find(|row| row["cohort"] == cohort)
+        .expect("the cohort")
+}
+
+#[test]
+fn every_bad_batch_is_refused_for_its_own_reason_over_every_transport() {
+    let transports = ["https", "mqtt", "mqtt-ws", "amqp", "amqp-ws"];
+    let x509 = ["x509-group", "x509-individual"];
+    let keys = ["symmetric-key-group", "symmetric-key-individual"];
+    let all = [&x509[..], &keys, &["tpm"]].concat();
+    let bad = [
+        ("flaw = \"expired-certificate\"", &x509[..]),
+        ("flaw = \"wrong-root\"", &x509[..1]),
+        ("flaw = \"missing-intermediate\"", &x509[..1]),
+        ("flaw = \"wrong-key\"", &keys),
+        ("flaw = \"wrong-tpm-key\"", &["tpm"]),
+        ("flaw = \"unenrolled\"", &all),
+        ("enabled = false", &all),
+    ];
+    let mut text = HEAD.to_owned() + &cohort("good", "x509-group", "https", "");
+    let mut cohorts = 0;
+    for (more, attestations) in bad {
+        for attestation in attestations {
+            let fit = transports
+                .iter()
+                .filter(|transport| *attestation != "tpm" || !transport.starts_with("mqtt"));
+            for transport in fit {
+                cohorts += 1;
+                text += &cohort(&format!("bad-{cohorts}"), attestation, transport, more);
+            }
+        }
+    }
+    let scratch = Scratch::new();
+    let run = scratch.run(&text, &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let oracle = &scratch.summary()["oracle"];
+    assert_eq!(oracle["contradictions"], 0, "{oracle}");
+    assert_eq!(oracle["unrecorded"], 0);
+    let rows = oracle["cohorts"].as_array().expect("rows");
+    assert_eq!(rows.len(), cohorts + 1);
+    for row in rows {
+        assert_eq!(row["as_intended"], 2, "{row}");
+    }
+}
+
+#[test]
+fn what_contradicts_the_scenario_fails_the_run_and_is_told_by_name() {
+    let scratch = Scratch::new();
+    let of = |strangers: &str, forgotten: &str| {
+        HEAD.to_owned()
+            + &cohort("good", "symmetric-key-group", "mqtt", "")
+            + &cohort("strangers", "symmetric-key-individual", "https", strangers)
+            + &cohort("forgotten", "x509-group", "amqp", forgotten)
+    };
+    // The service lets in whom it should not know, and does not know whom it should.
+    let theirs = scratch.write("theirs.toml", &of("", "flaw = \"unenrolled\""));
+    let list = scratch.path("enrollments.jsonl");
+    let exported = fleetstorm(&["enrollments", path(&theirs), "--out", path(&list)]);
+    assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+    let served = Served::with_enrollments(&list);
+    let ca = scratch.write("ca.pem", served.text("ca_pem"));
+    let mine = of("flaw = \"unenrolled\"", "");
+    let run = scratch.run(&mine, &served.flags(&ca));
+    assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    assert_eq!(row(&summary, "good")["as_intended"], 2);
+    assert_eq!(row(&summary, "strangers")["contradictions"], 2);
+    assert_eq!(row(&summary, "forgotten")["contradictions"], 2);
+    let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+    for told in [&run.stdout, &again.stdout] {
+        for words in [
+            "strangers-0000000 at",
+            "intended was: refused as unknown",
+            "forgotten-0000001 at",
+            "refused at register: 401 (401002); intended was: provisioned",
+            "FAIL (exit code 99)",
+        ] {
+            assert!(told.contains(words), "{words:?} is not in\n{told}");
+        }
+    }
+
+    let good = HEAD.to_owned() + &cohort("good", "symmetric-key-group", "mqtt", "");
+    let mut flags = served.flags(&ca);
+    flags.extend(["--hub", "another-hub.fleetstorm.test"]);
+    let run = scratch.run(&good, &flags);
+    assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+    let example = &scratch.summary()["oracle"]["examples"][0];
+    let came = example["came"].as_str().expect("words");
+    assert!(came.contains("which is not allowed"), "{came}");
+}
