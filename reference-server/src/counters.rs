@@ -1,6 +1,7 @@
 //! The server's own counters, as the control endpoint publishes them.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,6 +48,44 @@ pub struct Counters {
     pub connections_refused: u64,
     /// TLS handshakes that failed.
     pub tls_failures: u64,
+}
+
+impl AddAssign for Counters {
+    /// What another life of the same server has counted.
+    fn add_assign(&mut self, other: Self) {
+        self.registrations_accepted += other.registrations_accepted;
+        self.registrations_assigned += other.registrations_assigned;
+        self.tpm_challenges += other.tpm_challenges;
+        self.hub_refusals += other.hub_refusals;
+        self.connections += other.connections;
+        self.connections_refused += other.connections_refused;
+        self.tls_failures += other.tls_failures;
+        add_all(&mut self.registrations_failed, other.registrations_failed);
+        add_all(&mut self.refusals, other.refusals);
+        add_all(&mut self.assignments, other.assignments);
+        add_all(&mut self.twins_read, other.twins_read);
+        add_all(
+            &mut self.device_to_cloud_messages,
+            other.device_to_cloud_messages,
+        );
+        add_all(&mut self.reported_patches, other.reported_patches);
+        add_all(&mut self.desired_changes_sent, other.desired_changes_sent);
+        add_all(&mut self.methods_called, other.methods_called);
+        add_all(
+            &mut self.cloud_to_device_messages,
+            other.cloud_to_device_messages,
+        );
+        add_all(
+            &mut self.cloud_to_device_completed,
+            other.cloud_to_device_completed,
+        );
+    }
+}
+
+fn add_all<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
+    for (key, count) in others {
+        *counts.entry(key).or_default() += count;
+    }
 }
 
 /// The counters as they grow; every thread adds.
@@ -190,4 +229,50 @@ fn add_to(by_code: &Mutex<BTreeMap<u32, u64>>, code: u32) {
 fn counted(by_code: &Mutex<BTreeMap<u32, u64>>) -> BTreeMap<u32, u64> {
     let by_code = by_code.lock().unwrap_or_else(PoisonError::into_inner);
     by_code.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_lives_of_a_server_add_up_counter_by_counter() {
+        let life = |scale: u64| {
+            let tally = Tally::new(&["hub-1".into(), "hub-2".into()]);
+            let hub = |index: usize| tally.hub(index).expect("a hub");
+            let hubs = [(hub(0), 1), (hub(1), 2)];
+            let grow = |count: &Count, by: u64| (0..by * scale).for_each(|_| count.add());
+            for (hub, by) in hubs {
+                for count in [
+                    &hub.assignments,
+                    &hub.twins_read,
+                    &hub.device_to_cloud_messages,
+                    &hub.reported_patches,
+                    &hub.desired_changes_sent,
+                    &hub.methods_called,
+                    &hub.cloud_to_device_messages,
+                    &hub.cloud_to_device_completed,
+                ] {
+                    grow(count, by);
+                }
+            }
+            for count in [
+                &tally.registrations_accepted,
+                &tally.registrations_assigned,
+                &tally.tpm_challenges,
+                &tally.hub_refusals,
+                &tally.connections,
+                &tally.connections_refused,
+                &tally.tls_failures,
+            ] {
+                grow(count, 3);
+            }
+            (0..scale).for_each(|_| tally.refused(401_002));
+            (0..scale).for_each(|_| tally.failed(400_207));
+            tally.read()
+        };
+        let mut both = life(1);
+        both += life(4);
+        assert_eq!(both, life(5));
+    }
 }

@@ -101,6 +101,13 @@ impl Running {
     pub fn counters(&self) -> Counters {
         self.host.tally.read()
     }
+
+    /// Stops it; what it has counted in its life.
+    pub fn stop(self) -> Counters {
+        let host = Arc::clone(&self.host);
+        drop(self);
+        host.tally.read()
+    }
 }
 
 impl Drop for Running {
@@ -286,7 +293,8 @@ pub struct ServeOptions {
     pub config: Config,
     /// Who may register; nobody when absent.
     pub enrollments: Option<EnrollmentSource>,
-    /// Whether to announce itself as one JSON line, for programs.
+    /// Whether to announce itself as one JSON line, for programs; one that is ended by its life line says
+    /// in another one what it has counted.
     pub announce_json: bool,
     /// Where to write the CA's certificate, for clients.
     pub ca_out: Option<PathBuf>,
@@ -320,6 +328,11 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
     drop(out);
     if options.enrollments == Some(EnrollmentSource::StandardInput) {
         io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+        let counters = running.stop();
+        if options.announce_json {
+            // Whoever had it announced may be gone with the life line.
+            let _ = writeln!(io::stdout(), "{}", serde_json::json!(counters));
+        }
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

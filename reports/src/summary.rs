@@ -215,12 +215,26 @@ pub struct ServerCounters {
     pub agree: bool,
 }
 
+impl ServerCounters {
+    /// The same, of a server that was killed during the run.
+    #[must_use]
+    pub fn of_killed(mut self, was_killed: bool) -> Self {
+        for row in &mut self.rows {
+            row.at_least = was_killed;
+        }
+        self.agree = self.rows.iter().all(CounterRow::agrees);
+        self
+    }
+}
+
 impl CounterRow {
     /// Whether both ends can be right: the server may have done what no device heard of, as often
     /// as answers got lost, and no more.
     pub fn agrees(&self) -> bool {
-        let surplus = self.server.checked_sub(self.simulator);
-        surplus.is_some_and(|surplus| surplus <= self.unheard)
+        match self.server.checked_sub(self.simulator) {
+            Some(surplus) => surplus <= self.unheard,
+            None => self.at_least,
+        }
     }
 }
 
@@ -236,6 +250,10 @@ pub struct CounterRow {
     /// Answers that may have been on their way when a device lost its connection or its patience.
     #[serde(default)]
     pub unheard: u64,
+    /// Whether the server was killed during the run: what it had counted since it was read last is lost, so
+    /// that it counted at least so many.
+    #[serde(default)]
+    pub at_least: bool,
 }
 
 /// What the run cost.

@@ -75,6 +75,14 @@ pub enum Action {
         /// How many of it, 0 to 1; the seed chooses which.
         share: f64,
     },
+    /// The bundled server ends, and starts again with what it has kept: enrollments, registrations and twins.
+    /// Quotas, faults and hubs that events had changed are as at the start.
+    RestartServer {
+        /// How it ends.
+        end: End,
+        /// How long nobody listens, beside what ending and starting take.
+        off: Duration,
+    },
     /// Devices lose their power, and boot all at once when it is back.
     PowerCut {
         /// Whose.
@@ -100,6 +108,29 @@ pub enum Proof {
     Key,
     /// Certificates: of groups the CA, of individual enrollments the device's own (same page).
     Certificate,
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum End {
+    /// It is asked to, and says what it has counted.
+    #[default]
+    Stop,
+    /// Without a chance to do anything about it (SIGKILL).
+    Kill,
+}
+
+impl End {
+    /// Both, in the order messages list them.
+    pub const ALL: [Self; 2] = [Self::Stop, Self::Kill];
+
+    /// The word scenario files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Kill => "kill",
+        }
+    }
 }
 
 /// Which of the devices that stay with their hubs.
@@ -132,6 +163,7 @@ impl Action {
                 Proof::Certificate => "certificate-retire",
             },
             Self::Expire { .. } => "expire-batch",
+            Self::RestartServer { .. } => "restart-server",
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
@@ -166,7 +198,8 @@ impl Action {
             | Self::Enrollment { .. }
             | Self::Roll { .. }
             | Self::Retire { .. }
-            | Self::Expire { .. } => None,
+            | Self::Expire { .. }
+            | Self::RestartServer { .. } => None,
             Self::PowerCut { whom, .. } | Self::Reprovision(whom) | Self::Move { whom, .. } => {
                 Some(whom)
             }

@@ -6,19 +6,21 @@
 //! line, and then stays open as the life line: the server ends when it closes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::process::CommandExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reference_server::{
     Announcement, Config, HubConfig, InstanceConfig, LinkedHub, RegionConfig,
 };
+use fleetstorm_scenarios::event::{Action, End};
 use fleetstorm_scenarios::{Ports, Scenario, tenant};
+use tempfile::TempDir;
 
+use self::process::{Pipe, Process, no_start};
 use crate::cli::{Announce, ServeArgs};
 use crate::control::Control;
 use crate::failure::Failure;
@@ -27,23 +29,31 @@ use crate::link::dial::DialOptions;
 use crate::service_side::ServiceSide;
 use crate::target::Target;
 
+mod process;
+
 pub use fleetstorm_reference_server::Counters;
 
-/// How long an idle child may take to announce itself once it has its enrollments.
-const START_LIMIT: Duration = Duration::from_secs(60);
-/// How long a child may take to end once its life line is cut.
-const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// Longest line that it announces itself with.
-const MAX_ANNOUNCEMENT: u64 = 1 << 20;
-
-/// A bundled server that listens. Dropping it stops it.
+/// A bundled server that listens, over as many lives of its process as events give it. Dropping it
+/// stops it.
 #[derive(Debug)]
 pub struct BundledServer {
-    child: Child,
-    life_line: Option<ChildStdin>,
+    config: Config,
+    log: PathBuf,
     announcement: Announcement,
     /// By instance.
     id_scopes: Vec<IdScope>,
+    life: Mutex<Life>,
+    /// Where it keeps what it has to know when it starts again; outlives its process.
+    _data: Option<TempDir>,
+}
+
+/// What is now; and what was before, as it told.
+#[derive(Debug)]
+struct Life {
+    process: Option<Process>,
+    pid: u32,
+    before: Counters,
+    was_killed: bool,
 }
 
 /// `fleetstorm serve`.
@@ -116,57 +126,48 @@ fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
 /// # Errors
 /// It did not start: with its last words.
 pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledServer, Failure> {
-    let config = config_of(scenario);
-    let config_file = write_config(&config)?;
-    let program = std::env::current_exe()
-        .map_err(|e| no_start(&format!("failed to find this program: {e}")))?;
-    let log_file = File::create(log)
-        .map_err(|e| no_start(&format!("failed to write {}: {e}", log.display())))?;
-    let mut child = Command::new(program)
-        .args([
-            "serve",
-            "--announce",
-            "json",
-            "--enrollments",
-            "-",
-            "--config",
-        ])
-        .arg(&config_file)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(log_file)
-        // Ctrl-C is for the run: the server ends with its life line.
-        .process_group(0)
-        .spawn()
-        .map_err(|e| no_start(&format!("failed to start a process: {e}")))?;
+    let mut config = config_of(scenario);
+    let data = restarts(scenario).then(data_folder).transpose()?;
+    config.data_dir = data.as_ref().map(|folder| folder.path().to_owned());
+    File::create(log).map_err(|e| no_start(&format!("failed to write {}: {e}", log.display())))?;
+    let (process, announcement) = Process::start(&text_of(&config)?, log, |lines| {
+        enroll(&config.instances, fleet, lines)
+    })?;
+    let instances = announcement.instances.iter();
+    let id_scopes = instances.map(|instance| IdScope::parse(&instance.id_scope));
+    let id_scopes = id_scopes
+        .collect::<Result<_, _>>()
+        .map_err(|e| no_start(&format!("it announced an unusable id scope: {e}")))?;
+    // Whenever it starts again, it is where it was.
+    config.https_port = announcement.https.port();
+    config.mqtt_port = announcement.mqtt.port();
+    config.amqp_port = announcement.amqp.port();
+    config.control_port = announcement.control.port();
+    Ok(BundledServer {
+        config,
+        log: log.to_owned(),
+        _data: data,
+        announcement,
+        id_scopes,
+        life: Mutex::new(Life {
+            pid: process.pid(),
+            process: Some(process),
+            before: Counters::default(),
+            was_killed: false,
+        }),
+    })
+}
 
-    let handed_over = hand_over(child.stdin.take(), &config.instances, fleet);
-    let announced = announcement_of(&mut child);
-    let _ = std::fs::remove_file(&config_file);
-    match (handed_over, announced) {
-        (Ok(life_line), Ok(announcement)) => {
-            let instances = announcement.instances.iter();
-            let id_scopes = instances.map(|instance| IdScope::parse(&instance.id_scope));
-            let id_scopes = id_scopes
-                .collect::<Result<_, _>>()
-                .map_err(|e| no_start(&format!("it announced an unusable id scope: {e}")))?;
-            Ok(BundledServer {
-                child,
-                life_line: Some(life_line),
-                announcement,
-                id_scopes,
-            })
-        }
-        (handed_over, announced) => {
-            let _ = child.kill();
-            let status = child.wait().ok();
-            let problem = [announced.err(), handed_over.err()]
-                .into_iter()
-                .flatten()
-                .next();
-            Err(no_start(&last_words(log, status, problem)))
-        }
-    }
+fn restarts(scenario: &Scenario) -> bool {
+    let mut actions = scenario.events.iter().map(|event| &event.action);
+    actions.any(|action| matches!(action, Action::RestartServer { .. }))
+}
+
+fn data_folder() -> Result<TempDir, Failure> {
+    let made = tempfile::Builder::new()
+        .prefix("fleetstorm-data-")
+        .tempdir();
+    made.map_err(|e| no_start(&format!("no folder for its data: {e}")))
 }
 
 impl BundledServer {
@@ -189,9 +190,9 @@ impl BundledServer {
         }
     }
 
-    /// Its process.
+    /// Its process: the last one, while there is none.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.life().pid
     }
 
     /// Its control endpoint.
@@ -215,44 +216,87 @@ impl BundledServer {
     }
 
     /// Whether it has ended by itself.
-    pub fn has_died(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+    pub fn has_died(&self) -> Option<ExitStatus> {
+        self.life().process.as_mut()?.has_died()
     }
 
-    /// Its own counters.
+    /// Whether it was ended, and has not started again.
+    pub fn is_off(&self) -> bool {
+        self.life().process.is_none()
+    }
+
+    /// Whether it was killed: it may have counted more than it tells.
+    pub fn was_killed(&self) -> bool {
+        self.life().was_killed
+    }
+
+    /// Its own counters, of all its lives.
     ///
     /// # Errors
     /// It does not answer, or not with counters.
     pub fn counters(&self) -> Result<Counters, Failure> {
-        let body = self.control().get("/counters").map_err(|e| {
-            Failure::unreachable(format!(
-                "the bundled server's counters could not be read: {e}"
-            ))
-        })?;
-        serde_json::from_slice(&body).map_err(|e| {
-            Failure::bug(format!(
-                "the bundled server's counters could not be read: {e}"
-            ))
-        })
+        let mut counters = self.life().before.clone();
+        counters += self.counters_of_this_life()?;
+        Ok(counters)
     }
 
-    fn stop(&mut self) {
-        drop(self.life_line.take());
-        let asked = Instant::now();
-        while asked.elapsed() < STOP_LIMIT {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
+    fn counters_of_this_life(&self) -> Result<Counters, Failure> {
+        let unread = "the bundled server's counters could not be read";
+        let body = self.control().get("/counters");
+        let body = body.map_err(|e| Failure::unreachable(format!("{unread}: {e}")))?;
+        serde_json::from_slice(&body).map_err(|e| Failure::bug(format!("{unread}: {e}")))
+    }
+
+    /// Ends its process, which has to be one that can start again.
+    ///
+    /// # Errors
+    /// It does not run, or ends without a word of what it has counted.
+    pub fn end(&self, how: End) -> io::Result<()> {
+        let read = match how {
+            End::Stop => None,
+            End::Kill => self.counters_of_this_life().ok(),
+        };
+        let process = self.life().process.take();
+        let process = process.ok_or_else(|| io::Error::other("it does not run"))?;
+        let counted = match how {
+            End::Stop => {
+                let said = process.stop();
+                said.and_then(|line| serde_json::from_str(&line).ok())
             }
-            std::thread::sleep(Duration::from_millis(5));
+            End::Kill => {
+                process.kill();
+                read
+            }
+        };
+        let mut life = self.life();
+        life.was_killed |= how == End::Kill || counted.is_none();
+        let said = counted.is_some();
+        life.before += counted.unwrap_or_default();
+        if said || how == End::Kill {
+            return Ok(());
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Err(io::Error::other("it ended without telling its counters"))
     }
-}
 
-impl Drop for BundledServer {
-    fn drop(&mut self) {
-        self.stop();
+    /// Starts it where it was, with what it has kept.
+    ///
+    /// # Errors
+    /// It did not start: with its last words.
+    pub fn start_again(&self) -> Result<(), Failure> {
+        let config = text_of(&self.config)?;
+        // It knows its enrollments, and how they have changed.
+        let (process, announcement) = Process::start(&config, &self.log, |_| Ok(()))?;
+        if announcement != self.announcement {
+            return Err(no_start("it is another one than before"));
+        }
+        let mut life = self.life();
+        life.pid = process.pid();
+        life.process = Some(process);
+        Ok(())
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -309,74 +353,18 @@ fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
     [own.clone()].into_iter().chain(tenants).collect()
 }
 
-fn write_config(config: &Config) -> Result<PathBuf, Failure> {
-    let text = toml::to_string(config)
-        .map_err(|e| Failure::bug(format!("failed to write the server's configuration: {e}")))?;
-    let path =
-        std::env::temp_dir().join(format!("fleetstorm-server-{}.toml", uuid::Uuid::new_v4()));
-    std::fs::write(&path, text)
-        .map_err(|e| no_start(&format!("failed to write {}: {e}", path.display())))?;
-    Ok(path)
+fn text_of(config: &Config) -> Result<String, Failure> {
+    toml::to_string(config)
+        .map_err(|e| Failure::bug(format!("failed to write the server's configuration: {e}")))
 }
 
-/// Streams the lists, one instance's after the other; the pipe stays open.
-fn hand_over(
-    pipe: Option<ChildStdin>,
-    instances: &[InstanceConfig],
-    fleet: &Fleet,
-) -> Result<ChildStdin, String> {
-    let pipe = pipe.ok_or("it has no standard input")?;
-    let mut lines = BufWriter::with_capacity(1 << 16, pipe);
-    let failed = |e: std::io::Error| format!("failed to hand over an enrollment: {e}");
+/// The lists, one instance's after the other.
+fn enroll(instances: &[InstanceConfig], fleet: &Fleet, lines: &mut Pipe) -> io::Result<()> {
     for (tenant, instance) in (tenant::OWN..).zip(instances) {
         if tenant != tenant::OWN {
-            fleet::write_heading(&mut lines, &instance.id_scope).map_err(failed)?;
+            fleet::write_heading(lines, &instance.id_scope)?;
         }
-        fleet
-            .write_enrollments(&mut lines, tenant)
-            .map_err(failed)?;
+        fleet.write_enrollments(lines, tenant)?;
     }
-    lines
-        .write_all(b"\n")
-        .map_err(|e| format!("failed to end the enrollments: {e}"))?;
-    lines
-        .into_inner()
-        .map_err(|e| format!("failed to end the enrollments: {}", e.error()))
-}
-
-fn announcement_of(child: &mut Child) -> Result<Announcement, String> {
-    let output = child.stdout.take().ok_or("it has no standard output")?;
-    let (sender, line) = channel();
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        let _ = BufReader::new(output.take(MAX_ANNOUNCEMENT)).read_line(&mut text);
-        let _ = sender.send(text);
-    });
-    match line.recv_timeout(START_LIMIT) {
-        Ok(text) if text.is_empty() => Err("it ended before it listened".into()),
-        Ok(text) => serde_json::from_str(&text)
-            .map_err(|e| format!("it announced itself in an unknown form: {e}")),
-        Err(RecvTimeoutError::Timeout) => Err(format!(
-            "it did not listen within {} s",
-            START_LIMIT.as_secs()
-        )),
-        Err(RecvTimeoutError::Disconnected) => Err("it said nothing".into()),
-    }
-}
-
-fn last_words(log: &Path, status: Option<ExitStatus>, problem: Option<String>) -> String {
-    let said = std::fs::read_to_string(log).unwrap_or_default();
-    let said = said.trim().trim_start_matches("error: ");
-    if !said.is_empty() {
-        return said.to_owned();
-    }
-    match (problem, status) {
-        (Some(problem), _) => problem,
-        (None, Some(status)) => format!("it ended with {status}"),
-        (None, None) => "it gave no reason".into(),
-    }
-}
-
-fn no_start(problem: &str) -> Failure {
-    Failure::unreachable(format!("the bundled server did not start: {problem}"))
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //! API, to devices that stay by orders.
 
 mod event_log;
+mod restart;
 mod stage;
 mod words;
 
@@ -14,6 +15,7 @@ use fleetstorm_scenarios::{Plan, Scenario};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::restart::Restart;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
 use crate::progress::Command;
@@ -149,6 +151,17 @@ impl Director {
         let done = match (&event.action, event.when, &self.stage) {
             // Time has done it.
             (Action::Expire { .. }, When::At(at), _) => self.start.is_at(at),
+            (Action::RestartServer { end, off }, _, Some(stage)) => {
+                let restart = Restart {
+                    server: Arc::clone(&stage.server),
+                    end: *end,
+                    off: *off,
+                    clock: self.clock,
+                    log: self.log.clone(),
+                };
+                tokio::spawn(restart.happen());
+                Ok(())
+            }
             (action, _, Some(stage)) if action.is_the_servers() => stage.act(action, scenario),
             _ => {
                 let order = Order {

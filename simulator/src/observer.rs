@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
 use fleetstorm_reports::aggregator::{Ending, Live};
-use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use fleetstorm_reports::snapshot::{ProcessUsage, Snapshot, Stage};
 use fleetstorm_reports::summary::{ProcessResources, Resources};
 use fleetstorm_reports::{Aggregator, Metric, Phase, Record, Summary};
 use fleetstorm_scenarios::Plan;
@@ -55,7 +55,7 @@ pub struct Observer {
     /// What has happened.
     pub events: EventLog,
     /// The bundled server, when there is one.
-    pub server: Option<BundledServer>,
+    pub server: Option<Arc<BundledServer>>,
     /// To stop the run when the journal can't be written.
     pub commands: watch::Sender<Option<Command>>,
 }
@@ -70,7 +70,7 @@ impl Observer {
         records: &Receiver<Record>,
         snapshots: SyncSender<Snapshot>,
     ) -> Result<Summary, Failure> {
-        let mut meters = Meters::new(self.server.as_ref());
+        let mut meters = Meters::new(self.server.clone());
         let started = (Instant::now(), SystemTime::now());
         let mut next_tick = Instant::now();
         let mut last_end_us = 0;
@@ -97,7 +97,7 @@ impl Observer {
             if Instant::now() >= next_tick {
                 next_tick += TICK;
                 if server_death.is_none() {
-                    server_death = self.server.as_mut().and_then(BundledServer::has_died);
+                    server_death = self.server.as_ref().and_then(|server| server.has_died());
                 }
                 let mut live = self.live(&mut meters);
                 if let Some(status) = server_death {
@@ -133,9 +133,14 @@ impl Observer {
         let _ = snapshots.send(last);
         let interrupted = self.commands.borrow().is_some();
         let server_counters = match &self.server {
+            Some(server) if server.is_off() => {
+                invalid_reasons.push("the run was over before the bundled server was back".into());
+                None
+            }
             Some(server) if !interrupted && server_death.is_none() => Some(
                 self.reconciliation
-                    .compare(&server.counters()?, &self.gauges.tally),
+                    .compare(&server.counters()?, &self.gauges.tally)
+                    .of_killed(server.was_killed()),
             ),
             _ => None,
         };
@@ -242,32 +247,69 @@ fn clock_jump(started: (Instant, SystemTime)) -> Option<String> {
 
 struct Meters {
     simulator: ProcessMeter,
-    server: Option<ProcessMeter>,
+    server: Option<ServerMeter>,
 }
 
-impl Meters {
-    fn new(server: Option<&BundledServer>) -> Self {
+/// Watches the server through the lives of its process.
+struct ServerMeter {
+    server: Arc<BundledServer>,
+    pid: u32,
+    meter: ProcessMeter,
+    /// CPU and highest memory of the lives before.
+    before: (f64, u64),
+}
+
+impl ServerMeter {
+    fn of(server: Arc<BundledServer>) -> Self {
+        let pid = server.pid();
         Self {
-            simulator: ProcessMeter::own(),
-            server: server.map(|server| ProcessMeter::of(server.pid())),
+            server,
+            pid,
+            meter: ProcessMeter::of(pid),
+            before: (0.0, 0),
         }
     }
 
-    fn read(
-        &mut self,
-    ) -> (
-        fleetstorm_reports::snapshot::ProcessUsage,
-        Option<fleetstorm_reports::snapshot::ProcessUsage>,
-    ) {
+    fn read(&mut self) -> ProcessUsage {
+        let pid = self.server.pid();
+        if pid != self.pid {
+            // One that has gone keeps its last reading.
+            let usage = self.meter.read();
+            let (cpu_seconds, peak_rss_bytes) = self.before;
+            self.before = (
+                cpu_seconds + usage.cpu_seconds,
+                peak_rss_bytes.max(usage.peak_rss_bytes),
+            );
+            self.pid = pid;
+            self.meter = ProcessMeter::of(pid);
+        }
+        let usage = self.meter.read();
+        ProcessUsage {
+            cpu_seconds: self.before.0 + usage.cpu_seconds,
+            peak_rss_bytes: self.before.1.max(usage.peak_rss_bytes),
+            ..usage
+        }
+    }
+}
+
+impl Meters {
+    fn new(server: Option<Arc<BundledServer>>) -> Self {
+        Self {
+            simulator: ProcessMeter::own(),
+            server: server.map(ServerMeter::of),
+        }
+    }
+
+    fn read(&mut self) -> (ProcessUsage, Option<ProcessUsage>) {
         (
             self.simulator.read(),
-            self.server.as_mut().map(ProcessMeter::read),
+            self.server.as_mut().map(ServerMeter::read),
         )
     }
 
     fn resources(&mut self) -> Resources {
         let (simulator, server) = self.read();
-        let of = |usage: fleetstorm_reports::snapshot::ProcessUsage| ProcessResources {
+        let of = |usage: ProcessUsage| ProcessResources {
             cpu_seconds: usage.cpu_seconds,
             peak_rss_bytes: usage.peak_rss_bytes,
         };

@@ -55,6 +55,7 @@ impl Reconciliation {
             server: server.registrations_assigned,
             simulator: self.registered,
             unheard,
+            at_least: false,
         }];
         let lived = |count: fn(&HubTally) -> &Count, before: Option<&BTreeMap<u16, u64>>| {
             let mut counts = before.cloned().unwrap_or_default();
@@ -88,6 +89,7 @@ impl Reconciliation {
                 server: of_server.get(hub).copied().unwrap_or(0),
                 simulator: of_devices.get(&index).copied().unwrap_or(0),
                 unheard,
+                at_least: false,
             }));
         }
         let agree = rows.iter().all(CounterRow::agrees);

@@ -59,11 +59,10 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
 
     let server = match &scenario.target {
         Some(_) => None,
-        None => Some(bundled::launch(
-            scenario,
-            &fleet,
-            &folder.path().join("server.log"),
-        )?),
+        None => {
+            let log = folder.path().join("server.log");
+            Some(Arc::new(bundled::launch(scenario, &fleet, &log)?))
+        }
     };
     let target = match (&server, &scenario.target) {
         (Some(server), _) => server.target(),
@@ -77,6 +76,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
 
     let stage = server.as_ref().map(|server| {
         Ok(Stage {
+            server: Arc::clone(server),
             control: server.control(),
             instances: Instance::of_all(&target.id_scopes, server.service_sides()?),
             fleet: Arc::clone(&fleet),
@@ -135,7 +135,7 @@ fn drive(
     plan: &Arc<Plan>,
     fleet: Arc<Fleet>,
     target: &Target,
-    (start, server, stage): (Start, Option<BundledServer>, Option<Stage>),
+    (start, server, stage): (Start, Option<Arc<BundledServer>>, Option<Stage>),
     args: &RunArgs,
     folder: &ReportFolder,
 ) -> Result<Summary, Failure> {

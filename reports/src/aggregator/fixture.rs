@@ -81,6 +81,7 @@ pub(crate) fn ending() -> Ending {
         server: 3,
         simulator: 3,
         unheard: 0,
+        at_least: false,
     };
     Ending {
         elapsed_us: 1_505_000,

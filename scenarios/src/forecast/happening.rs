@@ -35,7 +35,8 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         | Action::Enrollment { .. }
         | Action::Roll { .. }
         | Action::Retire { .. }
-        | Action::Expire { .. } => false,
+        | Action::Expire { .. }
+        | Action::RestartServer { .. } => false,
     }
 }
 
@@ -103,7 +104,8 @@ impl World<'_> {
             | Action::Enrollment { .. }
             | Action::Roll { .. }
             | Action::Retire { .. }
-            | Action::Expire { .. } => {}
+            | Action::Expire { .. }
+            | Action::RestartServer { .. } => {}
         }
     }
 

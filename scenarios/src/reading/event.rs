@@ -6,7 +6,7 @@ use fleetstorm_protocol::attestation::AttestationKind;
 
 use super::cohort::properties;
 use super::{each, or, quantity, server, tenant};
-use crate::event::{Action, Event, Proof, When, Whom};
+use crate::event::{Action, End, Event, Proof, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
 use crate::scenario::{Cohort, Hub};
@@ -29,13 +29,14 @@ enum Kind {
     Roll(Proof),
     Retire(Proof),
     Expire,
+    RestartServer,
     PowerCut,
     Reboot,
     Reprovision,
     Move,
 }
 
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 18] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("region-down", Kind::RegionDown),
@@ -49,6 +50,7 @@ const KINDS: [(&str, Kind); 17] = [
     ("certificate-roll", Kind::Roll(Proof::Certificate)),
     ("certificate-retire", Kind::Retire(Proof::Certificate)),
     ("expire-batch", Kind::Expire),
+    ("restart-server", Kind::RestartServer),
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
@@ -107,6 +109,7 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
                 .zip(share)
                 .map(|(cohort, share)| Action::Expire { cohort, share })
         }
+        Kind::RestartServer => restart(&mut table),
         Kind::PowerCut => {
             let off = or(table.take("for"), Duration::ZERO, |value| {
                 quantity::duration(&value)
@@ -235,6 +238,19 @@ fn faults(table: &mut Table<'_>) -> Option<Vec<serde_json::Value>> {
             Some((key.to_owned(), properties::json(&value)?))
         })
         .map(|entries| serde_json::Value::Object(entries.into_iter().collect()))
+    })
+}
+
+fn restart(table: &mut Table<'_>) -> Option<Action> {
+    let off = or(table.take("off"), Duration::ZERO, |value| {
+        quantity::duration(&value)
+    });
+    let end = or(table.take("how"), End::default(), |value| {
+        value.word("way to end", End::ALL.map(|end| (end.name(), end)))
+    });
+    Some(Action::RestartServer {
+        end: end?,
+        off: off?,
     })
 }
 

@@ -91,6 +91,15 @@ impl EventLog {
         }
     }
 
+    /// Something has come of one of them.
+    pub(super) fn followed(&self, at_us: u64, what: &str, problem: Option<String>) {
+        self.log().happened.push(Happened {
+            at_us,
+            what: what.to_owned(),
+            problem,
+        });
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@ use fleetstorm_scenarios::Scenario;
 use fleetstorm_scenarios::event::Action;
 use serde_json::json;
 
+use crate::bundled::BundledServer;
 use crate::control::Control;
 use crate::fleet::{self, Fleet, Roll};
 use crate::service_side::ServiceSide;
@@ -15,6 +16,8 @@ use crate::service_side::ServiceSide;
 /// A server whose service can be changed.
 #[derive(Clone)]
 pub struct Stage {
+    /// Its process.
+    pub server: Arc<BundledServer>,
     /// Its control endpoint.
     pub control: Control,
     /// Its instances, by tenant.
@@ -81,6 +84,7 @@ impl Stage {
             Action::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
             Action::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
             Action::Expire { .. }
+            | Action::RestartServer { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
             | Action::Move { .. } => Ok(()),

@@ -45,6 +45,8 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
             )
         }
         Action::Expire { cohort, share } => some_of(*share, Some(*cohort)),
+        Action::RestartServer { end, off } if off.is_zero() => format!("{name} ({})", end.name()),
+        Action::RestartServer { end, off } => format!("{name} ({}), off for {off:?}", end.name()),
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),

@@ -107,6 +107,8 @@ impl Changes {
             | Action::RegionDown(_)
             | Action::RegionUp(_)
             | Action::Throttle { .. }
+            // So does a server that is away, with whose faults the oracle bears a little longer.
+            | Action::RestartServer { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
             // Where a device is now, its record says.

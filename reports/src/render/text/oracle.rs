@@ -75,7 +75,9 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
     if differing.is_empty() {
         let all = counters.rows.len();
         let equal = counters.rows.iter().all(|row| row.server == row.simulator);
-        let found = if equal {
+        let found = if counters.rows.iter().any(|row| row.at_least) {
+            "fit the devices' (it was killed: its last counts before are lost)"
+        } else if equal {
             "equal the devices'"
         } else {
             "fit the devices' (answers got lost)"
