@@ -33,8 +33,8 @@ pub struct Again {
     pub provisioning: Latency,
     /// How those ended that were not provisioned, for people.
     pub failures: BTreeMap<String, u64>,
-    /// Where those were assigned that were provisioned, like `eastus to hub-eus`; of devices that are in
-    /// regions.
+    /// Where those were assigned that were provisioned, by region or else by tenant, like `eastus to hub-eus`;
+    /// of devices that have either.
     #[serde(default)]
     pub placements: BTreeMap<String, u64>,
 }
@@ -44,8 +44,8 @@ pub struct Again {
 pub(crate) struct AgainFold {
     fold: Fold,
     failures: BTreeMap<Outcome, u64>,
-    /// By indices of region and hub: as many as there are.
-    placements: BTreeMap<(u8, u16), u64>,
+    /// By indices of region, tenant and hub: as many as there are.
+    placements: BTreeMap<(Option<u8>, u8, u16), u64>,
 }
 
 impl Default for AgainFold {
@@ -63,8 +63,9 @@ impl AgainFold {
     pub(crate) fn add(&mut self, record: &Record) {
         self.fold.add(record);
         if record.outcome.is_provisioned() {
-            if let (Some(region), Some(hub)) = (record.region, record.hub) {
-                *self.placements.entry((region, hub)).or_default() += 1;
+            if let Some(hub) = record.hub {
+                let place = (record.region, record.tenant, hub);
+                *self.placements.entry(place).or_default() += 1;
             }
             return;
         }
@@ -84,7 +85,12 @@ impl AgainFold {
 
     /// All of it, with the names of a run.
     pub(crate) fn again(&self, dimensions: &Dimensions) -> Again {
-        let placements = self.placements.iter();
+        let mut placements = BTreeMap::new();
+        for (&(region, tenant, hub), &count) in &self.placements {
+            if let Some(named) = dimensions.placement_of(region, tenant, hub) {
+                *placements.entry(named).or_default() += count;
+            }
+        }
         let failures = self.failures.iter();
         Again {
             registrations: self.fold.ended,
@@ -96,11 +102,7 @@ impl AgainFold {
             failures: failures
                 .map(|(outcome, count)| (outcome.to_string(), *count))
                 .collect(),
-            placements: placements
-                .map(|(&(region, hub), &count)| {
-                    (dimensions.placement(region.into(), hub.into()), count)
-                })
-                .collect(),
+            placements,
         }
     }
 }

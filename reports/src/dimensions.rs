@@ -24,9 +24,21 @@ pub struct Dimensions {
 impl Dimensions {
     /// A region's devices at a hub, by their indices, like `eastus to hub-eus`.
     pub(crate) fn placement(&self, region: usize, hub: usize) -> String {
-        let name_of = |names: &[String], index| names.get(index).cloned().unwrap_or_default();
-        let host_name = name_of(&self.hubs, hub);
+        let region = self.regions.get(region).map_or("", String::as_str);
+        self.at_hub(region, hub)
+    }
+
+    /// The same, of devices without region that of their tenant; none where a run has neither.
+    pub(crate) fn placement_of(&self, region: Option<u8>, tenant: u8, hub: u16) -> Option<String> {
+        let tenant = || self.tenants.get(usize::from(tenant));
+        let region = region.and_then(|region| self.regions.get(usize::from(region)));
+        let whose = region.or_else(tenant)?;
+        Some(self.at_hub(whose, hub.into()))
+    }
+
+    fn at_hub(&self, whose: &str, hub: usize) -> String {
+        let host_name = self.hubs.get(hub).map_or("", String::as_str);
         let label = host_name.split('.').next().unwrap_or_default();
-        format!("{} to {label}", name_of(&self.regions, region))
+        format!("{whose} to {label}")
     }
 }

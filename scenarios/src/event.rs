@@ -1,10 +1,12 @@
 //! What happens to a running fleet and its service, and when.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::quota::Rates;
 
+use crate::chance::Chance;
 use crate::scenario::Cohort;
 
 /// Something that happens once.
@@ -99,6 +101,17 @@ pub enum Action {
         /// Index of the region that they are in then.
         to: u8,
     },
+    /// Devices are sold: the buyer enrolls them at its instance, the seller takes them off its own and out
+    /// of its hubs (DPS documentation, "How to deprovision devices"). Those that stay go to the buyer's;
+    /// those that come later do so at once.
+    ChangeOwner {
+        /// Which; of one cohort, which is sold but once.
+        whom: Whom,
+        /// Index of the buyer's instance.
+        to: u8,
+        /// Desired properties that the buyer's enrollments ask for; as the cohort's when `None`.
+        desired: Option<BTreeMap<String, serde_json::Value>>,
+    },
 }
 
 /// What can be rolled: replaced while devices that have the one before still get in.
@@ -142,6 +155,14 @@ pub struct Whom {
     pub share: f64,
 }
 
+impl Whom {
+    /// Whether a device is one of them: by the number of the event, and its cohort's chance for events.
+    pub fn takes(&self, (cohort, device): (u16, u32), event: u16, chance: &Chance) -> bool {
+        self.cohort.is_none_or(|meant| meant == cohort)
+            && chance.share(device, event.into()) < self.share
+    }
+}
+
 impl Action {
     /// The word scenario files use.
     pub fn name(&self) -> &'static str {
@@ -167,12 +188,17 @@ impl Action {
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
+            Self::ChangeOwner { .. } => "change-owner",
         }
     }
 
-    /// Whether it is done to the server, by its control port or its service API.
+    /// Whether it is done to the server, by its control port or its service APIs.
     pub fn is_the_servers(&self) -> bool {
-        self.whom().is_none() && !matches!(self, Self::Expire { .. })
+        match self {
+            Self::ChangeOwner { .. } => true,
+            Self::Expire { .. } => false,
+            _ => self.whom().is_none(),
+        }
     }
 
     /// Whether it can happen with the bundled server alone, given the scenario's cohorts.
@@ -200,9 +226,10 @@ impl Action {
             | Self::Retire { .. }
             | Self::Expire { .. }
             | Self::RestartServer { .. } => None,
-            Self::PowerCut { whom, .. } | Self::Reprovision(whom) | Self::Move { whom, .. } => {
-                Some(whom)
-            }
+            Self::PowerCut { whom, .. }
+            | Self::Reprovision(whom)
+            | Self::Move { whom, .. }
+            | Self::ChangeOwner { whom, .. } => Some(whom),
         }
     }
 }

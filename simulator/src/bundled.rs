@@ -26,7 +26,7 @@ use crate::control::Control;
 use crate::failure::Failure;
 use crate::fleet::{self, Fleet};
 use crate::link::dial::DialOptions;
-use crate::service_side::ServiceSide;
+use crate::service_side::{HubSide, ServiceSide};
 use crate::target::Target;
 
 mod process;
@@ -213,6 +213,22 @@ impl BundledServer {
         sides
             .collect::<Result<_, _>>()
             .map_err(|e| Failure::bug(format!("the bundled server's service API: {e}")))
+    }
+
+    /// Its hubs, in the scenario's order, as operators use them.
+    ///
+    /// # Errors
+    /// It announced what can't be used.
+    pub fn hub_sides(&self) -> Result<Vec<HubSide>, Failure> {
+        let announced = &self.announcement;
+        // Each hub's owner comes first, then the other policies.
+        let owners = announced.hub_connection_strings.iter();
+        let sides = owners
+            .take(announced.hubs.len())
+            .map(|connection| HubSide::new(connection, announced.https, &announced.ca_pem));
+        sides
+            .collect::<Result<_, _>>()
+            .map_err(|e| Failure::bug(format!("the bundled server's hubs: {e}")))
     }
 
     /// Whether it has ended by itself.

@@ -68,10 +68,12 @@ pub struct Conditions {
 pub struct Habits {
     /// As index in the run's dimensions.
     pub attestation: u8,
-    /// Index of their instance.
+    /// Index of their instance, as long as they are not sold.
     pub tenant: u8,
     /// Desired properties that twins must hold.
     pub desired: Map<String, Value>,
+    /// Those of devices that were sold.
+    pub desired_when_sold: Map<String, Value>,
     /// What they speak to hubs, where it is not what follows from their release.
     pub hub_transport: Option<TransportKind>,
     /// What becomes of their twins when they register again.
@@ -128,8 +130,8 @@ pub async fn provision_as(
     release: Release,
     conditions: &Conditions,
 ) -> (Record, Option<(Member, HubLink)>) {
-    let habits = conditions.habits(release.cohort);
-    let mut trip = Trip::start(conditions.clock, release, habits);
+    let kind = (conditions.habits(release.cohort).attestation, drive.owner());
+    let mut trip = Trip::start(conditions.clock, release, kind);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();

@@ -163,16 +163,16 @@ impl Director {
                 Ok(())
             }
             (action, _, Some(stage)) if action.is_the_servers() => stage.act(action, scenario),
-            _ => {
-                let order = Order {
-                    event: index,
-                    at: Duration::from_micros(at_us),
-                };
-                self.orders
-                    .send_modify(|orders| Arc::make_mut(orders).push(order));
-                Ok(())
-            }
+            _ => Ok(()),
         };
+        if event.action.whom().is_some() {
+            let order = Order {
+                event: index,
+                at: Duration::from_micros(at_us),
+            };
+            self.orders
+                .send_modify(|orders| Arc::make_mut(orders).push(order));
+        }
         let problem = done.err().map(|error| error.to_string());
         self.log.happened(index, self.clock.now_us(), problem);
     }

@@ -30,6 +30,7 @@ use certificates::Certificates;
 use derive::Derivation;
 use generations::{Generations, InForce};
 use primes::PrimePool;
+use sale::Sale;
 use symmetric_keys::SymmetricKeys;
 
 mod batches;
@@ -38,6 +39,7 @@ mod derive;
 mod generations;
 mod key;
 mod primes;
+mod sale;
 mod symmetric_keys;
 pub mod tpm;
 
@@ -55,6 +57,8 @@ pub struct Identity {
     pub registration_id: RegistrationId,
     /// Its proof.
     pub credential: Credential,
+    /// Index of the instance that it belongs to.
+    pub owner: u8,
 }
 
 /// How it proves it.
@@ -74,6 +78,7 @@ struct CohortIdentities {
     devices: u32,
     flaw: Option<Flaw>,
     settings: EnrollmentSettings,
+    sale: Option<Sale>,
     source: Source,
 }
 
@@ -113,8 +118,11 @@ impl Fleet {
         let seed = plan.scenario().seed;
         let cohorts = plan.scenario().cohorts.iter();
         let cohorts = (0..).zip(cohorts).map(|(index, cohort)| {
-            let rolls = rolls(&plan.scenario().events, index);
-            CohortIdentities::prepare(cohort, (seed, rolls), cache, progress)
+            let events = plan.scenario().events.as_slice();
+            let rolls = rolls(events, index);
+            let mut prepared = CohortIdentities::prepare(cohort, (seed, rolls), cache, progress)?;
+            prepared.sale = Sale::of(cohort, index, seed, events);
+            Ok(prepared)
         });
         Ok(Self {
             cohorts: cohorts.collect::<Result<_, _>>()?,
@@ -233,6 +241,7 @@ impl CohortIdentities {
             devices,
             flaw: cohort.flaw,
             settings: settings(cohort),
+            sale: None,
             source,
         })
     }
@@ -272,6 +281,7 @@ impl CohortIdentities {
         Identity {
             registration_id,
             credential,
+            owner: self.owner(device),
         }
     }
 
@@ -314,7 +324,8 @@ impl CohortIdentities {
             Source::Group(_) | Source::KeyGroup(_) => 0,
             Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => self.devices,
         };
-        (0..devices).filter_map(move |device| self.individual(device, in_force))
+        let devices = (0..devices).filter(|device| !self.is_sold(*device));
+        devices.filter_map(move |device| self.individual(device, in_force))
     }
 
     fn individual(&self, device: u32, in_force: InForce) -> Option<Enrollment> {

@@ -1,6 +1,6 @@
 //! `fleetstorm run`: the whole data flow on one page.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
+use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Plan, Scenario};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
@@ -79,6 +81,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
             server: Arc::clone(server),
             control: server.control(),
             instances: Instance::of_all(&target.id_scopes, server.service_sides()?),
+            hubs: server.hub_sides()?,
             fleet: Arc::clone(&fleet),
         })
     });
@@ -268,7 +271,8 @@ pub(crate) fn conditions(
         cohorts: scenario
             .cohorts
             .iter()
-            .map(|cohort| habits(cohort, scenario.seed))
+            .enumerate()
+            .map(|(index, cohort)| habits(cohort, scenario.seed, sold_with(scenario, index)))
             .collect(),
         hubs: (0..)
             .zip(&target.hubs)
@@ -277,11 +281,26 @@ pub(crate) fn conditions(
     })
 }
 
-fn habits(cohort: &Cohort, seed: u64) -> Habits {
+/// What twins of a cohort's devices must hold once they are sold, where that is something else.
+fn sold_with(scenario: &Scenario, index: usize) -> Option<&BTreeMap<String, Value>> {
+    let mut events = scenario.events.iter();
+    events.find_map(|event| match &event.action {
+        Action::ChangeOwner { whom, desired, .. }
+            if whom.cohort.map(usize::from) == Some(index) =>
+        {
+            desired.as_ref()
+        }
+        _ => None,
+    })
+}
+
+fn habits(cohort: &Cohort, seed: u64, sold_with: Option<&BTreeMap<String, Value>>) -> Habits {
+    let properties = |desired: &BTreeMap<String, Value>| desired.clone().into_iter().collect();
     Habits {
         attestation: cohort.attestation as u8,
         tenant: cohort.tenant,
-        desired: cohort.desired.clone().into_iter().collect(),
+        desired: properties(&cohort.desired),
+        desired_when_sold: properties(sold_with.unwrap_or(&cohort.desired)),
         hub_transport: cohort.hub_transport,
         reprovision: cohort.reprovision,
         after: after(cohort),

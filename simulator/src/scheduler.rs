@@ -277,7 +277,7 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         cohort: release.cohort,
         transport: release.transport as u8,
         attestation: habits.attestation,
-        tenant: habits.tenant,
+        tenant: conditions.fleet.owner(release.cohort, release.device),
         region: release.region,
         polls: 0,
         messages: 0,

@@ -1,38 +1,37 @@
-//! The service's side of an instance, as an operator uses it: its REST API over HTTPS, signed.
+//! The service's side of an instance and of a hub, as an operator uses it: their REST APIs over HTTPS,
+//! signed.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::time::Duration;
+mod hub;
+mod signed_api;
 
-use fleetstorm_protocol::enrollment::{Enrollment, IndividualEnrollment};
-use fleetstorm_protocol::sas::SasToken;
+use std::io;
+use std::net::SocketAddr;
+
+use fleetstorm_protocol::enrollment::{Enrollment, EnrollmentGroup};
 use fleetstorm_protocol::service_api::MAX_BULK;
-use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
-use crate::stopwatch::unix_now;
+use signed_api::{Request, SignedApi};
+
+pub use hub::HubSide;
 
 /// The version of the API that this speaks.
 const API_VERSION: &str = "2021-10-01";
-/// Life of a token, seconds: one request.
-const TOKEN_LIFE: i64 = 300;
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// Longest answer.
-const MAX_ANSWER: u64 = 1 << 20;
 
 /// One instance's.
 #[derive(Debug, Clone)]
 pub struct ServiceSide {
-    host: String,
-    policy: String,
-    key: SymmetricKey,
-    address: SocketAddr,
-    tls: Arc<ClientConfig>,
+    api: SignedApi,
+}
+
+/// What is done with enrollments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// They are not there yet.
+    Create,
+    /// They are.
+    Update,
+    Delete,
 }
 
 impl ServiceSide {
@@ -41,30 +40,8 @@ impl ServiceSide {
     /// # Errors
     /// One of them can't be used.
     pub fn new(connection_string: &str, address: SocketAddr, ca_pem: &str) -> Result<Self, String> {
-        let part = |name: &str| {
-            let mut parts = connection_string.split(';');
-            let found = parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-            found.ok_or_else(|| format!("the connection string has no {name}"))
-        };
-        let key = SymmetricKey::parse(part("SharedAccessKey")?).map_err(|e| e.to_string())?;
-        let mut roots = RootCertStore::empty();
-        for ca in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
-            let ca = ca.map_err(|e| e.to_string())?;
-            roots.add(ca).map_err(|e| e.to_string())?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self {
-            host: part("HostName")?.to_owned(),
-            policy: part("SharedAccessKeyName")?.to_owned(),
-            key,
-            address,
-            tls: Arc::new(tls),
-        })
+        let api = SignedApi::new(connection_string, address, ca_pem, API_VERSION)?;
+        Ok(Self { api })
     }
 
     /// Puts enrollments in the place of those of the same ids: groups one by one, individual ones as
@@ -73,75 +50,80 @@ impl ServiceSide {
     /// # Errors
     /// The service does not answer, or refuses one: with its reason. Those before it are replaced.
     pub fn replace(&self, enrollments: impl IntoIterator<Item = Enrollment>) -> io::Result<()> {
+        self.write(enrollments, Mode::Update)
+    }
+
+    /// Adds enrollments that are not there yet, in the same manner.
+    ///
+    /// # Errors
+    /// The service does not answer, or refuses one: with its reason. Those before it are there.
+    pub fn add(&self, enrollments: impl IntoIterator<Item = Enrollment>) -> io::Result<()> {
+        self.write(enrollments, Mode::Create)
+    }
+
+    /// Removes individual enrollments by their registration ids.
+    ///
+    /// # Errors
+    /// The service does not answer, or one is not there. Those before it are removed.
+    pub fn remove(&self, registration_ids: &[String]) -> io::Result<()> {
+        for batch in registration_ids.chunks(MAX_BULK) {
+            let items = batch.iter().map(|id| json!({"registrationId": id}));
+            self.bulk(Mode::Delete, &items.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// Individual ones wait until there are enough of them, groups do not.
+    fn write(
+        &self,
+        enrollments: impl IntoIterator<Item = Enrollment>,
+        mode: Mode,
+    ) -> io::Result<()> {
         let mut batch = Vec::with_capacity(MAX_BULK);
         for enrollment in enrollments {
             match enrollment {
-                Enrollment::Group(group) => {
-                    let path = format!("/enrollmentGroups/{}", group.enrollment_group_id);
-                    self.ask("PUT", &path, &serde_json::to_string(&group)?)?;
-                }
-                Enrollment::Individual(individual) => batch.push(individual),
+                Enrollment::Group(group) => self.put_group(&group, mode)?,
+                Enrollment::Individual(individual) => batch.push(json!(individual)),
             }
             if batch.len() == MAX_BULK {
-                self.update(&batch)?;
-                batch.clear();
+                self.bulk(mode, &std::mem::take(&mut batch))?;
             }
         }
-        self.update(&batch)
+        self.bulk(mode, &batch)
     }
 
-    /// A bulk operation.
-    fn update(&self, batch: &[IndividualEnrollment]) -> io::Result<()> {
-        if batch.is_empty() {
+    fn put_group(&self, group: &EnrollmentGroup, mode: Mode) -> io::Result<()> {
+        let request = Request {
+            method: "PUT",
+            path: &format!("/enrollmentGroups/{}", group.enrollment_group_id),
+            if_there: mode == Mode::Update,
+            body: &serde_json::to_string(group)?,
+        };
+        self.api.ask(request)?.well().map(drop)
+    }
+
+    /// A bulk operation of individual enrollments.
+    fn bulk(&self, mode: Mode, enrollments: &[Value]) -> io::Result<()> {
+        if enrollments.is_empty() {
             return Ok(());
         }
-        let body = json!({"mode": "update", "enrollments": batch});
-        let answer = self.ask("POST", "/enrollments", &body.to_string())?;
+        let mode = match mode {
+            Mode::Create => "create",
+            Mode::Update => "update",
+            Mode::Delete => "delete",
+        };
+        let request = Request {
+            method: "POST",
+            path: "/enrollments",
+            if_there: false,
+            body: &json!({"mode": mode, "enrollments": enrollments}).to_string(),
+        };
+        let answer = self.api.ask(request)?.well()?;
         if answer["isSuccessful"] == true {
             return Ok(());
         }
         let error = &answer["errors"][0];
         let (id, why) = (&error["registrationId"], &error["errorStatus"]);
         Err(io::Error::other(format!("enrollment {id}: {why}")))
-    }
-
-    /// The answer's body.
-    fn ask(&self, method: &str, path: &str, body: &str) -> io::Result<Value> {
-        let answer = self.send(method, path, body)?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        let said = body.and_then(|body| serde_json::from_str::<Value>(body).ok());
-        if answer.starts_with("HTTP/1.1 200") {
-            return Ok(said.unwrap_or_default());
-        }
-        let message = said.as_ref().and_then(|said| said["message"].as_str());
-        let status = answer.lines().next().unwrap_or("nothing");
-        Err(io::Error::other(message.unwrap_or(status).to_owned()))
-    }
-
-    fn send(&self, method: &str, path: &str, body: &str) -> io::Result<String> {
-        let stream = TcpStream::connect_timeout(&self.address, CONNECT_LIMIT)?;
-        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-        stream.set_write_timeout(Some(ANSWER_LIMIT))?;
-        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
-        let tls = ClientConnection::new(Arc::clone(&self.tls), name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(tls, stream);
-        let sign = |text: &[u8]| self.key.sign(text);
-        let token = SasToken::format(
-            &self.host,
-            unix_now() + TOKEN_LIFE,
-            Some(&self.policy),
-            sign,
-        );
-        let (host, length) = (&self.host, body.len());
-        write!(
-            stream,
-            "{method} {path}?api-version={API_VERSION} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: {token}\r\nIf-Match: \"*\"\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
-        let mut answer = Vec::new();
-        match stream.take(MAX_ANSWER).read_to_end(&mut answer) {
-            // A peer that closes without TLS's good-bye has said all the same.
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
-            _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
-        }
     }
 }

@@ -31,6 +31,8 @@ pub(super) enum Stage {
 pub(super) struct Crowd {
     pub(super) devices: u32,
     pub(super) cohort: u16,
+    /// Index of the instance that it belongs to.
+    pub(super) tenant: u8,
     pub(super) transport: TransportKind,
     pub(super) stage: Stage,
     /// When it was due; of devices that go back to DPS, what made them go.
@@ -56,8 +58,8 @@ pub(super) struct Crowd {
 /// A plan's devices as crowds, in order of their start.
 pub(super) struct Arrivals<'plan> {
     schedule: Schedule<'plan>,
-    /// Devices of each cohort, and how many a crowd has.
-    cohorts: Vec<(u64, u64)>,
+    /// Devices of each cohort, how many a crowd has, and whose they are.
+    cohorts: Vec<(u64, u64, u8)>,
 }
 
 impl<'plan> Arrivals<'plan> {
@@ -71,7 +73,7 @@ impl<'plan> Arrivals<'plan> {
         Self {
             schedule: plan.sample(move |cohort| size(cohort.devices)),
             cohorts: cohorts
-                .map(|cohort| (cohort.devices, size(cohort.devices)))
+                .map(|cohort| (cohort.devices, size(cohort.devices), cohort.tenant))
                 .collect(),
         }
     }
@@ -80,7 +82,7 @@ impl<'plan> Arrivals<'plan> {
     pub(super) fn largest(&self) -> u64 {
         self.cohorts
             .iter()
-            .map(|(_, size)| *size)
+            .map(|(_, size, _)| *size)
             .max()
             .unwrap_or(1)
     }
@@ -91,7 +93,7 @@ impl Iterator for Arrivals<'_> {
 
     fn next(&mut self) -> Option<Crowd> {
         let release = self.schedule.next()?;
-        let (devices, size) = self.cohorts[usize::from(release.cohort)];
+        let (devices, size, tenant) = self.cohorts[usize::from(release.cohort)];
         let middle = u64::from(release.device);
         let is_last = middle + size >= devices;
         let crowd = if is_last {
@@ -103,6 +105,7 @@ impl Iterator for Arrivals<'_> {
         Some(Crowd {
             devices: u32::try_from(crowd).expect("a cohort has at most u32::MAX devices"),
             cohort: release.cohort,
+            tenant,
             transport: release.transport,
             stage: Stage::Register,
             due_us,

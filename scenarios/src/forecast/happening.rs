@@ -26,7 +26,8 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         Action::Throttle { .. }
         | Action::PowerCut { .. }
         | Action::Reprovision(_)
-        | Action::Move { .. } => true,
+        | Action::Move { .. }
+        | Action::ChangeOwner { .. } => true,
         Action::HubDown(_)
         | Action::HubUp(_)
         | Action::RegionDown(_)
@@ -86,15 +87,26 @@ impl World<'_> {
                 self.call(
                     whom,
                     at_us,
-                    |boot| match boot {
-                        Boot::RegisterAlways => Stage::Register,
-                        Boot::HubFirst => Stage::Rejoin,
+                    |crowd, boot| {
+                        crowd.stage = match boot {
+                            Boot::RegisterAlways => Stage::Register,
+                            Boot::HubFirst => Stage::Rejoin,
+                        }
                     },
                     boots_us,
                 );
             }
             Action::Reprovision(whom) | Action::Move { whom, .. } => {
-                self.call(whom, at_us, |_| Stage::Register, at_us);
+                self.call(whom, at_us, |crowd, _| crowd.stage = Stage::Register, at_us);
+            }
+            // Those that come later are followed to the seller's instance: what is foreseen of them is wrong
+            // where its quotas are other ones.
+            Action::ChangeOwner { whom, to, .. } => {
+                let sold = |crowd: &mut Crowd, _| {
+                    crowd.stage = Stage::Register;
+                    crowd.tenant = *to;
+                };
+                self.call(whom, at_us, sold, at_us);
             }
             Action::HubDown(_)
             | Action::HubUp(_)
@@ -111,7 +123,7 @@ impl World<'_> {
 
     /// Devices that stay with their hubs leave them, and turn elsewhere at `then_us`. Whoever's time with the hub
     /// is over by then does not come back.
-    fn call(&mut self, whom: &Whom, now: u64, turns_to: fn(Boot) -> Stage, then_us: u64) {
+    fn call(&mut self, whom: &Whom, now: u64, turn: impl Fn(&mut Crowd, Boot), then_us: u64) {
         let mut called = Vec::new();
         for index in 0..self.crowds.len() {
             let Some(crowd) = &self.crowds[index] else {
@@ -145,7 +157,8 @@ impl World<'_> {
             if crowd.until_us <= then_us {
                 continue;
             }
-            crowd.stage = turns_to(self.cohort(&crowd).boot);
+            let boot = self.cohort(&crowd).boot;
+            turn(&mut crowd, boot);
             crowd.due_us = now;
             crowd.start_us = then_us;
             crowd.failures = 0;

@@ -318,3 +318,15 @@ fn a_power_cut_sends_back_whoever_asks_dps_on_every_boot() {
     assert_eq!(home.peak_held, 300);
     assert!(home.unforeseen.is_empty());
 }
+
+/// Their own instance has no quotas; the buyer's takes 60 a minute.
+#[test]
+fn sold_devices_meet_the_quotas_of_their_new_owner() {
+    let keys = "after = { hold = \"10m\" }\n[[tenant]]\nname = \"acme\"\nthrottle = { registrations-per-minute = 60 }\n\
+                [[event]]\nat = \"30s\"\ndo = \"change-owner\"\ncohort = \"a\"\nto = \"acme\"";
+    let plan = plan(100, "kind = \"all-at-once\"", keys, ROOMY);
+    let forecast = forecast(&plan, &around(Rates::NONE));
+    assert_eq!(forecast.fates[0].throttled, 0);
+    assert_eq!(forecast.turned_away, 40);
+    assert_eq!(forecast.registers, 100 + 100 + 40);
+}

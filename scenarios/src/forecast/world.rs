@@ -391,8 +391,7 @@ impl<'plan> World<'plan> {
 
     /// Of the instance that a crowd belongs to.
     fn gate(&mut self, crowd: &Crowd) -> &mut Gate {
-        let instance = usize::from(self.cohort(crowd).tenant);
-        &mut self.gates[instance]
+        &mut self.gates[usize::from(crowd.tenant)]
     }
 
     pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {

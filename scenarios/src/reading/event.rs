@@ -1,5 +1,7 @@
 //! `[[event]]`: what happens to a running fleet and its service.
 
+mod sale;
+
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
@@ -34,9 +36,10 @@ enum Kind {
     Reboot,
     Reprovision,
     Move,
+    ChangeOwner,
 }
 
-const KINDS: [(&str, Kind); 18] = [
+const KINDS: [(&str, Kind); 19] = [
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("region-down", Kind::RegionDown),
@@ -55,6 +58,7 @@ const KINDS: [(&str, Kind); 18] = [
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
     ("move", Kind::Move),
+    ("change-owner", Kind::ChangeOwner),
 ];
 
 /// What an event refers to; what is not known, because it is wrong itself, is not checked.
@@ -76,7 +80,8 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
     if tables.len() > MAX_EVENTS {
         return value.wrong(format!("has more than {MAX_EVENTS} events"), None);
     }
-    each(&tables, |value| read(value, around))
+    let events = each(&tables, |value| read(value, around))?;
+    sale::are_possible(&tables, &events).then_some(events)
 }
 
 fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
@@ -132,6 +137,7 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
                 Some(Action::Move { whom, to })
             })
         }
+        Kind::ChangeOwner => sale::read(&mut table, around),
     };
     table.finish();
     let action = action?;

@@ -37,8 +37,17 @@ pub struct Drive<'run> {
     habits: &'run Habits,
     identity: &'run Identity,
     release: Release,
-    /// Host name of the hub that it was at before, if it has been at one.
-    last_hub: Option<&'run str>,
+    past: Past<'run>,
+}
+
+/// What a device has behind it, which its twin shows.
+enum Past<'run> {
+    /// Nothing that anybody knows of.
+    New,
+    /// It was at this hub, by its host name, and has reported all that it has to report.
+    AtHub(&'run str),
+    /// The same with another owner.
+    Sold,
 }
 
 impl<'run> Drive<'run> {
@@ -49,16 +58,29 @@ impl<'run> Drive<'run> {
             habits: conditions.habits(release.cohort),
             identity,
             release,
-            last_hub: None,
+            past: Past::New,
         }
     }
 
     /// One that has been at a hub before, where it has reported all that it has to report.
     pub fn again(self, last_hub: &'run str) -> Self {
         Self {
-            last_hub: Some(last_hub),
+            past: Past::AtHub(last_hub),
             ..self
         }
+    }
+
+    /// The same, for another owner.
+    pub fn sold(self) -> Self {
+        Self {
+            past: Past::Sold,
+            ..self
+        }
+    }
+
+    /// Index of the instance that it belongs to.
+    pub fn owner(&self) -> u8 {
+        self.identity.owner
     }
 
     /// From the first connection to the twin.
@@ -307,7 +329,7 @@ impl<'run> Drive<'run> {
     }
 
     fn id_scope(&self) -> &'run IdScope {
-        &self.conditions.id_scopes[usize::from(self.habits.tenant)]
+        &self.conditions.id_scopes[usize::from(self.owner())]
     }
 
     fn dps_port(&self) -> u16 {

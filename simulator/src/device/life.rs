@@ -119,7 +119,13 @@ impl Life {
 
     /// Stays to the end, over as many sessions as it takes.
     pub async fn live(mut self, hub: HubLink) {
-        let mut next = Next::Stay(hub);
+        let mut next = if self.is_sold() {
+            // While it was on its way.
+            drop(hub);
+            self.register_now()
+        } else {
+            Next::Stay(hub)
+        };
         loop {
             next = match next {
                 Next::Stay(hub) => self.stay(hub).await,
@@ -147,6 +153,9 @@ impl Life {
             }
             Err(error) => {
                 self.tally.dropped.add();
+                if is_unknown(error) {
+                    return self.register_now();
+                }
                 Next::Seek(error)
             }
         }
@@ -161,12 +170,23 @@ impl Life {
             },
             Called::Reprovision { at, region } => {
                 self.release.region = region.or(self.release.region);
-                // With the key that it would be made with today.
-                let (cohort, device) = (self.release.cohort, self.release.device);
-                self.identity = self.conditions.fleet.identity(cohort, device);
+                self.renew();
                 Next::Register { at }
             }
+            Called::ChangeOwner { at } => Next::Register { at },
         }
+    }
+
+    /// It is what it would be if it were made today.
+    fn renew(&mut self) {
+        let (cohort, device) = (self.release.cohort, self.release.device);
+        self.identity = self.conditions.fleet.identity(cohort, device);
+    }
+
+    /// Whether it has another owner than it knows.
+    fn is_sold(&self) -> bool {
+        let (cohort, device) = (self.release.cohort, self.release.device);
+        self.conditions.fleet.owner(cohort, device) != self.identity.owner
     }
 
     /// One session; `None` when the device has stayed as long as it should.
@@ -184,6 +204,8 @@ impl Life {
                 () = sleep_until(next.min(next_sign)) => Turn::Own(Instant::now()),
             };
             match turn {
+                // Its hub may have thrown it out before it was told, and it has moved over by itself.
+                Turn::Runs(Called::ChangeOwner { .. }) if !self.is_sold() => {}
                 Turn::Runs(called) => return Ok(Some(called)),
                 Turn::Hubs(said) => self.heed(hub, said?).await?,
                 Turn::Own(now) if now >= self.until => return Ok(None),
@@ -304,8 +326,17 @@ impl Life {
             intended_start: at,
             ..self.release
         };
+        let is_sold = self.is_sold();
+        if is_sold {
+            self.renew();
+        }
         let conditions = Rc::clone(&self.conditions);
-        let drive = Drive::new(&conditions, &self.identity, release).again(self.member.hub());
+        let drive = Drive::new(&conditions, &self.identity, release);
+        let drive = if is_sold {
+            drive.sold()
+        } else {
+            drive.again(self.member.hub())
+        };
         let (mut record, settled) = super::provision_as(drive, release, &conditions).await;
         record.again = true;
         self.recorder.record(record);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_scenarios::event::{Action, Whom};
+use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Chance, Event};
 use tokio::sync::watch;
 
@@ -39,6 +39,11 @@ pub enum Called {
         at: Duration,
         /// Index of the region that it is in from now on, if it has moved.
         region: Option<u8>,
+    },
+    /// It goes to DPS for another owner.
+    ChangeOwner {
+        /// When it was told.
+        at: Duration,
     },
 }
 
@@ -120,21 +125,19 @@ impl Ear {
                 let region = Some(*to);
                 (whom, Called::Reprovision { at, region })
             }
+            Action::ChangeOwner { whom, .. } => (whom, Called::ChangeOwner { at }),
             _ => return None,
         };
-        self.is_meant(whom, order.event).then_some(called)
-    }
-
-    fn is_meant(&self, whom: &Whom, event: u16) -> bool {
-        whom.cohort.is_none_or(|cohort| cohort == self.cohort)
-            && self.chance.share(self.device, event.into()) < whom.share
+        let this = (self.cohort, self.device);
+        let is_meant = whom.takes(this, order.event, &self.chance);
+        is_meant.then_some(called)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_scenarios::event::When;
+    use fleetstorm_scenarios::event::{When, Whom};
 
     const AT: Duration = Duration::from_secs(5);
 

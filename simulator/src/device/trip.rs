@@ -6,7 +6,6 @@ use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
-use super::Habits;
 use crate::link::LinkError;
 use crate::stopwatch::RunClock;
 
@@ -21,8 +20,8 @@ pub struct Trip {
 }
 
 impl Trip {
-    /// The device starts now.
-    pub fn start(clock: RunClock, release: Release, habits: &Habits) -> Self {
+    /// The device starts now; of which attestation and instance, as indices in the run's dimensions.
+    pub fn start(clock: RunClock, release: Release, (attestation, tenant): (u8, u8)) -> Self {
         let start_us = clock.now_us();
         let intended_start_us =
             u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
@@ -38,8 +37,8 @@ impl Trip {
             device: release.device,
             cohort: release.cohort,
             transport: release.transport as u8,
-            attestation: habits.attestation,
-            tenant: habits.tenant,
+            attestation,
+            tenant,
             region: release.region,
             polls: 0,
             messages: 0,

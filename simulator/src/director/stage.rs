@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::bundled::BundledServer;
 use crate::control::Control;
 use crate::fleet::{self, Fleet, Roll};
-use crate::service_side::ServiceSide;
+use crate::service_side::{HubSide, ServiceSide};
 
 /// A server whose service can be changed.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Stage {
     pub control: Control,
     /// Its instances, by tenant.
     pub instances: Vec<Instance>,
+    /// Its hubs, in the scenario's order.
+    pub hubs: Vec<HubSide>,
     /// Who is enrolled.
     pub fleet: Arc<Fleet>,
 }
@@ -83,6 +85,7 @@ impl Stage {
             }
             Action::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
             Action::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
+            Action::ChangeOwner { whom, .. } => self.sell(scenario, whom.cohort),
             Action::Expire { .. }
             | Action::RestartServer { .. }
             | Action::PowerCut { .. }
@@ -100,12 +103,41 @@ impl Stage {
         Ok(())
     }
 
+    /// The buyer is ready for the devices before the seller lets go of them, and the seller's hubs have
+    /// forgotten them before they come to the buyer's, which may be the same ones.
+    fn sell(&self, scenario: &Scenario, cohort: Option<u16>) -> std::io::Result<()> {
+        let transfer = cohort.and_then(|cohort| self.fleet.transfer(cohort));
+        let transfer = transfer.ok_or_else(|| std::io::Error::other("nobody sells the cohort"))?;
+        self.instance(transfer.buyer())?.add(transfer.enrolled())?;
+        let registration_ids: Vec<String> = transfer.registration_ids().collect();
+        let seller = self.instance(transfer.seller())?;
+        let shut_out = transfer.shut_out();
+        transfer.done();
+        match shut_out {
+            Some(enrollments) => seller.add(enrollments)?,
+            None => seller.remove(&registration_ids)?,
+        }
+        let linked = scenario
+            .tenant(transfer.seller())
+            .map(|tenant| &tenant.hubs);
+        let linked = linked.filter(|hubs| !hubs.is_empty());
+        let hubs = scenario.server.hubs.iter().zip(&self.hubs);
+        let mut of_seller =
+            hubs.filter(|(hub, _)| linked.is_none_or(|linked| linked.contains(&hub.name)));
+        // The device ids of this fleet are its registration ids.
+        of_seller.try_for_each(|(_, hub)| hub.deregister(&registration_ids))
+    }
+
     /// Of the instance that a cohort is enrolled at.
     fn service_side(&self, scenario: &Scenario, cohort: u16) -> std::io::Result<&ServiceSide> {
         let cohort = scenario.cohorts.get(usize::from(cohort));
-        let instance = cohort.and_then(|cohort| self.instances.get(usize::from(cohort.tenant)));
-        let instance =
-            instance.ok_or_else(|| std::io::Error::other("there is no such instance"))?;
+        cohort.map_or_else(|| Err(no_instance()), |cohort| self.instance(cohort.tenant))
+    }
+
+    /// Of the instance of this index.
+    fn instance(&self, index: u8) -> std::io::Result<&ServiceSide> {
+        let instance = self.instances.get(usize::from(index));
+        let instance = instance.ok_or_else(no_instance)?;
         Ok(&instance.service_side)
     }
 
@@ -114,6 +146,10 @@ impl Stage {
         self.control
             .put(&path, &json!({"state": state}).to_string())
     }
+}
+
+fn no_instance() -> std::io::Error {
+    std::io::Error::other("there is no such instance")
 }
 
 fn no_group() -> std::io::Error {

@@ -55,5 +55,10 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
             let to = to.map_or("", |region| region.name.as_str());
             format!("{}, to {to}", devices(whom))
         }
+        Action::ChangeOwner { whom, to, .. } => {
+            let to = scenario.tenant(*to);
+            let to = to.map_or("", |tenant| tenant.name.as_str());
+            format!("{}, to {to}", devices(whom))
+        }
     }
 }

@@ -260,6 +260,19 @@ fn authority_params(name: &str, serial: SerialNumber, below: u8) -> CertificateP
     params
 }
 
+/// What an enrollment holds of a device that is known by its certificates.
+pub fn enrolled_leaf(key: &CertifiedKey) -> Option<AttestationMechanism> {
+    Some(AttestationMechanism::X509 {
+        x509: X509Attestation {
+            client_certificates: Some(X509Certificates {
+                primary: Some(written(key.cert.first()?)),
+                secondary: None,
+            }),
+            ..X509Attestation::default()
+        },
+    })
+}
+
 /// As enrollments hold it.
 fn written(certificate: &CertificateDer<'_>) -> X509CertificateWithInfo {
     X509CertificateWithInfo {

@@ -1,7 +1,7 @@
 //! Events that change what must become of devices, and which of them a device's time overlaps.
 
 use fleetstorm_reports::Record;
-use fleetstorm_scenarios::event::{Action, When};
+use fleetstorm_scenarios::event::{Action, When, Whom};
 use fleetstorm_scenarios::{Chance, Cohort, Scenario};
 
 use crate::director::Course;
@@ -17,6 +17,20 @@ pub struct Times {
     pub expired: Expired,
     /// Whether the server answered by fault rules.
     pub faults: bool,
+    /// Whose it was.
+    pub owner: Owner,
+}
+
+/// Whose a device was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// As the scenario has it.
+    #[default]
+    AsWritten,
+    /// Of the instance of this index, to whom it was sold.
+    Buyer(u8),
+    /// It was sold meanwhile.
+    Changing,
 }
 
 /// Whether a certificate had expired in the middle of the run.
@@ -78,6 +92,12 @@ enum Change {
         share: f64,
         at_us: u64,
     },
+    /// A share of the cohort's devices belongs to the instance of another tenant.
+    Sale {
+        cohort: u16,
+        share: f64,
+        to: u8,
+    },
 }
 
 impl Changes {
@@ -101,6 +121,11 @@ impl Changes {
                 }),
                 When::Provisioned(_) => None,
             },
+            Action::ChangeOwner { whom, to, .. } => whom.cohort.map(|cohort| Change::Sale {
+                cohort,
+                share: whom.share,
+                to: *to,
+            }),
             // A hub that is down, a quota, a lost connection let devices fall short, no more.
             Action::HubDown(_)
             | Action::HubUp(_)
@@ -156,27 +181,52 @@ impl Changes {
                     rolled += 1;
                     times.proof_may_be_old |= rolled > 1 && (record.again || !is_over);
                 }
+                Change::Sale { cohort, share, to }
+                    if self.is_meant(record, (cohort, share), happened.event) =>
+                {
+                    times.owner = if is_over {
+                        Owner::Buyer(to)
+                    } else {
+                        Owner::Changing
+                    };
+                }
                 // It needs nobody to make it happen.
                 Change::Expire { .. } => {}
-                Change::Enrollment { .. } | Change::Roll { .. } | Change::Retire { .. } => {}
+                Change::Enrollment { .. }
+                | Change::Roll { .. }
+                | Change::Retire { .. }
+                | Change::Sale { .. } => {}
             }
+        }
+        if times.owner != Owner::AsWritten {
+            // What is done to the seller's enrollment does not touch the buyer's.
+            times.enabled = Enabled::AsWritten;
         }
         times.expired = self.expired(record, rolled > 0);
         times
     }
 
+    /// Whether a device is one of a share of a cohort that an event is for.
+    fn is_meant(&self, record: &Record, (cohort, share): (u16, f64), event: u16) -> bool {
+        let whom = Whom {
+            cohort: Some(cohort),
+            share,
+        };
+        let this = (record.cohort, record.device);
+        let chance = self.chances.get(usize::from(record.cohort));
+        chance.is_some_and(|chance| whom.takes(this, event, chance))
+    }
+
     /// Whether a device's certificate had expired. `is_rolled` says that it may have got a new one.
     fn expired(&self, record: &Record, is_rolled: bool) -> Expired {
-        let chance = self.chances.get(usize::from(record.cohort));
-        let expiries = (0_u32..).zip(&self.changes);
+        let expiries = (0_u16..).zip(&self.changes);
         let expiries = expiries.filter_map(|(event, change)| match change {
             Some(Change::Expire {
                 cohort,
                 share,
                 at_us,
             }) => {
-                let is_meant = *cohort == record.cohort
-                    && chance.is_some_and(|chance| chance.share(record.device, event) < *share);
+                let is_meant = self.is_meant(record, (*cohort, *share), event);
                 is_meant.then_some(*at_us)
             }
             _ => None,

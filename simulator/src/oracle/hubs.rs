@@ -59,6 +59,16 @@ impl AllowedHubs {
         }
     }
 
+    /// The same for those that the instance of another tenant bought: as its enrollments say.
+    pub fn of_buyer(cohort: &Cohort, buyer: u8, scenario: &Scenario, hubs: &[String]) -> Self {
+        let sold = Cohort {
+            tenant: buyer,
+            hubs: Vec::new(),
+            ..cohort.clone()
+        };
+        Self::of(&sold, scenario, hubs)
+    }
+
     /// Whether a device that was assigned may be where it is.
     pub fn allow(&self, record: &Record) -> bool {
         let is_in = |hubs: &[u16]| record.hub.is_some_and(|hub| hubs.contains(&hub));

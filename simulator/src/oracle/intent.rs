@@ -3,9 +3,10 @@
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::service_error::code;
 use fleetstorm_reports::{Fault, Outcome, Record};
+use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Cohort, Flaw, Scenario};
 
-use super::changes::{Enabled, Expired, Times};
+use super::changes::{Enabled, Expired, Owner, Times};
 use super::hubs::AllowedHubs;
 
 /// One cohort's.
@@ -13,6 +14,17 @@ use super::hubs::AllowedHubs;
 pub struct Intent {
     refusal: Option<Refusal>,
     enabled: bool,
+    /// As long as they are not sold.
+    seller: Owned,
+    /// Once they are, if they ever are.
+    buyer: Option<Owned>,
+}
+
+/// What must become of devices of one owner.
+#[derive(Debug)]
+struct Owned {
+    /// Index of its instance.
+    tenant: u8,
     hubs: AllowedHubs,
     /// Where, for people.
     place: String,
@@ -50,6 +62,8 @@ pub enum Wrong {
     LetIn,
     /// Assigned to a hub that is not allowed.
     Hub,
+    /// It went to the instance of somebody whose it is not.
+    Owner,
     /// It ended as it must not.
     Outcome,
     /// It had left a record before.
@@ -61,29 +75,35 @@ pub enum Wrong {
 impl Intent {
     /// Of a cohort; `hubs` are the host names behind a record's index.
     pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
-        let allowed = AllowedHubs::of(cohort, scenario, hubs);
+        let owned = |tenant, hubs_of: AllowedHubs| Owned {
+            tenant,
+            place: hubs_of.in_words(hubs),
+            hubs: hubs_of,
+        };
+        let buyer = sold_to(cohort, scenario);
         Self {
             refusal: cohort.flaw.map(|flaw| refusal(flaw, cohort.attestation)),
             enabled: cohort.enabled,
-            place: allowed.in_words(hubs),
-            hubs: allowed,
+            seller: owned(cohort.tenant, AllowedHubs::of(cohort, scenario, hubs)),
+            buyer: buyer.map(|to| owned(to, AllowedHubs::of_buyer(cohort, to, scenario, hubs))),
         }
     }
 
     /// Lays a registration beside it.
     pub fn judge(&self, record: &Record, times: Times) -> Finding {
         let enabled = self.enabled(times);
+        let Some(owned) = self.owned(record, times) else {
+            return Finding::Contradiction(Wrong::Owner);
+        };
         let finding = match (self.refusal(times), enabled) {
-            (Some(refusal), _) => self.judge_refused(record, |outcome| {
+            (Some(refusal), _) => judge_refused(record, |outcome| {
                 // Which of two reasons is told is the service's choice.
                 refusal.fits(outcome) || enabled != Some(true) && outcome == Outcome::Disabled
             }),
-            (None, Some(false)) => {
-                self.judge_refused(record, |outcome| outcome == Outcome::Disabled)
-            }
-            (None, Some(true)) => self.judge_let_in(record),
+            (None, Some(false)) => judge_refused(record, |outcome| outcome == Outcome::Disabled),
+            (None, Some(true)) => judge_let_in(record, &owned.hubs),
             (None, None) if record.outcome == Outcome::Disabled => Finding::EitherWay,
-            (None, None) => self.judge_let_in(record).or_not(),
+            (None, None) => judge_let_in(record, &owned.hubs).or_not(),
         };
         let finding = match times.expired {
             Expired::Perhaps if EXPIRED.fits(record.outcome) => Finding::EitherWay,
@@ -92,6 +112,12 @@ impl Intent {
         };
         match finding {
             Finding::Contradiction(Wrong::Outcome | Wrong::Hub) if times.faults => {
+                Finding::EitherWay
+            }
+            // The seller had let go of it, and it did not know yet.
+            Finding::Contradiction(Wrong::Outcome)
+                if times.owner == Owner::Changing && is_turned_away(record.outcome) =>
+            {
                 Finding::EitherWay
             }
             Finding::Contradiction(Wrong::Outcome)
@@ -118,26 +144,17 @@ impl Intent {
         }
     }
 
-    fn judge_let_in(&self, record: &Record) -> Finding {
-        if record.registered_us.is_some() && !self.hubs.allow(record) {
-            return Finding::Contradiction(Wrong::Hub);
-        }
-        match record.outcome {
-            Outcome::Provisioned | Outcome::Registered => Finding::AsIntended,
-            outcome if is_load(outcome) => Finding::FellShort,
-            _ => Finding::Contradiction(Wrong::Outcome),
-        }
-    }
-
-    fn judge_refused(&self, record: &Record, fits: impl Fn(Outcome) -> bool) -> Finding {
-        if record.registered_us.is_some() {
-            return Finding::Contradiction(Wrong::LetIn);
-        }
-        match record.outcome {
-            outcome if fits(outcome) => Finding::AsIntended,
-            outcome if is_load(outcome) => Finding::FellShort,
-            _ => Finding::Contradiction(Wrong::Outcome),
-        }
+    /// Whose the device is, if that is whom it went to.
+    fn owned(&self, record: &Record, times: Times) -> Option<&Owned> {
+        let both = [Some(&self.seller), self.buyer.as_ref()];
+        let mut both = both.into_iter().flatten();
+        let gone_to = both.find(|owned| owned.tenant == record.tenant)?;
+        let right = match times.owner {
+            Owner::AsWritten => gone_to.tenant == self.seller.tenant,
+            Owner::Buyer(tenant) => gone_to.tenant == tenant,
+            Owner::Changing => true,
+        };
+        right.then_some(gone_to)
     }
 
     /// For people, as long as nothing happens.
@@ -147,12 +164,38 @@ impl Intent {
 
     /// For people, for a device that was under way then.
     pub fn in_words(&self, times: Times) -> String {
+        let place = match (times.owner, &self.buyer) {
+            (Owner::Buyer(_), Some(buyer)) => buyer.place.as_str(),
+            _ => self.seller.place.as_str(),
+        };
         match (self.refusal(times), self.enabled(times)) {
             (Some(refusal), _) => refusal.in_words(),
             (None, Some(false)) => "refused: enrollment disabled".into(),
-            (None, Some(true)) => format!("provisioned{}", self.place),
-            (None, None) => format!("provisioned{}, or refused as disabled", self.place),
+            (None, Some(true)) => format!("provisioned{place}"),
+            (None, None) => format!("provisioned{place}, or refused as disabled"),
         }
+    }
+}
+
+fn judge_let_in(record: &Record, hubs: &AllowedHubs) -> Finding {
+    if record.registered_us.is_some() && !hubs.allow(record) {
+        return Finding::Contradiction(Wrong::Hub);
+    }
+    match record.outcome {
+        Outcome::Provisioned | Outcome::Registered => Finding::AsIntended,
+        outcome if is_load(outcome) => Finding::FellShort,
+        _ => Finding::Contradiction(Wrong::Outcome),
+    }
+}
+
+fn judge_refused(record: &Record, fits: impl Fn(Outcome) -> bool) -> Finding {
+    if record.registered_us.is_some() {
+        return Finding::Contradiction(Wrong::LetIn);
+    }
+    match record.outcome {
+        outcome if fits(outcome) => Finding::AsIntended,
+        outcome if is_load(outcome) => Finding::FellShort,
+        _ => Finding::Contradiction(Wrong::Outcome),
     }
 }
 
@@ -209,6 +252,25 @@ fn is_load(outcome: Outcome) -> bool {
     }
 }
 
+/// Index of the instance that buys some of a cohort, if one does.
+fn sold_to(cohort: &Cohort, scenario: &Scenario) -> Option<u8> {
+    let mut events = scenario.events.iter();
+    events.find_map(|event| match &event.action {
+        Action::ChangeOwner { whom, to, .. } => {
+            let sold = whom.cohort.map(usize::from);
+            let sold = sold.and_then(|index| scenario.cohorts.get(index));
+            sold.is_some_and(|sold| sold.name == cohort.name)
+                .then_some(*to)
+        }
+        _ => None,
+    })
+}
+
+fn is_turned_away(outcome: Outcome) -> bool {
+    let is_unknown = matches!(outcome, Outcome::Refused { status: 404, .. });
+    is_unknown || is_unauthorized(outcome) || outcome == Outcome::Disabled
+}
+
 fn is_unauthorized(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Refused { status: 401, .. })
 }
@@ -240,6 +302,7 @@ impl Wrong {
         match self {
             Self::LetIn => format!("assigned to {hub}"),
             Self::Hub => format!("assigned to {hub}, which is not allowed"),
+            Self::Owner => format!("{} at another owner's instance", record.outcome),
             Self::Outcome => record.outcome.to_string(),
             Self::Twice => format!("a second record of it: {}", record.outcome),
             Self::Unplanned => format!("a device that is not in the plan: {}", record.outcome),

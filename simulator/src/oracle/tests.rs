@@ -382,3 +382,42 @@ fn the_end_tells_who_came_twice_who_never_and_who_is_none_of_the_plan() {
     let findings = world.oracle.close(0, |_, _| panic!("it has no name"));
     assert_eq!(findings.examples[0].device, "a 100");
 }
+
+#[test]
+fn a_sold_device_is_its_buyers_from_then_on() {
+    let events = r#"
+after = { hold = "1m" }
+hubs = ["hub-weu"]
+[[tenant]]
+name = "acme"
+hubs = ["hub-eus"]
+[[event]]
+at = "1s"
+do = "change-owner"
+cohort = "a"
+to = "acme"
+"#;
+    let (before, meanwhile, after) = ((15, 16), (9, 11), (5, 6));
+    let let_in = |tenant, hub| Record {
+        tenant,
+        ..record(Some(hub), Outcome::Provisioned)
+    };
+    let out = |status| Record {
+        tenant: 0,
+        ..record(None, refused(status, 0))
+    };
+    for (when, record, class, why) in [
+        (before, let_in(0, 0), 'i', "the seller's"),
+        (before, let_in(1, 1), 'c', "nobody has bought it"),
+        (meanwhile, let_in(0, 0), 'i', "just before"),
+        (meanwhile, let_in(1, 1), 'i', "just after"),
+        (meanwhile, out(401), 'e', "the seller has let go of it"),
+        (meanwhile, let_in(1, 0), 'c', "a hub that the buyer has not"),
+        (after, let_in(1, 1), 'i', "the buyer's"),
+        (after, let_in(0, 0), 'c', "no longer the seller's"),
+        (after, out(401), 'c', "it should have gone to the buyer"),
+    ] {
+        let mut world = World::new(KEYS, events).happened(&[when]);
+        assert_eq!(world.judge(record), class, "{when:?}: {why}");
+    }
+}

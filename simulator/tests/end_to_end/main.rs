@@ -14,5 +14,6 @@ mod restarts;
 mod retries;
 mod rogue;
 mod runs;
+mod sales;
 mod service;
 mod tenants;

@@ -9,7 +9,7 @@ use super::each;
 use crate::file::Value;
 
 /// Properties of a cohort's twins.
-pub(super) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
+pub(in crate::reading) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
     let entries = members(value)?;
     Some(entries.into_iter().collect())
 }

@@ -9,7 +9,7 @@ use fleetstorm_scenarios::Reprovision;
 use fleetstorm_scenarios::retry::Step;
 use serde_json::{Map, Value};
 
-use super::{Drive, sas_token};
+use super::{Drive, Past, sas_token};
 use crate::device::flow::{Assignment, ended};
 use crate::device::patience::{Moment, Patience, setback_of};
 use crate::device::trip::Trip;
@@ -170,23 +170,31 @@ impl Drive<'_> {
     }
 
     fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
-        let mut asked = self.habits.desired.iter();
+        let is_sold = self.owner() != self.habits.tenant;
+        let asked = if is_sold {
+            &self.habits.desired_when_sold
+        } else {
+            &self.habits.desired
+        };
+        let mut asked = asked.iter();
         asked.all(|(key, value)| twin.desired.get(key) == Some(value))
     }
 
     /// Whether what it has reported before is there still, or gone, as its enrollment says. A device
-    /// that starts anew at the same hub is a matter of the service alone.
+    /// that starts anew at the same hub is a matter of the service alone; a buyer has nothing of the seller's.
     fn has_its_data(&self, member: &Member, twin: &DeviceTwin) -> bool {
-        let Some(last_hub) = self.last_hub else {
-            return true;
+        let reported = &self.habits.after.reported;
+        let is_gone = || reported.keys().all(|key| !twin.reported.contains_key(key));
+        let last_hub = match self.past {
+            Past::New => return true,
+            Past::AtHub(last_hub) => last_hub,
+            Past::Sold => return is_gone(),
         };
-        let mut reported = self.habits.after.reported.iter();
         match self.habits.reprovision {
-            Reprovision::Migrate | Reprovision::Never => {
-                reported.all(|(key, value)| twin.reported.get(key) == Some(value))
-            }
-            Reprovision::Reset if last_hub == member.hub() => true,
-            Reprovision::Reset => reported.all(|(key, _)| !twin.reported.contains_key(key)),
+            Reprovision::Migrate | Reprovision::Never => reported
+                .iter()
+                .all(|(key, value)| twin.reported.get(key) == Some(value)),
+            Reprovision::Reset => last_hub == member.hub() || is_gone(),
         }
     }
 

@@ -1,0 +1,106 @@
+//! Devices that are sold: they leave one instance and its hubs for another.
+
+use serde_json::json;
+
+use crate::binary::Scratch;
+
+/// Fifteen devices of one owner, of whom another buys about six; each has one hub.
+fn scenario(attestation: &str, transport: &str, hubs: [&str; 2]) -> String {
+    let [of_seller, of_buyer] = hubs;
+    format!(
+        r#"
+name = "sales"
+seed = 6
+device-timeout = "20s"
+
+[server]
+hub = [{{ name = "hub-1" }}, {{ name = "hub-2" }}]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[[tenant]]
+name = "acme"
+hubs = ["{of_seller}"]
+
+[[tenant]]
+name = "globex"
+hubs = ["{of_buyer}"]
+
+[[cohort]]
+name = "kept"
+tenant = "acme"
+devices = 3
+attestation = "{attestation}"
+transport = "{transport}"
+arrival = {{ kind = "all-at-once" }}
+after = {{ reported = {{ sealed = true }}, hold = "6s" }}
+
+[[cohort]]
+name = "sold"
+tenant = "acme"
+devices = 12
+attestation = "{attestation}"
+transport = "{transport}"
+arrival = {{ kind = "all-at-once" }}
+desired = {{ owner = "acme" }}
+after = {{ reported = {{ sealed = true }}, hold = "6s" }}
+
+[[event]]
+at = "2s"
+do = "change-owner"
+cohort = "sold"
+share = 0.5
+to = "globex"
+desired = {{ owner = "globex" }}
+
+[[event]]
+at = "4s"
+do = "reprovision"
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"#
+    )
+}
+
+#[test]
+fn sold_devices_go_to_their_new_owner_and_the_others_stay() {
+    for (attestation, transport) in [
+        ("x509-group", "mqtt"),
+        ("x509-individual", "amqp"),
+        ("symmetric-key-group", "mqtt-ws"),
+        ("symmetric-key-individual", "amqp"),
+        ("tpm", "https"),
+    ] {
+        let scratch = Scratch::new();
+        let run = scratch.run(&scenario(attestation, transport, ["hub-1", "hub-2"]), &[]);
+        let told = format!("{attestation}: {}\n{}", run.stdout, run.stderr);
+        assert_eq!(run.exit_code, 0, "{told}");
+        let summary = scratch.summary();
+        let again = &summary["again"];
+        assert_eq!(again["failed"], 0, "{told}");
+        let sold = again["placements"]["globex to hub-2"].as_u64().unwrap_or(0);
+        // Each went over, and came back once; of the others those alone that were told to.
+        assert!(sold >= 4 && sold.is_multiple_of(2), "{told}");
+        let kept = 15 - sold / 2;
+        let placements = json!({"acme to hub-1": kept, "globex to hub-2": sold});
+        assert_eq!(again["placements"], placements, "{told}");
+        assert_eq!(summary["server_counters"]["agree"], true, "{told}");
+    }
+}
+
+#[test]
+fn a_buyer_at_the_same_hub_has_nothing_of_the_sellers_twin() {
+    let scratch = Scratch::new();
+    let shared = ["hub-1", "hub-1"];
+    let run = scratch.run(&scenario("symmetric-key-group", "mqtt", shared), &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    assert_eq!(summary["again"]["failed"], 0, "{}", run.stdout);
+    let sold = &summary["again"]["placements"]["globex to hub-1"];
+    assert!(
+        sold.as_u64().is_some_and(|sold| sold >= 4),
+        "{}",
+        run.stdout
+    );
+}
