@@ -7,6 +7,7 @@ use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::quota::Rates;
 
 use crate::chance::Chance;
+use crate::region::LinkProperty;
 use crate::scenario::Cohort;
 
 /// Something that happens once.
@@ -84,6 +85,13 @@ pub enum Action {
         end: End,
         /// How long nobody listens, beside what ending and starting take.
         off: Duration,
+    },
+    /// The lines of a region's devices are others from now on, those that are in use, too.
+    Latency {
+        /// Index of the region.
+        region: u8,
+        /// What is different; other properties stay.
+        properties: Vec<LinkProperty>,
     },
     /// Devices lose their power, and boot all at once when it is back.
     PowerCut {
@@ -185,6 +193,7 @@ impl Action {
             },
             Self::Expire { .. } => "expire-batch",
             Self::RestartServer { .. } => "restart-server",
+            Self::Latency { .. } => "latency",
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
@@ -196,7 +205,7 @@ impl Action {
     pub fn is_the_servers(&self) -> bool {
         match self {
             Self::ChangeOwner { .. } => true,
-            Self::Expire { .. } => false,
+            Self::Expire { .. } | Self::Latency { .. } => false,
             _ => self.whom().is_none(),
         }
     }
@@ -225,7 +234,8 @@ impl Action {
             | Self::Roll { .. }
             | Self::Retire { .. }
             | Self::Expire { .. }
-            | Self::RestartServer { .. } => None,
+            | Self::RestartServer { .. }
+            | Self::Latency { .. } => None,
             Self::PowerCut { whom, .. }
             | Self::Reprovision(whom)
             | Self::Move { whom, .. }

@@ -41,7 +41,36 @@ pub struct Stall {
     pub lasts: Duration,
 }
 
+/// One property of a line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LinkProperty {
+    /// [`LinkShape::round_trip`].
+    RoundTrip(Duration),
+    /// [`LinkShape::jitter`].
+    Jitter(Duration),
+    /// [`LinkShape::bandwidth`].
+    Bandwidth(Option<u64>),
+    /// [`LinkShape::stall`].
+    Stall(Option<Stall>),
+}
+
 impl LinkShape {
+    /// The same line with other properties.
+    #[must_use]
+    pub fn with(self, properties: &[LinkProperty]) -> Self {
+        properties
+            .iter()
+            .fold(self, |shape, property| match *property {
+                LinkProperty::RoundTrip(round_trip) => Self {
+                    round_trip,
+                    ..shape
+                },
+                LinkProperty::Jitter(jitter) => Self { jitter, ..shape },
+                LinkProperty::Bandwidth(bandwidth) => Self { bandwidth, ..shape },
+                LinkProperty::Stall(stall) => Self { stall, ..shape },
+            })
+    }
+
     /// The same line to somewhere farther away.
     #[must_use]
     pub fn farther(self, latency: Duration) -> Self {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::restart::Restart;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
+use crate::link::line::Lines;
 use crate::progress::Command;
 use crate::scheduler::Gauges;
 use crate::start::Start;
@@ -39,6 +40,8 @@ pub struct Director {
     pub start: Start,
     /// The bundled server, when there is one.
     pub stage: Option<Stage>,
+    /// The regions' lines.
+    pub lines: Lines,
     /// How many devices are provisioned.
     pub gauges: Arc<Gauges>,
     /// Where devices hear of it.
@@ -160,6 +163,10 @@ impl Director {
                     log: self.log.clone(),
                 };
                 tokio::spawn(restart.happen());
+                Ok(())
+            }
+            (Action::Latency { region, properties }, _, _) => {
+                self.lines.change(*region, properties);
                 Ok(())
             }
             (action, _, Some(stage)) if action.is_the_servers() => stage.act(action, scenario),

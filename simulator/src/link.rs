@@ -12,6 +12,7 @@ pub mod carrier;
 pub mod dial;
 pub mod http;
 pub mod hub;
+pub mod line;
 pub mod mqtt;
 pub mod shaped;
 

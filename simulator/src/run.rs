@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::interrupt;
 use crate::link::dial::Dialer;
+use crate::link::line::Lines;
 use crate::machine;
 use crate::observer::Observer;
 use crate::oracle::Oracle;
@@ -167,8 +168,10 @@ fn drive(
     let events = EventLog::of(plan.scenario());
     let (orders, ordered) = watch::channel(Orders::default());
     let (under_way, over) = watch::channel(());
+    let lines = Lines::of(&plan.scenario().regions);
     let director = Director {
         plan: Arc::clone(plan),
+        lines: lines.clone(),
         clock,
         start,
         stage,
@@ -201,7 +204,7 @@ fn drive(
                 plan: Arc::clone(plan),
                 shard,
                 shards,
-                conditions: conditions(plan, &fleet, target, clock)?,
+                conditions: conditions(plan, &fleet, target, (clock, &lines))?,
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
                 commands: asked.clone(),
@@ -255,7 +258,7 @@ pub(crate) fn conditions(
     plan: &Plan,
     fleet: &Arc<Fleet>,
     target: &Target,
-    clock: RunClock,
+    (clock, lines): (RunClock, &Lines),
 ) -> Result<Conditions, Failure> {
     let scenario = plan.scenario();
     Ok(Conditions {
@@ -267,7 +270,7 @@ pub(crate) fn conditions(
         endpoint: target.endpoint.clone(),
         ports: target.ports,
         device_timeout: scenario.device_timeout,
-        geography: Geography::of(scenario),
+        geography: Geography::of(scenario, lines),
         cohorts: scenario
             .cohorts
             .iter()

@@ -37,7 +37,8 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         | Action::Roll { .. }
         | Action::Retire { .. }
         | Action::Expire { .. }
-        | Action::RestartServer { .. } => false,
+        | Action::RestartServer { .. }
+        | Action::Latency { .. } => false,
     }
 }
 
@@ -117,7 +118,8 @@ impl World<'_> {
             | Action::Roll { .. }
             | Action::Retire { .. }
             | Action::Expire { .. }
-            | Action::RestartServer { .. } => {}
+            | Action::RestartServer { .. }
+            | Action::Latency { .. } => {}
         }
     }
 

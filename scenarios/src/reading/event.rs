@@ -32,6 +32,7 @@ enum Kind {
     Retire(Proof),
     Expire,
     RestartServer,
+    Latency,
     PowerCut,
     Reboot,
     Reprovision,
@@ -39,7 +40,7 @@ enum Kind {
     ChangeOwner,
 }
 
-const KINDS: [(&str, Kind); 19] = [
+const KINDS: &[(&str, Kind)] = &[
     ("hub-down", Kind::HubDown),
     ("hub-up", Kind::HubUp),
     ("region-down", Kind::RegionDown),
@@ -54,6 +55,7 @@ const KINDS: [(&str, Kind); 19] = [
     ("certificate-retire", Kind::Retire(Proof::Certificate)),
     ("expire-batch", Kind::Expire),
     ("restart-server", Kind::RestartServer),
+    ("latency", Kind::Latency),
     ("power-cut", Kind::PowerCut),
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
@@ -90,7 +92,7 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
     let written = table.require("do");
     let kind = written
         .as_ref()
-        .and_then(|written| written.word("event", KINDS));
+        .and_then(|written| written.word("event", KINDS.iter().copied()));
     // Which keys there are depends on what is done.
     let (written, kind) = written.zip(kind)?;
     let action = match kind {
@@ -115,6 +117,13 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
                 .map(|(cohort, share)| Action::Expire { cohort, share })
         }
         Kind::RestartServer => restart(&mut table),
+        Kind::Latency => {
+            let region = region_index(&mut table, around, "region");
+            let properties = super::region::properties(&mut table, value);
+            region
+                .zip(properties)
+                .map(|(region, properties)| Action::Latency { region, properties })
+        }
         Kind::PowerCut => {
             let off = or(table.take("for"), Duration::ZERO, |value| {
                 quantity::duration(&value)
@@ -129,13 +138,9 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
         }),
         Kind::Reprovision => whom(&mut table, around).map(Action::Reprovision),
         Kind::Move => {
-            let to = region(&mut table, around, "to");
+            let to = region_index(&mut table, around, "to");
             let whom = whom(&mut table, around);
-            let known = around.regions.unwrap_or_default();
-            to.zip(whom).and_then(|(to, whom)| {
-                let to = (0..).zip(known).find(|(_, region)| region.name == to)?.0;
-                Some(Action::Move { whom, to })
-            })
+            to.zip(whom).map(|(to, whom)| Action::Move { whom, to })
         }
         Kind::ChangeOwner => sale::read(&mut table, around),
     };
@@ -223,6 +228,13 @@ fn hub(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Option<String
 fn region(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -> Option<String> {
     let value = table.require(key)?;
     super::region::named(&value, around.regions)
+}
+
+fn region_index(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -> Option<u8> {
+    let name = region(table, around, key)?;
+    let known = around.regions.unwrap_or_default();
+    let mut indices = (0..).zip(known);
+    indices.find_map(|(index, region)| (region.name == name).then_some(index))
 }
 
 fn throttle(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::{each, or, quantity};
-use crate::file::{Value, did_you_mean};
-use crate::region::{LinkShape, Region, Stall};
+use crate::file::{Table, Value, did_you_mean};
+use crate::region::{LinkProperty, LinkShape, Region, Stall};
 
 /// Most regions: records carry their index in 8 bits, and 127/8 has room for this many networks.
 const MAX_REGIONS: usize = 200;
@@ -160,6 +160,36 @@ fn read<'f>(
         latency: BTreeMap::from_iter(distances?),
     };
     Some((region, latency))
+}
+
+/// What an event makes of a line: at least one property.
+pub(super) fn properties(table: &mut Table<'_>, event: &Value<'_>) -> Option<Vec<LinkProperty>> {
+    let duration = |value: Value<'_>| quantity::duration(&value);
+    let round_trip = table.take("rtt").map(duration);
+    let jitter = table.take("jitter").map(duration);
+    let bandwidth = table.take("bandwidth").map(|value| match value.text()? {
+        "none" => Some(None),
+        _ => quantity::bandwidth(&value).map(Some),
+    });
+    let stall = table.take("stall").map(|value| {
+        if value.is_text() {
+            return value.word("stall", [("none", None)]);
+        }
+        stall(&value).map(Some)
+    });
+    let written = [
+        round_trip.map(|written| written.map(LinkProperty::RoundTrip)),
+        jitter.map(|written| written.map(LinkProperty::Jitter)),
+        bandwidth.map(|written| written.map(LinkProperty::Bandwidth)),
+        stall.map(|written| written.map(LinkProperty::Stall)),
+    ];
+    if written.iter().all(Option::is_none) {
+        return event.wrong(
+            "does not say what is different",
+            "rtt, jitter, bandwidth or stall, like rtt = \"250ms\"".to_string(),
+        );
+    }
+    each(written.into_iter().flatten(), |property| property)
 }
 
 fn prefix(value: &Value<'_>) -> Option<Ipv4Net> {

@@ -18,6 +18,7 @@ use crate::cli::HeldArgs;
 use crate::device::{self, Conditions};
 use crate::failure::Failure;
 use crate::link::hub::HubLink;
+use crate::link::line::Lines;
 use crate::machine::ProcessMeter;
 use crate::run;
 use crate::stopwatch::RunClock;
@@ -97,7 +98,8 @@ fn only(scenario: Scenario, index: u16) -> Result<Plan, Failure> {
 
 async fn hold(setup: &Setup, transport: TransportKind) -> Result<Held, Failure> {
     let clock = RunClock::starting_at(Instant::now());
-    let conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, clock)?;
+    let around = (clock, &Lines::of(&[]));
+    let conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
     let conditions = Rc::new(conditions);
     for link in stay(0..WARM_UP, transport, &conditions).await? {
         link.close().await;

@@ -14,6 +14,7 @@ use crate::device::{self, Conditions, Goal};
 use crate::failure::Failure;
 use crate::fleet::{Credential, Fleet};
 use crate::link::dial::{DialOptions, Dialer, Way};
+use crate::link::line::Lines;
 use crate::machine::{self, ProcessMeter};
 use crate::run;
 use crate::stopwatch::RunClock;
@@ -57,7 +58,8 @@ pub(super) fn measure(
     let clock = RunClock::starting_at(Instant::now());
     let last = next.load(Ordering::Relaxed) + devices;
     let work = |_core| -> Result<Conditions, Failure> {
-        let mut conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, clock)?;
+        let around = (clock, &Lines::of(&[]));
+        let mut conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
         conditions.goal = flow.goal;
         Ok(conditions)
     };

@@ -4,15 +4,20 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
 
 use crate::fleet::hub_host;
 use crate::link::dial::Way;
+use crate::link::line::Lines;
 
 /// The regions of a run.
 #[derive(Debug)]
 pub struct Geography {
     regions: Vec<Region>,
+    lines: Lines,
+    /// By region, whether its lines are other than the network itself, or will be.
+    shaped: Vec<bool>,
     /// Region of each hub that stands in one, by its host name.
     hubs: HashMap<String, String>,
     /// What is chance on the lines of each cohort's devices.
@@ -20,13 +25,15 @@ pub struct Geography {
 }
 
 impl Geography {
-    /// Of a scenario.
-    pub fn of(scenario: &Scenario) -> Self {
+    /// Of a scenario; its regions' lines are `lines`.
+    pub fn of(scenario: &Scenario, lines: &Lines) -> Self {
         let hubs = scenario.server.hubs.iter();
         let hubs = hubs.filter_map(|hub| Some((hub_host(&hub.name), hub.region.clone()?)));
         let cohorts = scenario.cohorts.iter();
         Self {
             regions: scenario.regions.clone(),
+            lines: lines.clone(),
+            shaped: shaped(scenario),
             hubs: hubs.collect(),
             chances: cohorts
                 .map(|cohort| Chance::new(scenario.seed, "link", &cohort.name))
@@ -37,23 +44,36 @@ impl Geography {
     /// The way of a device to a host: the global endpoint is near to everybody, a hub of another
     /// region is as far as its region.
     pub fn way(&self, release: Release, host: &str) -> Way {
-        let region = release.region.map(usize::from);
-        let Some(region) = region.and_then(|index| self.regions.get(index)) else {
+        let index = release.region.map(usize::from);
+        let found = index.and_then(|index| Some((index, self.regions.get(index)?)));
+        let Some((index, region)) = found else {
             return Way::default();
         };
         let farther = match self.hubs.get(host) {
             Some(there) if *there != region.name => region.latency.get(there).copied(),
             _ => None,
         };
-        let shape = region.link.farther(farther.unwrap_or(Duration::ZERO));
+        let farther = farther.unwrap_or(Duration::ZERO);
+        // A line that changes nothing costs nothing.
+        let is_shaped = !farther.is_zero() || self.shaped.get(index).is_some_and(|is| *is);
         let chance = self.chances.get(usize::from(release.cohort));
         Way {
             sources: Some(first_source(region)),
-            // A line that changes nothing costs nothing.
-            shape: Some(shape).filter(|shape| *shape != LinkShape::default()),
+            line: is_shaped.then(|| self.lines.line(index, farther)).flatten(),
             seed: chance.map_or(0, |chance| chance.bits(release.device, 0)),
         }
     }
+}
+
+fn shaped(scenario: &Scenario) -> Vec<bool> {
+    let regions = (0_u8..).zip(&scenario.regions);
+    let is_shaped = |(index, region): (u8, &Region)| {
+        let mut actions = scenario.events.iter().map(|event| &event.action);
+        let changes =
+            |action: &Action| matches!(action, Action::Latency { region, .. } if *region == index);
+        region.link != LinkShape::default() || actions.any(changes)
+    };
+    regions.map(is_shaped).collect()
 }
 
 /// Networks do not end in 0.
@@ -91,7 +111,8 @@ mod tests {
             "#,
             "geo.toml",
         );
-        let geography = Geography::of(&scenario.unwrap_or_else(|error| panic!("{error}")));
+        let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+        let geography = Geography::of(&scenario, &Lines::of(&scenario.regions));
         let way = |region, host| {
             let release = Release {
                 cohort: 0,
@@ -101,7 +122,8 @@ mod tests {
                 intended_start: Duration::ZERO,
             };
             let way = geography.way(release, host);
-            let round_trip = way.shape.map(|shape| shape.round_trip.as_millis());
+            let shape = way.line.map(|mut line| line.shape());
+            let round_trip = shape.map(|shape| shape.round_trip.as_millis());
             (way.sources.map(|first| first.to_string()), round_trip)
         };
         let (weu, eus) = ("hub-weu.fleetstorm.test", "hub-eus.fleetstorm.test");

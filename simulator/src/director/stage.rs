@@ -88,6 +88,7 @@ impl Stage {
             Action::ChangeOwner { whom, .. } => self.sell(scenario, whom.cohort),
             Action::Expire { .. }
             | Action::RestartServer { .. }
+            | Action::Latency { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
             | Action::Move { .. } => Ok(()),

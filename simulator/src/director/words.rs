@@ -2,6 +2,7 @@
 
 use fleetstorm_scenarios::Scenario;
 use fleetstorm_scenarios::event::{Action, Whom};
+use fleetstorm_scenarios::region::LinkProperty;
 
 /// What happens, and to whom.
 pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
@@ -47,6 +48,12 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
         Action::Expire { cohort, share } => some_of(*share, Some(*cohort)),
         Action::RestartServer { end, off } if off.is_zero() => format!("{name} ({})", end.name()),
         Action::RestartServer { end, off } => format!("{name} ({}), off for {off:?}", end.name()),
+        Action::Latency { region, properties } => {
+            let region = scenario.regions.get(usize::from(*region));
+            let region = region.map_or("", |region| region.name.as_str());
+            let properties: Vec<_> = properties.iter().map(property).collect();
+            format!("{name} {region}: {}", properties.join(", "))
+        }
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
         Action::Reprovision(whom) => devices(whom),
@@ -59,6 +66,19 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
             let to = scenario.tenant(*to);
             let to = to.map_or("", |tenant| tenant.name.as_str());
             format!("{}, to {to}", devices(whom))
+        }
+    }
+}
+
+fn property(property: &LinkProperty) -> String {
+    match property {
+        LinkProperty::RoundTrip(round_trip) => format!("rtt {round_trip:?}"),
+        LinkProperty::Jitter(jitter) => format!("jitter {jitter:?}"),
+        LinkProperty::Bandwidth(None) => "no limit of bandwidth".into(),
+        LinkProperty::Bandwidth(Some(bytes)) => format!("{bytes} bytes a second"),
+        LinkProperty::Stall(None) => "no stalls".into(),
+        LinkProperty::Stall(Some(stall)) => {
+            format!("a stall of {:?} every {:?}", stall.lasts, stall.every)
         }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fleetstorm_reports::{Fault, Phase};
-use fleetstorm_scenarios::LinkShape;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -19,6 +18,7 @@ use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::line::Line;
 use super::shaped::Shaped;
 use super::trust::CachingVerifier;
 use crate::failure::Failure;
@@ -49,12 +49,12 @@ pub struct DialOptions {
 pub type Secured = TlsStream<Shaped>;
 
 /// The way of one device to one host.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Way {
     /// The first of its source addresses, towards a loopback target.
     pub sources: Option<Ipv4Addr>,
-    /// What the line is like.
-    pub shape: Option<LinkShape>,
+    /// The line; none where nothing is different from the network itself.
+    pub line: Option<Line>,
     /// Decides what is chance on it.
     pub seed: u64,
 }
@@ -157,7 +157,7 @@ impl Dialer {
     ///
     /// # Errors
     /// Nobody listens, or this machine has no port or file left.
-    pub async fn connect(&self, address: SocketAddr, way: Way) -> Result<Shaped, Fault> {
+    pub async fn connect(&self, address: SocketAddr, mut way: Way) -> Result<Shaped, Fault> {
         let socket = self
             .socket(address, way.sources)
             .map_err(|error| fault_of(&error))?;
@@ -165,10 +165,10 @@ impl Dialer {
             .connect(address)
             .await
             .map_err(|error| fault_of(&error))?;
-        if let Some(shape) = way.shape {
-            tokio::time::sleep(shape.round_trip).await;
+        if let Some(line) = &mut way.line {
+            tokio::time::sleep(line.shape().round_trip).await;
         }
-        Ok(Shaped::new(stream, way.shape, way.seed))
+        Ok(Shaped::new(stream, way.line, way.seed))
     }
 
     /// TLS; `identity` is presented if the server asks for a certificate.

@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::line::Line;
+
 /// Bytes on their way in one direction; beyond it a sender waits, as with a full window.
 const WINDOW: usize = 256 * 1024;
 /// Bytes read from the connection at once.
@@ -23,11 +25,11 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Shaped {
     stream: TcpStream,
-    line: Option<Box<Line>>,
+    line: Option<Box<BothWays>>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct BothWays {
     there: Direction,
     back: Direction,
     /// The peer has closed; told once all before it has arrived.
@@ -37,10 +39,11 @@ struct Line {
 /// What is under way in one direction.
 #[derive(Debug)]
 struct Direction {
+    line: Line,
     shape: LinkShape,
     began: Instant,
-    /// Where in the rhythm of stalls the connection began.
-    phase: Duration,
+    /// Where in the rhythm of stalls the connection began, 0 to 1.
+    phase: f64,
     random: ChaCha8Rng,
     under_way: VecDeque<(Instant, Vec<u8>)>,
     size: usize,
@@ -54,10 +57,10 @@ struct Direction {
 
 impl Shaped {
     /// Shapes a connection; `seed` decides its jitter and when it stands still.
-    pub fn new(stream: TcpStream, shape: Option<LinkShape>, seed: u64) -> Self {
-        let line = shape.map(|shape| {
-            let direction = |stream| Direction::new(shape, seed, stream);
-            Box::new(Line {
+    pub fn new(stream: TcpStream, line: Option<Line>, seed: u64) -> Self {
+        let line = line.map(|line| {
+            let direction = |stream| Direction::new(line.clone(), seed, stream);
+            Box::new(BothWays {
                 there: direction(0),
                 back: direction(1),
                 ended: false,
@@ -68,14 +71,15 @@ impl Shaped {
 }
 
 impl Direction {
-    fn new(shape: LinkShape, seed: u64, stream: u64) -> Self {
+    fn new(mut line: Line, seed: u64, stream: u64) -> Self {
+        let shape = line.shape();
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let every = shape.stall.map_or(Duration::ZERO, |stall| stall.every);
         // Both directions stand still together.
-        let phase = every.mul_f64(random.random());
+        let phase = random.random();
         random.set_stream(stream);
         let now = Instant::now();
         Self {
+            line,
             shape,
             began: now,
             phase,
@@ -95,6 +99,9 @@ impl Direction {
 
     /// Sends a piece: it arrives later, and after all before it.
     fn send(&mut self, bytes: &[u8]) {
+        if let Some(shape) = self.line.changed() {
+            self.shape = shape;
+        }
         let sending = self.shape.bandwidth.map_or(Duration::ZERO, |bandwidth| {
             Duration::from_secs_f64(bytes.len() as f64 / bandwidth as f64)
         });
@@ -112,7 +119,8 @@ impl Direction {
         let Some(stall) = self.shape.stall else {
             return at;
         };
-        let since = at.saturating_duration_since(self.began) + self.phase;
+        let phase = stall.every.mul_f64(self.phase);
+        let since = at.saturating_duration_since(self.began) + phase;
         let into = Duration::from_nanos(
             u64::try_from(since.as_nanos() % stall.every.as_nanos()).unwrap_or(0),
         );
@@ -152,7 +160,7 @@ impl Direction {
     }
 }
 
-impl Line {
+impl BothWays {
     /// Hands on what has crossed the line; ready once nothing is under way there.
     fn poll_deliver(
         &mut self,
@@ -253,15 +261,19 @@ impl AsyncWrite for Shaped {
 
 #[cfg(test)]
 mod tests {
-    use fleetstorm_scenarios::Stall;
+    use std::collections::BTreeMap;
+
+    use fleetstorm_scenarios::region::LinkProperty;
+    use fleetstorm_scenarios::{Region, Stall};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    use super::super::line::Lines;
     use super::*;
 
     /// Sends `question` over a line of this shape to a peer that echoes, and reads it back: how long
     /// that took.
-    async fn echo(shape: Option<LinkShape>, question: &[u8]) -> Duration {
+    async fn echo(line: Option<Line>, question: &[u8]) -> Duration {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let peer = tokio::spawn(async move {
@@ -272,7 +284,7 @@ mod tests {
                 .expect("an echo");
         });
         let stream = TcpStream::connect(address).await.expect("a connection");
-        let mut shaped = Shaped::new(stream, shape, 7);
+        let mut shaped = Shaped::new(stream, line, 7);
         let began = Instant::now();
         let mut answer = vec![0; question.len()];
         let (mut read, mut write) = tokio::io::split(&mut shaped);
@@ -292,6 +304,19 @@ mod tests {
         took
     }
 
+    fn lines(link: LinkShape) -> Lines {
+        Lines::of(&[Region {
+            name: "somewhere".into(),
+            prefix: "127.16.0.0/16".parse().expect("a network"),
+            link,
+            latency: BTreeMap::new(),
+        }])
+    }
+
+    fn line(link: LinkShape) -> Option<Line> {
+        lines(link).line(0, Duration::ZERO)
+    }
+
     fn shape(round_trip: u64) -> LinkShape {
         LinkShape {
             round_trip: Duration::from_millis(round_trip),
@@ -303,7 +328,7 @@ mod tests {
     async fn a_question_and_its_answer_take_a_round_trip() {
         let direct = echo(None, b"hello").await;
         assert!(direct < Duration::from_millis(50), "{direct:?}");
-        let far = echo(Some(shape(200)), b"hello").await;
+        let far = echo(line(shape(200)), b"hello").await;
         assert!((200..300).contains(&far.as_millis()), "{far:?}");
     }
 
@@ -315,7 +340,7 @@ mod tests {
         };
         let question: Vec<u8> = (0..400_000_u32).map(|n| (n % 251) as u8).collect();
         // Both ways at once but for the first piece.
-        let took = echo(Some(narrow), &question).await;
+        let took = echo(line(narrow), &question).await;
         assert!((400..700).contains(&took.as_millis()), "{took:?}");
     }
 
@@ -325,23 +350,55 @@ mod tests {
             jitter: Duration::from_millis(100),
             ..shape(50)
         };
-        let took = echo(Some(shaky), b"hello").await;
+        let took = echo(line(shaky), b"hello").await;
         assert!((50..200).contains(&took.as_millis()), "{took:?}");
-        let direction = Direction::new(
-            LinkShape {
-                stall: Some(Stall {
-                    every: Duration::from_secs(10),
-                    lasts: Duration::from_secs(4),
-                }),
-                ..shape(0)
-            },
-            7,
-            0,
-        );
+        let stalling = LinkShape {
+            stall: Some(Stall {
+                every: Duration::from_secs(10),
+                lasts: Duration::from_secs(4),
+            }),
+            ..shape(0)
+        };
+        let direction = Direction::new(line(stalling).expect("a line"), 7, 0);
         let stands = (0..10_000).filter(|tick| {
             let at = direction.began + Duration::from_millis(*tick);
             direction.moving(at) > at
         });
         assert_eq!(stands.count(), 4_000, "four seconds of each ten");
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_use_follows_a_change_of_its_line() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a caller");
+            let (mut read, mut write) = stream.split();
+            let echoed = tokio::io::copy(&mut read, &mut write);
+            echoed.await.expect("an echo");
+        });
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        let lines = lines(shape(0));
+        let line = lines.line(0, Duration::from_millis(40));
+        let mut shaped = Shaped::new(stream, line, 7);
+        let mut took = Vec::new();
+        for round_trip in [0, 160, 0] {
+            let round_trip = Duration::from_millis(round_trip);
+            lines.change(0, &[LinkProperty::RoundTrip(round_trip)]);
+            let asked = Instant::now();
+            shaped.write_all(b"hello").await.expect("room");
+            shaped.flush().await.expect("a line");
+            let mut answer = [0; 5];
+            shaped.read_exact(&mut answer).await.expect("an answer");
+            took.push(asked.elapsed().as_millis());
+        }
+        for (took, least) in took.iter().zip([40, 200, 40]) {
+            assert!(
+                (least..least + 100).contains(took),
+                "{took} ms, not {least}"
+            );
+        }
+        shaped.shutdown().await.expect("a line");
+        peer.await.expect("the peer ended");
     }
 }

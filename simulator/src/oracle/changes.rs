@@ -134,6 +134,7 @@ impl Changes {
             | Action::Throttle { .. }
             // So does a server that is away, with whose faults the oracle bears a little longer.
             | Action::RestartServer { .. }
+            | Action::Latency { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
             // Where a device is now, its record says.

@@ -372,3 +372,68 @@ do = "reboot"
         );
     }
 }
+
+#[test]
+fn lines_get_longer_and_shorter_for_those_who_come_and_for_those_who_are_there() {
+    let scratch = Scratch::new();
+    let scenario = r#"
+name = "detour"
+seed = 6
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "0s"
+
+[[region]]
+name = "westeurope"
+
+[[cohort]]
+name = "gateways"
+devices = 12
+attestation = "x509-group"
+transport = "mqtt"
+regions = { westeurope = 1 }
+arrival = { kind = "bursts", size = 4, every = "3s" }
+
+[[event]]
+at = "2s"
+do = "latency"
+region = "westeurope"
+rtt = "200ms"
+
+[[event]]
+at = "5s"
+do = "latency"
+region = "westeurope"
+rtt = "60ms"
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"#;
+    let run = scratch.run(scenario, &["--journal"]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let said = "latency westeurope: rtt 200ms";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    let journal = std::fs::read_to_string(scratch.path("out/journal.jsonl")).expect("readable");
+    let lines = journal.lines();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let records: Vec<_> = lines
+        .filter_map(|line| line.get("record").cloned())
+        .collect();
+    assert_eq!(records.len(), 12);
+    for record in records {
+        // Three bursts: over no line, a long one and a shorter one.
+        let round_trip = match record["intended_start_us"].as_u64().expect("a time") {
+            0..2_000_000 => 0,
+            2_000_000..5_000_000 => 200_000,
+            _ => 60_000,
+        };
+        let connect = number(&record, "/phases_us/2");
+        assert!(
+            (round_trip..round_trip + 60_000).contains(&connect),
+            "{connect} for {round_trip}: {record}"
+        );
+        let took = number(&record, "/end_us") - number(&record, "/start_us");
+        assert!(took >= 8 * round_trip, "each question takes one: {record}");
+    }
+}
