@@ -109,6 +109,10 @@ pub enum Action {
         /// Index of the region that they are in then.
         to: u8,
     },
+    /// Devices that stay forget all that they have got since they left the factory, and go to DPS like new ones:
+    /// with another storage root key, where they have a TPM, and the same endorsement key (TPM 2.0 part 1,
+    /// "TPM2_Clear": it changes the seed of the storage hierarchy alone).
+    FactoryReset(Whom),
     /// Devices are sold: the buyer enrolls them at its instance, the seller takes them off its own and out
     /// of its hubs (DPS documentation, "How to deprovision devices"). Those that stay go to the buyer's;
     /// those that come later do so at once.
@@ -197,6 +201,7 @@ impl Action {
             Self::PowerCut { .. } => "power-cut",
             Self::Reprovision(_) => "reprovision",
             Self::Move { .. } => "move",
+            Self::FactoryReset(_) => "factory-reset",
             Self::ChangeOwner { .. } => "change-owner",
         }
     }
@@ -238,6 +243,7 @@ impl Action {
             | Self::Latency { .. } => None,
             Self::PowerCut { whom, .. }
             | Self::Reprovision(whom)
+            | Self::FactoryReset(whom)
             | Self::Move { whom, .. }
             | Self::ChangeOwner { whom, .. } => Some(whom),
         }

@@ -20,18 +20,17 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
 use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
 use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::{Cohort, Event, Flaw, Plan, Scenario};
+use fleetstorm_scenarios::{Cohort, Flaw, Plan, Scenario};
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
 
 use crate::failure::Failure;
 use batches::Batches;
 use certificates::Certificates;
-use derive::Derivation;
 use generations::{Generations, InForce};
-use primes::PrimePool;
 use sale::Sale;
 use symmetric_keys::SymmetricKeys;
+use tpms::Tpms;
 
 mod batches;
 mod certificates;
@@ -42,6 +41,7 @@ mod primes;
 mod sale;
 mod symmetric_keys;
 pub mod tpm;
+mod tpms;
 
 pub use generations::Roll;
 pub use tpm::VirtualTpm;
@@ -87,7 +87,7 @@ enum Source {
     Individual(Box<Certificates>),
     KeyGroup(Box<SymmetricKeys>),
     KeyIndividual(Box<SymmetricKeys>),
-    Tpm(PrimePool),
+    Tpm(Box<Tpms>),
 }
 
 /// Host name of a hub of the bundled server.
@@ -119,8 +119,13 @@ impl Fleet {
         let cohorts = plan.scenario().cohorts.iter();
         let cohorts = (0..).zip(cohorts).map(|(index, cohort)| {
             let events = plan.scenario().events.as_slice();
-            let rolls = rolls(events, index);
-            let mut prepared = CohortIdentities::prepare(cohort, (seed, rolls), cache, progress)?;
+            let count = |happens: fn(&Action, u16) -> bool| {
+                let events = events.iter();
+                events.filter(|event| happens(&event.action, index)).count() as u64
+            };
+            let (rolls, resets) = (count(is_rolled), count(is_reset));
+            let mut prepared =
+                CohortIdentities::prepare(cohort, (seed, rolls, resets), cache, progress)?;
             prepared.sale = Sale::of(cohort, index, seed, events);
             Ok(prepared)
         });
@@ -145,7 +150,15 @@ impl Fleet {
     /// # Panics
     /// `cohort` is not one of the plan's.
     pub fn identity(&self, cohort: u16, device: u32) -> Identity {
-        self.cohorts[usize::from(cohort)].identity(device)
+        self.identity_after(0, cohort, device)
+    }
+
+    /// The same, of a device whose TPM, if it has one, was cleared so many times.
+    ///
+    /// # Panics
+    /// `cohort` is not one of the plan's.
+    pub fn identity_after(&self, resets: u64, cohort: u16, device: u32) -> Identity {
+        self.cohorts[usize::from(cohort)].identity(device, resets)
     }
 
     /// The enrollment list of an instance that lets its devices in, one after another.
@@ -202,7 +215,7 @@ impl Fleet {
 impl CohortIdentities {
     fn prepare(
         cohort: &Cohort,
-        (seed, rolls): (u64, u64),
+        (seed, rolls, resets): (u64, u64, u64),
         cache: Option<&Path>,
         progress: &dyn Fn(usize, usize),
     ) -> Result<Self, Failure> {
@@ -225,14 +238,11 @@ impl CohortIdentities {
             AttestationKind::SymmetricKeyGroup => Source::KeyGroup(keys()),
             AttestationKind::SymmetricKeyIndividual => Source::KeyIndividual(keys()),
             AttestationKind::Tpm => {
-                let needed = primes::primes_for(2 * u64::from(devices));
-                let derivation = Derivation::new(seed, &cohort.name);
-                let pool =
-                    PrimePool::prepare(&derivation, needed, cache, progress).map_err(|e| {
-                        Failure::usage(format!("the cache of primes can't be written: {e}"))
-                            .hint("set XDG_CACHE_HOME to a folder that can")
-                    })?;
-                Source::Tpm(pool)
+                let tpms = Tpms::prepare((seed, &cohort.name), devices, resets, cache, progress);
+                Source::Tpm(Box::new(tpms.map_err(|e| {
+                    Failure::usage(format!("the cache of primes can't be written: {e}"))
+                        .hint("set XDG_CACHE_HOME to a folder that can")
+                })?))
             }
         };
         Ok(Self {
@@ -246,7 +256,7 @@ impl CohortIdentities {
         })
     }
 
-    fn identity(&self, device: u32) -> Identity {
+    fn identity(&self, device: u32, resets: u64) -> Identity {
         let named = || self.named(device);
         let x509 =
             |certified: fn(&Certificates, &str, u32) -> Result<Arc<CertifiedKey>, rcgen::Error>,
@@ -268,8 +278,8 @@ impl CohortIdentities {
                 named(),
                 Credential::SymmetricKey(keys.of_individual(device)),
             ),
-            Source::Tpm(pool) => {
-                let tpm = self.tpm(pool, device);
+            Source::Tpm(tpms) => {
+                let tpm = self.tpm(tpms, device, resets);
                 (
                     registration_id_of(tpm.endorsement_public()),
                     Credential::Tpm(Box::new(tpm)),
@@ -342,8 +352,8 @@ impl CohortIdentities {
                 self.named(device),
                 keys.enrolled_individual(device, in_force),
             ),
-            Source::Tpm(pool) => {
-                let tpm = self.tpm(pool, device);
+            Source::Tpm(tpms) => {
+                let tpm = self.tpm(tpms, device, 0);
                 let endorsement_key = tpm.endorsement_public();
                 let enrolled = AttestationMechanism::Tpm {
                     tpm: TpmAttestation {
@@ -366,17 +376,19 @@ impl CohortIdentities {
         format!("{}-{device:07}", self.name)
     }
 
-    fn tpm(&self, pool: &PrimePool, device: u32) -> VirtualTpm {
-        VirtualTpm::new(pool, device, self.flaw == Some(Flaw::WrongTpmKey))
+    fn tpm(&self, tpms: &Tpms, device: u32, resets: u64) -> VirtualTpm {
+        tpms.tpm(device, resets, self.flaw == Some(Flaw::WrongTpmKey))
     }
 }
 
-/// How often the events roll a cohort's proof.
-fn rolls(events: &[Event], of: u16) -> u64 {
-    let rolls = events
-        .iter()
-        .filter(|event| matches!(event.action, Action::Roll { cohort, .. } if cohort == of));
-    rolls.count() as u64
+/// Whether an event rolls a cohort's proof.
+fn is_rolled(action: &Action, of: u16) -> bool {
+    matches!(action, Action::Roll { cohort, .. } if *cohort == of)
+}
+
+/// Whether an event may clear a cohort's TPMs.
+fn is_reset(action: &Action, of: u16) -> bool {
+    matches!(action, Action::FactoryReset(whom) if whom.cohort.is_none_or(|cohort| cohort == of))
 }
 
 fn settings(cohort: &Cohort) -> EnrollmentSettings {

@@ -26,6 +26,7 @@ pub(super) fn is_foreseen(action: &Action) -> bool {
         Action::Throttle { .. }
         | Action::PowerCut { .. }
         | Action::Reprovision(_)
+        | Action::FactoryReset(_)
         | Action::Move { .. }
         | Action::ChangeOwner { .. } => true,
         Action::HubDown(_)
@@ -97,7 +98,7 @@ impl World<'_> {
                     boots_us,
                 );
             }
-            Action::Reprovision(whom) | Action::Move { whom, .. } => {
+            Action::Reprovision(whom) | Action::FactoryReset(whom) | Action::Move { whom, .. } => {
                 self.call(whom, at_us, |crowd, _| crowd.stage = Stage::Register, at_us);
             }
             // Those that come later are followed to the seller's instance: what is foreseen of them is wrong

@@ -37,6 +37,7 @@ enum Kind {
     Reboot,
     Reprovision,
     Move,
+    FactoryReset,
     ChangeOwner,
 }
 
@@ -60,6 +61,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("reboot", Kind::Reboot),
     ("reprovision", Kind::Reprovision),
     ("move", Kind::Move),
+    ("factory-reset", Kind::FactoryReset),
     ("change-owner", Kind::ChangeOwner),
 ];
 
@@ -142,6 +144,7 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
             let whom = whom(&mut table, around);
             to.zip(whom).map(|(to, whom)| Action::Move { whom, to })
         }
+        Kind::FactoryReset => whom(&mut table, around).map(Action::FactoryReset),
         Kind::ChangeOwner => sale::read(&mut table, around),
     };
     table.finish();

@@ -16,7 +16,7 @@ use super::drive::hub::Member;
 use super::orders::{Called, Ear};
 use super::patience::{Moment, Patience, setback_of};
 use super::{Conditions, Habits};
-use crate::fleet::Identity;
+use crate::fleet::{Credential, Identity};
 use crate::link::LinkError;
 use crate::link::hub::{HubLink, Said};
 
@@ -57,6 +57,8 @@ pub struct Life {
     ear: Ear,
     release: Release,
     identity: Identity,
+    /// Times that it was as it left the factory again.
+    resets: u64,
     member: Member,
     until: Instant,
     next_message: Option<Instant>,
@@ -108,6 +110,7 @@ impl Life {
             ear: around.ear,
             release,
             identity: settled.identity,
+            resets: 0,
             member: settled.member,
             until: now + hold,
             next_message,
@@ -145,8 +148,12 @@ impl Life {
         drop(held);
         match over {
             Ok(called) => {
-                // Without power nobody says good-bye.
-                if !matches!(called, Some(Called::PowerCut { .. })) {
+                // Without power nobody says good-bye, nor while it forgets.
+                let is_sudden = matches!(
+                    called,
+                    Some(Called::PowerCut { .. } | Called::FactoryReset { .. })
+                );
+                if !is_sudden {
                     let _ = timeout(self.conditions.device_timeout, hub.close()).await;
                 }
                 called.map_or(Next::End, |called| self.follow(called))
@@ -173,14 +180,22 @@ impl Life {
                 self.renew();
                 Next::Register { at }
             }
+            Called::FactoryReset { at } => {
+                self.resets += 1;
+                if matches!(self.identity.credential, Credential::Tpm(_)) {
+                    self.renew();
+                }
+                Next::Register { at }
+            }
             Called::ChangeOwner { at } => Next::Register { at },
         }
     }
 
-    /// It is what it would be if it were made today.
+    /// It is what it would be if it were made today; its TPM has been cleared as often as before.
     fn renew(&mut self) {
         let (cohort, device) = (self.release.cohort, self.release.device);
-        self.identity = self.conditions.fleet.identity(cohort, device);
+        let fleet = &self.conditions.fleet;
+        self.identity = fleet.identity_after(self.resets, cohort, device);
     }
 
     /// Whether it has another owner than it knows.

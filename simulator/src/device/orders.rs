@@ -40,6 +40,11 @@ pub enum Called {
         /// Index of the region that it is in from now on, if it has moved.
         region: Option<u8>,
     },
+    /// It goes to DPS as it left the factory.
+    FactoryReset {
+        /// When it was told.
+        at: Duration,
+    },
     /// It goes to DPS for another owner.
     ChangeOwner {
         /// When it was told.
@@ -125,6 +130,7 @@ impl Ear {
                 let region = Some(*to);
                 (whom, Called::Reprovision { at, region })
             }
+            Action::FactoryReset(whom) => (whom, Called::FactoryReset { at }),
             Action::ChangeOwner { whom, .. } => (whom, Called::ChangeOwner { at }),
             _ => return None,
         };

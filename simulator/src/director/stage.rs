@@ -91,6 +91,7 @@ impl Stage {
             | Action::Latency { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
+            | Action::FactoryReset(_)
             | Action::Move { .. } => Ok(()),
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn in_words(action: &Action, scenario: &Scenario) -> String {
         }
         Action::PowerCut { whom, off } if off.is_zero() => devices(whom),
         Action::PowerCut { whom, off } => format!("{} for {off:?}", devices(whom)),
-        Action::Reprovision(whom) => devices(whom),
+        Action::Reprovision(whom) | Action::FactoryReset(whom) => devices(whom),
         Action::Move { whom, to } => {
             let to = scenario.regions.get(usize::from(*to));
             let to = to.map_or("", |region| region.name.as_str());

@@ -134,7 +134,7 @@ impl Transfer<'_> {
     /// Registration ids of what was sold.
     pub fn registration_ids(&self) -> impl Iterator<Item = String> + '_ {
         self.sold()
-            .map(|device| self.cohort.identity(device).registration_id.to_string())
+            .map(|device| self.cohort.identity(device, 0).registration_id.to_string())
     }
 
     /// What the seller enrolls to shut single devices of a group out: individual enrollments that let
@@ -155,7 +155,7 @@ impl Transfer<'_> {
     }
 
     fn disabled(&self, device: u32) -> Option<Enrollment> {
-        let identity = self.cohort.identity(device);
+        let identity = self.cohort.identity(device, 0);
         let attestation = match identity.credential {
             Credential::X509(key) => certificates::enrolled_leaf(&key)?,
             Credential::SymmetricKey(key) => AttestationMechanism::SymmetricKey {

@@ -10,28 +10,27 @@ use fleetstorm_protocol::tpm::{self, IdentityKey, PublicArea};
 use pkcs1::UintRef;
 use pkcs8::der::Encode;
 
-use super::primes::{EXPONENT, PrimePool};
+use super::primes::EXPONENT;
+
+/// The two primes of a modulus, the greater first.
+pub type Factors = (U1024, U1024);
 
 /// A TPM with its own endorsement key and storage root key.
 pub struct VirtualTpm {
     endorsement_public: PublicArea,
     storage_root_public: PublicArea,
-    endorsement_factors: (U1024, U1024),
-    storage_root_factors: (U1024, U1024),
+    endorsement_factors: Factors,
+    storage_root_factors: Factors,
     /// Made when first used: importing a private key costs more than all the rest of a device.
     private: OnceLock<Option<(OaepPrivateDecryptingKey, OaepPrivateDecryptingKey)>>,
 }
 
 impl VirtualTpm {
-    /// The TPM of `device`. With `foreign_keys` its private keys are those of another TPM.
-    pub fn new(pool: &PrimePool, device: u32, foreign_keys: bool) -> Self {
-        let (endorsement, storage_root) = (2 * u64::from(device), 2 * u64::from(device) + 1);
-        let factors = |n| {
-            let (p, q) = pool.pair(n);
-            (*p, *q)
-        };
-        let endorsement_public = tpm::endorsement_public(&modulus(factors(endorsement)));
-        let storage_root_public = tpm::storage_root_public(&modulus(factors(storage_root)));
+    /// A TPM whose keys have these prime factors, the greater first. With `foreign_keys` its private keys are
+    /// those of another TPM.
+    pub fn new(endorsement: Factors, storage_root: Factors, foreign_keys: bool) -> Self {
+        let endorsement_public = tpm::endorsement_public(&modulus(endorsement));
+        let storage_root_public = tpm::storage_root_public(&modulus(storage_root));
         let (endorsement, storage_root) = if foreign_keys {
             (storage_root, endorsement)
         } else {
@@ -40,8 +39,8 @@ impl VirtualTpm {
         Self {
             endorsement_public,
             storage_root_public,
-            endorsement_factors: factors(endorsement),
-            storage_root_factors: factors(storage_root),
+            endorsement_factors: endorsement,
+            storage_root_factors: storage_root,
             private: OnceLock::new(),
         }
     }

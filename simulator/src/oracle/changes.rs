@@ -137,6 +137,8 @@ impl Changes {
             | Action::Latency { .. }
             | Action::PowerCut { .. }
             | Action::Reprovision(_)
+            // Its registration id, and so its enrollment, outlives it.
+            | Action::FactoryReset(_)
             // Where a device is now, its record says.
             | Action::Move { .. } => None,
         });

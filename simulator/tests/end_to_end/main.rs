@@ -10,6 +10,7 @@ mod life;
 mod moves;
 mod oracle;
 mod registry;
+mod resets;
 mod restarts;
 mod retries;
 mod rogue;
