@@ -78,6 +78,11 @@ impl AgainFold {
         *self.failures.entry(outcome).or_default() += 1;
     }
 
+    /// How many were provisioned once more so far, and how many ended otherwise.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.fold.provisioned, self.fold.failed())
+    }
+
     /// How many went back so far.
     pub(crate) fn registrations(&self) -> u64 {
         self.fold.ended

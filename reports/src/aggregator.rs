@@ -1,7 +1,9 @@
 //! Folds records into fixed memory; the only place where statistics are made.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
+
+use live_seconds::LiveSeconds;
 
 use crate::again::AgainFold;
 use crate::cut::Cuts;
@@ -16,16 +18,15 @@ use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
 use crate::slo::{Slo, SloFold, SloResult};
-use crate::snapshot::{MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage};
+use crate::snapshot::{MetricView, ProcessUsage, Progress, Snapshot, Stage};
 use crate::summary::{
     Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
+    ThresholdResult,
 };
-use crate::threshold::Threshold;
+use crate::threshold::{Aborted, Judge, Threshold, Written};
 use crate::timeline::Timeline;
 use crate::verdict::{self, Verdict};
 
-/// Seconds that the live picture shows.
-const LIVE_SECONDS: usize = 300;
 /// Kinds of outcome told apart: a peer must not grow memory by inventing error codes.
 const MAX_OUTCOMES: usize = 256;
 
@@ -48,8 +49,8 @@ pub struct RunInfo {
     pub schedule_us: u64,
     /// The names behind the indices.
     pub dimensions: Dimensions,
-    /// The thresholds as written: (key, condition).
-    pub thresholds: Vec<(String, String)>,
+    /// The thresholds.
+    pub thresholds: Vec<Written>,
     /// The service level objectives.
     #[serde(default)]
     pub slos: Vec<Slo>,
@@ -104,6 +105,9 @@ pub struct Ending {
     /// What happened.
     #[serde(default)]
     pub events: Vec<Happened>,
+    /// The threshold that stopped it.
+    #[serde(default)]
+    pub aborted: Option<Aborted>,
     /// What it cost.
     pub resources: Resources,
 }
@@ -111,7 +115,8 @@ pub struct Ending {
 /// Folds records.
 pub struct Aggregator {
     info: RunInfo,
-    thresholds: Vec<Threshold>,
+    judges: Vec<Judge>,
+    aborted: Option<Aborted>,
     slos: Vec<SloFold>,
     journal: Option<Journal>,
     total: Fold,
@@ -124,30 +129,23 @@ pub struct Aggregator {
     live: LiveSeconds,
 }
 
-/// The last seconds, and the totals at the end of the newest of them.
-#[derive(Default)]
-struct LiveSeconds {
-    closed: u64,
-    seconds: VecDeque<SecondView>,
-    due: u64,
-    released: u64,
-    provisioned: u64,
-    failed: u64,
-}
-
 impl Aggregator {
     /// Starts with nothing counted.
     ///
     /// # Errors
-    /// The journal could not be written.
-    pub fn new(
-        info: RunInfo,
-        thresholds: Vec<Threshold>,
-        journal: Option<Journal>,
-    ) -> io::Result<Self> {
+    /// A threshold can't be read, or the journal could not be written.
+    pub fn new(info: RunInfo, journal: Option<Journal>) -> io::Result<Self> {
+        let judges = info.thresholds.iter().map(|written| {
+            let (name, condition) = (&written.name, &written.condition);
+            let read = Threshold::parse(name, condition, written.terms, &info.dimensions);
+            let threshold = read.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+            Ok(Judge::new(threshold, written.planned))
+        });
+        let judges = judges.collect::<io::Result<_>>()?;
         let slos = info.slos.iter().cloned();
         let mut aggregator = Self {
-            thresholds,
+            judges,
+            aborted: None,
             slos: slos
                 .map(|slo| SloFold::new(slo, &info.dimensions))
                 .collect(),
@@ -182,6 +180,9 @@ impl Aggregator {
         }
         self.total.add(record);
         self.cuts.add(record);
+        for judge in &mut self.judges {
+            judge.add(record);
+        }
         if self.outcomes.len() < MAX_OUTCOMES || self.outcomes.contains_key(&record.outcome) {
             *self.outcomes.entry(record.outcome).or_default() += 1;
         } else {
@@ -206,14 +207,54 @@ impl Aggregator {
         self.total.ended
     }
 
-    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs.
+    /// The threshold that is crossed and has the run stopped, once there is one.
+    pub fn aborted(&self) -> Option<&Aborted> {
+        self.aborted.as_ref()
+    }
+
+    /// The expression of a threshold, as it is written.
+    pub fn threshold(&self, index: usize) -> &str {
+        let written = self.info.thresholds.get(index);
+        written.map_or("", |written| &written.name)
+    }
+
+    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs; and
+    /// whether there was any to come, or under way.
     ///
     /// # Errors
     /// The journal could not be written.
-    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64) -> io::Result<()> {
+    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64, busy: bool) -> io::Result<()> {
         self.timeline.due(second, due);
         self.timeline.held(second, held);
-        self.write(&Entry::Second { second, due, held })
+        if busy {
+            let now_us = (second + 1) * 1_000_000;
+            for judge in &mut self.judges {
+                judge.goes_on(now_us);
+            }
+        }
+        self.write(&Entry::Second {
+            second,
+            due,
+            held,
+            busy,
+        })
+    }
+
+    /// Whether a threshold stops the run now.
+    fn look(&mut self, live: &Live) {
+        let is_over = matches!(live.stage, Stage::Stopping | Stage::Finished);
+        if is_over || self.aborted.is_some() {
+            return;
+        }
+        let again = self.again.counts();
+        let mut judges = self.judges.iter().enumerate();
+        self.aborted = judges.find_map(|(threshold, judge)| {
+            Some(Aborted {
+                threshold,
+                at_us: live.elapsed_us,
+                observed: judge.stops(live, again)?,
+            })
+        });
     }
 
     /// The live picture; also closes the seconds that have passed.
@@ -223,7 +264,9 @@ impl Aggregator {
     pub fn snapshot(&mut self, live: &Live) -> io::Result<Snapshot> {
         let (provisioned, failed) = (self.total.provisioned, self.total.failed());
         if let Some(second) = self.live.close(live, provisioned, failed) {
-            self.due(second, live.due, live.life.held)?;
+            let busy = matches!(live.stage, Stage::Running | Stage::Draining);
+            self.due(second, live.due, live.life.held, busy)?;
+            self.look(live);
         }
         let last = self.live.seconds.back().copied().unwrap_or_default();
         #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
@@ -273,16 +316,21 @@ impl Aggregator {
             journal.close()?;
         }
         let mut summary = self.summary(ending.clone());
-        summary.thresholds = self
-            .thresholds
-            .iter()
-            .map(|threshold| threshold.evaluate(&summary))
+        let aborted = ending.aborted.as_ref();
+        let judges = self.judges.iter_mut().enumerate();
+        summary.thresholds = judges
+            .map(|(index, judge)| {
+                judge.result(&summary, aborted.filter(|it| it.threshold == index))
+            })
             .collect();
         summary.slos = self.slos.iter().map(SloFold::result).collect();
         (summary.verdict, summary.exit_code) = verdict::of(&summary, ending.interrupted);
         if summary.verdict == Verdict::Invalid {
+            let few = summary.thresholds.iter();
+            let few = few.filter_map(ThresholdResult::why_unproven);
             let unproven = summary.slos.iter().filter_map(SloResult::why_unproven);
-            summary.invalid_reasons.extend(unproven.collect::<Vec<_>>());
+            let unproven: Vec<_> = few.chain(unproven).collect();
+            summary.invalid_reasons.extend(unproven);
         }
         if ending.interrupted {
             summary
@@ -385,35 +433,6 @@ impl Aggregator {
     }
 }
 
-impl LiveSeconds {
-    /// Closes the second before the one under way, if it has ended since; says which it was.
-    fn close(&mut self, live: &Live, provisioned: u64, failed: u64) -> Option<u64> {
-        let ended = live.elapsed_us / 1_000_000;
-        if ended <= self.closed && live.stage != Stage::Finished {
-            return None;
-        }
-        // A picture that came late leaves a gap, which shows as such.
-        let gap = usize::try_from(ended.saturating_sub(self.closed + 1)).unwrap_or(LIVE_SECONDS);
-        self.seconds.extend(std::iter::repeat_n(
-            SecondView::default(),
-            gap.min(LIVE_SECONDS),
-        ));
-        #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
-        self.seconds.push_back(SecondView {
-            target: live.due.saturating_sub(self.due) as f64,
-            released: live.released.saturating_sub(self.released),
-            provisioned: provisioned - self.provisioned,
-            failed: failed - self.failed,
-        });
-        let surplus = self.seconds.len().saturating_sub(LIVE_SECONDS);
-        self.seconds.drain(..surplus);
-        self.closed = ended;
-        (self.due, self.released) = (live.due, live.released);
-        (self.provisioned, self.failed) = (provisioned, failed);
-        Some(ended.saturating_sub(u64::from(live.stage != Stage::Finished)))
-    }
-}
-
 /// Zero where no time has passed: a rate says nothing then.
 #[expect(
     clippy::cast_precision_loss,
@@ -426,6 +445,8 @@ fn per_second(count: u64, us: u64) -> f64 {
         count as f64 * 1e6 / us as f64
     }
 }
+
+mod live_seconds;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -45,31 +45,11 @@ impl Fold {
     pub fn add(&mut self, record: &Record) {
         self.ended += 1;
         self.tries.add(record);
-        if let Some(at) = record.registered_us {
-            self.registered += 1;
-            self.sample(
-                Metric::RegistrationResponse,
-                at.saturating_sub(record.intended_start_us),
-            );
-            self.sample(
-                Metric::RegistrationService,
-                at.saturating_sub(record.start_us),
-            );
-        }
-        if let Some(at) = record.provisioned_us() {
-            self.provisioned += 1;
-            self.sample(
-                Metric::ProvisioningResponse,
-                at.saturating_sub(record.intended_start_us),
-            );
-            self.sample(
-                Metric::ProvisioningService,
-                at.saturating_sub(record.start_us),
-            );
-        }
-        for phase in Phase::ALL {
-            if let Some(us) = record.phase_us(phase) {
-                self.sample(Metric::Phase(phase), u64::from(us));
+        self.registered += u64::from(record.registered_us.is_some());
+        self.provisioned += u64::from(record.provisioned_us().is_some());
+        for metric in Metric::all() {
+            if let Some(us) = record.sample(metric) {
+                self.sample(metric, us);
             }
         }
     }

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::aggregator::{Aggregator, Ending, RunInfo};
 use crate::record::Record;
 use crate::summary::Summary;
-use crate::threshold::Threshold;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +30,9 @@ pub(crate) enum Entry {
         /// Devices that stayed with their hubs then.
         #[serde(default)]
         held: u64,
+        /// Whether there were devices to come, or under way.
+        #[serde(default)]
+        busy: bool,
     },
     /// What was known when it was over.
     Ending(Box<Ending>),
@@ -83,13 +85,22 @@ pub fn replay(path: &Path) -> io::Result<Summary> {
         };
         let entry = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
         match (entry, &mut aggregator) {
-            (Entry::Run(info), slot @ None) => *slot = Some(restart(*info).map_err(wrong)?),
+            (Entry::Run(info), slot @ None) => {
+                let restarted = Aggregator::new(*info, None);
+                *slot = Some(restarted.map_err(|error| wrong(error.to_string()))?);
+            }
             (Entry::Run(_), Some(_)) => return Err(wrong("a second run starts".into())),
             (_, None) => return Err(wrong("a journal starts with its run".into())),
             (Entry::Record(record), Some(aggregator)) => aggregator.add(&record)?,
-            (Entry::Second { second, due, held }, Some(aggregator)) => {
-                aggregator.due(second, due, held)?;
-            }
+            (
+                Entry::Second {
+                    second,
+                    due,
+                    held,
+                    busy,
+                },
+                Some(aggregator),
+            ) => aggregator.due(second, due, held, busy)?,
             (Entry::Ending(ending), Some(_)) => {
                 let complete = aggregator
                     .take()
@@ -119,15 +130,4 @@ pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn restart(info: RunInfo) -> Result<Aggregator, String> {
-    let thresholds = info
-        .thresholds
-        .iter()
-        .map(|(subject, condition)| Threshold::parse(subject, condition));
-    let thresholds = thresholds
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
-    Aggregator::new(info, thresholds, None).map_err(|error| error.to_string())
 }

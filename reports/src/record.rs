@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
-use crate::phase::Phase;
+use crate::phase::{Metric, Phase};
 
 /// One finished provisioning. Times are microseconds since the run started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +69,18 @@ impl Record {
     /// Duration of `phase`, if the device went through it.
     pub fn phase_us(&self, phase: Phase) -> Option<u32> {
         Some(self.phases_us[phase as usize]).filter(|us| *us != NOT_REACHED)
+    }
+
+    /// What it adds to the distribution of a metric, microseconds; nothing if it did not get so far.
+    pub fn sample(&self, metric: Metric) -> Option<u64> {
+        let since = |at: Option<u64>, from: u64| at.map(|at| at.saturating_sub(from));
+        match metric {
+            Metric::RegistrationResponse => since(self.registered_us, self.intended_start_us),
+            Metric::RegistrationService => since(self.registered_us, self.start_us),
+            Metric::ProvisioningResponse => since(self.provisioned_us(), self.intended_start_us),
+            Metric::ProvisioningService => since(self.provisioned_us(), self.start_us),
+            Metric::Phase(phase) => self.phase_us(phase).map(u64::from),
+        }
     }
 
     /// When the twin was read, for a device that was provisioned: what comes after it lasts to the end.

@@ -200,10 +200,47 @@ pub struct Rates {
 pub struct ThresholdResult {
     /// As written, like `registration.response.p99 < 5s`.
     pub expression: String,
-    /// What was measured, in the threshold's own unit, like `1.2s`; `no samples` when there were none.
+    /// What was measured, in the threshold's own unit, like `1.2s`; `no samples` when there were none. Of
+    /// windows it is the worst.
     pub observed: String,
     /// Whether it held. A threshold without samples does not hold.
     pub passed: bool,
+    /// Whether there were as many samples as it asks for; if not, it proves nothing.
+    #[serde(default = "yes")]
+    pub enough_samples: bool,
+    /// The worst window, of a threshold over windows.
+    #[serde(default)]
+    pub over: Option<Stretch>,
+    /// When it has stopped the run, microseconds since the start.
+    #[serde(default)]
+    pub stopped_the_run_us: Option<u64>,
+}
+
+/// Of summaries that were written before samples were counted.
+fn yes() -> bool {
+    true
+}
+
+impl ThresholdResult {
+    /// Whether it failed the run.
+    pub fn is_crossed(&self) -> bool {
+        !self.passed && self.enough_samples
+    }
+
+    /// Why it makes the run invalid, if it does.
+    pub fn why_unproven(&self) -> Option<String> {
+        let expression = &self.expression;
+        (!self.enough_samples).then(|| format!("not enough samples to judge {expression}"))
+    }
+}
+
+/// A part of the run, microseconds since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Stretch {
+    /// Its beginning.
+    pub from_us: u64,
+    /// Its end.
+    pub to_us: u64,
 }
 
 /// The server's own counters beside the devices'.

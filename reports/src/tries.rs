@@ -34,6 +34,16 @@ impl Tries {
         self.lost_connections += u64::from(record.lost);
     }
 
+    /// Adds the tries of other devices.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.attempts += other.attempts;
+        self.most = self.most.max(other.most);
+        self.tried_again += other.tried_again;
+        self.throttled += other.throttled;
+        self.throttled_answers += other.throttled_answers;
+        self.lost_connections += other.lost_connections;
+    }
+
     /// Whether every device was served at its first try.
     pub fn is_uneventful(&self) -> bool {
         self.tried_again == 0 && self.throttled == 0 && self.lost_connections == 0
@@ -74,5 +84,8 @@ mod tests {
         assert!(!tries.is_uneventful());
         assert_eq!(tries.mean(2), Some(2.5));
         assert_eq!(Tries::default().mean(0), None);
+        let mut both = tries;
+        both.merge(tries);
+        assert_eq!((both.attempts, both.most, both.throttled), (10, 4, 2));
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::slo::SloOutcome;
-use crate::summary::Summary;
+use crate::summary::{Summary, ThresholdResult};
 
 /// What a run is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,13 +16,13 @@ pub enum Verdict {
     /// nothing was provisioned.
     Fail,
     /// The generator, not the service, was the limit, the run was interrupted,
-    /// or an objective has too little evidence: the figures prove nothing.
+    /// or an objective or a threshold has too little evidence: the figures prove nothing.
     Invalid,
 }
 
 /// The verdict on what was measured, and the exit code that says it.
 pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
-    let crossed = summary.thresholds.iter().any(|threshold| !threshold.passed);
+    let crossed = summary.thresholds.iter().any(ThresholdResult::is_crossed);
     let disagree = summary
         .server_counters
         .as_ref()
@@ -32,6 +32,7 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         .as_ref()
         .is_some_and(|oracle| !oracle.agrees());
     let came_to = |outcome| summary.slos.iter().any(|slo| slo.outcome == outcome);
+    let unproven = summary.thresholds.iter().any(|it| !it.enough_samples);
     if interrupted {
         (Verdict::Invalid, exit_code::INTERRUPTED)
     } else if summary.devices.provisioned == 0 {
@@ -40,7 +41,7 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         (Verdict::Invalid, exit_code::INVALID)
     } else if crossed || disagree || contradicted || came_to(SloOutcome::Missed) {
         (Verdict::Fail, exit_code::THRESHOLDS_CROSSED)
-    } else if came_to(SloOutcome::NotEnoughEvidence) {
+    } else if came_to(SloOutcome::NotEnoughEvidence) || unproven {
         (Verdict::Invalid, exit_code::INVALID)
     } else {
         (Verdict::Pass, exit_code::PASS)

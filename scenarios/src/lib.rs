@@ -35,6 +35,6 @@ pub use ports::Ports;
 pub use region::{LinkShape, Region, Stall};
 pub use retry::RetryProfile;
 pub use scenario::{
-    After, Boot, Cohort, Flaw, Hub, ProcessingTime, Reprovision, Scenario, ScenarioThreshold,
-    ServerSettings, Target, load, parse,
+    After, Boot, Cohort, Flaw, Hub, ProcessingTime, Reprovision, Scenario, ServerSettings, Target,
+    load, parse,
 };

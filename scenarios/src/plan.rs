@@ -4,6 +4,7 @@
 //! its start follows from the arrival, and its transport from the seed, the cohort's name and
 //! `i`. A share of the plan can therefore be computed anywhere, without the other shares.
 
+pub(crate) mod census;
 mod merge;
 mod mix;
 mod proportion;
@@ -11,6 +12,7 @@ mod proportion;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_reports::threshold::Cut;
 
 use crate::arrival::Arrival;
 use crate::scenario::{Cohort, Scenario};
@@ -96,6 +98,11 @@ impl Plan {
             .iter()
             .map(|cohort| cohort.devices)
             .sum()
+    }
+
+    /// Devices of a cut.
+    pub fn devices_in(&self, cut: &Cut) -> u64 {
+        census::devices_in(&self.scenario, cut)
     }
 
     /// Intended start of the last device.

@@ -86,7 +86,12 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         event::read_all(&value, &around)
     });
     let thresholds = or(root.take("thresholds"), Vec::new(), |value| {
-        threshold::read_all(&value)
+        let around = threshold::Surroundings {
+            cohorts: cohorts.as_deref(),
+            regions: regions.as_deref(),
+            tenants: tenants.as_deref(),
+        };
+        threshold::read_all(&value, &around)
     });
     let slos = or(root.take("slo"), Vec::new(), |value| {
         slo::read_all(&value, cohorts.as_deref())

@@ -50,8 +50,8 @@ pub struct Scenario {
     pub max_in_flight: u32,
     /// Most devices that stay with their hubs at once; one beyond it leaves, and is counted.
     pub max_held: u32,
-    /// Thresholds as written and as read.
-    pub thresholds: Vec<ScenarioThreshold>,
+    /// What must hold.
+    pub thresholds: Vec<Threshold>,
     /// Service level objectives.
     pub slos: Vec<Slo>,
 }
@@ -61,17 +61,6 @@ impl Scenario {
     pub fn tenant(&self, instance: u8) -> Option<&Tenant> {
         self.tenants.get(usize::from(instance).checked_sub(1)?)
     }
-}
-
-/// A threshold with its text.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScenarioThreshold {
-    /// Like `registration.response.p99`.
-    pub subject: String,
-    /// Like `< 5s`.
-    pub condition: String,
-    /// Both, read.
-    pub threshold: Threshold,
 }
 
 /// An endpoint that fleetstorm did not start.

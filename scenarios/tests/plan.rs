@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_reports::threshold::Cut;
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
 use proptest::prelude::*;
 
@@ -313,4 +314,54 @@ proptest! {
         prop_assert_eq!(plan.due(elapsed), released as u64);
         prop_assert_eq!(plan.due(plan.last_release()), plan.devices());
     }
+}
+
+#[test]
+fn the_devices_of_a_cut_are_those_that_the_schedule_has() {
+    let text = r#"
+name = "cuts"
+[[region]]
+name = "westeurope"
+[[region]]
+name = "eastus"
+[arrival]
+kind = "all-at-once"
+[[cohort]]
+name = "meters"
+devices = 500
+attestation = "symmetric-key-group"
+transport = { mqtt = 3, https = 1 }
+regions = { westeurope = 1, eastus = 2 }
+[[cohort]]
+name = "gateways"
+devices = 300
+attestation = "x509-group"
+transport = "mqtt"
+regions = { eastus = 1 }
+"#;
+    let scenario = fleetstorm_scenarios::parse(text, "cuts.toml").expect("valid");
+    let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+    let mut counted = 0;
+    for cohort in [None, Some(0), Some(1)] {
+        for transport in [None, Some(TransportKind::Mqtt), Some(TransportKind::Https)] {
+            for region in [None, Some(0), Some(1)] {
+                let cut = Cut {
+                    cohort,
+                    transport: transport.map(|kind| kind as usize),
+                    region,
+                    ..Cut::default()
+                };
+                let releases = plan.schedule(0, 1).filter(|release| {
+                    cohort.is_none_or(|cohort| usize::from(release.cohort) == cohort)
+                        && transport.is_none_or(|kind| release.transport == kind)
+                        && region
+                            .is_none_or(|region| release.region.map(usize::from) == Some(region))
+                });
+                let expected = releases.count() as u64;
+                assert_eq!(plan.devices_in(&cut), expected, "{cut:?}");
+                counted += expected;
+            }
+        }
+    }
+    assert!(counted > 3_000, "{counted}: the cuts have devices");
 }

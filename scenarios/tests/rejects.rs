@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fleetstorm_reports::Threshold;
+use fleetstorm_reports::threshold::Terms;
+use fleetstorm_reports::{Dimensions, Threshold};
 use fleetstorm_scenarios::parse;
 use proptest::prelude::*;
 
@@ -84,8 +85,9 @@ fn a_threshold_that_reports_refuse_is_a_mistake_with_its_line() {
         let text = format!("{without}[thresholds]\n{subject} = \"{condition}\"\n");
         let told = parse(&text, "any").map_err(|error| error.report());
         let column = subject.len() + " = ".len() + 1;
-        let refused = Threshold::parse(subject, condition)
-            .map_err(|error| format!("any:{line}:{column}: thresholds.{subject}: {error}"));
+        let refused =
+            Threshold::parse(subject, condition, Terms::default(), &Dimensions::default())
+                .map_err(|error| format!("any:{line}:{column}: thresholds.{subject}: {error}"));
         assert_eq!(told.err(), refused.err());
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_reports::Threshold;
 use fleetstorm_scenarios::{
     Arrival, Flaw, Overrides, Plan, Ports, Release, RetryProfile, Stage, load, parse,
 };
@@ -176,11 +177,7 @@ fn everything_that_can_be_said_is_understood() {
     assert_eq!(scenario.max_held, 300);
     assert_eq!(scenario.server.processing.p99, Duration::from_secs(90));
     assert_eq!(scenario.server.throttle.registrations_per_minute, 200);
-    let subjects: Vec<_> = scenario
-        .thresholds
-        .iter()
-        .map(|t| t.subject.as_str())
-        .collect();
+    let subjects: Vec<_> = scenario.thresholds.iter().map(Threshold::name).collect();
     assert_eq!(subjects, ["registration.response.p99", "dropped.count"]);
     let cohort = &scenario.cohorts[0];
     let stage = |to_rate, seconds| Stage {
@@ -290,4 +287,44 @@ fn the_files_of_the_page_are_what_it_says() {
     assert_eq!((scenario.regions.len(), scenario.events.len()), (2, 2));
     parse(geo, name).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(blocks.next(), None);
+}
+
+#[test]
+fn a_threshold_can_say_of_whom_and_when() {
+    let text = r#"
+name = "terms"
+[[region]]
+name = "westeurope"
+[[tenant]]
+name = "acme"
+[[cohort]]
+name = "meters"
+devices = 10
+tenant = "acme"
+attestation = "symmetric-key-group"
+transport = { mqtt = 1, amqp = 1 }
+regions = { westeurope = 1 }
+arrival = { kind = "all-at-once" }
+[thresholds]
+tls.p99 = { is = "< 1s", window = "30s", between = ["1m", "5m"], samples = 20 }
+"provisioned.ratio{ cohort : meters, region:westeurope,tenant:acme }" = ">= 99%"
+[thresholds."registration.response.p99{transport:mqtt,attestation:symmetric-key-group}"]
+is = "< 5s"
+abort = true
+after = "20s"
+"#;
+    let scenario = parse(text, "terms.toml").unwrap_or_else(|error| panic!("{error}"));
+    let [windows, share, abort] = &scenario.thresholds[..] else {
+        panic!("three thresholds: {:?}", scenario.thresholds);
+    };
+    let seconds = Duration::from_secs;
+    assert_eq!(windows.terms.window, Some(seconds(30)));
+    assert_eq!(windows.terms.between, Some((seconds(60), seconds(300))));
+    assert_eq!(windows.terms.samples, Some(20));
+    assert!(!windows.terms.abort);
+    assert_eq!((share.cut().cohort, share.cut().tenant), (Some(0), Some(1)));
+    assert_eq!((share.cut().region, share.cut().transport), (Some(0), None));
+    assert!(abort.terms.abort);
+    assert_eq!(abort.terms.after, Some(seconds(20)));
+    assert_eq!(abort.cut().transport, Some(TransportKind::Mqtt as usize));
 }

@@ -77,6 +77,10 @@ fn every_table_has_the_keys_that_the_reader_knows() {
         ("[[cohort]]\n? = 1", "/definitions/cohort"),
         ("[[slo]]\n? = 1", "/definitions/slo"),
         (
+            "[thresholds]\ntls.p99 = { is = \"< 1s\", ? = 1 }",
+            "/definitions/threshold",
+        ),
+        (
             "[[cohort]]\nafter = { ? = 1 }",
             "/definitions/cohort/properties/after",
         ),

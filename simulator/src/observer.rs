@@ -109,6 +109,7 @@ impl Observer {
                     Ok(snapshot) => drop(snapshots.try_send(snapshot)),
                     Err(error) => self.give_up(error, &mut journal_failure),
                 }
+                self.abort();
             }
         }
         if let Some(error) = journal_failure {
@@ -131,7 +132,12 @@ impl Observer {
             invalid_reasons.push(reason);
         }
         let _ = snapshots.send(last);
-        let interrupted = self.commands.borrow().is_some();
+        let aborted = self.aggregator.aborted().cloned();
+        let interrupted = match *self.commands.borrow() {
+            Some(Command::Stop) => aborted.is_none(),
+            Some(Command::Leave) => true,
+            None => false,
+        };
         let server_counters = match &self.server {
             Some(server) if server.is_off() => {
                 invalid_reasons.push("the run was over before the bundled server was back".into());
@@ -150,6 +156,7 @@ impl Observer {
             dropped: live.dropped,
             invalid_reasons,
             interrupted,
+            aborted,
             oracle: Some(self.oracle.close(live.released, |cohort, device| {
                 self.fleet
                     .identity(cohort, device)
@@ -164,6 +171,17 @@ impl Observer {
         self.aggregator
             .finish(ending)
             .map_err(report_folder::journal_failure)
+    }
+
+    /// Stops the run gently once a threshold wants it to.
+    fn abort(&self) {
+        if self.aggregator.aborted().is_some() {
+            self.commands.send_if_modified(|asked| {
+                let is_new = asked.is_none();
+                asked.get_or_insert(Command::Stop);
+                is_new
+            });
+        }
     }
 
     /// Stops the run at the first record that the journal could not take.
@@ -197,6 +215,11 @@ impl Observer {
         }
         if self.oracle.is_contradicted() {
             warnings.push("what became of devices contradicts the scenario".into());
+        }
+        if let Some(aborted) = self.aggregator.aborted() {
+            let name = self.aggregator.threshold(aborted.threshold);
+            let observed = &aborted.observed;
+            warnings.push(format!("{name} is crossed ({observed}): the run stops"));
         }
         Live {
             elapsed_us,

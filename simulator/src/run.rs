@@ -149,18 +149,8 @@ fn drive(
     let hubs = dimensions.hubs.clone();
     let oracle = Oracle::new(plan, &dimensions);
     let journal = args.journal.then(|| folder.journal()).transpose()?;
-    let thresholds = plan
-        .scenario()
-        .thresholds
-        .iter()
-        .map(|t| t.threshold.clone())
-        .collect();
-    let aggregator = Aggregator::new(
-        run_info(plan, target, dimensions, started_at),
-        thresholds,
-        journal,
-    )
-    .map_err(report_folder::journal_failure)?;
+    let info = run_info(plan, target, dimensions, started_at);
+    let aggregator = Aggregator::new(info, journal).map_err(report_folder::journal_failure)?;
 
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
@@ -375,7 +365,7 @@ fn run_info(
         thresholds: scenario
             .thresholds
             .iter()
-            .map(|t| (t.subject.clone(), t.condition.clone()))
+            .map(|threshold| threshold.written(plan.devices_in(threshold.cut())))
             .collect(),
     }
 }

@@ -1,5 +1,7 @@
 //! A small run for tests of whatever reads a summary: four devices, one of them refused.
 
+use std::time::Duration;
+
 use super::{Aggregator, Ending, Live, RunInfo};
 use crate::dimensions::Dimensions;
 use crate::journal::Journal;
@@ -10,11 +12,21 @@ use crate::record::{Record, sample};
 use crate::slo::{Aim, Slo};
 use crate::snapshot::Stage;
 use crate::summary::{CounterRow, ProcessResources, Resources, ServerCounters, Summary};
-use crate::threshold::Threshold;
+use crate::threshold::{Terms, Written};
 
 /// What is known beforehand.
 pub(crate) fn info() -> RunInfo {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    let written = |name: &str, condition: &str, terms| Written {
+        name: name.into(),
+        condition: condition.into(),
+        terms,
+        planned: 4,
+    };
+    let window = Terms {
+        window: Some(Duration::from_secs(1)),
+        ..Terms::default()
+    };
     RunInfo {
         scenario: "nightly".into(),
         target: "global.fleetstorm.test (bundled server)".into(),
@@ -32,8 +44,13 @@ pub(crate) fn info() -> RunInfo {
             hubs: names(&["hub-1.fleetstorm.test", "hub-2.fleetstorm.test"]),
         },
         thresholds: vec![
-            ("provisioned.ratio".into(), "== 100%".into()),
-            ("registration.response.p99".into(), "< 5s".into()),
+            written("provisioned.ratio", "== 100%", Terms::default()),
+            written(
+                "registration.response.p99{transport:https}",
+                "< 5s",
+                Terms::default(),
+            ),
+            written("provisioned.ratio", ">= 50%", window),
         ],
         slos: vec![Slo {
             name: "registrations".into(),
@@ -129,15 +146,7 @@ fn oracle() -> Oracle {
 
 /// The fold of it, before its end.
 pub(crate) fn aggregator(journal: Option<Journal>) -> Aggregator {
-    let info = info();
-    let thresholds = info
-        .thresholds
-        .iter()
-        .map(|(subject, condition)| Threshold::parse(subject, condition));
-    let thresholds = thresholds
-        .collect::<Result<_, _>>()
-        .expect("thresholds of the grammar");
-    let mut aggregator = Aggregator::new(info, thresholds, journal).expect("a writable journal");
+    let mut aggregator = Aggregator::new(info(), journal).expect("a writable journal");
     for record in records() {
         aggregator.add(&record).expect("a writable journal");
     }

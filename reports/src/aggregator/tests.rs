@@ -1,7 +1,9 @@
-use super::fixture::{aggregator, ending, info, live, summary};
+use super::fixture::{self, aggregator, ending, info, live, summary};
 use super::*;
 use crate::journal::replay;
 use crate::record::sample;
+use crate::snapshot::SecondView;
+use crate::threshold::Terms;
 
 #[test]
 fn the_summary_counts_every_device_once() {
@@ -129,7 +131,7 @@ fn a_snapshot_closes_the_seconds_that_have_passed() {
 
 #[test]
 fn invented_error_codes_do_not_grow_memory() {
-    let mut aggregator = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+    let mut aggregator = Aggregator::new(info(), None).expect("no journal");
     for code in 0..10_000 {
         let mut record = sample();
         record.outcome = Outcome::AssignmentFailed { code };
@@ -144,9 +146,10 @@ fn verdicts_in_order_of_weight() {
     let verdict = |change: &dyn Fn(&mut Ending), provisioned: bool| {
         let plain = RunInfo {
             slos: Vec::new(),
+            thresholds: Vec::new(),
             ..info()
         };
-        let mut fold = Aggregator::new(plain, Vec::new(), None).expect("no journal");
+        let mut fold = Aggregator::new(plain, None).expect("no journal");
         let mut record = sample();
         if !provisioned {
             record.outcome = Outcome::Disabled;
@@ -187,7 +190,11 @@ fn verdicts_in_order_of_weight() {
 #[test]
 fn an_objective_passes_fails_or_proves_nothing() {
     let verdict = |devices: u64, refused: u64| {
-        let mut fold = Aggregator::new(info(), Vec::new(), None).expect("no journal");
+        let plain = RunInfo {
+            thresholds: Vec::new(),
+            ..info()
+        };
+        let mut fold = Aggregator::new(plain, None).expect("no journal");
         for index in 0..devices {
             let mut record = sample();
             if index < refused {
@@ -202,4 +209,56 @@ fn an_objective_passes_fails_or_proves_nothing() {
     assert_eq!(verdict(3_000, 0), (Verdict::Pass, 0, 0));
     assert_eq!(verdict(100, 0), (Verdict::Invalid, 98, 1));
     assert_eq!(verdict(3_000, 30), (Verdict::Fail, 99, 0));
+}
+
+#[test]
+fn a_threshold_that_stops_the_run_fails_it_also_when_it_is_read_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let terms = Terms {
+        abort: true,
+        ..Terms::default()
+    };
+    let info = RunInfo {
+        slos: Vec::new(),
+        thresholds: vec![Written {
+            name: "failed.count".into(),
+            condition: "== 0".into(),
+            terms,
+            planned: 4,
+        }],
+        ..info()
+    };
+    let mut fold =
+        Aggregator::new(info, Some(Journal::create(&path).expect("a journal"))).expect("a journal");
+    let mut moment = Live {
+        stage: Stage::Running,
+        elapsed_us: 1_100_000,
+        ..live()
+    };
+    fold.snapshot(&moment).expect("a journal");
+    assert_eq!(fold.aborted(), None);
+    fixture::records()
+        .iter()
+        .for_each(|record| fold.add(record).expect("a journal"));
+    fold.snapshot(&moment).expect("a journal");
+    assert_eq!(fold.aborted(), None, "once a second");
+    moment.elapsed_us = 2_100_000;
+    fold.snapshot(&moment).expect("a journal");
+    let aborted = fold.aborted().cloned();
+    let expected = Aborted {
+        threshold: 0,
+        at_us: 2_100_000,
+        observed: "1".into(),
+    };
+    assert_eq!(aborted, Some(expected));
+    let ending = Ending {
+        aborted,
+        ..ending()
+    };
+    let summary = fold.finish(ending).expect("a journal");
+    assert_eq!((summary.verdict, summary.exit_code), (Verdict::Fail, 99));
+    let result = &summary.thresholds[0];
+    assert_eq!(result.stopped_the_run_us, Some(2_100_000));
+    assert_eq!(replay(&path).expect("a complete journal"), summary);
 }

@@ -281,18 +281,25 @@ fn resources(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let widths = summary.thresholds.iter();
+    let widths = widths.map(|threshold| threshold.expression.chars().count() + 2);
+    let width = widths.fold(44, usize::max);
     for threshold in &summary.thresholds {
-        let (mark, colour) = if threshold.passed {
-            ("✓", GREEN)
-        } else {
-            ("✗", RED)
+        let (mark, colour) = match (threshold.passed, threshold.enough_samples) {
+            (true, _) => ("✓", GREEN),
+            (false, true) => ("✗", RED),
+            (false, false) => ("?", YELLOW),
         };
         let mark = style.paint(colour, mark);
         writeln!(
             out,
-            "  {mark} {:<44}{}",
+            "  {mark} {:<width$}{}",
             threshold.expression, threshold.observed
         )?;
+        if let Some(at_us) = threshold.stopped_the_run_us {
+            let text = format!("it stopped the run at {}", duration(at_us));
+            writeln!(out, "      {}", style.paint(RED, &text))?;
+        }
     }
     if summary.thresholds.is_empty() {
         return Ok(());

@@ -1,5 +1,21 @@
+use std::time::Duration;
+
+use super::condition::Unit;
 use super::*;
 use crate::aggregator::fixture;
+
+fn plain(name: &str, condition: &str) -> Result<Threshold, ThresholdError> {
+    Threshold::parse(
+        name,
+        condition,
+        Terms::default(),
+        &fixture::info().dimensions,
+    )
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
 
 #[test]
 fn every_subject_reads_back() {
@@ -11,8 +27,7 @@ fn every_subject_reads_back() {
             Unit::PerSecond => "> 400/s",
             Unit::Attempts => "< 1.5",
         };
-        let threshold =
-            Threshold::parse(&subject.to_string(), limit).expect("a subject of its own");
+        let threshold = plain(&subject.to_string(), limit).expect("a subject of its own");
         assert_eq!(threshold.subject, subject);
     }
 }
@@ -29,7 +44,7 @@ fn conditions_have_the_subjects_unit() {
         ("failed.count", "== 200", 200.0),
         ("provisioned.rate", "> 400/s", 400.0),
     ] {
-        let threshold = Threshold::parse(subject, condition).expect(condition);
+        let threshold = plain(subject, condition).expect(condition);
         assert!(
             (threshold.limit - limit).abs() < 1e-9,
             "{subject} {condition}"
@@ -46,7 +61,7 @@ fn conditions_have_the_subjects_unit() {
         ("failed.count", "< 1.5"),
         ("provisioned.rate", "> 400"),
     ] {
-        let error = Threshold::parse(subject, condition).expect_err(condition);
+        let error = plain(subject, condition).expect_err(condition);
         assert!(
             matches!(error, ThresholdError::BadCondition { .. }),
             "{subject} {condition}: {error}"
@@ -57,12 +72,12 @@ fn conditions_have_the_subjects_unit() {
 
 #[test]
 fn an_unknown_subject_names_the_nearest() {
-    let error = Threshold::parse("registraton.response.p99", "< 5s").expect_err("misspelt");
+    let error = plain("registraton.response.p99", "< 5s").expect_err("misspelt");
     assert_eq!(
         error.to_string(),
         "unknown threshold \"registraton.response.p99\", did you mean \"registration.response.p99\"?"
     );
-    let error = Threshold::parse("zzz", "< 5s").expect_err("unknown");
+    let error = plain("zzz", "< 5s").expect_err("unknown");
     assert_eq!(error.to_string(), "unknown threshold \"zzz\"");
 }
 
@@ -71,6 +86,12 @@ fn what_was_measured_decides() {
     let summary = fixture::summary();
     for (subject, condition, observed, passed) in [
         ("provisioned.ratio", ">= 75%", "75 %", true),
+        (
+            "registration.response.p99",
+            "< 5s",
+            "3.00 ms, the greatest of 3",
+            true,
+        ),
         ("provisioned.ratio", "== 100%", "75 %", false),
         ("failed.count", "== 1", "1", true),
         ("dropped.count", "> 0", "0", false),
@@ -82,13 +103,70 @@ fn what_was_measured_decides() {
         ("attempts.mean", "<= 1", "1.00", true),
         ("attempts.max", "< 1", "1.00", false),
     ] {
-        let result = Threshold::parse(subject, condition)
-            .expect(condition)
-            .evaluate(&summary);
+        let result = plain(subject, condition).map(|threshold| Judge::new(threshold, 4));
+        let result = result.expect(condition).result(&summary, None);
         assert_eq!(
             (result.observed.as_str(), result.passed),
             (observed, passed),
             "{subject} {condition}"
         );
+    }
+}
+
+#[test]
+fn what_can_not_be_judged_is_refused() {
+    let some = Terms {
+        window: Some(seconds(10)),
+        ..Terms::default()
+    };
+    let abort = Terms {
+        abort: true,
+        ..Terms::default()
+    };
+    let late = Terms {
+        after: Some(seconds(1)),
+        ..Terms::default()
+    };
+    let backwards = Terms {
+        between: Some((seconds(5), seconds(5))),
+        ..Terms::default()
+    };
+    for (terms, name, condition) in [
+        (some, "dropped.count", "== 0"),
+        (some, "connections.held.count", "> 1"),
+        (Terms::default(), "dropped.count{cohort:gateways}", "== 0"),
+        (abort, "provisioned.count", ">= 10"),
+        (abort, "tls.count", "> 10"),
+        (late, "tls.p99", "< 1s"),
+        (backwards, "tls.p99", "< 1s"),
+    ] {
+        let names = fixture::info().dimensions;
+        let refused = Threshold::parse(name, condition, terms, &names);
+        assert!(
+            matches!(refused, Err(ThresholdError::BadTerms { .. })),
+            "{name} {terms:?}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn unknown_tags_name_the_nearest() {
+    for (tags, told) in [
+        (
+            "{cohort:gateway}",
+            "there is no cohort \"gateway\", did you mean \"gateways\"?",
+        ),
+        (
+            "{transports:mqtt}",
+            "there is no tag \"transports\", did you mean \"transport\"?",
+        ),
+        ("{transport:mqt}", "did you mean \"mqtt\"?"),
+        ("{region:mars}", "there is no region \"mars\""),
+        ("{tpm}", "\"tpm\" is no tag"),
+        ("{attestation:tpm", "write }"),
+        ("{attestation:tpm,attestation:tpm}", "is given twice"),
+    ] {
+        let error = plain(&format!("tls.p99{tags}"), "< 1s").expect_err(tags);
+        assert!(error.to_string().contains(told), "{tags}: {error}");
     }
 }

@@ -69,8 +69,8 @@ impl<'plan> Schedule<'plan> {
             devices: cohort.devices,
             stride: stride(cohort).max(1),
             arrival: &cohort.arrival,
-            transports: Mix::new(scenario.seed, "transport", cohort, &cohort.transports),
-            regions: Mix::new(scenario.seed, "region", cohort, &cohort.regions),
+            transports: Mix::of_transports(scenario.seed, cohort),
+            regions: Mix::of_regions(scenario.seed, cohort),
         });
         Self {
             lanes: lanes.collect(),

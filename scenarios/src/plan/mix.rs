@@ -1,6 +1,8 @@
 //! What a device has of what its cohort has by weight: drawn from nothing but the seed, the cohort's
 //! name and the device's index.
 
+use fleetstorm_protocol::attestation::TransportKind;
+
 use crate::chance::Chance;
 use crate::scenario::Cohort;
 
@@ -12,14 +14,23 @@ pub(super) struct Mix<'plan, Choice> {
     chance: Chance,
 }
 
+impl<'plan> Mix<'plan, TransportKind> {
+    /// What a cohort's devices speak to DPS.
+    pub(super) fn of_transports(seed: u64, cohort: &'plan Cohort) -> Self {
+        Self::new(seed, "transport", cohort, &cohort.transports)
+    }
+}
+
+impl<'plan> Mix<'plan, u8> {
+    /// Indices of the regions that they are in.
+    pub(super) fn of_regions(seed: u64, cohort: &'plan Cohort) -> Self {
+        Self::new(seed, "region", cohort, &cohort.regions)
+    }
+}
+
 impl<'plan, Choice: Copy> Mix<'plan, Choice> {
     /// `purpose` sets these draws apart from others of the same devices.
-    pub(super) fn new(
-        seed: u64,
-        purpose: &str,
-        cohort: &Cohort,
-        weights: &'plan [(Choice, u32)],
-    ) -> Self {
+    fn new(seed: u64, purpose: &str, cohort: &Cohort, weights: &'plan [(Choice, u32)]) -> Self {
         Self {
             weights,
             total: weights.iter().map(|&(_, weight)| u64::from(weight)).sum(),

@@ -1,37 +1,155 @@
-//! `[thresholds]`: what must hold at the end.
+//! `[thresholds]`: what must hold, of which devices and when.
 
-use fleetstorm_reports::Threshold;
+use std::time::Duration;
 
-use super::each;
-use crate::file::Value;
-use crate::scenario::ScenarioThreshold;
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_reports::threshold::{Terms, ThresholdError};
+use fleetstorm_reports::{Dimensions, Threshold};
+
+use super::{each, or, quantity};
+use crate::file::{Table, Value};
+use crate::plan::census;
+use crate::region::Region;
+use crate::scenario::Cohort;
+use crate::tenant::Tenant;
+
+/// Most thresholds that keep figures of their own, a few hundred KiB each.
+const MAX_APART: usize = 32;
+/// Shortest window: counts of a second are not divided.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
+
+/// What tags refer to; none where it is wrong itself.
+pub(super) struct Surroundings<'a> {
+    pub cohorts: Option<&'a [Cohort]>,
+    pub regions: Option<&'a [Region]>,
+    pub tenants: Option<&'a [Tenant]>,
+}
 
 /// Reads every threshold. Subjects are written in quotes or without: to TOML
 /// `dropped.count = "== 0"` is a table in a table, to people it is the same.
-pub(super) fn read_all(value: &Value<'_>) -> Option<Vec<ScenarioThreshold>> {
-    below("", value)
+pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Threshold>> {
+    let thresholds = below("", value, &names(around), around)?;
+    let apart = thresholds.iter().filter(|it| it.is_measured_apart());
+    if apart.count() > MAX_APART {
+        let problem = format!(
+            "has more than {MAX_APART} thresholds with tags, window, between or abort, which are counted apart"
+        );
+        return value.wrong(problem, None);
+    }
+    Some(thresholds)
 }
 
-fn below(prefix: &str, value: &Value<'_>) -> Option<Vec<ScenarioThreshold>> {
+fn below(
+    prefix: &str,
+    value: &Value<'_>,
+    names: &Dimensions,
+    around: &Surroundings<'_>,
+) -> Option<Vec<Threshold>> {
     let thresholds = each(value.table()?.into_entries(), |(key, value)| {
-        let subject = format!("{prefix}{key}");
-        if value.is_table() {
-            below(&format!("{subject}."), &value)
-        } else {
-            read(subject, &value).map(|threshold| vec![threshold])
+        let name = format!("{prefix}{key}");
+        let one = |read: (&str, Terms)| {
+            threshold(&name, read, &value, names, around).map(|threshold| vec![threshold])
+        };
+        if !value.is_table() {
+            let condition = value.text_like(CONDITION)?;
+            return one((condition, Terms::default()));
+        }
+        let mut table = value.table()?;
+        match table.take("is") {
+            Some(condition) => {
+                let terms = terms(table);
+                one((condition.text_like(CONDITION)?, terms?))
+            }
+            None if Threshold::is_known(&name) => {
+                table.missing("is", Some("what must hold, like \"< 5s\""));
+                terms(table)?;
+                None
+            }
+            None => below(&format!("{name}."), &value, names, around),
         }
     })?;
     Some(thresholds.concat())
 }
 
-fn read(subject: String, value: &Value<'_>) -> Option<ScenarioThreshold> {
-    let condition = value.text_like("\"< 5s\" or \">= 99.9%\"")?;
-    match Threshold::parse(&subject, condition) {
-        Ok(threshold) => Some(ScenarioThreshold {
-            subject,
-            condition: condition.into(),
-            threshold,
-        }),
-        Err(error) => value.wrong(error.to_string(), None),
+const CONDITION: &str = "\"< 5s\" or \">= 99.9%\"";
+
+/// The other keys of a threshold that is a table.
+fn terms(mut table: Table<'_>) -> Option<Terms> {
+    let window = or(table.take("window"), None, |value| {
+        let window = quantity::duration(&value)?;
+        if window < SHORTEST_WINDOW {
+            return value.wrong("is too short: a window is a second or longer", None);
+        }
+        Some(Some(window))
+    });
+    let between = or(table.take("between"), None, |value| {
+        let moments = each(&value.array()?, quantity::duration)?;
+        match moments[..] {
+            [from, to] => Some(Some((from, to))),
+            _ => value.wrong("is no pair of moments", "[\"1m\", \"5m\"]".to_string()),
+        }
+    });
+    let abort = or(table.take("abort"), false, |value| value.boolean());
+    let after = or(table.take("after"), None, |value| {
+        quantity::duration(&value).map(Some)
+    });
+    let samples = or(table.take("samples"), None, |value| {
+        value.integer(1..=u64::from(u32::MAX)).map(Some)
+    });
+    table.finish();
+    Some(Terms {
+        window: window?,
+        between: between?,
+        abort: abort?,
+        after: after?,
+        samples: samples?,
+    })
+}
+
+fn threshold(
+    name: &str,
+    (condition, terms): (&str, Terms),
+    value: &Value<'_>,
+    names: &Dimensions,
+    around: &Surroundings<'_>,
+) -> Option<Threshold> {
+    let threshold = match Threshold::parse(name, condition, terms, names) {
+        Ok(threshold) => threshold,
+        // What tags may say is not known while the sections that say it are wrong.
+        Err(ThresholdError::BadTags { .. }) if !around.is_known() => return None,
+        Err(error) => return value.wrong(error.to_string(), None),
+    };
+    let mut cohorts = around.cohorts.unwrap_or_default().iter().enumerate();
+    let cut = threshold.cut();
+    if !cut.is_whole() && !cohorts.any(|(index, cohort)| census::may_have(cut, index, cohort)) {
+        return value.wrong("no device of the scenario is all of that", None);
+    }
+    Some(threshold)
+}
+
+impl Surroundings<'_> {
+    fn is_known(&self) -> bool {
+        self.cohorts.is_some() && self.regions.is_some() && self.tenants.is_some()
+    }
+}
+
+/// The names that tags can have, in the order of a run's.
+fn names(around: &Surroundings<'_>) -> Dimensions {
+    let tenants = around.tenants.unwrap_or_default();
+    let tenants = tenants.iter().map(|tenant| tenant.name.clone());
+    // The scenario's own instance, which has no name here, comes first.
+    let tenants = [String::new()].into_iter().chain(tenants);
+    let cohorts = around.cohorts.unwrap_or_default().iter();
+    let regions = around.regions.unwrap_or_default().iter();
+    Dimensions {
+        cohorts: cohorts.map(|cohort| cohort.name.clone()).collect(),
+        transports: TransportKind::ALL.iter().map(ToString::to_string).collect(),
+        attestations: AttestationKind::ALL
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        regions: regions.map(|region| region.name.clone()).collect(),
+        tenants: tenants.collect(),
+        hubs: Vec::new(),
     }
 }

@@ -299,6 +299,12 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         let name = events.get(index).map_or("", |event| event.action.name());
         line("not foreseen", format!("what event[{index}] ({name}) does"))?;
     }
+    for threshold in outlook.plan.scenario().thresholds.iter() {
+        if threshold.terms.abort {
+            let name = threshold.name();
+            line("not foreseen", format!("whether {name} stops the run"))?;
+        }
+    }
     if forecast.crowd > 1 {
         line(
             "looked at",

@@ -18,3 +18,4 @@ mod runs;
 mod sales;
 mod service;
 mod tenants;
+mod thresholds;

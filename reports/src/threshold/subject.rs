@@ -1,0 +1,310 @@
+//! What a threshold can be about.
+
+use std::fmt;
+
+use super::condition::Unit;
+use super::figures::Figures;
+use super::tags;
+use crate::phase::Metric;
+use crate::summary::Percentiles;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    Latency(Metric, Statistic),
+    Samples(Metric),
+    Ratio(Population),
+    Count(Population),
+    ProvisionedRate,
+    MeanAttempts,
+    MostAttempts,
+    Lived(Lived),
+}
+
+/// What devices do that stay with their hubs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lived {
+    Held,
+    Dropped,
+    Reconnected,
+    GivenUp,
+    Again,
+    AgainFailed,
+    Messages,
+    Desired,
+    Methods,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statistic {
+    Min,
+    Mean,
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Population {
+    Provisioned,
+    Registered,
+    Failed,
+    Dropped,
+    Throttled,
+    Retried,
+}
+
+impl Subject {
+    /// Every subject there is.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let of_metric = |metric| {
+            let latencies = Statistic::ALL
+                .into_iter()
+                .map(move |statistic| Self::Latency(metric, statistic));
+            latencies.chain([Self::Samples(metric)])
+        };
+        let of_population = Population::ALL
+            .into_iter()
+            .flat_map(|who| [Self::Ratio(who), Self::Count(who)]);
+        Metric::all()
+            .flat_map(of_metric)
+            .chain(of_population)
+            .chain([
+                Self::ProvisionedRate,
+                Self::MeanAttempts,
+                Self::MostAttempts,
+            ])
+            .chain(Lived::ALL.into_iter().map(Self::Lived))
+    }
+
+    /// What it is measured in.
+    pub(super) fn unit(self) -> Unit {
+        match self {
+            Self::Latency(..) => Unit::Microseconds,
+            Self::Samples(_) | Self::Count(_) | Self::Lived(_) => Unit::Devices,
+            Self::Ratio(_) => Unit::Share,
+            Self::ProvisionedRate => Unit::PerSecond,
+            Self::MeanAttempts | Self::MostAttempts => Unit::Attempts,
+        }
+    }
+
+    /// The metric whose distribution it is of.
+    pub(super) fn metric(self) -> Option<Metric> {
+        match self {
+            Self::Latency(metric, _) | Self::Samples(metric) => Some(metric),
+            Self::Ratio(_)
+            | Self::Count(_)
+            | Self::ProvisionedRate
+            | Self::MeanAttempts
+            | Self::MostAttempts
+            | Self::Lived(_) => None,
+        }
+    }
+
+    /// Whether records of devices tell it: of a part of them, or of a part of the run.
+    pub(super) fn is_of_records(self) -> bool {
+        match self {
+            Self::Ratio(who) | Self::Count(who) => who != Population::Dropped,
+            Self::Lived(_) => false,
+            Self::Latency(..)
+            | Self::Samples(_)
+            | Self::ProvisionedRate
+            | Self::MeanAttempts
+            | Self::MostAttempts => true,
+        }
+    }
+
+    /// Whether it can't become less while a run goes on.
+    pub(super) fn only_grows(self) -> bool {
+        match self {
+            Self::Samples(_) | Self::Count(_) | Self::MostAttempts | Self::Lived(_) => true,
+            Self::Latency(..) | Self::Ratio(_) | Self::ProvisionedRate | Self::MeanAttempts => {
+                false
+            }
+        }
+    }
+
+    /// Whether a ratio is one of devices that did not start.
+    pub(super) fn is_of_dropped(self) -> bool {
+        matches!(self, Self::Ratio(Population::Dropped))
+    }
+
+    /// What was measured; none where nothing was.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of devices and microseconds of a run"
+    )]
+    pub(super) fn observe(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::Latency(_, statistic) => {
+                let latency = &figures.latency;
+                (latency.count > 0).then(|| statistic.of(latency) as f64)
+            }
+            Self::Samples(_) => Some(figures.latency.count as f64),
+            Self::Count(who) => Some(who.of(figures) as f64),
+            Self::Ratio(who) => {
+                (figures.base > 0).then(|| who.of(figures) as f64 / figures.base as f64)
+            }
+            Self::ProvisionedRate => Some(figures.provisioned_rate),
+            Self::MeanAttempts => figures.tries.mean(figures.ended),
+            Self::MostAttempts => Some(figures.tries.most as f64),
+            Self::Lived(what) => Some(what.of(figures) as f64),
+        }
+    }
+
+    /// How many it was measured of: samples of a latency, else devices.
+    pub(super) fn samples(self, figures: &Figures) -> u64 {
+        match self.metric() {
+            Some(_) => figures.latency.count,
+            None => figures.ended,
+        }
+    }
+
+    /// The samples from which on a percentile is less than the greatest of them.
+    pub(super) fn samples_to_tell(self) -> u64 {
+        match self {
+            Self::Latency(_, statistic) => match statistic {
+                Statistic::P50 => 2,
+                Statistic::P90 => 10,
+                Statistic::P99 => 100,
+                Statistic::P999 => 1_000,
+                Statistic::Min | Statistic::Mean | Statistic::Max => 0,
+            },
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(metric, statistic) => write!(f, "{}.{}", metric.name(), statistic.name()),
+            Self::Samples(metric) => write!(f, "{}.count", metric.name()),
+            Self::Ratio(who) => write!(f, "{}.ratio", who.name()),
+            Self::Count(who) => write!(f, "{}.count", who.name()),
+            Self::ProvisionedRate => f.write_str("provisioned.rate"),
+            Self::MeanAttempts => f.write_str("attempts.mean"),
+            Self::MostAttempts => f.write_str("attempts.max"),
+            Self::Lived(what) => write!(f, "{}.count", what.name()),
+        }
+    }
+}
+
+impl Statistic {
+    const ALL: [Self; 7] = [
+        Self::Min,
+        Self::Mean,
+        Self::P50,
+        Self::P90,
+        Self::P99,
+        Self::P999,
+        Self::Max,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Min => "min",
+            Self::Mean => "mean",
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::P999 => "p999",
+            Self::Max => "max",
+        }
+    }
+
+    fn of(self, percentiles: &Percentiles) -> u64 {
+        match self {
+            Self::Min => percentiles.min_us,
+            Self::Mean => percentiles.mean_us,
+            Self::P50 => percentiles.p50_us,
+            Self::P90 => percentiles.p90_us,
+            Self::P99 => percentiles.p99_us,
+            Self::P999 => percentiles.p999_us,
+            Self::Max => percentiles.max_us,
+        }
+    }
+}
+
+impl Population {
+    const ALL: [Self; 6] = [
+        Self::Provisioned,
+        Self::Registered,
+        Self::Failed,
+        Self::Dropped,
+        Self::Throttled,
+        Self::Retried,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Provisioned => "provisioned",
+            Self::Registered => "registered",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+            Self::Throttled => "throttled",
+            Self::Retried => "retried",
+        }
+    }
+
+    fn of(self, figures: &Figures) -> u64 {
+        match self {
+            Self::Provisioned => figures.provisioned,
+            Self::Registered => figures.registered,
+            Self::Failed => figures.ended - figures.provisioned,
+            Self::Dropped => figures.dropped,
+            Self::Throttled => figures.tries.throttled,
+            Self::Retried => figures.tries.tried_again,
+        }
+    }
+}
+
+impl Lived {
+    const ALL: [Self; 9] = [
+        Self::Held,
+        Self::Dropped,
+        Self::Reconnected,
+        Self::GivenUp,
+        Self::Again,
+        Self::AgainFailed,
+        Self::Messages,
+        Self::Desired,
+        Self::Methods,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Held => "connections.held",
+            Self::Dropped => "connections.dropped",
+            Self::Reconnected => "connections.reconnected",
+            Self::GivenUp => "connections.given-up",
+            Self::Again => "reprovisioned",
+            Self::AgainFailed => "reprovisioned.failed",
+            Self::Messages => "messages",
+            Self::Desired => "desired",
+            Self::Methods => "methods",
+        }
+    }
+
+    fn of(self, figures: &Figures) -> u64 {
+        let life = &figures.life;
+        match self {
+            Self::Again => figures.again,
+            Self::AgainFailed => figures.again_failed,
+            Self::Held => life.most_held,
+            Self::Dropped => life.dropped,
+            Self::Reconnected => life.reconnected,
+            Self::GivenUp => life.given_up,
+            Self::Messages => life.messages,
+            Self::Desired => life.desired,
+            Self::Methods => life.methods,
+        }
+    }
+}
+
+/// The known subject that looks most like `subject`, if any does.
+pub(super) fn nearest(subject: &str) -> Option<String> {
+    let known: Vec<_> = Subject::all().map(|known| known.to_string()).collect();
+    tags::nearest(subject, known.iter().map(String::as_str)).map(Into::into)
+}

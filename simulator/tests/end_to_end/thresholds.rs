@@ -1,0 +1,121 @@
+//! Thresholds of a part of the devices, over windows, and such as stop the run.
+
+use crate::binary::{Scratch, fleetstorm, path};
+
+/// 200 good devices in ten seconds, and from the fifth second on as many that are refused.
+fn scenario(thresholds: &str) -> String {
+    format!(
+        r#"
+name = "judged-by-parts"
+seed = 4
+device-timeout = "20s"
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[[cohort]]
+name = "good"
+devices = 200
+attestation = "symmetric-key-group"
+transport = {{ mqtt = 50, https = 50 }}
+arrival = {{ kind = "constant-rate", rate = "20/s" }}
+
+[[cohort]]
+name = "bad"
+devices = 100
+attestation = "symmetric-key-group"
+transport = "mqtt"
+flaw = "wrong-key"
+arrival = {{ kind = "constant-rate", rate = "20/s", delay = "5s" }}
+
+[thresholds]
+{thresholds}
+"#
+    )
+}
+
+#[test]
+fn cuts_and_windows_are_judged_by_themselves() {
+    let scratch = Scratch::new();
+    let text = scenario(
+        r#"
+"provisioned.ratio{cohort:good}" = "== 100%"
+"provisioned.ratio{cohort:good,transport:mqtt}" = "== 100%"
+"failed.count{cohort:bad}" = "== 100"
+"registration.response.p99{attestation:symmetric-key-group,transport:https}" = "< 10s"
+"provisioned.ratio" = { is = ">= 60%", window = "3s" }
+"failed.count" = { is = "== 0", between = ["0s", "4s"] }
+"attest.p99" = { is = "< 1s", samples = 10 }
+"tls.p999" = { is = "< 10s", samples = 1000 }
+"#,
+    );
+    let run = scratch.run(&text, &["--journal"]);
+    assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    let results = summary["thresholds"].as_array().expect("results");
+    let passed: Vec<_> = results.iter().map(|it| it["passed"] == true).collect();
+    assert_eq!(
+        passed,
+        [true, true, true, true, false, true, false, false],
+        "{}",
+        run.stdout
+    );
+    let worst = &results[4]["over"];
+    let from = worst["from_us"].as_u64().expect("a window");
+    assert!((4_000_000..=8_000_000).contains(&from), "{worst}");
+    assert_eq!(worst["to_us"].as_u64(), Some(from + 3_000_000));
+    for unproven in &results[6..] {
+        assert_eq!(unproven["observed"], "not enough samples");
+    }
+    let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+    assert!(run.stdout.starts_with(&again.stdout), "{}", again.stdout);
+}
+
+#[test]
+fn too_few_samples_alone_make_no_verdict() {
+    let scratch = Scratch::new();
+    let thresholds = "\"tls.p999\" = { is = \"< 10s\", samples = 1000 }";
+    let run = scratch.run(&scenario(thresholds), &["--devices", "30"]);
+    assert_eq!(run.exit_code, 98, "{}\n{}", run.stdout, run.stderr);
+    let reason = "not enough samples to judge tls.p999 < 10s";
+    assert!(run.stdout.contains(reason), "{}", run.stdout);
+}
+
+#[test]
+fn a_crossed_threshold_stops_the_run_gently_and_fails_it() {
+    for (threshold, least) in [
+        ("\"failed.ratio\" = { is = \"< 5%\", abort = true }", 5),
+        (
+            "\"failed.count\" = { is = \"< 10\", window = \"2s\", abort = true }",
+            6,
+        ),
+        (
+            "\"failed.ratio\" = { is = \"< 5%\", abort = true, after = \"8s\" }",
+            8,
+        ),
+    ] {
+        let scratch = Scratch::new();
+        let run = scratch.run(&scenario(threshold), &["--journal"]);
+        assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("the run stops"), "{}", run.stderr);
+        let summary = scratch.summary();
+        assert_eq!(summary["verdict"], "fail");
+        let stopped = summary["thresholds"][0]["stopped_the_run_us"].as_u64();
+        let stopped = stopped.expect("a moment") / 1_000_000;
+        assert!((least..=9).contains(&stopped), "{stopped} s: {threshold}");
+        assert!(
+            run.stdout.contains("it stopped the run at"),
+            "{}",
+            run.stdout
+        );
+        let devices = &summary["devices"];
+        let count = |name: &str| devices[name].as_u64().expect("a count");
+        assert!(count("released") < 300, "{devices}");
+        assert_eq!(count("provisioned") + count("failed"), count("released"));
+        assert_eq!(summary["oracle"]["contradictions"], 0);
+        assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
+        let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+        assert!(run.stdout.starts_with(&again.stdout), "{}", again.stdout);
+    }
+}
