@@ -212,6 +212,10 @@ impl<'f> Value<'f> {
         self.node.is_table()
     }
 
+    pub(crate) fn is_array(&self) -> bool {
+        matches!(self.node, DeValue::Array(_))
+    }
+
     pub(crate) fn is_text(&self) -> bool {
         self.node.is_str()
     }

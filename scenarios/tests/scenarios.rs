@@ -312,11 +312,16 @@ tls.p99 = { is = "< 1s", window = "30s", between = ["1m", "5m"], samples = 20 }
 is = "< 5s"
 abort = true
 after = "20s"
+[thresholds.registered]
+ratio = [">= 99.9%", { is = ">= 90%", abort = true }]
 "#;
     let scenario = parse(text, "terms.toml").unwrap_or_else(|error| panic!("{error}"));
-    let [windows, share, abort] = &scenario.thresholds[..] else {
-        panic!("three thresholds: {:?}", scenario.thresholds);
+    let [windows, share, abort, end, meanwhile] = &scenario.thresholds[..] else {
+        panic!("five thresholds: {:?}", scenario.thresholds);
     };
+    assert_eq!(end.name(), "registered.ratio");
+    assert_eq!(meanwhile.name(), "registered.ratio");
+    assert!(meanwhile.terms.abort && !end.terms.abort);
     let seconds = Duration::from_secs;
     assert_eq!(windows.terms.window, Some(seconds(30)));
     assert_eq!(windows.terms.between, Some((seconds(60), seconds(300))));

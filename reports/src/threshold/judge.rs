@@ -274,8 +274,8 @@ impl Judge {
         format!(
             "{} from {} to {}",
             self.threshold.subject.unit().show(judged.value),
-            units::duration(judged.from_us),
-            units::duration(judged.to_us)
+            moment(judged.from_us),
+            moment(judged.to_us)
         )
     }
 
@@ -299,6 +299,15 @@ impl Judge {
 }
 
 const NO_SAMPLES: &str = "no samples";
+
+/// Since the start.
+fn moment(us: u64) -> String {
+    if us == 0 {
+        "0 s".into()
+    } else {
+        units::duration(us)
+    }
+}
 
 #[cfg(test)]
 mod tests;

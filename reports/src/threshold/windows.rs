@@ -1,7 +1,8 @@
 //! Every stretch of a run that is as long as a window, in bounded memory.
 //!
 //! A window is made of slots: of seconds where it has at most 60 of them, else of its sixtieths. It
-//! moves on by a slot. A device counts in the slot in which it ends; latencies have two digits.
+//! moves on by a slot. A device counts in the slot in which it ends; latencies have two digits. The last window
+//! ends with the run, and may be shorter by less than a slot.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -81,15 +82,18 @@ impl Windows {
 
     /// The next window that is complete by then, as long as there is one.
     pub(super) fn complete(&mut self, now_us: u64) -> Option<Window> {
-        self.close(now_us.saturating_sub(GRACE_US), self.to_us)
+        let until_us = now_us.saturating_sub(GRACE_US).min(self.to_us);
+        self.close(
+            until_us.saturating_sub(self.from_us) / self.slot_us,
+            u64::MAX,
+        )
     }
 
     /// The same when the run is over: the last slot need not be full.
     pub(super) fn rest(&mut self, end_us: u64) -> Option<Window> {
         let end_us = end_us.min(self.to_us);
         let slots = end_us.saturating_sub(self.from_us).div_ceil(self.slot_us);
-        let full = self.from_us + slots * self.slot_us;
-        self.close(full, full)
+        self.close(slots, end_us)
     }
 
     /// All of a run that was too short for a window.
@@ -102,27 +106,26 @@ impl Windows {
         })
     }
 
-    fn close(&mut self, until_us: u64, to_us: u64) -> Option<Window> {
-        loop {
-            let end_us = self.from_us + (self.closed + 1) * self.slot_us;
-            if end_us > until_us || end_us > to_us {
-                return None;
-            }
+    /// Closes slots until there are so many, or one completes a window, which ends at `end_us` at the latest.
+    fn close(&mut self, slots: u64, end_us: u64) -> Option<Window> {
+        while self.closed < slots {
             self.closed += 1;
             let Some(begin) = self.closed.checked_sub(self.slots) else {
                 continue;
             };
-            let slots = usize::try_from(self.slots).unwrap_or(usize::MAX);
-            let length_us = self.slots * self.slot_us;
-            let figures = self.sum(slots).figures(length_us);
+            let from_us = self.from_us + begin * self.slot_us;
+            let to_us = (from_us + self.slots * self.slot_us).min(end_us);
+            let of_window = usize::try_from(self.slots).unwrap_or(usize::MAX);
+            let figures = self.sum(of_window).figures(to_us - from_us);
             self.ring.pop_front();
             self.first = begin + 1;
             return Some(Window {
-                from_us: end_us - length_us,
-                to_us: end_us,
+                from_us,
+                to_us,
                 figures,
             });
         }
+        None
     }
 
     /// The first so many slots together.
@@ -139,4 +142,58 @@ impl Windows {
 /// As records count time.
 pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Record, sample};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// As many as are counted by hand, in every window, whatever comes late within reason.
+        #[test]
+        fn every_device_is_in_the_windows_that_it_ended_in(
+            mut ends in prop::collection::vec(0_u64..40_000_000, 1..60),
+            late in prop::collection::vec(0_u64..1_000_000, 60),
+            window_ms in 1_000_u64..12_000,
+            part in prop::option::of((0_u64..20, 1_u64..40)),
+        ) {
+            ends.sort_unstable();
+            let between = part.map(|(from, length)| {
+                (Duration::from_secs(from), Duration::from_secs(from + length))
+            });
+            let mut windows = Windows::new(Duration::from_millis(window_ms), between, None);
+            let mut found = Vec::new();
+            for (latest_us, late_us) in ends.iter().zip(&late) {
+                while let Some(window) = windows.complete(*latest_us) {
+                    found.push(window);
+                }
+                let end_us = latest_us.saturating_sub(*late_us);
+                if let Some(slot) = windows.slot(end_us) {
+                    slot.add(&Record { end_us, ..sample() });
+                }
+            }
+            let run_us = ends.last().map_or(0, |last_us| last_us + 1);
+            while let Some(window) = windows.rest(run_us) {
+                found.push(window);
+            }
+            found.extend(windows.whole(run_us));
+            let ended: Vec<_> = ends.iter().zip(&late).map(|(end, late)| end.saturating_sub(*late)).collect();
+            for window in &found {
+                let by_hand = ended.iter().filter(|end| (window.from_us..window.to_us).contains(end));
+                prop_assert_eq!(window.figures.ended, by_hand.count() as u64);
+            }
+            let length_us = windows.slots * windows.slot_us;
+            for (one, next) in found.iter().zip(found.iter().skip(1)) {
+                prop_assert_eq!(next.from_us - one.from_us, windows.slot_us);
+                prop_assert_eq!(one.to_us - one.from_us, length_us);
+            }
+            let (from_us, to_us) = (windows.from_us, windows.to_us.min(run_us));
+            if to_us > from_us {
+                prop_assert_eq!(found.first().map(|first| first.from_us), Some(from_us));
+                prop_assert_eq!(found.last().map(|last| last.to_us), Some(to_us));
+            }
+        }
+    }
 }

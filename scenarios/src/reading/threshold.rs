@@ -47,28 +47,50 @@ fn below(
 ) -> Option<Vec<Threshold>> {
     let thresholds = each(value.table()?.into_entries(), |(key, value)| {
         let name = format!("{prefix}{key}");
-        let one = |read: (&str, Terms)| {
-            threshold(&name, read, &value, names, around).map(|threshold| vec![threshold])
-        };
-        if !value.is_table() {
-            let condition = value.text_like(CONDITION)?;
-            return one((condition, Terms::default()));
+        let one = |value: &Value<'_>| read(&name, value, names, around);
+        if value.is_array() {
+            return each(&value.array()?, one);
         }
-        let mut table = value.table()?;
-        match table.take("is") {
-            Some(condition) => {
-                let terms = terms(table);
-                one((condition.text_like(CONDITION)?, terms?))
-            }
-            None if Threshold::is_known(&name) => {
-                table.missing("is", Some("what must hold, like \"< 5s\""));
-                terms(table)?;
-                None
-            }
-            None => below(&format!("{name}."), &value, names, around),
+        let is_section =
+            value.is_table() && !Threshold::is_known(&name) && value.table()?.take("is").is_none();
+        if is_section {
+            return below(&format!("{name}."), &value, names, around);
         }
+        Some(vec![one(&value)?])
     })?;
     Some(thresholds.concat())
+}
+
+/// One threshold: a condition, or a table that says when, too.
+fn read(
+    name: &str,
+    value: &Value<'_>,
+    names: &Dimensions,
+    around: &Surroundings<'_>,
+) -> Option<Threshold> {
+    let (condition, terms) = if value.is_table() {
+        let mut table = value.table()?;
+        let condition = table.take("is");
+        if condition.is_none() {
+            table.missing("is", Some("what must hold, like \"< 5s\""));
+        }
+        let terms = terms(table);
+        (condition?.text_like(CONDITION)?, terms?)
+    } else {
+        (value.text_like(CONDITION)?, Terms::default())
+    };
+    let threshold = match Threshold::parse(name, condition, terms, names) {
+        Ok(threshold) => threshold,
+        // What tags may say is not known while the sections that say it are wrong.
+        Err(ThresholdError::BadTags { .. }) if !around.is_known() => return None,
+        Err(error) => return value.wrong(error.to_string(), None),
+    };
+    let mut cohorts = around.cohorts.unwrap_or_default().iter().enumerate();
+    let cut = threshold.cut();
+    if !cut.is_whole() && !cohorts.any(|(index, cohort)| census::may_have(cut, index, cohort)) {
+        return value.wrong("no device of the scenario is all of that", None);
+    }
+    Some(threshold)
 }
 
 const CONDITION: &str = "\"< 5s\" or \">= 99.9%\"";
@@ -104,27 +126,6 @@ fn terms(mut table: Table<'_>) -> Option<Terms> {
         after: after?,
         samples: samples?,
     })
-}
-
-fn threshold(
-    name: &str,
-    (condition, terms): (&str, Terms),
-    value: &Value<'_>,
-    names: &Dimensions,
-    around: &Surroundings<'_>,
-) -> Option<Threshold> {
-    let threshold = match Threshold::parse(name, condition, terms, names) {
-        Ok(threshold) => threshold,
-        // What tags may say is not known while the sections that say it are wrong.
-        Err(ThresholdError::BadTags { .. }) if !around.is_known() => return None,
-        Err(error) => return value.wrong(error.to_string(), None),
-    };
-    let mut cohorts = around.cohorts.unwrap_or_default().iter().enumerate();
-    let cut = threshold.cut();
-    if !cut.is_whole() && !cohorts.any(|(index, cohort)| census::may_have(cut, index, cohort)) {
-        return value.wrong("no device of the scenario is all of that", None);
-    }
-    Some(threshold)
 }
 
 impl Surroundings<'_> {

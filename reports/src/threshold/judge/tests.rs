@@ -172,7 +172,7 @@ fn shares_and_rates_over_windows_are_of_the_devices_that_ended_in_them() {
             Some((seconds(0), seconds(9))),
             "failed.count",
             "== 0",
-            "0 from 0 µs to 5.00 s",
+            "0 from 0 s to 5.00 s",
             true,
         ),
     ] {
@@ -191,7 +191,7 @@ fn a_run_that_is_too_short_is_one_window_and_one_without_samples_holds_nothing()
     (0..10).for_each(|device| judge.add(&ended(0, device * 400_000, 1)));
     assert_eq!(
         judged(&mut judge, &run_of(4)),
-        ("2.50/s from 0 µs to 4.00 s".into(), true)
+        ("2.50/s from 0 s to 4.00 s".into(), true)
     );
     let mut judge = Judge::new(on(window, "attest.p99", "< 1s"), 4);
     judge.add(&ended(0, 1, 1));
@@ -302,7 +302,7 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
             "registration.response.p50",
             "< 2s",
             5,
-            Some("4.01 s from 0 µs to 3.00 s"),
+            Some("4.01 s from 0 s to 3.00 s"),
         ),
         (
             abort(Some(3), Some(4)),
