@@ -266,11 +266,12 @@ impl ServerCounters {
 
 impl CounterRow {
     /// Whether both ends can be right: the server may have done what no device heard of, as often
-    /// as answers got lost, and no more.
+    /// as answers got lost, and no more. Where devices displace their doubles, one may have missed what was
+    /// done for it, or heard what was done for the other.
     pub fn agrees(&self) -> bool {
         match self.server.checked_sub(self.simulator) {
-            Some(surplus) => surplus <= self.unheard,
-            None => self.at_least,
+            Some(surplus) => surplus <= self.unheard + self.displaced,
+            None => self.at_least || self.simulator - self.server <= self.displaced,
         }
     }
 }
@@ -287,6 +288,9 @@ pub struct CounterRow {
     /// Answers that may have been on their way when a device lost its connection or its patience.
     #[serde(default)]
     pub unheard: u64,
+    /// Devices that failed because another one has the same name.
+    #[serde(default)]
+    pub displaced: u64,
     /// Whether the server was killed during the run: what it had counted since it was read last is lost, so
     /// that it counted at least so many.
     #[serde(default)]

@@ -230,6 +230,10 @@ pub enum Flaw {
     MissingIntermediate,
     /// TPM: the private keys are not those of the enrolled endorsement keys.
     WrongTpmKey,
+    /// TPM: two devices each share one endorsement key, and so one registration id and one enrollment. Each
+    /// has a storage root key of its own, so that both can prove themselves: the one that registers last has
+    /// the hub's key, and the other one is thrown out.
+    DuplicateEk,
     /// Symmetric key: not the enrolled one, nor derived from it.
     WrongKey,
     /// Nobody enrolled them.
@@ -238,11 +242,12 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in the order messages list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ExpiredCertificate,
         Self::WrongRoot,
         Self::MissingIntermediate,
         Self::WrongTpmKey,
+        Self::DuplicateEk,
         Self::WrongKey,
         Self::Unenrolled,
     ];
@@ -254,9 +259,15 @@ impl Flaw {
             Self::WrongRoot => "wrong-root",
             Self::MissingIntermediate => "missing-intermediate",
             Self::WrongTpmKey => "wrong-tpm-key",
+            Self::DuplicateEk => "duplicate-ek",
             Self::WrongKey => "wrong-key",
             Self::Unenrolled => "unenrolled",
         }
+    }
+
+    /// Whether it keeps devices out. Those of a duplicate key are let in, and get in each other's way.
+    pub fn keeps_out(self) -> bool {
+        self != Self::DuplicateEk
     }
 
     /// Whether devices of this attestation can have the flaw. A chain matters to enrollment
@@ -270,7 +281,7 @@ impl Flaw {
             Self::WrongRoot | Self::MissingIntermediate => {
                 attestation == AttestationKind::X509Group
             }
-            Self::WrongTpmKey => attestation == AttestationKind::Tpm,
+            Self::WrongTpmKey | Self::DuplicateEk => attestation == AttestationKind::Tpm,
             Self::WrongKey => matches!(
                 attestation,
                 AttestationKind::SymmetricKeyGroup | AttestationKind::SymmetricKeyIndividual

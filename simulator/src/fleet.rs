@@ -30,7 +30,7 @@ use certificates::Certificates;
 use generations::{Generations, InForce};
 use sale::Sale;
 use symmetric_keys::SymmetricKeys;
-use tpms::Tpms;
+use tpms::{Keys, Tpms};
 
 mod batches;
 mod certificates;
@@ -334,7 +334,8 @@ impl CohortIdentities {
             Source::Group(_) | Source::KeyGroup(_) => 0,
             Source::Individual(_) | Source::KeyIndividual(_) | Source::Tpm(_) => self.devices,
         };
-        let devices = (0..devices).filter(|device| !self.is_sold(*device));
+        let is_its_own = |device: &u32| self.bearer(*device) == *device && !self.is_sold(*device);
+        let devices = (0..devices).filter(is_its_own);
         devices.filter_map(move |device| self.individual(device, in_force))
     }
 
@@ -377,7 +378,20 @@ impl CohortIdentities {
     }
 
     fn tpm(&self, tpms: &Tpms, device: u32, resets: u64) -> VirtualTpm {
-        tpms.tpm(device, resets, self.flaw == Some(Flaw::WrongTpmKey))
+        let keys = Keys {
+            endorsement: self.bearer(device),
+            storage_root: device,
+            resets,
+        };
+        tpms.tpm(keys, self.flaw == Some(Flaw::WrongTpmKey))
+    }
+
+    /// The device whose endorsement key it has: its own, but where two have one.
+    fn bearer(&self, device: u32) -> u32 {
+        match self.flaw {
+            Some(Flaw::DuplicateEk) => device & !1,
+            _ => device,
+        }
     }
 }
 
@@ -407,5 +421,43 @@ fn settings(cohort: &Cohort) -> EnrollmentSettings {
             ..InitialTwin::default()
         }),
         ..EnrollmentSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetstorm_scenarios::Overrides;
+
+    #[test]
+    fn doubles_have_one_name_and_one_enrollment_and_each_a_storage_root_key() {
+        let text = r#"
+            name = "doubles"
+            [[cohort]]
+            name = "doubles"
+            devices = 5
+            attestation = "tpm"
+            transport = "https"
+            flaw = "duplicate-ek"
+            arrival = { kind = "all-at-once" }
+        "#;
+        let scenario = fleetstorm_scenarios::parse(text, "doubles.toml").expect("valid");
+        let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+        let fleet = Fleet::prepare(&plan, None, &|_, _| {}).expect("a fleet");
+        let devices: Vec<_> = (0..5).map(|device| fleet.identity(0, device)).collect();
+        let name = |device: usize| devices[device].registration_id.to_string();
+        let storage_root = |device: usize| match &devices[device].credential {
+            Credential::Tpm(tpm) => tpm.storage_root_public().as_tpm2b(),
+            _ => panic!("a TPM"),
+        };
+        for pair in [0, 2] {
+            assert_eq!(name(pair), name(pair + 1));
+            assert_ne!(storage_root(pair), storage_root(pair + 1));
+        }
+        let enrolled: Vec<_> = fleet
+            .enrollments(0)
+            .map(|one| one.id().to_owned())
+            .collect();
+        assert_eq!(enrolled, [name(0), name(2), name(4)]);
     }
 }

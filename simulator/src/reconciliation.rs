@@ -1,6 +1,6 @@
 //! The devices' counts beside the server's own: nothing lost, nothing double.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleetstorm_reports::summary::{CounterRow, ServerCounters};
 use fleetstorm_reports::{Phase, Record};
@@ -14,6 +14,9 @@ pub struct Reconciliation {
     hubs: Vec<String>,
     registered: u64,
     unheard: u64,
+    /// Cohorts, by index, in which two devices have one name; and how many of those devices failed.
+    with_doubles: BTreeSet<u16>,
+    displaced: u64,
     assigned: BTreeMap<u16, u64>,
     twins: BTreeMap<u16, u64>,
     reported: BTreeMap<u16, u64>,
@@ -21,10 +24,12 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
-    /// Nothing seen; `hubs` are the names behind a record's index.
-    pub fn new(hubs: Vec<String>) -> Self {
+    /// Nothing seen; `hubs` are the names behind a record's index, and in `with_doubles` are the cohorts in which
+    /// two devices have one name.
+    pub fn new(hubs: Vec<String>, with_doubles: BTreeSet<u16>) -> Self {
         Self {
             hubs,
+            with_doubles,
             ..Self::default()
         }
     }
@@ -32,6 +37,8 @@ impl Reconciliation {
     /// Counts one device.
     pub fn count(&mut self, record: &Record) {
         self.unheard += u64::from(record.lost);
+        let has_double = self.with_doubles.contains(&record.cohort);
+        self.displaced += u64::from(has_double && !record.outcome.is_provisioned());
         if record.registered_us.is_some() {
             self.registered += 1;
         }
@@ -55,6 +62,7 @@ impl Reconciliation {
             server: server.registrations_assigned,
             simulator: self.registered,
             unheard,
+            displaced: self.displaced,
             at_least: false,
         }];
         let lived = |count: fn(&HubTally) -> &Count, before: Option<&BTreeMap<u16, u64>>| {
@@ -89,6 +97,7 @@ impl Reconciliation {
                 server: of_server.get(hub).copied().unwrap_or(0),
                 simulator: of_devices.get(&index).copied().unwrap_or(0),
                 unheard,
+                displaced: self.displaced,
                 at_least: false,
             }));
         }
@@ -134,7 +143,7 @@ mod tests {
     #[test]
     fn a_lost_twin_shows_as_a_row_that_differs() {
         let life = Tally::new(2);
-        let mut seen = Reconciliation::new(vec!["a".into(), "b".into()]);
+        let mut seen = Reconciliation::new(vec!["a".into(), "b".into()], [1].into());
         seen.count(&record(Some(0), Outcome::Provisioned));
         seen.count(&record(Some(1), Outcome::TimedOut { phase: Phase::Twin }));
         seen.count(&record(None, Outcome::Disabled));
@@ -158,5 +167,13 @@ mod tests {
         seen.count(&hung_up);
         let compared = seen.compare(&server, &life);
         assert!(compared.agree, "an answer may have been on its way");
+
+        for (cohort, agree) in [(0, false), (1, true)] {
+            let mut heard_too = record(Some(0), Outcome::TimedOut { phase: Phase::Twin });
+            heard_too.cohort = cohort;
+            let mut seen = seen.clone();
+            seen.count(&heard_too);
+            assert_eq!(seen.compare(&server, &life).agree, agree, "cohort {cohort}");
+        }
     }
 }

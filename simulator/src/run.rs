@@ -1,6 +1,6 @@
 //! `fleetstorm run`: the whole data flow on one page.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
 use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Plan, Scenario};
+use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -178,7 +178,7 @@ fn drive(
         gauges: Arc::clone(&gauges),
         oracle,
         fleet: Arc::clone(&fleet),
-        reconciliation: Reconciliation::new(hubs),
+        reconciliation: Reconciliation::new(hubs, with_doubles(plan.scenario())),
         events,
         server,
         commands: commands.clone(),
@@ -221,6 +221,13 @@ fn drive(
             .join()
             .map_err(|_| Failure::bug("the observer panicked"))?
     })
+}
+
+/// Cohorts, by index, in which two devices have one name.
+fn with_doubles(scenario: &Scenario) -> BTreeSet<u16> {
+    let cohorts = (0..).zip(&scenario.cohorts);
+    let with_doubles = cohorts.filter(|(_, cohort)| cohort.flaw == Some(Flaw::DuplicateEk));
+    with_doubles.map(|(index, _)| index).collect()
 }
 
 /// Shows the run until it is over: as a terminal UI, or as a line a second.

@@ -98,6 +98,7 @@ pub(crate) fn ending() -> Ending {
         server: 3,
         simulator: 3,
         unheard: 0,
+        displaced: 0,
         at_least: false,
     };
     Ending {

@@ -19,7 +19,7 @@ use super::tally::Tally;
 use super::{Surroundings, Z99};
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
-use crate::scenario::Cohort;
+use crate::scenario::{Cohort, Flaw};
 
 /// The answer to a device that is not let in.
 const UNAUTHORIZED: u16 = 401;
@@ -217,7 +217,7 @@ impl<'plan> World<'plan> {
             crowd.stage = Stage::Failed;
             return self.tally.ended_at(&crowd, now);
         }
-        if self.cohort(&crowd).flaw.is_some() {
+        if self.cohort(&crowd).flaw.is_some_and(Flaw::keeps_out) {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
         }
         let (second, gate) = (self.second(now), self.gate(&crowd));

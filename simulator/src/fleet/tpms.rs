@@ -18,6 +18,17 @@ pub struct Tpms {
     resets: u64,
 }
 
+/// The keys of a TPM.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    /// The device that has the endorsement key by right.
+    pub endorsement: u32,
+    /// The device that has the storage root key.
+    pub storage_root: u32,
+    /// Times that it was cleared.
+    pub resets: u64,
+}
+
 impl Tpms {
     /// Finds the primes for `devices` of the cohort of this name in the fleet of this seed, each of which is
     /// cleared at most `resets` times; takes those out of the `cache` that are there, and tells
@@ -49,16 +60,16 @@ impl Tpms {
         })
     }
 
-    /// The TPM of a device, cleared so often. With `foreign_keys` its private keys are those of another TPM.
-    pub fn tpm(&self, device: u32, resets: u64, foreign_keys: bool) -> VirtualTpm {
-        let number = 2 * u64::from(device);
-        let endorsement = factors(&self.made, number);
+    /// The TPM with these keys. With `foreign_keys` its private keys are those of another TPM.
+    pub fn tpm(&self, keys: Keys, foreign_keys: bool) -> VirtualTpm {
+        let endorsement = factors(&self.made, 2 * u64::from(keys.endorsement));
+        let device = u64::from(keys.storage_root);
         let storage_root = match &self.cleared {
-            Some(cleared) if resets > 0 => {
-                let last = resets.min(self.resets) - 1;
-                factors(cleared, u64::from(device) * self.resets + last)
+            Some(cleared) if keys.resets > 0 => {
+                let last = keys.resets.min(self.resets) - 1;
+                factors(cleared, device * self.resets + last)
             }
-            _ => factors(&self.made, number + 1),
+            _ => factors(&self.made, 2 * device + 1),
         };
         VirtualTpm::new(endorsement, storage_root, foreign_keys)
     }
@@ -79,9 +90,14 @@ mod tests {
         let (never, twice) = (tpms(0).expect("no cache"), tpms(2).expect("no cache"));
         let mut seen = std::collections::BTreeSet::new();
         for device in 0..3 {
-            let first = never.tpm(device, 0, false);
+            let keys = |resets| Keys {
+                endorsement: device,
+                storage_root: device,
+                resets,
+            };
+            let first = never.tpm(keys(0), false);
             for resets in 0..=2 {
-                let tpm = twice.tpm(device, resets, false);
+                let tpm = twice.tpm(keys(resets), false);
                 let endorsement = tpm.endorsement_public().as_tpm2b();
                 assert_eq!(endorsement, first.endorsement_public().as_tpm2b());
                 let storage_root = tpm.storage_root_public().as_tpm2b();

@@ -13,6 +13,8 @@ use super::hubs::AllowedHubs;
 #[derive(Debug)]
 pub struct Intent {
     refusal: Option<Refusal>,
+    /// Whether another device has the same name, and takes its place at the service.
+    has_double: bool,
     enabled: bool,
     /// As long as they are not sold.
     seller: Owned,
@@ -82,7 +84,10 @@ impl Intent {
         };
         let buyer = sold_to(cohort, scenario);
         Self {
-            refusal: cohort.flaw.map(|flaw| refusal(flaw, cohort.attestation)),
+            refusal: cohort
+                .flaw
+                .and_then(|flaw| refusal(flaw, cohort.attestation)),
+            has_double: cohort.flaw == Some(Flaw::DuplicateEk),
             enabled: cohort.enabled,
             seller: owned(cohort.tenant, AllowedHubs::of(cohort, scenario, hubs)),
             buyer: buyer.map(|to| owned(to, AllowedHubs::of_buyer(cohort, to, scenario, hubs))),
@@ -112,6 +117,11 @@ impl Intent {
         };
         match finding {
             Finding::Contradiction(Wrong::Outcome | Wrong::Hub) if times.faults => {
+                Finding::EitherWay
+            }
+            Finding::Contradiction(Wrong::Outcome)
+                if self.has_double && is_displaced(record.outcome) =>
+            {
                 Finding::EitherWay
             }
             // The seller had let go of it, and it did not know yet.
@@ -171,6 +181,9 @@ impl Intent {
         match (self.refusal(times), self.enabled(times)) {
             (Some(refusal), _) => refusal.in_words(),
             (None, Some(false)) => "refused: enrollment disabled".into(),
+            (None, Some(true)) if self.has_double => {
+                format!("provisioned{place}, or displaced by its double")
+            }
             (None, Some(true)) => format!("provisioned{place}"),
             (None, None) => format!("provisioned{place}, or refused as disabled"),
         }
@@ -266,6 +279,19 @@ fn sold_to(cohort: &Cohort, scenario: &Scenario) -> Option<u8> {
     })
 }
 
+/// Whether another device has got in between: the challenge, the hub's key or the twin were its own.
+fn is_displaced(outcome: Outcome) -> bool {
+    let is_not_its = matches!(
+        outcome,
+        Outcome::DataMismatch
+            | Outcome::Broken {
+                fault: Fault::Activation,
+                ..
+            }
+    );
+    is_not_its || is_turned_away(outcome)
+}
+
 fn is_turned_away(outcome: Outcome) -> bool {
     let is_unknown = matches!(outcome, Outcome::Refused { status: 404, .. });
     is_unknown || is_unauthorized(outcome) || outcome == Outcome::Disabled
@@ -275,8 +301,10 @@ fn is_unauthorized(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Refused { status: 401, .. })
 }
 
-fn refusal(flaw: Flaw, attestation: AttestationKind) -> Refusal {
-    match flaw {
+/// None where they are let in.
+fn refusal(flaw: Flaw, attestation: AttestationKind) -> Option<Refusal> {
+    let refusal = match flaw {
+        Flaw::DuplicateEk => return None,
         Flaw::ExpiredCertificate => EXPIRED,
         Flaw::WrongRoot | Flaw::MissingIntermediate => {
             Refusal::Unauthorized(code::INVALID_CERTIFICATE)
@@ -291,7 +319,8 @@ fn refusal(flaw: Flaw, attestation: AttestationKind) -> Refusal {
             | AttestationKind::SymmetricKeyIndividual
             | AttestationKind::Tpm => Refusal::Unknown(code::UNAUTHORIZED),
         },
-    }
+    };
+    Some(refusal)
 }
 
 impl Wrong {

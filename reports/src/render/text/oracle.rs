@@ -79,6 +79,8 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
             "fit the devices' (it was killed: its last counts before are lost)"
         } else if equal {
             "equal the devices'"
+        } else if counters.rows.iter().any(|row| row.displaced > 0) {
+            "fit the devices' (some were displaced by their doubles)"
         } else {
             "fit the devices' (answers got lost)"
         };

@@ -3,12 +3,20 @@
 use super::{Surroundings, cohort, or, properties, quantity, tenant};
 use crate::event::{Action, Event, Whom};
 use crate::file::{Table, Value};
+use crate::scenario::Flaw;
 
 pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> {
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
-    let sold = table
-        .require("cohort")
-        .and_then(|value| cohort(&value, around));
+    let sold = table.require("cohort").and_then(|value| {
+        let (index, cohort) = cohort(&value, around)?;
+        if cohort.flaw == Some(Flaw::DuplicateEk) {
+            return value.wrong(
+                "has two devices for each enrollment, which can't be sold apart",
+                "sell a cohort without that flaw".to_string(),
+            );
+        }
+        Some((index, cohort))
+    });
     let buyer = table.require("to").and_then(|value| {
         let (to, tenant) = tenant::named(&value, around.tenants)?;
         if sold.is_some_and(|(_, cohort)| cohort.tenant == to) {
