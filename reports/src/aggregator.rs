@@ -39,6 +39,9 @@ pub struct RunInfo {
     pub target: String,
     /// The seed.
     pub seed: u64,
+    /// How many seconds of the scenario pass in one.
+    #[serde(default = "crate::summary::unscaled")]
+    pub time_scale: f64,
     /// Version of fleetstorm.
     pub fleetstorm_version: String,
     /// When it starts, RFC 3339.
@@ -355,6 +358,7 @@ impl Aggregator {
             started_at: self.info.started_at.clone(),
             duration_us: ending.elapsed_us,
             seed: self.info.seed,
+            time_scale: self.info.time_scale,
             verdict: Verdict::Pass,
             exit_code: verdict::exit_code::PASS,
             invalid_reasons: ending.invalid_reasons,

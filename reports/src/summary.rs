@@ -34,6 +34,9 @@ pub struct Summary {
     pub duration_us: u64,
     /// The seed that identities and schedule derive from.
     pub seed: u64,
+    /// How many seconds of the scenario as written passed in one.
+    #[serde(default = "unscaled")]
+    pub time_scale: f64,
     /// Pass, fail or invalid.
     pub verdict: Verdict,
     /// What the process exits with.
@@ -84,6 +87,11 @@ pub struct Summary {
     pub timeline: Vec<TimelinePoint>,
     /// Log-spaced histograms by metric name, for plots.
     pub histograms: BTreeMap<String, Vec<HistogramBucket>>,
+}
+
+/// Of what was written before there were time scales.
+pub(crate) fn unscaled() -> f64 {
+    1.0
 }
 
 impl Summary {

@@ -7,8 +7,10 @@
 pub(crate) mod census;
 mod merge;
 mod mix;
+mod pace;
 mod proportion;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::TransportKind;
@@ -23,6 +25,9 @@ pub use merge::Schedule;
 /// arithmetic overflows; anything beyond it is a slip.
 pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// How many seconds of a scenario may pass in one.
+pub const TIME_SCALES: RangeInclusive<f64> = 0.001..=100_000.0;
+
 /// What the command line changes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overrides {
@@ -32,6 +37,8 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// Releases stop then: devices due at that moment or later are not part of the plan.
     pub duration: Option<Duration>,
+    /// So many seconds of the scenario pass in one.
+    pub time_scale: Option<f64>,
     /// Every arrival becomes this constant rate, shared by the cohorts in proportion.
     pub rate: Option<f64>,
 }
@@ -40,6 +47,7 @@ pub struct Overrides {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     scenario: Scenario,
+    time_scale: f64,
 }
 
 /// One device's start.
@@ -58,7 +66,8 @@ pub struct Release {
 }
 
 impl Plan {
-    /// Applies `overrides`: devices first, then the rate that they share, then the duration.
+    /// Applies `overrides`: the time scale first, then devices, then the rate that they share, then the
+    /// duration; those are of the time that really passes.
     ///
     /// # Errors
     /// An override that is out of range or leaves no device, or a last start beyond
@@ -67,6 +76,16 @@ impl Plan {
         if let Some(seed) = overrides.seed {
             scenario.seed = seed;
         }
+        let time_scale = overrides.time_scale.unwrap_or(scenario.time_scale);
+        if !TIME_SCALES.contains(&time_scale) {
+            let (least, most) = (TIME_SCALES.start(), TIME_SCALES.end());
+            return Err(format!(
+                "the time scale must be from {least} to {most}, not {time_scale}"
+            ));
+        }
+        pace::quicken(&mut scenario, time_scale);
+        // It has passed into the times.
+        scenario.time_scale = 1.0;
         if let Some(devices) = overrides.devices {
             scale_devices(&mut scenario, devices)?;
         }
@@ -76,7 +95,10 @@ impl Plan {
         if let Some(duration) = overrides.duration {
             cut(&mut scenario, duration)?;
         }
-        let plan = Self { scenario };
+        let plan = Self {
+            scenario,
+            time_scale,
+        };
         if plan.last_release() > LONGEST_SCHEDULE {
             return Err(
                 "the last device would come after more than a year; raise the rate or lower the devices".into(),
@@ -89,6 +111,11 @@ impl Plan {
     /// no device, so that indices hold.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// How many seconds of the scenario as written pass in one.
+    pub fn time_scale(&self) -> f64 {
+        self.time_scale
     }
 
     /// Devices in all.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use fleetstorm_protocol::quota::Rates;
 
 use crate::file::{Table, Value};
+use crate::plan::TIME_SCALES;
 use crate::scenario::Scenario;
 use cohort::{SharedArrival, Surroundings};
 
@@ -31,6 +32,9 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         .and_then(|value| quantity::name(&value));
     let seed = or(root.take("seed"), DEFAULT_SEED, |value| {
         value.integer(0..=u64::MAX)
+    });
+    let time_scale = or(root.take("time-scale"), 1.0, |value| {
+        quantity::number(&value, TIME_SCALES)
     });
     let device_timeout = or(
         root.take("device-timeout"),
@@ -101,6 +105,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
     Some(Scenario {
         name: name?,
         seed: seed?,
+        time_scale: time_scale?,
         target: target?,
         cohorts: cohorts?,
         events: events?,

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub name: String,
     /// Every identity and random choice derives from it.
     pub seed: u64,
+    /// So many seconds of what it plans pass in one.
+    pub time_scale: f64,
     /// Another endpoint; the bundled server when `None`.
     pub target: Option<Target>,
     /// The bundled server.

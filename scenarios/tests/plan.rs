@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::threshold::Cut;
+use fleetstorm_scenarios::event::{Action, When};
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
 use proptest::prelude::*;
 
@@ -364,4 +365,90 @@ regions = { eastus = 1 }
         }
     }
     assert!(counted > 3_000, "{counted}: the cuts have devices");
+}
+
+#[test]
+fn a_time_scale_lets_what_is_planned_pass_faster_and_changes_nobody() {
+    let text = r#"
+name = "day"
+time-scale = 60
+[[cohort]]
+name = "ramp"
+devices = 600
+attestation = "symmetric-key-group"
+transport = { mqtt = 3, https = 1 }
+arrival = { kind = "ramping-rate", stages = [{ to = "60/m", over = "10m" }, { hold = "5m" }], delay = "1h" }
+after = { hold = "2h", telemetry = "1/m" }
+[[cohort]]
+name = "bursts"
+devices = 90
+attestation = "x509-group"
+transport = "mqtt"
+arrival = { kind = "bursts", size = 30, every = "30m" }
+[[event]]
+at = "3h"
+do = "power-cut"
+share = 0.5
+for = "10m"
+[[event]]
+when = "provisioned >= 50%"
+do = "reprovision"
+share = 0.5
+[thresholds]
+tls.p99 = { is = "< 1s", window = "7m", between = ["10m", "17m"], abort = true, after = "1h" }
+"#;
+    let plan = |time_scale| {
+        let scenario = fleetstorm_scenarios::parse(text, "day.toml").expect("valid");
+        let overrides = Overrides {
+            time_scale,
+            ..Overrides::default()
+        };
+        Plan::new(scenario, &overrides).expect("a plan")
+    };
+    let (written, quick) = (plan(Some(1.0)), plan(None));
+    assert_eq!((written.time_scale(), quick.time_scale()), (1.0, 60.0));
+    let of = |plan: &Plan| -> Vec<Release> { plan.schedule(0, 1).collect() };
+    let (written_releases, quick_releases) = (of(&written), of(&quick));
+    assert_eq!(written_releases.len(), quick_releases.len());
+    let by_device = |releases: Vec<Release>| -> BTreeMap<_, _> {
+        let keyed = releases.into_iter();
+        keyed
+            .map(|release| ((release.cohort, release.device), release))
+            .collect()
+    };
+    let quick_releases = by_device(quick_releases);
+    for release in written_releases {
+        let quick = &quick_releases[&(release.cohort, release.device)];
+        assert_eq!(quick.transport, release.transport);
+        let expected = release.intended_start.div_f64(60.0);
+        let apart = quick.intended_start.abs_diff(expected);
+        assert!(apart < Duration::from_micros(1), "{quick:?} {expected:?}");
+    }
+    let scenario = quick.scenario();
+    let after = &scenario.cohorts[0].after;
+    assert_eq!(after.hold, Some(Duration::from_secs(120)));
+    assert_eq!(after.telemetry, Some(Duration::from_secs(1)));
+    assert_eq!(scenario.events[0].when, When::At(Duration::from_secs(180)));
+    assert_eq!(scenario.events[1].when, When::Provisioned(0.5));
+    assert!(
+        matches!(scenario.events[0].action, Action::PowerCut { off, .. } if off == Duration::from_secs(10))
+    );
+    assert_eq!(
+        scenario.thresholds[0].terms.window,
+        Some(Duration::from_secs(7))
+    );
+    assert_eq!(
+        scenario.thresholds[0].terms.after,
+        Some(Duration::from_secs(60))
+    );
+    assert_eq!(scenario.device_timeout, written.scenario().device_timeout);
+    for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+        let scenario = fleetstorm_scenarios::parse(text, "day.toml").expect("valid");
+        let overrides = Overrides {
+            time_scale: Some(wrong),
+            ..Overrides::default()
+        };
+        let refused = Plan::new(scenario, &overrides).expect_err("no time scale");
+        assert!(refused.contains("time scale"), "{refused}");
+    }
 }

@@ -102,6 +102,9 @@ pub struct OverrideArgs {
     /// Release devices for this long and no longer, like 90s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
+    /// So many seconds of the scenario pass in one: its arrivals, events, holds, telemetry and windows
+    #[arg(long, value_name = "TIMES")]
+    pub time_scale: Option<f64>,
     /// Devices a second, instead of the scenario's arrivals
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
     pub rate: Option<f64>,
@@ -114,6 +117,7 @@ impl OverrideArgs {
             devices: self.devices,
             seed: self.seed,
             duration: self.duration,
+            time_scale: self.time_scale,
             rate: self.rate,
         }
     }

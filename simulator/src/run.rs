@@ -363,6 +363,7 @@ fn run_info(
         scenario: scenario.name.clone(),
         target: target.label.clone(),
         seed: scenario.seed,
+        time_scale: plan.time_scale(),
         fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
         started_at: started_at.to_string(),
         planned: plan.devices(),

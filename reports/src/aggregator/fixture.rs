@@ -31,6 +31,7 @@ pub(crate) fn info() -> RunInfo {
         scenario: "nightly".into(),
         target: "global.fleetstorm.test (bundled server)".into(),
         seed: 7,
+        time_scale: 60.0,
         fleetstorm_version: "0.1.0".into(),
         started_at: "2026-11-24T10:00:00Z".into(),
         planned: 4,

@@ -51,10 +51,15 @@ impl Style {
 /// The writer's.
 pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let title = style.paint(BOLD, &summary.scenario);
+    let (seed, times) = (summary.seed, summary.time_scale);
+    let pace = match times {
+        1.0 => String::new(),
+        _ => format!(" · time × {times}"),
+    };
     writeln!(
         out,
-        "\n  {title} · seed {} · {}\n",
-        summary.seed, summary.target
+        "\n  {title} · seed {seed}{pace} · {}\n",
+        summary.target
     )?;
     devices(summary, out)?;
     events(summary, style, out)?;

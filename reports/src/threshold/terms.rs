@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::condition::Comparison;
 use super::subject::Subject;
 
+/// What a time scale may have done to durations that were equal.
+const ROUNDING: Duration = Duration::from_micros(1);
+
 /// The terms of one threshold; by default it is judged over the whole run, at its end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
@@ -50,7 +53,8 @@ impl Terms {
             if from >= to {
                 return Err("between has to end after it begins".into());
             }
-            if self.window.is_some_and(|window| window > to - from) {
+            let is_longer = |window| window > to - from + ROUNDING;
+            if self.window.is_some_and(is_longer) {
                 return Err("the window is longer than the part of the run in between".into());
             }
         }

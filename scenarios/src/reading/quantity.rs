@@ -1,5 +1,6 @@
 //! Names, durations and rates as people write them.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -93,6 +94,21 @@ pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
         return value.wrong(format!("\"{text}\" is not from 0/s to {MAX_RATE}/s"), None);
     }
     Some(rate)
+}
+
+/// A number within a range.
+pub(super) fn number(value: &Value<'_>, range: RangeInclusive<f64>) -> Option<f64> {
+    let number: Option<f64> = match value.node() {
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        DeValue::Integer(number) => number.as_str().parse().ok(),
+        _ => return value.expected("a number"),
+    };
+    let number = number.filter(|number| range.contains(number));
+    if number.is_none() {
+        let problem = format!("must be from {} to {}", range.start(), range.end());
+        return value.wrong(problem, None);
+    }
+    number
 }
 
 /// A share like `0.2` or `"20%"`, above zero and at most one.

@@ -32,6 +32,10 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         units::count(plan.devices()),
         time(plan.last_release()),
     )?;
+    if plan.time_scale() != 1.0 {
+        let times = plan.time_scale();
+        writeln!(text, "  time passes {times} times as fast as in the file\n")?;
+    }
     plots(outlook, text)?;
     cohorts(outlook, text)?;
     on_this_machine(outlook, text)?;

@@ -240,3 +240,44 @@ fn same_seed_same_fleet_and_another_seed_another() {
         "two groups, 20 sensors, 10 TPMs, 15 locks"
     );
 }
+
+#[test]
+fn an_hour_of_a_scenario_passes_in_seconds() {
+    let scratch = Scratch::new();
+    let text = r#"
+name = "an-hour"
+seed = 2
+time-scale = 900
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "0s"
+
+[[cohort]]
+name = "meters"
+devices = 12
+attestation = "symmetric-key-group"
+transport = "mqtt"
+arrival = { kind = "constant-rate", rate = "24/h" }
+after = { hold = "30m", telemetry = "2/m" }
+
+[[event]]
+at = "45m"
+do = "reprovision"
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"reprovisioned.count" = "> 0"
+"messages.count" = "> 100"
+"failed.count" = { is = "== 0", window = "15m" }
+"#;
+    let run = scratch.run(text, &["--journal"]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("time × 900"), "{}", run.stdout);
+    let summary = scratch.summary();
+    assert_eq!(summary["time_scale"], 900.0);
+    let last_us = summary["duration_us"].as_u64().expect("a duration");
+    assert!((1_000_000..20_000_000).contains(&last_us), "{last_us}");
+    let event_us = summary["events"][0]["at_us"].as_u64().expect("a moment");
+    assert!((3_000_000..6_000_000).contains(&event_us), "{event_us}");
+}
