@@ -169,7 +169,11 @@ impl Intent {
 
     /// For people, as long as nothing happens.
     pub fn in_general(&self) -> String {
-        self.in_words(Times::default())
+        let unsold = self.in_words(Times::default());
+        match &self.buyer {
+            Some(buyer) => format!("{unsold}, once sold{}", buyer.place),
+            None => unsold,
+        }
     }
 
     /// For people, for a device that was under way then.

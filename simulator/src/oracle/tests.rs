@@ -419,5 +419,8 @@ to = "acme"
     ] {
         let mut world = World::new(KEYS, events).happened(&[when]);
         assert_eq!(world.judge(record), class, "{when:?}: {why}");
+        let findings = world.oracle.close(1, |_, _| String::new());
+        let intended = "provisioned at hub-weu, once sold at hub-eus";
+        assert_eq!(findings.cohorts[0].intended, intended);
     }
 }
