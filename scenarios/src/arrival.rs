@@ -12,7 +12,12 @@
 //!      └───┴─────┴────────────▶ t
 //! ```
 
+mod scatter;
+
 use std::time::Duration;
+
+use crate::chance::Chance;
+pub use scatter::Scatter;
 
 /// The arrival process of a cohort (k6's words).
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +43,13 @@ pub enum Arrival {
     },
     /// Every device at the start.
     AllAtOnce,
+    /// Another arrival, but each device by its own chance: a Poisson process of the same rate.
+    ByChance {
+        /// Where each device is; evenly, as long as nobody has dealt them out.
+        scatter: Option<Scatter>,
+        /// What the rate does.
+        arrival: Box<Arrival>,
+    },
     /// Another arrival that starts later.
     Delayed {
         /// How much later.
@@ -60,15 +72,39 @@ impl Arrival {
     /// Intended start of the device of `rank` (0 is the first), since the run's start.
     /// Never falls as `rank` grows; [`Duration::MAX`] when it is beyond all time.
     pub fn release_at(&self, rank: u64) -> Duration {
-        let place = rank as f64;
+        self.at(rank, rank as f64)
+    }
+
+    /// The start of the device of `rank` that is at this place in the row.
+    fn at(&self, rank: u64, place: f64) -> Duration {
         let seconds = match self {
             Self::ConstantRate { rate } => place / rate,
             Self::RampingRate { start_rate, stages } => ramp_until(place, *start_rate, stages),
             Self::Bursts { size, every } => (place / size).floor() * every.as_secs_f64(),
             Self::AllAtOnce => 0.0,
-            Self::Delayed { by, arrival } => return arrival.release_at(rank).saturating_add(*by),
+            Self::ByChance { scatter, arrival } => {
+                let place = scatter
+                    .as_ref()
+                    .map_or(place, |scatter| scatter.place(rank));
+                return arrival.at(rank, place);
+            }
+            Self::Delayed { by, arrival } => return arrival.at(rank, place).saturating_add(*by),
         };
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// Deals out so many devices by this chance, where they come by chance.
+    pub(crate) fn deal(&mut self, devices: u64, chance: &Chance) {
+        match self {
+            Self::ByChance { scatter, .. } => {
+                *scatter = Some(Scatter::new(devices, chance.clone()));
+            }
+            Self::Delayed { arrival, .. } => arrival.deal(devices, chance),
+            Self::ConstantRate { .. }
+            | Self::RampingRate { .. }
+            | Self::Bursts { .. }
+            | Self::AllAtOnce => {}
+        }
     }
 
     /// How many devices are due by `elapsed`, were there any number of them: the inverse of
@@ -107,6 +143,10 @@ impl Arrival {
                 every: *every,
             },
             Self::AllAtOnce => Self::AllAtOnce,
+            Self::ByChance { scatter, arrival } => Self::ByChance {
+                scatter: scatter.clone(),
+                arrival: Box::new(arrival.scaled(share)),
+            },
             Self::Delayed { by, arrival } => Self::Delayed {
                 by: *by,
                 arrival: Box::new(arrival.scaled(share)),
@@ -246,9 +286,20 @@ mod tests {
                 every: Duration::from_millis(millis),
             }),
         ];
-        (at_once, 0_u64..600_000).prop_map(|(arrival, millis)| Arrival::Delayed {
+        let later = (at_once, 0_u64..600_000).prop_map(|(arrival, millis)| Arrival::Delayed {
             by: Duration::from_millis(millis),
             arrival: Box::new(arrival),
+        });
+        (later, prop::option::of(1_u64..20_000_000)).prop_map(|(arrival, by_chance)| {
+            let Some(devices) = by_chance else {
+                return arrival;
+            };
+            let mut by_chance = Arrival::ByChance {
+                scatter: None,
+                arrival: Box::new(arrival),
+            };
+            by_chance.deal(devices, &Chance::new(devices, "arrival", "a"));
+            by_chance
         })
     }
 
@@ -269,6 +320,7 @@ mod tests {
 
         #[test]
         fn shares_of_an_arrival_add_up_to_it(arrival in any_arrival(), seconds in 1_u64..1_000, share in 0.05..0.95) {
+            prop_assume!(!matches!(arrival, Arrival::ByChance { .. }));
             let elapsed = Duration::from_secs(seconds);
             let parts = arrival.scaled(share).due(elapsed) + arrival.scaled(1.0 - share).due(elapsed);
             // Each part counts the device at its own start, hence one more; rounding moves one.

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// The draws of one cohort for one purpose.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chance {
     key: [u8; 32],
 }
@@ -36,7 +36,14 @@ impl Chance {
         rng.next_u64()
     }
 
-    /// The same, as a number from 0 up to and without 1.
+    /// A stream of draws for one matter, by its number.
+    pub(crate) fn stream(&self, number: u64) -> ChaCha12Rng {
+        let mut rng = ChaCha12Rng::from_seed(self.key);
+        rng.set_stream(number);
+        rng
+    }
+
+    /// [`Chance::bits`] as a number from 0 up to and without 1.
     pub fn share(&self, device: u32, number: u32) -> f64 {
         // 53 bits: as many as the fraction of a double has.
         (self.bits(device, number) >> 11) as f64 / (1_u64 << 53) as f64

@@ -17,6 +17,7 @@ use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::threshold::Cut;
 
 use crate::arrival::Arrival;
+use crate::chance::Chance;
 use crate::scenario::{Cohort, Scenario};
 
 pub use merge::Schedule;
@@ -91,6 +92,11 @@ impl Plan {
         }
         if let Some(rate) = overrides.rate {
             share_rate(&mut scenario, rate)?;
+        }
+        let seed = scenario.seed;
+        for cohort in &mut scenario.cohorts {
+            let chance = Chance::new(seed, "arrival", &cohort.name);
+            cohort.arrival.deal(cohort.devices, &chance);
         }
         if let Some(duration) = overrides.duration {
             cut(&mut scenario, duration)?;

@@ -9,7 +9,8 @@ use fleetstorm_scenarios::event::{Action, When};
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
 use proptest::prelude::*;
 
-const ARRIVALS: [&str; 4] = [
+const ARRIVALS: [&str; 5] = [
+    r#"{ kind = "constant-rate", rate = "50/s", spacing = "poisson", delay = "1s" }"#,
     r#"{ kind = "all-at-once" }"#,
     r#"{ kind = "constant-rate", rate = "37/s" }"#,
     r#"{ kind = "ramping-rate", stages = [{ to = "90/s", over = "7s" }, { to = "3/s", over = "0s" }] }"#,

@@ -151,6 +151,11 @@ fn every_choice_has_the_words_that_the_reader_knows() {
         known_to_the_reader("[[slo]]\nof = \"?\""),
         words(&schema, "/definitions/slo/properties/of")
     );
+    let spacing = "[arrival]\nkind = \"constant-rate\"\nrate = \"1/s\"\nspacing = \"?\"";
+    for arrival in [0, 1] {
+        let pointer = format!("/definitions/arrival/oneOf/{arrival}/properties/spacing");
+        assert_eq!(known_to_the_reader(spacing), words(&schema, &pointer));
+    }
     // Hubs hold no sessions over some of the transports that there are.
     let mut at_hub = known_to_the_reader("[[cohort]]\nhub-transport = \"?\"");
     at_hub.retain(|word| {

@@ -190,6 +190,10 @@ fn peak(arrival: &Arrival, window: Duration) -> Option<f64> {
             Some(size * ((seconds / every.as_secs_f64()).floor() + 1.0))
         }
         Arrival::AllAtOnce => None,
+        // By chance more may come than on average: four standard deviations, as good as never more.
+        Arrival::ByChance { arrival, .. } => {
+            peak(arrival, window).map(|even| even + 4.0 * even.sqrt())
+        }
         Arrival::Delayed { arrival, .. } => peak(arrival, window),
     }
 }
@@ -280,6 +284,13 @@ mod tests {
             (bursts, Some(30.0)),
             (delayed, Some(30.0)),
             (Arrival::AllAtOnce, None),
+            (
+                Arrival::ByChance {
+                    scatter: None,
+                    arrival: Box::new(Arrival::ConstantRate { rate: 3.75 }),
+                },
+                Some(285.0),
+            ),
         ];
         for (arrival, most) in rows {
             assert_eq!(peak(&arrival, TIME_WAIT), most, "{arrival:?}");

@@ -84,6 +84,13 @@ fn arrival(written: &Arrival, times: f64) -> Arrival {
             every: interval(*every, times),
         },
         Arrival::AllAtOnce => Arrival::AllAtOnce,
+        Arrival::ByChance {
+            scatter,
+            arrival: of,
+        } => Arrival::ByChance {
+            scatter: scatter.clone(),
+            arrival: Box::new(arrival(of, times)),
+        },
         Arrival::Delayed { by, arrival: later } => Arrival::Delayed {
             by: by.div_f64(times),
             arrival: Box::new(arrival(later, times)),

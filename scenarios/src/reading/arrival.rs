@@ -37,8 +37,8 @@ pub(super) fn read(value: &Value<'_>) -> Option<Arrival> {
     let arrival = match kind {
         Kind::AllAtOnce => Some(Arrival::AllAtOnce),
         Kind::Bursts => bursts(&mut table),
-        Kind::ConstantRate => constant_rate(&mut table),
-        Kind::RampingRate => ramping_rate(&mut table),
+        Kind::ConstantRate => spaced(&mut table, constant_rate),
+        Kind::RampingRate => spaced(&mut table, ramping_rate),
     };
     let delay = or(table.take("delay"), Duration::ZERO, |value| {
         quantity::duration(&value)
@@ -50,6 +50,29 @@ pub(super) fn read(value: &Value<'_>) -> Option<Arrival> {
     }
     let arrival = Box::new(arrival);
     Some(Arrival::Delayed { by, arrival })
+}
+
+#[derive(Clone, Copy)]
+enum Spacing {
+    Even,
+    Poisson,
+}
+
+const SPACINGS: [(&str, Spacing); 2] = [("even", Spacing::Even), ("poisson", Spacing::Poisson)];
+
+/// An arrival whose devices come evenly, or each by its own chance.
+fn spaced(table: &mut Table<'_>, read: fn(&mut Table<'_>) -> Option<Arrival>) -> Option<Arrival> {
+    let arrival = read(table);
+    let spacing = or(table.take("spacing"), Spacing::Even, |value| {
+        value.word("spacing", SPACINGS)
+    });
+    match (spacing?, arrival?) {
+        (Spacing::Even, arrival) => Some(arrival),
+        (Spacing::Poisson, arrival) => Some(Arrival::ByChance {
+            scatter: None,
+            arrival: Box::new(arrival),
+        }),
+    }
 }
 
 fn bursts(table: &mut Table<'_>) -> Option<Arrival> {
