@@ -22,6 +22,7 @@ pub mod storm;
 mod crowd;
 mod gate;
 mod happening;
+mod instance;
 mod station;
 mod tally;
 mod world;
@@ -38,6 +39,7 @@ pub use tally::Fate;
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
 use crate::scenario::ProcessingTime;
+use instance::Pace;
 use tally::Tally;
 use world::World;
 
@@ -54,7 +56,7 @@ const LAST_LOOK: u64 = 16;
 pub struct Surroundings {
     /// How often the service may be asked.
     pub rates: Rates,
-    /// How long an assignment takes.
+    /// How long an assignment takes, but at instances of tenants that say otherwise.
     pub processing: ProcessingTime,
     /// What an unfinished assignment tells devices to wait.
     pub retry_after: Duration,
@@ -215,18 +217,11 @@ fn unforeseen(plan: &Plan) -> Vec<usize> {
 impl Surroundings {
     /// From due to twin while nobody is in the way, 999 of 1,000 devices of the slowest cohort.
     pub fn unhindered(&self, plan: &Plan) -> Duration {
-        let (p50, p99) = (
-            self.processing.p50.as_secs_f64(),
-            self.processing.p99.as_secs_f64(),
-        );
-        let assignment = if p50 > 0.0 {
-            p50 * (p99 / p50).powf(Z999 / Z99)
-        } else {
-            0.0
-        };
         let cohorts = plan.scenario().cohorts.iter();
         cohorts
             .map(|cohort| {
+                let pace = Pace::of(plan, self, cohort.tenant);
+                let assignment = pace.longest();
                 let protocol = (cohort.transports.first())
                     .map_or(Protocol::Http, |(transport, _)| transport.protocol());
                 let decision = cohort.retry.decide(Situation {
@@ -234,7 +229,7 @@ impl Surroundings {
                     step: Step::Poll,
                     setback: Setback::Unfinished,
                     failures: 0,
-                    retry_after: Some(self.retry_after),
+                    retry_after: Some(pace.retry_after),
                     elapsed: Duration::ZERO,
                     chance: 0.5,
                 });

@@ -13,8 +13,6 @@ mod threshold;
 
 use std::time::Duration;
 
-use fleetstorm_protocol::quota::Rates;
-
 use crate::file::{Table, Value};
 use crate::plan::TIME_SCALES;
 use crate::scenario::Scenario;
@@ -57,7 +55,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         let around = tenant::Surroundings {
             hubs: server.hubs.as_deref(),
             bundled,
-            throttle: server.throttle.unwrap_or(Rates::NONE),
+            server: &server,
         };
         tenant::read_all(&value, &around)
     });

@@ -1,6 +1,10 @@
 //! Whose devices are whose: DPS instances behind the one global endpoint.
 
+use std::time::Duration;
+
 use fleetstorm_protocol::quota::Rates;
+
+use crate::scenario::ProcessingTime;
 
 /// A DPS instance beside the scenario's own, with an id scope, enrollments and quotas to itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +17,10 @@ pub struct Tenant {
     pub hubs: Vec<String>,
     /// How often it may be asked, at the bundled server.
     pub throttle: Rates,
+    /// How long an assignment takes, there.
+    pub processing: ProcessingTime,
+    /// `Retry-After` of an unfinished assignment, whole seconds, there.
+    pub retry_after: Duration,
 }
 
 /// The scenario's own instance, where cohorts are that name no tenant; the tenants come after it.

@@ -17,7 +17,7 @@ use fleetstorm_reference_server::{
     Announcement, Config, HubConfig, InstanceConfig, LinkedHub, RegionConfig,
 };
 use fleetstorm_scenarios::event::{Action, End};
-use fleetstorm_scenarios::{Ports, Scenario, tenant};
+use fleetstorm_scenarios::{Ports, ProcessingTime, Scenario, tenant};
 use tempfile::TempDir;
 
 use self::process::{Pipe, Process, no_start};
@@ -346,12 +346,15 @@ fn config_of(scenario: &Scenario) -> Config {
 fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
     let settings = &scenario.server;
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let own = InstanceConfig {
-        processing_p50_us: micros(settings.processing.p50),
-        processing_p99_us: micros(settings.processing.p99),
-        retry_after_seconds: u32::try_from(settings.retry_after.as_secs()).unwrap_or(u32::MAX),
-        throttle: settings.throttle,
+    let paced = |processing: ProcessingTime, retry_after: Duration| InstanceConfig {
+        processing_p50_us: micros(processing.p50),
+        processing_p99_us: micros(processing.p99),
+        retry_after_seconds: u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX),
         ..InstanceConfig::default()
+    };
+    let own = InstanceConfig {
+        throttle: settings.throttle,
+        ..paced(settings.processing, settings.retry_after)
     };
     let tenants = (2..).zip(&scenario.tenants).map(|(number, tenant)| {
         let id_scope = tenant.id_scope.clone();
@@ -363,10 +366,10 @@ fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
                 .map(|hub| LinkedHub::named(fleet::hub_host(hub)))
                 .collect(),
             throttle: tenant.throttle,
-            ..own.clone()
+            ..paced(tenant.processing, tenant.retry_after)
         }
     });
-    [own.clone()].into_iter().chain(tenants).collect()
+    [own].into_iter().chain(tenants).collect()
 }
 
 fn text_of(config: &Config) -> Result<String, Failure> {

@@ -79,10 +79,10 @@ impl World<'_> {
         self.now_us = at_us;
         match &self.plan.scenario().events[index].action {
             Action::Throttle { rates, tenant } => {
-                let gates = (0_u8..).zip(&mut self.gates);
-                gates
+                let instances = (0_u8..).zip(&mut self.instances);
+                instances
                     .filter(|(index, _)| tenant.is_none_or(|tenant| tenant == *index))
-                    .for_each(|(_, gate)| gate.set_rates(*rates));
+                    .for_each(|(_, instance)| instance.gate.set_rates(*rates));
             }
             Action::PowerCut { whom, off } => {
                 let boots_us = at_us.saturating_add(micros(*off));

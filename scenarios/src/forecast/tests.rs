@@ -330,3 +330,15 @@ fn sold_devices_meet_the_quotas_of_their_new_owner() {
     assert_eq!(forecast.turned_away, 40);
     assert_eq!(forecast.registers, 100 + 100 + 40);
 }
+
+#[test]
+fn a_tenants_instance_takes_its_own_time() {
+    let of_tenant = "tenant = \"acme\"\n[[tenant]]\nname = \"acme\"\nretry-after = \"5s\"\n\
+                     processing = { p50 = \"7s\", p99 = \"8s\" }";
+    for (keys, end) in [("", 1), (of_tenant, 10)] {
+        let plan = plan(10, "kind = \"all-at-once\"", keys, "");
+        let around = around(Rates::NONE);
+        assert_eq!(forecast(&plan, &around).last_end, seconds(end), "{keys}");
+        assert_eq!(around.unhindered(&plan), seconds(end), "{keys}");
+    }
+}

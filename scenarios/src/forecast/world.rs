@@ -4,19 +4,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use fleetstorm_protocol::quota::Rates;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use rand_distr::{Distribution, LogNormal};
 
+use super::Surroundings;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::gate::Gate;
 use super::happening::Happenings;
+use super::instance::Instance;
 use super::station::Station;
 use super::storm::StormLevel;
 use super::tally::Tally;
-use super::{Surroundings, Z99};
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
 use crate::scenario::{Cohort, Flaw};
@@ -52,9 +51,8 @@ pub(super) struct World<'plan> {
     pub(super) plan: &'plan Plan,
     around: &'plan Surroundings,
     /// By instance.
-    pub(super) gates: Vec<Gate>,
+    pub(super) instances: Vec<Instance>,
     station: Option<Station>,
-    assignment: Option<LogNormal<f64>>,
     chance: ChaCha12Rng,
     next: BinaryHeap<Reverse<Event>>,
     pub(super) crowds: Vec<Option<Crowd>>,
@@ -73,18 +71,11 @@ impl<'plan> World<'plan> {
         around: &'plan Surroundings,
         level: Option<StormLevel>,
     ) -> Self {
-        let (p50, p99) = (
-            around.processing.p50.as_secs_f64(),
-            around.processing.p99.as_secs_f64(),
-        );
         Self {
             plan,
             around,
-            gates: gates(plan, around.rates),
+            instances: Instance::of_all(plan, around),
             station: around.machine.map(|machine| Station::new(machine.cores)),
-            assignment: (p50 > 0.0)
-                .then(|| LogNormal::new(p50.ln(), (p99.max(p50) / p50).ln() / Z99).ok())
-                .flatten(),
             chance: ChaCha12Rng::seed_from_u64(plan.scenario().seed),
             next: BinaryHeap::new(),
             crowds: Vec::new(),
@@ -230,10 +221,11 @@ impl<'plan> World<'plan> {
             crowd.devices = let_in;
         }
         if let_in > 0 {
-            crowd.assigned_us = now.saturating_add(self.assignment_us());
+            crowd.assigned_us = now.saturating_add(self.assignment_us(&crowd));
             crowd.failures = 0;
             crowd.stage = Stage::Poll;
-            self.set_back(crowd, now, Step::Register, self.unfinished());
+            let unfinished = self.unfinished(&crowd);
+            self.set_back(crowd, now, Step::Register, unfinished);
         }
     }
 
@@ -248,7 +240,8 @@ impl<'plan> World<'plan> {
         }
         crowd.failures = 0;
         if now < crowd.assigned_us {
-            return self.set_back(crowd, now, Step::Poll, self.unfinished());
+            let unfinished = self.unfinished(&crowd);
+            return self.set_back(crowd, now, Step::Poll, unfinished);
         }
         let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
         crowd.stage = Stage::Provisioned;
@@ -263,8 +256,9 @@ impl<'plan> World<'plan> {
         self.set_back(crowd, now, step, answer);
     }
 
-    fn unfinished(&self) -> Answer {
-        (Setback::Unfinished, Some(self.around.retry_after))
+    fn unfinished(&self, crowd: &Crowd) -> Answer {
+        let instance = &self.instances[usize::from(crowd.tenant)];
+        (Setback::Unfinished, Some(instance.pace.retry_after))
     }
 
     /// A crowd did not get a result; its retry profile says what it does.
@@ -376,11 +370,8 @@ impl<'plan> World<'plan> {
         (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn assignment_us(&mut self) -> u64 {
-        let seconds = self
-            .assignment
-            .map_or(0.0, |time| time.sample(&mut self.chance));
-        Duration::try_from_secs_f64(seconds).map_or(u64::MAX, micros)
+    fn assignment_us(&mut self, crowd: &Crowd) -> u64 {
+        self.instances[usize::from(crowd.tenant)].assignment_us(&mut self.chance)
     }
 
     /// On the clock that the service's windows follow.
@@ -391,22 +382,12 @@ impl<'plan> World<'plan> {
 
     /// Of the instance that a crowd belongs to.
     fn gate(&mut self, crowd: &Crowd) -> &mut Gate {
-        &mut self.gates[usize::from(crowd.tenant)]
+        &mut self.instances[usize::from(crowd.tenant)].gate
     }
 
     pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
         &self.plan.scenario().cohorts[usize::from(crowd.cohort)]
     }
-}
-
-/// Of the scenario's own instance, then of its tenants.
-fn gates(plan: &Plan, own: Rates) -> Vec<Gate> {
-    let scenario = plan.scenario();
-    // Quotas of another endpoint's instances are those that are documented for each.
-    let is_bundled = scenario.target.is_none();
-    let tenants = scenario.tenants.iter();
-    let of_tenants = tenants.map(|tenant| if is_bundled { tenant.throttle } else { own });
-    [own].into_iter().chain(of_tenants).map(Gate::new).collect()
 }
 
 fn refused(status: u16) -> Answer {

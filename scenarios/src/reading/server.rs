@@ -13,8 +13,8 @@ use crate::scenario::{Hub, ProcessingTime, ServerSettings};
 /// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
 pub(super) struct Written {
     pub(super) hubs: Option<Vec<Hub>>,
-    processing: Option<ProcessingTime>,
-    retry_after: Option<Duration>,
+    pub(super) processing: Option<ProcessingTime>,
+    pub(super) retry_after: Option<Duration>,
     pub(super) throttle: Option<Rates>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn read(value: Option<&Value<'_>>, regions: Option<&[Region]>) -> Wri
     written
 }
 
-fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
+pub(super) fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
     let mut table = value.table()?;
     let p50 = table
         .require("p50")
@@ -111,7 +111,7 @@ pub(super) fn rates(value: &Value<'_>) -> Option<Rates> {
     })
 }
 
-fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
+pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     let duration = quantity::duration(value)?;
     if duration.subsec_nanos() != 0 {
         return value.wrong(

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use fleetstorm_protocol::quota::Rates;
-
 use super::cohort::hubs;
 use super::{each, or, quantity, server, target};
 use crate::file::{Value, did_you_mean};
@@ -19,8 +17,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) hubs: Option<&'a [Hub]>,
     /// Whether the run has a server of its own.
     pub(super) bundled: bool,
-    /// What holds for a tenant that has no quotas of its own.
-    pub(super) throttle: Rates,
+    /// What holds for a tenant that says nothing else.
+    pub(super) server: &'a server::Written,
 }
 
 pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Tenant>> {
@@ -72,15 +70,30 @@ fn read(
     let hubs = or(table.take("hubs"), Vec::new(), |value| {
         ours(&value).then(|| hubs(&value, around.hubs)).flatten()
     });
-    let throttle = or(table.take("throttle"), around.throttle, |value| {
-        ours(&value).then(|| server::rates(&value)).flatten()
-    });
+    let throttle = match table.take("throttle") {
+        Some(value) => ours(&value).then(|| server::rates(&value)).flatten(),
+        None => around.server.throttle,
+    };
+    let processing = match table.take("processing") {
+        Some(value) => ours(&value)
+            .then(|| server::processing_time(&value))
+            .flatten(),
+        None => around.server.processing,
+    };
+    let retry_after = match table.take("retry-after") {
+        Some(value) => ours(&value)
+            .then(|| server::whole_seconds(&value))
+            .flatten(),
+        None => around.server.retry_after,
+    };
     table.finish();
     Some(Tenant {
         name: name?,
         id_scope: id_scope?,
         hubs: hubs?,
         throttle: throttle?,
+        processing: processing?,
+        retry_after: retry_after?,
     })
 }
 

@@ -16,6 +16,8 @@ retry-after = "0s"
 [[tenant]]
 name = "acme"
 hubs = ["hub-1"]
+processing = { p50 = "300ms", p99 = "400ms" }
+retry-after = "1s"
 
 [[tenant]]
 name = "globex"
@@ -75,6 +77,10 @@ fn tenants_have_hubs_enrollments_and_quotas_to_themselves() {
         assert_eq!(row["provisioned"], devices, "{tenant}");
         assert_eq!(row["tries"]["throttled"], throttled, "{tenant}");
     }
+    // It tells devices to wait longer than the others do.
+    let of_acme = &row(&summary, "tenant", "acme")["registration"]["service"];
+    let median_us = of_acme["p50_us"].as_u64().expect("a time");
+    assert!(median_us >= 950_000, "{of_acme}");
     let hubs = &summary["hubs"];
     let at = |name: &str| hubs[name].as_u64().expect("a count");
     let (first, second) = (at("hub-1.fleetstorm.test"), at("hub-2.fleetstorm.test"));
