@@ -3,6 +3,7 @@
 mod arrival;
 mod cohort;
 mod event;
+mod local_time;
 mod quantity;
 mod region;
 mod server;

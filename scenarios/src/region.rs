@@ -15,6 +15,8 @@ pub struct Region {
     pub prefix: Ipv4Net,
     /// Its devices' connections to the global endpoint, and to hubs of the region.
     pub link: LinkShape,
+    /// How far its clocks are before UTC, seconds, where that is said.
+    pub utc_offset: Option<i32>,
     /// How much longer a round trip is to the hubs of other regions, by region.
     pub latency: BTreeMap<String, Duration>,
 }

@@ -333,3 +333,55 @@ ratio = [">= 99.9%", { is = ">= 90%", abort = true }]
     assert_eq!(abort.terms.after, Some(seconds(20)));
     assert_eq!(abort.cut().transport, Some(TransportKind::Mqtt as usize));
 }
+
+#[test]
+fn the_same_hour_comes_earlier_the_farther_east() {
+    let text = r#"
+name = "mornings"
+[[region]]
+name = "eastus"
+utc-offset = "-5h"
+[[region]]
+name = "india"
+utc-offset = "5h 30m"
+[[region]]
+name = "japaneast"
+utc-offset = "9h"
+[arrival]
+kind = "all-at-once"
+delay = "1h"
+[[cohort]]
+name = "boston"
+devices = 10
+attestation = "x509-group"
+transport = "https"
+regions = { eastus = 1 }
+local-time = true
+[[cohort]]
+name = "pune"
+devices = 10
+attestation = "x509-group"
+transport = "https"
+regions = { india = 1 }
+local-time = true
+[[cohort]]
+name = "tokyo"
+devices = 10
+attestation = "x509-group"
+transport = "https"
+regions = { japaneast = 1 }
+local-time = true
+[[cohort]]
+name = "anywhere"
+devices = 10
+attestation = "x509-group"
+transport = "https"
+regions = { eastus = 1 }
+"#;
+    let scenario = parse(text, "mornings.toml").unwrap_or_else(|error| panic!("{error}"));
+    let starts = scenario.cohorts.iter();
+    let starts: Vec<_> = starts
+        .map(|cohort| cohort.arrival.release_at(0).as_secs() / 60)
+        .collect();
+    assert_eq!(starts, [15 * 60, 4 * 60 + 30, 60, 60], "minutes");
+}

@@ -5,11 +5,12 @@ pub(super) mod properties;
 mod transport;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
-use super::{arrival, each, or, quantity, region, tenant};
+use super::{arrival, each, local_time, or, quantity, region, tenant};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
@@ -44,6 +45,8 @@ pub(super) struct SharedArrival<'a> {
 struct Draft {
     cohort: Cohort,
     shares_arrival: bool,
+    /// By the clock of its region.
+    lateness: Duration,
 }
 
 pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Cohort>> {
@@ -67,6 +70,7 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
             let share = cohort.devices as f64 / all as f64;
             cohort.arrival = cohort.arrival.scaled(share);
         }
+        cohort.arrival = local_time::later(cohort.arrival, draft.lateness);
         cohort
     });
     Some(cohorts.collect())
@@ -123,6 +127,9 @@ fn read(
     let regions = or(table.take("regions"), Vec::new(), |value| {
         region::weights(&value, around.regions)
     });
+    let lateness = or(table.take("local-time"), Duration::ZERO, |value| {
+        local_time::lateness(&value, regions.as_deref(), around.regions)
+    });
     let desired = or(table.take("desired"), Default::default(), |value| {
         properties::read(&value)
     });
@@ -164,6 +171,7 @@ fn read(
             flaw: flaw?,
         },
         shares_arrival,
+        lateness: lateness?,
     })
 }
 

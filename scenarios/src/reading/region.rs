@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use super::{each, or, quantity};
+use super::{each, local_time, or, quantity};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::{LinkProperty, LinkShape, Region, Stall};
 
@@ -135,6 +135,9 @@ fn read<'f>(
         quantity::bandwidth(&value).map(Some)
     });
     let stall = or(table.take("stall"), None, |value| stall(&value).map(Some));
+    let utc_offset = or(table.take("utc-offset"), None, |value| {
+        local_time::offset(&value).map(Some)
+    });
     let latency = or(table.take("latency"), Vec::new(), |value| {
         let entries = value.table()?.into_entries();
         Some(
@@ -157,6 +160,7 @@ fn read<'f>(
             bandwidth: bandwidth?,
             stall: stall?,
         },
+        utc_offset: utc_offset?,
         latency: BTreeMap::from_iter(distances?),
     };
     Some((region, latency))

@@ -309,6 +309,7 @@ mod tests {
             name: "somewhere".into(),
             prefix: "127.16.0.0/16".parse().expect("a network"),
             link,
+            utc_offset: None,
             latency: BTreeMap::new(),
         }])
     }
