@@ -310,11 +310,21 @@ impl Life {
     }
 
     async fn wait_for_power(&mut self, at: Duration, until: Instant) -> Next {
-        tokio::select! {
-            biased;
-            called = self.ear.called() => return self.follow(called),
-            () = sleep_until(self.until) => return Next::End,
-            () = sleep_until(until) => {}
+        loop {
+            let called = tokio::select! {
+                biased;
+                called = self.ear.called() => called,
+                () = sleep_until(self.until) => return Next::End,
+                () = sleep_until(until) => break,
+            };
+            match called {
+                Called::Stop | Called::PowerCut { .. } => return self.follow(called),
+                // It can be carried away, and sold; nothing that is said reaches it.
+                Called::Reprovision { region, .. } => {
+                    self.release.region = region.or(self.release.region);
+                }
+                Called::FactoryReset { .. } | Called::ChangeOwner { .. } => {}
+            }
         }
         self.tally.rebooted.add();
         if self.habits().boot == Boot::RegisterAlways {
