@@ -173,9 +173,10 @@ impl Director {
             _ => Ok(()),
         };
         if event.action.whom().is_some() {
+            // They are told once the service is ready for it.
             let order = Order {
                 event: index,
-                at: Duration::from_micros(at_us),
+                at: Duration::from_micros(self.clock.now_us()),
             };
             self.orders
                 .send_modify(|orders| Arc::make_mut(orders).push(order));

@@ -126,3 +126,22 @@ const POWER_CUT: &str = r#"at = "1500ms"
 do = "power-cut"
 cohort = "sold"
 for = "2s""#;
+
+#[test]
+fn devices_that_come_after_they_were_sold_go_to_their_new_owner_at_once() {
+    let scratch = Scratch::new();
+    let late = "arrival = { kind = \"constant-rate\", rate = \"3/s\" }\ndesired";
+    let all = scenario("symmetric-key-group", "https", ["hub-1", "hub-2"])
+        .replace("share = 0.5", "")
+        .replace("arrival = { kind = \"all-at-once\" }\ndesired", late)
+        .replace("\"provisioned.ratio\" = \"== 100%\"", "");
+    let run = scratch.run(&all, &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    // Two seconds of four have passed. Who is on its way just then may be refused.
+    let rows = summary["cuts"].as_array().expect("cuts").iter();
+    let mut rows = rows.filter(|row| row["dimension"] == "tenant");
+    let bought = rows.find(|row| row["name"] == "globex").expect("a row");
+    assert!(bought["provisioned"].as_u64() >= Some(4), "{}", run.stdout);
+    assert_eq!(summary["oracle"]["contradictions"], 0, "{}", run.stdout);
+}
