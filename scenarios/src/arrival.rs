@@ -43,6 +43,12 @@ pub enum Arrival {
     },
     /// Every device at the start.
     AllAtOnce,
+    /// As many at a time, the next whenever one has ended: a closed model, which a service that slows
+    /// down slows down, too.
+    Closed {
+        /// How many, above zero; a share of it may be no whole number.
+        concurrency: f64,
+    },
     /// Another arrival, but each device by its own chance: a Poisson process of the same rate.
     ByChance {
         /// Where each device is; evenly, as long as nobody has dealt them out.
@@ -81,7 +87,8 @@ impl Arrival {
             Self::ConstantRate { rate } => place / rate,
             Self::RampingRate { start_rate, stages } => ramp_until(place, *start_rate, stages),
             Self::Bursts { size, every } => (place / size).floor() * every.as_secs_f64(),
-            Self::AllAtOnce => 0.0,
+            // Of a closed model nobody can say beforehand, but that the first come then.
+            Self::AllAtOnce | Self::Closed { .. } => 0.0,
             Self::ByChance { scatter, arrival } => {
                 let place = scatter
                     .as_ref()
@@ -103,7 +110,27 @@ impl Arrival {
             Self::ConstantRate { .. }
             | Self::RampingRate { .. }
             | Self::Bursts { .. }
-            | Self::AllAtOnce => {}
+            | Self::AllAtOnce
+            | Self::Closed { .. } => {}
+        }
+    }
+
+    /// How many devices are under way at a time, where the model is closed: the next comes when one has
+    /// ended, not at a time.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from a whole number of 32 bits, and its shares"
+    )]
+    pub fn concurrency(&self) -> Option<u32> {
+        match self {
+            Self::Closed { concurrency } => Some(concurrency.round().max(1.0) as u32),
+            Self::Delayed { arrival, .. } => arrival.concurrency(),
+            Self::ConstantRate { .. }
+            | Self::RampingRate { .. }
+            | Self::Bursts { .. }
+            | Self::ByChance { .. }
+            | Self::AllAtOnce => None,
         }
     }
 
@@ -143,6 +170,9 @@ impl Arrival {
                 every: *every,
             },
             Self::AllAtOnce => Self::AllAtOnce,
+            Self::Closed { concurrency } => Self::Closed {
+                concurrency: concurrency * share,
+            },
             Self::ByChance { scatter, arrival } => Self::ByChance {
                 scatter: scatter.clone(),
                 arrival: Box::new(arrival.scaled(share)),

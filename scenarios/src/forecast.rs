@@ -25,6 +25,7 @@ mod happening;
 mod instance;
 mod station;
 mod tally;
+mod turns;
 mod world;
 
 use std::time::Duration;
@@ -159,7 +160,7 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
         } else {
             around.budget.events
         };
-        match World::new(plan, around, None).run(crowds, events) {
+        match World::new(plan, around, None, crowds).run(crowds, events) {
             Ok(tally) => return sum_up(plan, around, tally, crowds),
             Err(exhausted) => {
                 #[expect(
@@ -178,7 +179,7 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
 fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Forecast {
     let unhindered = around.unhindered(plan);
     let storm_level = first.storm_level(unhindered);
-    let again = World::new(plan, around, Some(storm_level)).run(crowds, u64::MAX);
+    let again = World::new(plan, around, Some(storm_level), crowds).run(crowds, u64::MAX);
     let tally = again.unwrap_or(first);
     let storms = tally.storms.as_ref();
     Forecast {

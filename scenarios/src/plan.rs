@@ -138,7 +138,7 @@ impl Plan {
         census::devices_in(&self.scenario, cut)
     }
 
-    /// Intended start of the last device.
+    /// Intended start of the last device, of those that come at their time.
     pub fn last_release(&self) -> Duration {
         let cohorts = self.scenario.cohorts.iter();
         cohorts
@@ -147,10 +147,11 @@ impl Plan {
             .unwrap_or_default()
     }
 
-    /// Devices due by `elapsed`.
+    /// Devices due by `elapsed`, of those that come at their time.
     pub fn due(&self, elapsed: Duration) -> u64 {
         let cohorts = self.scenario.cohorts.iter();
         cohorts
+            .filter(|cohort| cohort.arrival.concurrency().is_none())
             .map(|cohort| cohort.arrival.due(elapsed).min(cohort.devices))
             .sum()
     }
@@ -159,13 +160,32 @@ impl Plan {
     /// shares of all shards together are the plan; each cohort is dealt out round, so that
     /// every shard has its part of every moment. None when `shard` is not below `shards`.
     pub fn schedule(&self, shard: usize, shards: usize) -> Schedule<'_> {
-        Schedule::new(&self.scenario, shard, shards)
+        Schedule::new(&self.scenario, shard, shards, |_| true)
+    }
+
+    /// The same of those cohorts alone whose devices come at their time.
+    pub fn open_schedule(&self, shard: usize, shards: usize) -> Schedule<'_> {
+        let is_open = |cohort: u16| {
+            let cohort = self.scenario.cohorts.get(usize::from(cohort));
+            cohort.is_some_and(|cohort| cohort.arrival.concurrency().is_none())
+        };
+        Schedule::new(&self.scenario, shard, shards, is_open)
+    }
+
+    /// The same of one cohort.
+    pub fn schedule_of(&self, cohort: u16, shard: usize, shards: usize) -> Schedule<'_> {
+        Schedule::new(&self.scenario, shard, shards, |other| other == cohort)
     }
 
     /// Releases that stand for all others, in order of intended start: of each cohort the middle
     /// one of so many in a row as `one_in` says. The last few of a cohort may have none.
-    pub(crate) fn sample(&self, one_in: impl Fn(&Cohort) -> u64) -> Schedule<'_> {
-        Schedule::sample(&self.scenario, one_in)
+    /// Of the cohorts that are `asked` for.
+    pub(crate) fn sample(
+        &self,
+        one_in: impl Fn(&Cohort) -> u64,
+        asked: impl Fn(&Cohort) -> bool,
+    ) -> Schedule<'_> {
+        Schedule::sample(&self.scenario, one_in, asked)
     }
 }
 
@@ -206,6 +226,13 @@ fn share_rate(scenario: &mut Scenario, rate: f64) -> Result<(), String> {
 }
 
 fn cut(scenario: &mut Scenario, duration: Duration) -> Result<(), String> {
+    let mut cohorts = scenario.cohorts.iter();
+    if let Some(closed) = cohorts.find(|cohort| cohort.arrival.concurrency().is_some()) {
+        return Err(format!(
+            "nobody can say how many devices of \"{}\", whose arrival is closed, come in a time: ask for --devices instead of --duration",
+            closed.name
+        ));
+    }
     let last_moment = duration.checked_sub(Duration::from_nanos(1));
     for cohort in &mut scenario.cohorts {
         let due = last_moment.map_or(0, |moment| cohort.arrival.due(moment));

@@ -10,11 +10,11 @@ use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
 use proptest::prelude::*;
 
 const ARRIVALS: [&str; 5] = [
-    r#"{ kind = "constant-rate", rate = "50/s", spacing = "poisson", delay = "1s" }"#,
     r#"{ kind = "all-at-once" }"#,
     r#"{ kind = "constant-rate", rate = "37/s" }"#,
     r#"{ kind = "ramping-rate", stages = [{ to = "90/s", over = "7s" }, { to = "3/s", over = "0s" }] }"#,
     r#"{ kind = "ramping-rate", start = "50/s", stages = [{ to = "0/s", over = "2s" }, { hold = "1s" }, { to = "10/s", over = "1s" }] }"#,
+    r#"{ kind = "constant-rate", rate = "50/s", spacing = "poisson" }"#,
 ];
 
 /// Cohorts by number of devices and arrival.

@@ -224,7 +224,8 @@ impl Observer {
         Live {
             elapsed_us,
             stage,
-            due: self.plan.due(Duration::from_micros(elapsed_us)),
+            due: self.plan.due(Duration::from_micros(elapsed_us))
+                + self.gauges.took_turns.load(Ordering::Relaxed),
             released,
             dropped,
             life: self.gauges.tally.life(),

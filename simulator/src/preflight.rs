@@ -147,10 +147,21 @@ impl Needs {
 /// At most `max-in-flight`, at most the devices that come within one device's longest life.
 fn peak_in_flight(plan: &Plan) -> u64 {
     let scenario = plan.scenario();
-    let within_timeout = most_within(plan, scenario.device_timeout);
-    plan.devices()
-        .min(u64::from(scenario.max_in_flight))
-        .min(within_timeout.max(1))
+    let cohorts = scenario.cohorts.iter();
+    let (turns, open): (Vec<_>, Vec<_>) =
+        cohorts.partition(|cohort| cohort.arrival.concurrency().is_some());
+    let turns = turns.into_iter().map(|cohort| {
+        let concurrency = cohort.arrival.concurrency().unwrap_or(u32::MAX);
+        cohort.devices.min(u64::from(concurrency))
+    });
+    let devices: u64 = open.iter().map(|cohort| cohort.devices).sum();
+    let within = open
+        .iter()
+        .map(|cohort| peak(&cohort.arrival, scenario.device_timeout))
+        .sum::<Option<f64>>()
+        .map_or(devices, ceil);
+    let open = devices.min(u64::from(scenario.max_in_flight)).min(within);
+    (open + turns.sum::<u64>()).max(1)
 }
 
 /// At most `max-held`, at most the devices that are to stay.
@@ -189,7 +200,8 @@ fn peak(arrival: &Arrival, window: Duration) -> Option<f64> {
         Arrival::Bursts { size, every } => {
             Some(size * ((seconds / every.as_secs_f64()).floor() + 1.0))
         }
-        Arrival::AllAtOnce => None,
+        // How many take turns in a time, nobody can say.
+        Arrival::AllAtOnce | Arrival::Closed { .. } => None,
         // By chance more may come than on average: four standard deviations, as good as never more.
         Arrival::ByChance { arrival, .. } => {
             peak(arrival, window).map(|even| even + 4.0 * even.sqrt())

@@ -32,7 +32,7 @@ use crate::preflight::{Has, Needs};
 use crate::progress::{self, Command};
 use crate::reconciliation::Reconciliation;
 use crate::report_folder::{self, ReportFolder};
-use crate::scheduler::{Gauges, Share};
+use crate::scheduler::{self, Gauges, Share};
 use crate::start::Start;
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
@@ -186,6 +186,7 @@ fn drive(
     interrupt::listen(commands.clone())
         .map_err(|e| Failure::bug(format!("signals can't be heard: {e}")))?;
 
+    let seats = scheduler::seats(plan);
     let shards = machine::cores();
     std::thread::scope(|scope| {
         let mut cores = Vec::with_capacity(shards);
@@ -197,6 +198,7 @@ fn drive(
                 conditions: conditions(plan, &fleet, target, (clock, &lines))?,
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
+                seats: Arc::clone(&seats),
                 commands: asked.clone(),
                 orders: ordered.clone(),
             };

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
 use fleetstorm_scenarios::{Event, Plan, Release};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -25,6 +26,8 @@ pub struct Gauges {
     pub released: AtomicU64,
     /// Devices due and not started, because as many as allowed were under way.
     pub dropped: AtomicU64,
+    /// Of those started, those whose turn came when another had ended.
+    pub took_turns: AtomicU64,
     /// Devices provisioned for the first time.
     pub provisioned: AtomicU64,
     /// Devices that stay with their hubs.
@@ -37,10 +40,25 @@ impl Gauges {
         Self {
             released: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            took_turns: AtomicU64::new(0),
             provisioned: AtomicU64::new(0),
             tally: Arc::new(Tally::new(hubs)),
         }
     }
+}
+
+/// Seats of the cohorts whose devices take turns, which all cores share: by cohort, none where devices
+/// come at their time.
+pub type Seats = Arc<[Option<Arc<Semaphore>>]>;
+
+/// All seats free.
+pub fn seats(plan: &Plan) -> Seats {
+    let cohorts = plan.scenario().cohorts.iter();
+    let seats = cohorts.map(|cohort| {
+        let seats = cohort.arrival.concurrency()? as usize;
+        Some(Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS))))
+    });
+    seats.collect()
 }
 
 /// One core's share of a run.
@@ -57,6 +75,8 @@ pub struct Share {
     pub recorder: Recorder,
     /// What no record tells.
     pub gauges: Arc<Gauges>,
+    /// Where devices take turns.
+    pub seats: Seats,
     /// What the user asked for.
     pub commands: watch::Receiver<Option<Command>>,
     /// What has happened to devices that stay.
@@ -93,7 +113,19 @@ impl Share {
             commands: self.commands.clone(),
             orders: self.orders.clone(),
         });
-        for release in self.plan.schedule(self.shard, self.shards) {
+        let turns = (0_u16..).zip(self.seats.iter());
+        let turns = turns.filter_map(|(cohort, seats)| {
+            let turns = Turns {
+                plan: Arc::clone(&self.plan),
+                share: (cohort, self.shard, self.shards),
+                seats: Arc::clone(seats.as_ref()?),
+                stay: Rc::clone(&stay),
+                commands: self.commands.clone(),
+            };
+            Some(tokio::task::spawn_local(turns.release_all()))
+        });
+        let turns: Vec<_> = turns.collect();
+        for release in self.plan.open_schedule(self.shard, self.shards) {
             let due = Instant::from_std(conditions.clock.at(release.intended_start));
             tokio::select! {
                 biased;
@@ -107,30 +139,63 @@ impl Share {
                 self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            self.gauges.released.fetch_add(1, Ordering::Relaxed);
-            let ticket = Ticket::new(place, release, &conditions, self.recorder.clone());
-            let stay = Rc::clone(&stay);
-            tokio::task::spawn_local(async move {
-                let conditions = &stay.conditions;
-                let (record, settled) = device::provision(release, conditions).await;
-                if record.outcome.is_provisioned() {
-                    stay.gauges.provisioned.fetch_add(1, Ordering::Relaxed);
-                }
-                // Its place under way is for those who are not provisioned yet.
-                let left = settled.and_then(|settled| stay.begin(release, &record, settled));
-                if let Some(settled) = left {
-                    settled.leave(conditions).await;
-                }
-                ticket.end(record);
-            });
+            stay.start(release, Some(place), None);
         }
         let all_ended = async {
+            for turns in turns {
+                // One that panicked has told so.
+                let _ = turns.await;
+            }
             under_way.all_free().await;
             held.all_free().await;
         };
         tokio::select! {
             () = all_ended => {}
             left = self.commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
+        }
+    }
+}
+
+/// One core's devices of a cohort in which the next comes when one has ended.
+struct Turns {
+    plan: Arc<Plan>,
+    /// Index of the cohort, which share of its devices, of how many.
+    share: (u16, usize, usize),
+    seats: Arc<Semaphore>,
+    stay: Rc<Stay>,
+    commands: watch::Receiver<Option<Command>>,
+}
+
+impl Turns {
+    /// Releases each when it has a seat; returns when all have ended.
+    async fn release_all(mut self) {
+        let (cohort, shard, shards) = self.share;
+        let clock = self.stay.conditions.clock;
+        let mut devices = Vec::new();
+        for release in self.plan.schedule_of(cohort, shard, shards) {
+            let begin = Instant::from_std(clock.at(release.intended_start));
+            let its_turn = async {
+                tokio::time::sleep_until(begin).await;
+                Arc::clone(&self.seats).acquire_owned().await
+            };
+            let seat = tokio::select! {
+                biased;
+                stopped = self.commands.wait_for(Option::is_some) => {
+                    drop(stopped);
+                    break;
+                }
+                seat = its_turn => seat,
+            };
+            let release = Release {
+                intended_start: Duration::from_micros(clock.now_us()),
+                ..release
+            };
+            self.stay.gauges.took_turns.fetch_add(1, Ordering::Relaxed);
+            devices.retain(|device: &tokio::task::JoinHandle<()>| !device.is_finished());
+            devices.push(self.stay.start(release, None, seat.ok()));
+        }
+        for device in devices {
+            let _ = device.await;
         }
     }
 }
@@ -147,6 +212,32 @@ struct Stay {
 }
 
 impl Stay {
+    /// Lets a device start. It frees its place under way, or its seat, at its end.
+    fn start(
+        self: &Rc<Self>,
+        release: Release,
+        place: Option<Place>,
+        seat: Option<OwnedSemaphorePermit>,
+    ) -> tokio::task::JoinHandle<()> {
+        self.gauges.released.fetch_add(1, Ordering::Relaxed);
+        let ticket = Ticket::new(place, release, &self.conditions, self.recorder.clone());
+        let stay = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let conditions = &stay.conditions;
+            let (record, settled) = device::provision(release, conditions).await;
+            if record.outcome.is_provisioned() {
+                stay.gauges.provisioned.fetch_add(1, Ordering::Relaxed);
+            }
+            // Its place under way is for those who are not provisioned yet.
+            let left = settled.and_then(|settled| stay.begin(release, &record, settled));
+            if let Some(settled) = left {
+                settled.leave(conditions).await;
+            }
+            ticket.end(record);
+            drop(seat);
+        })
+    }
+
     /// Lets a provisioned device stay, if it is to stay and there is a place. Gives back one that leaves.
     fn begin(&self, release: Release, record: &Record, settled: Settled) -> Option<Settled> {
         let habits = self.conditions.habits(release.cohort);
@@ -227,7 +318,7 @@ impl Drop for Place {
 /// Makes sure that every released device leaves a record, also one that is cut short.
 struct Ticket {
     /// Freed with it.
-    _place: Place,
+    _place: Option<Place>,
     cancelled: Option<Record>,
     conditions: Rc<Conditions>,
     recorder: Recorder,
@@ -235,7 +326,7 @@ struct Ticket {
 
 impl Ticket {
     fn new(
-        place: Place,
+        place: Option<Place>,
         release: Release,
         conditions: &Rc<Conditions>,
         recorder: Recorder,

@@ -151,12 +151,16 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     let rates = summary.rates;
+    // Devices that take turns come by no plan, nor do those that come all at once.
+    let planned = match rates.planned_per_second {
+        0.0 => String::new(),
+        planned => format!("planned {}, ", rate(planned)),
+    };
     writeln!(
         out,
-        "  rate       {} provisioned over {} (planned {}, released {})\n",
+        "  rate       {} provisioned over {} ({planned}released {})\n",
         rate(rates.provisioned_per_second),
         duration(summary.duration_us),
-        rate(rates.planned_per_second),
         rate(rates.released_per_second)
     )
 }

@@ -6,6 +6,7 @@ use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::quota::Window;
 
 use crate::plan::{Plan, Schedule};
+use crate::scenario::Cohort;
 
 /// What a crowd turns to next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +64,32 @@ pub(super) struct Arrivals<'plan> {
 }
 
 impl<'plan> Arrivals<'plan> {
-    /// At most `most` crowds, but for some more where cohorts are small.
+    /// At most `most` crowds, but for some more where cohorts are small: of those that come at their time.
     pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
+        Self::of(plan, most, |cohort| cohort.arrival.concurrency().is_none())
+    }
+
+    /// The same of one cohort.
+    pub(super) fn of_cohort(plan: &'plan Plan, most: u64, one: &Cohort) -> Self {
+        Self::of(plan, most, |cohort| cohort.name == one.name)
+    }
+
+    fn of(plan: &'plan Plan, most: u64, asked: impl Fn(&Cohort) -> bool) -> Self {
         let share = plan.devices().div_ceil(most.max(1)).max(1);
         // A small cohort beside a large one is followed as closely as a hundredth of all.
         let least = (most / 100).max(1);
-        let size = move |devices: u64| share.min(devices.div_ceil(least)).max(1);
+        let size = move |cohort: &Cohort| {
+            let size = share.min(cohort.devices.div_ceil(least));
+            // Of those that take turns, a crowd is a tenth of those under way.
+            let turns = cohort.arrival.concurrency();
+            size.min(turns.map_or(u64::MAX, |turns| u64::from(turns).div_ceil(10)))
+                .max(1)
+        };
         let cohorts = plan.scenario().cohorts.iter();
         Self {
-            schedule: plan.sample(move |cohort| size(cohort.devices)),
+            schedule: plan.sample(size, asked),
             cohorts: cohorts
-                .map(|cohort| (cohort.devices, size(cohort.devices), cohort.tenant))
+                .map(|cohort| (cohort.devices, size(cohort), cohort.tenant))
                 .collect(),
         }
     }

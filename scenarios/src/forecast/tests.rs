@@ -342,3 +342,23 @@ fn a_tenants_instance_takes_its_own_time() {
         assert_eq!(around.unhindered(&plan), seconds(end), "{keys}");
     }
 }
+
+#[test]
+fn devices_that_take_turns_come_as_fast_as_the_service_lets_them() {
+    for (devices, concurrency) in [(100, 10), (100, 1), (5, 10), (100_000, 1_000)] {
+        let arrival = format!("kind = \"closed\", concurrency = {concurrency}, delay = \"10s\"");
+        let plan = plan(devices, &arrival, "", ROOMY);
+        let foreseen = forecast(&plan, &around(Rates::NONE));
+        // Each is assigned when it asks for the first time, after a second.
+        let rounds = devices.div_ceil(concurrency);
+        let expected = 10.0 + rounds as f64;
+        let end = foreseen.last_end.as_secs_f64();
+        assert!(
+            (end / expected - 1.0).abs() < 0.05,
+            "{devices}: {end} s, not {expected}"
+        );
+        assert!(foreseen.peak_in_flight <= concurrency);
+        let provisioned: u64 = foreseen.fates.iter().map(|fate| fate.provisioned).sum();
+        assert_eq!(provisioned, devices);
+    }
+}

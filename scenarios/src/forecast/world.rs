@@ -16,6 +16,7 @@ use super::instance::Instance;
 use super::station::Station;
 use super::storm::StormLevel;
 use super::tally::Tally;
+use super::turns::Turns;
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
 use crate::scenario::{Cohort, Flaw};
@@ -62,6 +63,7 @@ pub(super) struct World<'plan> {
     pub(super) now_us: u64,
     pub(super) happenings: Happenings,
     pub(super) tally: Tally,
+    turns: Turns<'plan>,
 }
 
 impl<'plan> World<'plan> {
@@ -70,6 +72,7 @@ impl<'plan> World<'plan> {
         plan: &'plan Plan,
         around: &'plan Surroundings,
         level: Option<StormLevel>,
+        most: u64,
     ) -> Self {
         Self {
             plan,
@@ -84,6 +87,7 @@ impl<'plan> World<'plan> {
             now_us: 0,
             happenings: Happenings::of(plan),
             tally: Tally::new(plan, around, level),
+            turns: Turns::new(plan, most),
         }
     }
 
@@ -99,13 +103,16 @@ impl<'plan> World<'plan> {
                 (one, other) => one.or(other),
             };
             let arrival = arrivals.peek().map(|crowd| crowd.due_us);
-            let soonest = next.into_iter().chain(arrival).min();
+            let turn = self.turns.next_due();
+            let soonest = next.into_iter().chain(arrival).chain(turn).min();
             if let Some(event) = soonest.and_then(|soonest| self.next_happening(soonest)) {
                 self.occur(event);
                 continue;
             }
             let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);
-            if let Some(crowd) = arrivals.next_if(comes_first) {
+            if let Some(crowd) = self.turns.next_if(turn == soonest) {
+                self.start(crowd);
+            } else if let Some(crowd) = arrivals.next_if(comes_first) {
                 self.start(crowd);
             } else if let Some(done_us) = working.filter(|at| next == Some(*at)) {
                 self.work_done(done_us);
@@ -152,7 +159,7 @@ impl<'plan> World<'plan> {
             }
             Stage::Held => self.tally.leaves(&crowd),
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
-                self.tally.ended_at(&crowd, event.at_us);
+                self.ended(&crowd, event.at_us);
             }
         }
     }
@@ -180,11 +187,11 @@ impl<'plan> World<'plan> {
             }
             Stage::Poll => self.poll(crowd, now),
             Stage::Provisioned => {
-                self.tally.ended_at(&crowd, now);
+                self.ended(&crowd, now);
                 self.stay(crowd, now);
             }
             Stage::Rejoin => self.stay(crowd, now),
-            Stage::Held | Stage::Failed | Stage::TimedOut => self.tally.ended_at(&crowd, now),
+            Stage::Held | Stage::Failed | Stage::TimedOut => self.ended(&crowd, now),
         }
     }
 
@@ -203,10 +210,16 @@ impl<'plan> World<'plan> {
         }
     }
 
+    /// A crowd is at its end, or provisioned.
+    fn ended(&mut self, crowd: &Crowd, now: u64) {
+        self.tally.ended_at(crowd, now);
+        self.turns.ended(crowd, now);
+    }
+
     fn register(&mut self, mut crowd: Crowd, now: u64) {
         if !self.cohort(&crowd).enabled {
             crowd.stage = Stage::Failed;
-            return self.tally.ended_at(&crowd, now);
+            return self.ended(&crowd, now);
         }
         if self.cohort(&crowd).flaw.is_some_and(Flaw::keeps_out) {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
@@ -283,7 +296,7 @@ impl<'plan> World<'plan> {
             }
             Decision::GiveUp => {
                 crowd.stage = Stage::Failed;
-                self.tally.ended_at(&crowd, now);
+                self.ended(&crowd, now);
             }
         }
     }

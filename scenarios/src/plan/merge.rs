@@ -39,11 +39,20 @@ struct Due {
 }
 
 impl<'plan> Schedule<'plan> {
-    pub(super) fn new(scenario: &'plan Scenario, shard: usize, shards: usize) -> Self {
+    /// Of the cohorts that are `asked` for, by their index.
+    pub(super) fn new(
+        scenario: &'plan Scenario,
+        shard: usize,
+        shards: usize,
+        asked: impl Fn(u16) -> bool,
+    ) -> Self {
         let mut schedule = Self::empty(scenario, |_| shards as u64);
         if shard < shards {
             // Cohorts start at different shards, or shard 0 would have all the single devices.
             for (lane, _) in (0..).zip(&scenario.cohorts) {
+                if !asked(lane) {
+                    continue;
+                }
                 let ahead = usize::from(lane) % shards;
                 let first = shard
                     .checked_sub(ahead)
@@ -55,9 +64,16 @@ impl<'plan> Schedule<'plan> {
     }
 
     /// Of each cohort one device in so many, the middle one; the last few may have none.
-    pub(super) fn sample(scenario: &'plan Scenario, one_in: impl Fn(&Cohort) -> u64) -> Self {
+    pub(super) fn sample(
+        scenario: &'plan Scenario,
+        one_in: impl Fn(&Cohort) -> u64,
+        asked: impl Fn(&Cohort) -> bool,
+    ) -> Self {
         let mut schedule = Self::empty(scenario, one_in);
-        for lane in (0..).take(schedule.lanes.len()) {
+        for (lane, cohort) in (0..).zip(&scenario.cohorts) {
+            if !asked(cohort) {
+                continue;
+            }
             let middle = (schedule.lanes[usize::from(lane)].stride - 1) / 2;
             schedule.line_up(lane, middle);
         }

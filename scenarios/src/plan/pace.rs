@@ -83,7 +83,7 @@ fn arrival(written: &Arrival, times: f64) -> Arrival {
             size: *size,
             every: interval(*every, times),
         },
-        Arrival::AllAtOnce => Arrival::AllAtOnce,
+        Arrival::AllAtOnce | Arrival::Closed { .. } => written.clone(),
         Arrival::ByChance {
             scatter,
             arrival: of,

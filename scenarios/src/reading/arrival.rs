@@ -10,6 +10,7 @@ use crate::file::{Table, Value};
 enum Kind {
     AllAtOnce,
     Bursts,
+    Closed,
     ConstantRate,
     RampingRate,
 }
@@ -17,11 +18,12 @@ enum Kind {
 /// Largest burst: as many devices as a cohort may have.
 const MAX_BURST: u64 = u32::MAX as u64;
 
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 5] = [
     ("constant-rate", Kind::ConstantRate),
     ("ramping-rate", Kind::RampingRate),
     ("bursts", Kind::Bursts),
     ("all-at-once", Kind::AllAtOnce),
+    ("closed", Kind::Closed),
 ];
 
 /// A stage as written: where it leads (nowhere else, for a hold), and how long it takes.
@@ -37,6 +39,7 @@ pub(super) fn read(value: &Value<'_>) -> Option<Arrival> {
     let arrival = match kind {
         Kind::AllAtOnce => Some(Arrival::AllAtOnce),
         Kind::Bursts => bursts(&mut table),
+        Kind::Closed => closed(&mut table),
         Kind::ConstantRate => spaced(&mut table, constant_rate),
         Kind::RampingRate => spaced(&mut table, ramping_rate),
     };
@@ -85,6 +88,15 @@ fn bursts(table: &mut Table<'_>) -> Option<Arrival> {
     Some(Arrival::Bursts {
         size: size? as f64,
         every: every?,
+    })
+}
+
+fn closed(table: &mut Table<'_>) -> Option<Arrival> {
+    let concurrency = table
+        .require("concurrency")
+        .and_then(|value| value.integer(1..=MAX_BURST));
+    Some(Arrival::Closed {
+        concurrency: concurrency? as f64,
     })
 }
 

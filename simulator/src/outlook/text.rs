@@ -25,12 +25,20 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         Some(target) => target.endpoint.as_str(),
         None => "the bundled server",
     };
+    let mut arrivals = scenario.cohorts.iter().map(|cohort| &cohort.arrival);
+    let takes_turns = arrivals.any(|arrival| arrival.concurrency().is_some());
+    // When a device's turn comes, only a forecast tells.
+    let last = if takes_turns {
+        outlook.forecast.last_start
+    } else {
+        plan.last_release()
+    };
     writeln!(
         text,
         "plan of {}: {} devices, the last one due after {}, towards {target}\n",
         scenario.name,
         units::count(plan.devices()),
-        time(plan.last_release()),
+        time(last),
     )?;
     if plan.time_scale() != 1.0 {
         let times = plan.time_scale();

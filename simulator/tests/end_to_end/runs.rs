@@ -281,3 +281,61 @@ do = "reprovision"
     let event_us = summary["events"][0]["at_us"].as_u64().expect("a moment");
     assert!((3_000_000..6_000_000).contains(&event_us), "{event_us}");
 }
+
+#[test]
+fn devices_that_take_turns_are_never_more_than_their_seats() {
+    let scratch = Scratch::new();
+    let text = r#"
+name = "turns"
+seed = 5
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "1s"
+
+[[cohort]]
+name = "in-turn"
+devices = 24
+attestation = "symmetric-key-group"
+transport = { mqtt = 1, https = 1 }
+arrival = { kind = "closed", concurrency = 6 }
+
+[[cohort]]
+name = "in-time"
+devices = 20
+attestation = "symmetric-key-group"
+transport = "mqtt"
+arrival = { kind = "constant-rate", rate = "10/s" }
+
+[thresholds]
+"provisioned.ratio" = "== 100%"
+"dropped.count" = "== 0"
+"#;
+    let run = scratch.run(text, &["--journal"]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let journal = std::fs::read_to_string(scratch.path("out").join("journal.jsonl"));
+    let journal = journal.expect("a journal");
+    let entries = journal
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let entries: Vec<serde_json::Value> = entries.collect();
+    let in_turn = entries
+        .iter()
+        .map(|entry| &entry["record"])
+        .filter(|record| record["cohort"] == 0);
+    let time = |record: &serde_json::Value, key: &str| record[key].as_u64().expect("a time");
+    let mut steps: Vec<(u64, i32)> = in_turn
+        .flat_map(|record| [(time(record, "start_us"), 1), (time(record, "end_us"), -1)])
+        .collect();
+    assert_eq!(steps.len(), 48);
+    steps.sort_unstable();
+    let mut under_way = 0;
+    let most = steps.iter().map(|(_, step)| {
+        under_way += step;
+        under_way
+    });
+    assert_eq!(most.max(), Some(6), "all seats are taken, and no more");
+    let refused = scratch.run(text, &["--duration", "1s"]);
+    assert_eq!(refused.exit_code, 2);
+    assert!(refused.stderr.contains("--devices"), "{}", refused.stderr);
+}
