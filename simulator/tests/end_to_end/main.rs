@@ -17,6 +17,7 @@ mod retries;
 mod rogue;
 mod runs;
 mod sales;
+mod same_seed;
 mod service;
 mod tenants;
 mod thresholds;
