@@ -20,6 +20,7 @@ pub mod course;
 pub mod storm;
 
 mod crowd;
+mod distance;
 mod gate;
 mod happening;
 mod instance;
@@ -122,6 +123,8 @@ pub struct Forecast {
     pub peak_connections: u64,
     /// Devices that start, by what they speak to DPS.
     pub transports: Vec<(TransportKind, u64)>,
+    /// What becomes of the devices of each region, in the plan's order.
+    pub regions: Vec<RegionFate>,
     /// When the last device is due.
     pub last_start: Duration,
     /// When the last device has ended.
@@ -148,6 +151,29 @@ pub struct Forecast {
     pub server_cpu: Duration,
     /// Devices in the largest crowd that was followed as one; 1 is device by device.
     pub crowd: u64,
+}
+
+/// Of a region's devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegionFate {
+    /// Start.
+    pub started: u64,
+    /// From due to provisioned: half of them.
+    pub response_p50: Duration,
+    /// The same: 99 of 100.
+    pub response_p99: Duration,
+}
+
+impl RegionFate {
+    fn of(tally: &tally::RegionTally) -> Self {
+        let response =
+            |percentile| Duration::from_micros(tally.response_us.value_at_percentile(percentile));
+        Self {
+            started: tally.started,
+            response_p50: response(50.0),
+            response_p99: response(99.0),
+        }
+    }
 }
 
 /// Plays a plan through.
@@ -192,6 +218,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         peak_held: tally.peak_held,
         peak_connections: tally.peak_connections,
         transports: tally.transports(),
+        regions: tally.regions.iter().map(RegionFate::of).collect(),
         last_start: Duration::from_micros(tally.last_start_us),
         last_end: Duration::from_micros(tally.last_end_us),
         response_p50: tally.response(50.0),

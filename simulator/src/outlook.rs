@@ -69,7 +69,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         .or(measured.as_ref().map(Measured::starts_in_minute));
     let mut outlook = look(&plan, machine, Has::look(), starts);
     if let Some(measured) = measured {
-        outlook.beside = measured.rows(&outlook.forecast);
+        outlook.beside = measured.rows(&plan, &outlook.forecast);
     }
     let shown = if args.json {
         format!("{}\n", json::of(&outlook))

@@ -11,10 +11,14 @@ use crate::scenario::Cohort;
 /// What a crowd turns to next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Connects to DPS.
+    Connect,
     /// Asks to be registered.
     Register,
     /// Asks how its assignment stands.
     Poll,
+    /// Connects to its hub, and reads its twin.
+    Join,
     /// Has its twin.
     Provisioned,
     /// Goes to the hub that it knows, after it has booted.
@@ -35,6 +39,8 @@ pub(super) struct Crowd {
     /// Index of the instance that it belongs to.
     pub(super) tenant: u8,
     pub(super) transport: TransportKind,
+    /// Index of the region that it is in.
+    pub(super) region: Option<u8>,
     pub(super) stage: Stage,
     /// When it was due; of devices that go back to DPS, what made them go.
     pub(super) due_us: u64,
@@ -123,7 +129,8 @@ impl Iterator for Arrivals<'_> {
             cohort: release.cohort,
             tenant,
             transport: release.transport,
-            stage: Stage::Register,
+            region: release.region,
+            stage: Stage::Connect,
             due_us,
             start_us: due_us,
             until_us: 0,

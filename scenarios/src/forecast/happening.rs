@@ -91,21 +91,28 @@ impl World<'_> {
                     at_us,
                     |crowd, boot| {
                         crowd.stage = match boot {
-                            Boot::RegisterAlways => Stage::Register,
+                            Boot::RegisterAlways => Stage::Connect,
                             Boot::HubFirst => Stage::Rejoin,
                         }
                     },
                     boots_us,
                 );
             }
-            Action::Reprovision(whom) | Action::FactoryReset(whom) | Action::Move { whom, .. } => {
-                self.call(whom, at_us, |crowd, _| crowd.stage = Stage::Register, at_us);
+            Action::Reprovision(whom) | Action::FactoryReset(whom) => {
+                self.call(whom, at_us, |crowd, _| crowd.stage = Stage::Connect, at_us);
+            }
+            Action::Move { whom, to } => {
+                let moved = |crowd: &mut Crowd, _| {
+                    crowd.stage = Stage::Connect;
+                    crowd.region = Some(*to);
+                };
+                self.call(whom, at_us, moved, at_us);
             }
             // Those that come later are followed to the seller's instance: what is foreseen of them is wrong
             // where its quotas are other ones.
             Action::ChangeOwner { whom, to, .. } => {
                 let sold = |crowd: &mut Crowd, _| {
-                    crowd.stage = Stage::Register;
+                    crowd.stage = Stage::Connect;
                     crowd.tenant = *to;
                 };
                 self.call(whom, at_us, sold, at_us);
@@ -167,7 +174,7 @@ impl World<'_> {
             crowd.failures = 0;
             crowd.throttled = false;
             crowd.again = true;
-            if crowd.stage == Stage::Register {
+            if crowd.stage == Stage::Connect {
                 self.tally.goes_back(&crowd, now);
             }
             self.wait(then_us, crowd);

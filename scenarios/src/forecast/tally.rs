@@ -29,6 +29,13 @@ pub struct Fate {
     pub throttled: u64,
 }
 
+/// What is counted of a region's devices.
+#[derive(Debug, Clone)]
+pub(super) struct RegionTally {
+    pub(super) started: u64,
+    pub(super) response_us: Histogram<u64>,
+}
+
 /// Everything counted.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -48,6 +55,8 @@ pub(super) struct Tally {
     pub(super) peak_held: u64,
     pub(super) peak_connections: u64,
     by_transport: [u64; TransportKind::ALL.len()],
+    /// By index of the region.
+    pub(super) regions: Vec<RegionTally>,
     pub(super) last_end_us: u64,
     pub(super) last_start_us: u64,
     pub(super) course: Course,
@@ -79,12 +88,17 @@ impl Tally {
             peak_held: 0,
             peak_connections: 0,
             by_transport: [0; TransportKind::ALL.len()],
+            regions: (scenario.regions.iter())
+                .map(|_| RegionTally {
+                    started: 0,
+                    response_us: response_histogram(longest, 2),
+                })
+                .collect(),
             last_end_us: 0,
             last_start_us: 0,
             course: Course::new(),
             storms: level.map(Storms::new),
-            response_us: Histogram::new_with_max(longest, 3)
-                .expect("three digits up to two years is a histogram"),
+            response_us: response_histogram(longest, 3),
             simulator_us: 0.0,
             server_us: 0.0,
             slowness: around.machine.map_or(1.0, |machine| machine.slowness),
@@ -109,6 +123,9 @@ impl Tally {
         self.in_flight += u64::from(starting);
         self.under_way(crowd.due_us);
         self.by_transport[crowd.transport as usize] += u64::from(starting);
+        if let Some(region) = self.region(crowd) {
+            region.started += u64::from(starting);
+        }
         self.last_start_us = self.last_start_us.max(crowd.due_us);
         let fate = &mut self.fates[usize::from(crowd.cohort)];
         fate.started += u64::from(starting);
@@ -138,6 +155,10 @@ impl Tally {
         if let Some(storms) = &mut self.storms {
             storms.under_way(under_way, now);
         }
+    }
+
+    fn region(&mut self, crowd: &Crowd) -> Option<&mut RegionTally> {
+        self.regions.get_mut(usize::from(crowd.region?))
     }
 
     /// What a whole provisioning of devices costs both sides.
@@ -189,7 +210,13 @@ impl Tally {
         match crowd.stage {
             Stage::Provisioned => fate.provisioned += devices,
             Stage::TimedOut => fate.timed_out += devices,
-            Stage::Failed | Stage::Register | Stage::Poll | Stage::Rejoin | Stage::Held => {
+            Stage::Failed
+            | Stage::Connect
+            | Stage::Register
+            | Stage::Poll
+            | Stage::Join
+            | Stage::Rejoin
+            | Stage::Held => {
                 fate.failed += devices;
             }
         }
@@ -200,8 +227,11 @@ impl Tally {
             stretch.failed += devices;
         }
         if crowd.stage == Stage::Provisioned && !crowd.again {
-            self.response_us
-                .saturating_record_n(now - crowd.due_us, devices);
+            let response_us = now - crowd.due_us;
+            self.response_us.saturating_record_n(response_us, devices);
+            if let Some(region) = self.region(crowd) {
+                region.response_us.saturating_record_n(response_us, devices);
+            }
         }
     }
 
@@ -253,4 +283,9 @@ impl Tally {
     pub(super) fn response(&self, percentile: f64) -> Duration {
         Duration::from_micros(self.response_us.value_at_percentile(percentile))
     }
+}
+
+fn response_histogram(longest_us: u64, digits: u8) -> Histogram<u64> {
+    Histogram::new_with_max(longest_us, digits)
+        .expect("two or three digits up to two years is a histogram")
 }

@@ -362,3 +362,53 @@ fn devices_that_take_turns_come_as_fast_as_the_service_lets_them() {
         assert_eq!(provisioned, devices);
     }
 }
+
+/// Each region's devices need the round trips that their transport takes: as a run over lines of 200 ms
+/// took them, whose phases were counted.
+#[test]
+fn distance_takes_the_round_trips_of_the_transport() {
+    for (attestation, transport, trips) in [
+        ("x509-group", "https", 10.6),
+        ("x509-group", "mqtt", 13.2),
+        ("x509-group", "amqp-ws", 13.2),
+        ("symmetric-key-group", "amqp", 15.2),
+        ("symmetric-key-group", "mqtt-ws", 15.2),
+        ("tpm", "https", 11.7),
+        ("tpm", "amqp", 18.3),
+    ] {
+        let text = format!(
+            r#"
+            name = "far"
+            [[region]]
+            name = "far"
+            rtt = "200ms"
+            [server]
+            hub = [{{ name = "hub-1", region = "far" }}]
+            processing = {{ p50 = "1ms", p99 = "2ms" }}
+            [[cohort]]
+            name = "a"
+            devices = 3
+            attestation = "{attestation}"
+            transport = "{transport}"
+            arrival = {{ kind = "all-at-once" }}
+            regions = {{ far = 1 }}
+            "#
+        );
+        let scenario = parse(&text, "far.toml").unwrap_or_else(|e| panic!("{e}"));
+        let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+        let mut around = around(Rates::NONE);
+        around.processing = plan.scenario().server.processing;
+        around.retry_after = Duration::from_secs(1);
+        around.machine = None;
+        let forecast = forecast(&plan, &around);
+        let [far] = forecast.regions.as_slice() else {
+            panic!("one region: {:?}", forecast.regions);
+        };
+        assert_eq!(far.started, 3);
+        let foretold = (far.response_p50.as_secs_f64() - 1.0) / 0.2;
+        assert!(
+            (foretold / trips - 1.0).abs() < 0.1,
+            "{attestation} over {transport}: {foretold} round trips, measured {trips}"
+        );
+    }
+}

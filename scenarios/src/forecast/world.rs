@@ -10,6 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use super::Surroundings;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
+use super::distance::{Delays, Distances};
 use super::gate::Gate;
 use super::happening::Happenings;
 use super::instance::Instance;
@@ -53,6 +54,7 @@ pub(super) struct World<'plan> {
     around: &'plan Surroundings,
     /// By instance.
     pub(super) instances: Vec<Instance>,
+    distances: Distances,
     station: Option<Station>,
     chance: ChaCha12Rng,
     next: BinaryHeap<Reverse<Event>>,
@@ -78,6 +80,7 @@ impl<'plan> World<'plan> {
             plan,
             around,
             instances: Instance::of_all(plan, around),
+            distances: Distances::of(plan),
             station: around.machine.map(|machine| Station::new(machine.cores)),
             chance: ChaCha12Rng::seed_from_u64(plan.scenario().seed),
             next: BinaryHeap::new(),
@@ -132,10 +135,24 @@ impl<'plan> World<'plan> {
         crowd.devices = self.tally.started(&crowd);
         if crowd.devices > 0 {
             let now = crowd.due_us;
-            let luck = 1.0 + UNEVEN * (2.0 * self.draw() - 1.0);
-            let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART * luck;
-            self.work(crowd, now, cost_us);
+            self.connect(crowd, now);
         }
+    }
+
+    /// A crowd turns to DPS: over a long line its first answer takes a while.
+    fn connect(&mut self, mut crowd: Crowd, now: u64) {
+        crowd.stage = Stage::Register;
+        let opening_us = self.delays(&crowd).opening;
+        if opening_us > 0 {
+            return self.wait(now.saturating_add(opening_us), crowd);
+        }
+        self.ask_first(crowd, now);
+    }
+
+    fn ask_first(&mut self, crowd: Crowd, now: u64) {
+        let luck = 1.0 + UNEVEN * (2.0 * self.draw() - 1.0);
+        let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART * luck;
+        self.work(crowd, now, cost_us);
     }
 
     /// A crowd has waited, and asks.
@@ -144,24 +161,30 @@ impl<'plan> World<'plan> {
             return;
         };
         match crowd.stage {
-            // A device that goes back to DPS connects anew.
-            Stage::Register if crowd.failures == 0 => {
-                let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART;
-                self.work(crowd, event.at_us, cost_us);
-            }
+            Stage::Connect => self.connect(crowd, event.at_us),
+            Stage::Register if crowd.failures == 0 => self.ask_first(crowd, event.at_us),
             Stage::Register | Stage::Poll => {
                 let cost_us = self.question_cost_us();
                 self.work(crowd, event.at_us, cost_us);
             }
-            Stage::Rejoin => {
-                let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
-                self.work(crowd, event.at_us, cost_us);
+            Stage::Rejoin => self.join(crowd, event.at_us),
+            Stage::Join => {
+                let crowd = Crowd {
+                    stage: Stage::Provisioned,
+                    ..crowd
+                };
+                self.join(crowd, event.at_us);
             }
             Stage::Held => self.tally.leaves(&crowd),
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
                 self.ended(&crowd, event.at_us);
             }
         }
+    }
+
+    fn join(&mut self, crowd: Crowd, now: u64) {
+        let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
+        self.work(crowd, now, cost_us);
     }
 
     /// The cores have done a crowd's work.
@@ -191,7 +214,9 @@ impl<'plan> World<'plan> {
                 self.stay(crowd, now);
             }
             Stage::Rejoin => self.stay(crowd, now),
-            Stage::Held | Stage::Failed | Stage::TimedOut => self.ended(&crowd, now),
+            Stage::Connect | Stage::Join | Stage::Held | Stage::Failed | Stage::TimedOut => {
+                self.ended(&crowd, now);
+            }
         }
     }
 
@@ -256,9 +281,19 @@ impl<'plan> World<'plan> {
             let unfinished = self.unfinished(&crowd);
             return self.set_back(crowd, now, Step::Poll, unfinished);
         }
-        let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
+        crowd.stage = Stage::Join;
+        let at = now.saturating_add(self.delays(&crowd).hub);
+        if at > now {
+            return self.plan_event(at, crowd);
+        }
         crowd.stage = Stage::Provisioned;
-        self.work(crowd, now, cost_us);
+        self.join(crowd, now);
+    }
+
+    fn delays(&self, crowd: &Crowd) -> Delays {
+        let cohort = self.cohort(crowd);
+        self.distances
+            .delays(crowd.cohort, cohort, crowd.transport, crowd.region)
     }
 
     fn turn_away(&mut self, mut crowd: Crowd, now: u64, step: Step, told: u32) {
@@ -291,7 +326,8 @@ impl<'plan> World<'plan> {
         });
         match decision {
             Decision::Wait(wait) => {
-                let at = now.saturating_add(micros(wait));
+                let question_us = self.delays(&crowd).question;
+                let at = now.saturating_add(micros(wait)).saturating_add(question_us);
                 self.plan_event(at, crowd);
             }
             Decision::GiveUp => {

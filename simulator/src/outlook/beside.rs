@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleetstorm_reports::{Summary, journal};
+use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{Forecast, Storms};
 use jiff::Timestamp;
 
@@ -22,7 +23,7 @@ pub(super) struct Measured {
 /// One figure of both.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) unit: Unit,
     pub(super) foretold: f64,
     pub(super) measured: f64,
@@ -73,7 +74,7 @@ impl Measured {
     }
 
     /// The figures of both, as far as the run has them.
-    pub(super) fn rows(&self, forecast: &Forecast) -> Vec<Row> {
+    pub(super) fn rows(&self, plan: &Plan, forecast: &Forecast) -> Vec<Row> {
         let seconds = |us: u64| us as f64 / 1e6;
         let (run, tries) = (&self.summary, &self.summary.tries);
         let part = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
@@ -81,8 +82,8 @@ impl Measured {
             forecast.fates.iter().map(of).sum()
         };
         let response = run.provisioning.response;
-        let row = |what, unit, foretold, measured| Row {
-            what,
+        let row = |what: &str, unit, foretold, measured| Row {
+            what: what.into(),
             unit,
             foretold,
             measured,
@@ -140,6 +141,18 @@ impl Measured {
                 seconds(response.max_us),
             ),
         ];
+        for (region, fate) in plan.scenario().regions.iter().zip(&forecast.regions) {
+            let cuts = run.cuts.iter();
+            let mut cuts = cuts.filter(|cut| cut.dimension == "region" && cut.name == region.name);
+            if let Some(cut) = cuts.next() {
+                rows.push(row(
+                    &format!("response in {}, half of them", region.name),
+                    Unit::Seconds,
+                    fate.response_p50.as_secs_f64(),
+                    seconds(cut.provisioning.response.p50_us),
+                ));
+            }
+        }
         if let Some(devices) = &self.devices {
             let storms = Storms::of(forecast.storm_level, devices);
             let recovery = |storm: Option<fleetstorm_scenarios::forecast::Storm>| {

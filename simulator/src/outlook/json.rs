@@ -50,6 +50,18 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
     let by_transport: serde_json::Map<String, Value> = (forecast.transports.iter())
         .map(|(transport, devices)| (transport.to_string(), (*devices).into()))
         .collect();
+    let regions = outlook.plan.scenario().regions.iter();
+    let by_region: serde_json::Map<String, Value> = regions
+        .zip(&forecast.regions)
+        .map(|(region, fate)| {
+            let told = json!({
+                "devices": fate.started,
+                "response_p50_s": seconds(fate.response_p50),
+                "response_p99_s": seconds(fate.response_p99),
+            });
+            (region.name.clone(), told)
+        })
+        .collect();
     let storm = forecast.longest_storm.map(|storm| {
         json!({
             "from_s": storm.from_us as f64 / 1e6,
@@ -73,6 +85,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "last_due_s": seconds(plan.last_release()),
         "cohorts": cohorts,
         "devices_by_transport": by_transport,
+        "by_region": by_region,
         "machine": {
             "cores": outlook.around.machine.map(|machine| machine.cores),
             "connections": forecast.peak_connections,

@@ -148,7 +148,20 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     let transports: Vec<String> = transports
         .map(|(transport, devices)| format!("{transport} {}", units::count(*devices)))
         .collect();
-    writeln!(text, "  devices by transport: {}\n", transports.join(", "))
+    writeln!(text, "  devices by transport: {}", transports.join(", "))?;
+    let names = outlook.plan.scenario().regions.iter();
+    for (region, fate) in names.zip(&outlook.forecast.regions) {
+        writeln!(
+            text,
+            "  region {:<16} {:>5} devices, response {} half of them, {} 99 of 100",
+            region.name,
+            units::count(fate.started),
+            time(fate.response_p50),
+            time(fate.response_p99),
+        )?;
+    }
+    text.push('\n');
+    Ok(())
 }
 
 fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
