@@ -48,7 +48,7 @@ pub struct RunInfo {
     pub started_at: String,
     /// Devices by the plan.
     pub planned: u64,
-    /// When the plan releases its last device, microseconds since the start.
+    /// When the plan releases its last device, microseconds since the start; zero where it can't say.
     pub schedule_us: u64,
     /// The names behind the indices.
     pub dimensions: Dimensions,

@@ -354,6 +354,15 @@ fn tenants(scenario: &Scenario, target: &Target) -> Vec<String> {
     own.into_iter().chain(names).collect()
 }
 
+/// When the last device is due; zero where some take turns, so that nobody can say.
+fn schedule_us(plan: &Plan) -> u64 {
+    let mut arrivals = plan.scenario().cohorts.iter().map(|cohort| &cohort.arrival);
+    if arrivals.any(|arrival| arrival.concurrency().is_some()) {
+        return 0;
+    }
+    u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX)
+}
+
 fn run_info(
     plan: &Plan,
     target: &Target,
@@ -369,7 +378,7 @@ fn run_info(
         fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
         started_at: started_at.to_string(),
         planned: plan.devices(),
-        schedule_us: u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX),
+        schedule_us: schedule_us(plan),
         dimensions,
         slos: scenario.slos.clone(),
         thresholds: scenario
