@@ -41,6 +41,7 @@ pub use tally::Fate;
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
 use crate::scenario::ProcessingTime;
+use distance::Distances;
 use instance::Pace;
 use tally::Tally;
 use world::World;
@@ -245,9 +246,10 @@ fn unforeseen(plan: &Plan) -> Vec<usize> {
 impl Surroundings {
     /// From due to twin while nobody is in the way, 999 of 1,000 devices of the slowest cohort.
     pub fn unhindered(&self, plan: &Plan) -> Duration {
-        let cohorts = plan.scenario().cohorts.iter();
+        let distances = Distances::of(plan);
+        let cohorts = (0_u16..).zip(&plan.scenario().cohorts);
         cohorts
-            .map(|cohort| {
+            .map(|(index, cohort)| {
                 let pace = Pace::of(plan, self, cohort.tenant);
                 let assignment = pace.longest();
                 let protocol = (cohort.transports.first())
@@ -261,13 +263,14 @@ impl Surroundings {
                     elapsed: Duration::ZERO,
                     chance: 0.5,
                 });
-                match decision {
+                let waits = match decision {
                     Decision::Wait(wait) if !wait.is_zero() => {
                         let waits = (assignment / wait.as_secs_f64()).ceil().max(1.0);
                         wait.mul_f64(waits.min(1e6))
                     }
                     _ => Duration::from_secs_f64(assignment),
-                }
+                };
+                waits + distances.longest(index, cohort)
             })
             .max()
             .unwrap_or_default()

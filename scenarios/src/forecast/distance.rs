@@ -81,6 +81,22 @@ impl Distances {
     }
 }
 
+impl Distances {
+    /// The most that the line takes of a cohort's devices, with one poll.
+    pub(super) fn longest(&self, index: u16, cohort: &Cohort) -> Duration {
+        let regions = cohort.regions.iter().map(|(region, _)| *region);
+        let ways = regions.flat_map(|region| {
+            let transports = cohort.transports.iter();
+            transports.map(move |(transport, _)| (region, *transport))
+        });
+        let taken = ways.map(|(region, transport)| {
+            let delays = self.delays(index, cohort, transport, Some(region));
+            delays.opening + delays.question + delays.hub
+        });
+        Duration::from_micros(taken.max().unwrap_or(0))
+    }
+}
+
 impl Distance {
     fn of(scenario: &Scenario, cohort: &Cohort, region: &Region) -> Self {
         let round_trip = mean_us(region.link.round_trip) + mean_us(region.link.jitter) / 2.0;
