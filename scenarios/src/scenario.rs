@@ -219,6 +219,9 @@ pub struct After {
     pub hold: Option<Duration>,
     /// Between two messages while it stays; none are sent when `None`.
     pub telemetry: Option<Duration>,
+    /// Between two times that it goes back to DPS by itself while it stays, with the proof that it has;
+    /// it does not when `None`.
+    pub reprovision_every: Option<Duration>,
 }
 
 /// A batch that went wrong in the factory.

@@ -108,6 +108,8 @@ pub struct After {
     pub hold: Option<Duration>,
     /// Between two messages while it stays.
     pub telemetry: Option<Duration>,
+    /// Between two times that it goes back to DPS by itself while it stays.
+    pub reprovision_every: Option<Duration>,
 }
 
 /// Runs one device through the whole flow; keeps its session with the hub open, where it got that far.

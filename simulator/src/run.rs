@@ -319,6 +319,7 @@ fn after(cohort: &Cohort) -> After {
         messages: cohort.after.messages,
         hold: cohort.after.hold,
         telemetry: cohort.after.telemetry,
+        reprovision_every: cohort.after.reprovision_every,
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Crowd {
     pub(super) start_us: u64,
     /// Until when it stays with its hub, once it has one.
     pub(super) until_us: u64,
+    /// When it goes back to DPS by itself; 0 until it stays with its hub.
+    pub(super) round_us: u64,
     /// Whether it was provisioned before, and goes back to DPS.
     pub(super) again: bool,
     /// Its first question to DPS.
@@ -60,6 +62,18 @@ pub(super) struct Crowd {
     pub(super) throttled: bool,
     /// The polls of each of its devices.
     pub(super) polls: Window,
+}
+
+impl Crowd {
+    /// It was with its hub, and turns elsewhere at `then_us`, for a reason that came at `due_us`.
+    pub(super) fn goes_back(&mut self, to: Stage, due_us: u64, then_us: u64) {
+        self.stage = to;
+        self.due_us = due_us;
+        self.start_us = then_us;
+        self.failures = 0;
+        self.throttled = false;
+        self.again = true;
+    }
 }
 
 /// A plan's devices as crowds, in order of their start.
@@ -134,6 +148,7 @@ impl Iterator for Arrivals<'_> {
             due_us,
             start_us: due_us,
             until_us: 0,
+            round_us: 0,
             again: false,
             first_us: due_us,
             assigned_us: 0,

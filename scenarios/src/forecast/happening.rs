@@ -169,11 +169,7 @@ impl World<'_> {
             }
             let boot = self.cohort(&crowd).boot;
             turn(&mut crowd, boot);
-            crowd.due_us = now;
-            crowd.start_us = then_us;
-            crowd.failures = 0;
-            crowd.throttled = false;
-            crowd.again = true;
+            crowd.goes_back(crowd.stage, now, then_us);
             if crowd.stage == Stage::Connect {
                 self.tally.goes_back(&crowd, now);
             }

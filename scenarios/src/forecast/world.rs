@@ -175,7 +175,7 @@ impl<'plan> World<'plan> {
                 };
                 self.join(crowd, event.at_us);
             }
-            Stage::Held => self.tally.leaves(&crowd),
+            Stage::Held => self.leave(crowd, event.at_us),
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
                 self.ended(&crowd, event.at_us);
             }
@@ -231,7 +231,38 @@ impl<'plan> World<'plan> {
         crowd.devices = self.tally.stays(&crowd);
         if crowd.devices > 0 {
             crowd.stage = Stage::Held;
-            self.wait(crowd.until_us.max(now), crowd);
+            let until = self.next_round(&mut crowd, now).min(crowd.until_us);
+            self.wait(until.max(now), crowd);
+        }
+    }
+
+    /// When a crowd that stays goes back to DPS by itself.
+    fn next_round(&mut self, crowd: &mut Crowd, now: u64) -> u64 {
+        let Some(every) = self.cohort(crowd).after.reprovision_every else {
+            return u64::MAX;
+        };
+        let every_us = micros(every);
+        if crowd.round_us == 0 {
+            let first = every.mul_f64(self.draw());
+            crowd.round_us = now.saturating_add(micros(first));
+        } else if crowd.round_us <= now {
+            let next = crowd.round_us.saturating_add(every_us);
+            crowd.round_us = if next > now {
+                next
+            } else {
+                now.saturating_add(every_us)
+            };
+        }
+        crowd.round_us
+    }
+
+    /// A crowd leaves its hubs: for good, or for DPS.
+    fn leave(&mut self, mut crowd: Crowd, now: u64) {
+        self.tally.leaves(&crowd);
+        if now < crowd.until_us && crowd.devices > 0 {
+            crowd.goes_back(Stage::Connect, now, now);
+            self.tally.goes_back(&crowd, now);
+            self.wait(now, crowd);
         }
     }
 

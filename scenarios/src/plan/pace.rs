@@ -20,6 +20,7 @@ pub(super) fn quicken(scenario: &mut Scenario, times: f64) {
         let after = &mut cohort.after;
         after.hold = after.hold.map(|hold| hold.div_f64(times));
         after.telemetry = after.telemetry.map(|every| interval(every, times));
+        after.reprovision_every = after.reprovision_every.map(|every| interval(every, times));
     }
     for event in &mut scenario.events {
         if let When::At(at) = &mut event.when {

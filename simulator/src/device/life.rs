@@ -10,6 +10,7 @@ use fleetstorm_scenarios::retry::{Setback, Step};
 use fleetstorm_scenarios::{Boot, Release};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::rounds::Rounds;
 use self::tally::{HubTally, Tally};
 use super::drive::Drive;
 use super::drive::hub::Member;
@@ -20,10 +21,13 @@ use crate::fleet::{Credential, Identity};
 use crate::link::LinkError;
 use crate::link::hub::{HubLink, Said};
 
+mod rounds;
 pub mod tally;
 
 /// Its draws by chance begin here: those before are of its way to the hub.
 const FIRST_DRAW: u32 = 1 << 20;
+/// The draw for when its rounds begin; events have the lower numbers.
+const ROUNDS_DRAW: u32 = 1 << 20;
 /// What methods are answered with.
 const RESULT: &[u8] = b"{}";
 
@@ -62,6 +66,7 @@ pub struct Life {
     member: Member,
     until: Instant,
     next_message: Option<Instant>,
+    rounds: Option<Rounds>,
     sent: u64,
     draws: u32,
 }
@@ -87,6 +92,16 @@ enum Turn {
     Own(Instant),
 }
 
+/// Why a device leaves its hub.
+enum Leave {
+    /// It was told to do something else.
+    Called(Called),
+    /// Its next round to DPS was due then, since the run's start.
+    Round(Duration),
+    /// It has stayed as long as it should.
+    Stayed,
+}
+
 impl Life {
     /// Begins to stay for `hold`.
     pub fn new(
@@ -103,6 +118,10 @@ impl Life {
             .after
             .telemetry
             .map(|every| now + every.mul_f64(first));
+        let share = habits.event_chance.share(release.device, ROUNDS_DRAW);
+        let since_start = Duration::from_micros(around.conditions.clock.now_us());
+        let every = habits.after.reprovision_every;
+        let rounds = every.map(|every| Rounds::new(every, since_start, share));
         let life = Self {
             conditions: around.conditions,
             tally: around.tally,
@@ -114,6 +133,7 @@ impl Life {
             member: settled.member,
             until: now + hold,
             next_message,
+            rounds,
             sent: 0,
             draws: FIRST_DRAW,
         };
@@ -147,16 +167,16 @@ impl Life {
         let over = self.attend(&mut hub).await;
         drop(held);
         match over {
-            Ok(called) => {
+            Ok(leave) => {
                 // Without power nobody says good-bye, nor while it forgets.
                 let is_sudden = matches!(
-                    called,
-                    Some(Called::PowerCut { .. } | Called::FactoryReset { .. })
+                    leave,
+                    Leave::Called(Called::PowerCut { .. } | Called::FactoryReset { .. })
                 );
                 if !is_sudden {
                     let _ = timeout(self.conditions.device_timeout, hub.close()).await;
                 }
-                called.map_or(Next::End, |called| self.follow(called))
+                self.leave(leave)
             }
             Err(error) => {
                 self.tally.dropped.add();
@@ -204,27 +224,58 @@ impl Life {
         self.conditions.fleet.owner(cohort, device) != self.identity.owner
     }
 
-    /// One session; `None` when the device has stayed as long as it should.
-    async fn attend(&mut self, hub: &mut HubLink) -> Result<Option<Called>, LinkError> {
+    fn leave(&mut self, leave: Leave) -> Next {
+        match leave {
+            Leave::Called(called) => self.follow(called),
+            Leave::Round(at) => {
+                self.pass_rounds();
+                // With the proof that it has.
+                Next::Register { at }
+            }
+            Leave::Stayed => Next::End,
+        }
+    }
+
+    fn pass_rounds(&mut self) {
+        let now = Duration::from_micros(self.conditions.clock.now_us());
+        if let Some(rounds) = &mut self.rounds {
+            rounds.pass(now);
+        }
+    }
+
+    /// When its next round is due, if it stays that long.
+    fn next_round(&self) -> Option<(Duration, Instant)> {
+        let due = self.rounds?.next();
+        let at = Instant::from_std(self.conditions.clock.at(due));
+        (at < self.until).then_some((due, at))
+    }
+
+    /// One session.
+    async fn attend(&mut self, hub: &mut HubLink) -> Result<Leave, LinkError> {
         self.within(hub.listen()).await?;
         let mut next_sign = Instant::now() + hub.keep_alive();
         loop {
             let next = self
                 .next_message
                 .map_or(self.until, |at| at.min(self.until));
+            let round = self.next_round();
+            let wakes = round.map_or(next, |(_, at)| at.min(next));
             let turn = tokio::select! {
                 biased;
                 called = self.ear.called() => Turn::Runs(called),
                 said = hub.hear() => Turn::Hubs(said),
-                () = sleep_until(next.min(next_sign)) => Turn::Own(Instant::now()),
+                () = sleep_until(wakes.min(next_sign)) => Turn::Own(Instant::now()),
             };
             match turn {
                 // Its hub may have thrown it out before it was told, and it has moved over by itself.
                 Turn::Runs(Called::ChangeOwner { .. }) if !self.is_sold() => {}
-                Turn::Runs(called) => return Ok(Some(called)),
+                Turn::Runs(called) => return Ok(Leave::Called(called)),
                 Turn::Hubs(said) => self.heed(hub, said?).await?,
-                Turn::Own(now) if now >= self.until => return Ok(None),
+                Turn::Own(now) if now >= self.until => return Ok(Leave::Stayed),
                 Turn::Own(now) => {
+                    if let Some((due, _)) = round.filter(|(_, at)| now >= *at) {
+                        return Ok(Leave::Round(due));
+                    }
                     next_sign = now + hub.keep_alive();
                     if now >= next {
                         self.send(hub, now).await?;
@@ -264,14 +315,16 @@ impl Life {
     /// Looks for the hub, as long as nobody wants anything else of the device.
     async fn seek_until_called(&mut self, lost: LinkError) -> Next {
         let (mut ear, until) = (self.ear.clone(), self.until);
-        let called = tokio::select! {
+        let round = self.next_round();
+        let wakes = round.map_or(until, |(_, at)| at);
+        let leave = tokio::select! {
             biased;
-            called = ear.called() => called,
-            () = sleep_until(until) => Called::Stop,
+            called = ear.called() => Leave::Called(called),
+            () = sleep_until(wakes) => round.map_or(Leave::Stayed, |(due, _)| Leave::Round(due)),
             next = self.seek(lost) => return next,
         };
         self.ear = ear;
-        self.follow(called)
+        self.leave(leave)
     }
 
     /// As its retry profile says.
@@ -327,6 +380,7 @@ impl Life {
             }
         }
         self.tally.rebooted.add();
+        self.pass_rounds();
         if self.habits().boot == Boot::RegisterAlways {
             return Next::Register { at };
         }

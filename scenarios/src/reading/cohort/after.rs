@@ -1,5 +1,5 @@
-//! `after = { reported = { … }, messages = 3, hold = "10m", telemetry = "1/30s" }`: what devices do
-//! once they have their twin.
+//! `after = { reported = { … }, messages = 3, hold = "10m", telemetry = "1/30s", reprovision-every = "5m" }`:
+//! what devices do once they have their twin.
 
 use std::time::Duration;
 
@@ -28,12 +28,16 @@ pub(super) fn read(value: &Value<'_>) -> Option<After> {
     let telemetry = or(table.take("telemetry"), None, |value| {
         telemetry(&value, stays).map(Some)
     });
+    let reprovision_every = or(table.take("reprovision-every"), None, |value| {
+        reprovision_every(&value, stays).map(Some)
+    });
     table.finish();
     Some(After {
         reported: reported?,
         messages: u32::try_from(messages?).ok()?,
         hold: hold?,
         telemetry: telemetry?,
+        reprovision_every: reprovision_every?,
     })
 }
 
@@ -45,6 +49,18 @@ fn telemetry(value: &Value<'_>, stays: bool) -> Option<Duration> {
             "needs hold: the device leaves once it is provisioned",
             "say how long it stays, like hold = \"10m\"; or send messages = 3 before it leaves"
                 .to_string(),
+        );
+    }
+    Some(every)
+}
+
+/// Nor to come back.
+fn reprovision_every(value: &Value<'_>, stays: bool) -> Option<Duration> {
+    let every = quantity::duration_above_zero(value)?;
+    if !stays {
+        return value.wrong(
+            "needs hold: the device leaves once it is provisioned",
+            "say how long it stays, like hold = \"10m\"".to_string(),
         );
     }
     Some(every)
