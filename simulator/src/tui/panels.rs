@@ -110,6 +110,7 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
             ("lost", life.dropped, alarming(life.dropped)),
             ("back", life.reconnected, theme.good()),
             ("sent", life.messages, theme.title()),
+            ("again", snapshot.again, theme.title()),
         ] {
             spans.push(Span::styled(format!("  {name} "), theme.dim()));
             spans.push(Span::styled(count(number), style));
