@@ -18,20 +18,25 @@ use super::theme::Theme;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
     let table = u16::try_from(state.metrics().len() + 3).unwrap_or(u16::MAX);
+    let progress = [
+        Some(panels::counts(snapshot, theme)),
+        panels::life(snapshot, theme),
+        Some(panels::rates(snapshot, theme)),
+        Some(panels::resources(snapshot, theme)),
+    ];
+    let progress: Vec<_> = progress.into_iter().flatten().collect();
+    // The bar and the frame come to them.
+    let height = u16::try_from(progress.len() + 3).unwrap_or(u16::MAX);
     let [top, middle, bottom] = Layout::vertical([
-        Constraint::Length(6),
+        Constraint::Length(height),
         Constraint::Length(table),
         Constraint::Fill(1),
     ])
     .areas(area);
 
     let inside = framed(frame, top, "progress", theme);
-    let lines = vec![
-        panels::progress(snapshot, inside.width, theme),
-        panels::counts(snapshot, theme),
-        panels::rates(snapshot, theme),
-        panels::resources(snapshot, theme),
-    ];
+    let bar = panels::progress(snapshot, inside.width, theme);
+    let lines: Vec<_> = [bar].into_iter().chain(progress).collect();
     frame.render_widget(Paragraph::new(lines), inside);
 
     let split = [Constraint::Length(82), Constraint::Fill(1)];

@@ -87,7 +87,7 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
     } else {
         theme.good()
     };
-    let mut spans = vec![
+    let spans = vec![
         Span::styled(" rate ", theme.dim()),
         Span::styled(rate(snapshot.achieved_rate), achieved),
         Span::styled(
@@ -96,27 +96,35 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
         ),
         Span::styled(rate(snapshot.provisioned_rate), theme.title()),
     ];
-    let life = snapshot.life;
-    if life.is_lived() {
-        let alarming = |number: u64| {
-            if number > 0 {
-                theme.warning()
-            } else {
-                theme.dim()
-            }
-        };
-        for (name, number, style) in [
-            ("held", life.held, theme.title()),
-            ("lost", life.dropped, alarming(life.dropped)),
-            ("back", life.reconnected, theme.good()),
-            ("sent", life.messages, theme.title()),
-            ("again", snapshot.again, theme.title()),
-        ] {
-            spans.push(Span::styled(format!("  {name} "), theme.dim()));
-            spans.push(Span::styled(count(number), style));
-        }
-    }
     spans.into()
+}
+
+/// Devices that stay with their hubs; none where nobody does.
+pub(super) fn life(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
+    let life = snapshot.life;
+    let alarming = |number: u64| {
+        if number > 0 {
+            theme.warning()
+        } else {
+            theme.dim()
+        }
+    };
+    let parts = [
+        ("held", life.held, theme.title()),
+        ("lost", life.dropped, alarming(life.dropped)),
+        ("back", life.reconnected, theme.good()),
+        ("gone", life.given_up, alarming(life.given_up)),
+        ("sent", life.messages, theme.title()),
+        ("again at DPS", snapshot.again, theme.title()),
+    ];
+    let spans = parts.into_iter().flat_map(|(name, number, style)| {
+        [
+            Span::styled(format!(" {name} "), theme.dim()),
+            Span::styled(count(number), style),
+            Span::raw(" "),
+        ]
+    });
+    life.is_lived().then(|| spans.collect::<Vec<_>>().into())
 }
 
 /// Both sides' CPU (cores in use) and memory.

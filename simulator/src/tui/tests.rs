@@ -1,5 +1,6 @@
 //! Screens from a canned picture, at both sizes.
 
+use fleetstorm_reports::life::Life;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
@@ -34,6 +35,30 @@ fn overview_80x24() {
 #[test]
 fn overview_120x40() {
     insta::assert_snapshot!(screen(120, 40, Theme::Plain, |state| state.selected = 7).backend());
+}
+
+#[test]
+fn devices_that_stay_have_a_line_of_their_own() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let screen = screen(width, height, Theme::Plain, |state| {
+            let mut lived = snapshot();
+            lived.life = Life {
+                held: 17,
+                most_held: 200,
+                dropped: 170,
+                reconnected: 12,
+                given_up: 3,
+                messages: 1_234_567,
+                ..Life::default()
+            };
+            lived.again = 167;
+            state.update(lived);
+        });
+        let text = screen.backend().to_string();
+        let line = "held 17  lost 170  back 12  gone 3  sent 1,234,567  again at DPS 167";
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(" cpu "), "{text}");
+    }
 }
 
 #[test]
