@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_reports::{Outcome, Record};
+use fleetstorm_reports::{Fault, Outcome, Record};
 use fleetstorm_scenarios::{Boot, Chance, Ports, Release, Reprovision, RetryProfile};
 use serde_json::{Map, Value};
 
@@ -14,8 +14,10 @@ use self::drive::Drive;
 use self::drive::hub::Member;
 use self::geography::Geography;
 use self::life::Settled;
+use self::tally::Tally;
 use self::trip::Trip;
 use crate::fleet::Fleet;
+use crate::link::LinkError;
 use crate::link::dial::Dialer;
 use crate::link::hub::HubLink;
 use crate::stopwatch::RunClock;
@@ -27,6 +29,7 @@ pub mod life;
 pub mod orders;
 pub mod patience;
 pub mod prover;
+pub mod tally;
 pub mod trip;
 
 /// How far a device goes.
@@ -48,6 +51,8 @@ pub struct Conditions {
     pub fleet: Arc<Fleet>,
     /// How they connect.
     pub dialer: Dialer,
+    /// What they count.
+    pub tally: Arc<Tally>,
     /// The instances, by tenant.
     pub id_scopes: Vec<IdScope>,
     /// Host name of the global endpoint.
@@ -94,6 +99,13 @@ impl Conditions {
     /// Those of a cohort, by the index that its releases carry.
     pub fn habits(&self, cohort: u16) -> &Habits {
         &self.cohorts[usize::from(cohort)]
+    }
+
+    /// A link failed: notes whether this machine is to blame.
+    pub fn failed(&self, error: LinkError) {
+        if error == LinkError::Broken(Fault::LocalResources) {
+            self.tally.shortages.add();
+        }
     }
 }
 

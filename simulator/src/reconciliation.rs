@@ -6,7 +6,7 @@ use fleetstorm_reports::summary::{CounterRow, ServerCounters};
 use fleetstorm_reports::{Phase, Record};
 
 use crate::bundled::Counters;
-use crate::device::life::tally::{Count, HubTally, Tally};
+use crate::device::tally::{Count, HubTally, Tally};
 
 /// What the devices saw.
 #[derive(Debug, Clone, Default)]

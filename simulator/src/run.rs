@@ -195,7 +195,10 @@ fn drive(
                 plan: Arc::clone(plan),
                 shard,
                 shards,
-                conditions: conditions(plan, &fleet, target, (clock, &lines))?,
+                conditions: Conditions {
+                    tally: Arc::clone(&gauges.tally),
+                    ..conditions(plan, &fleet, target, (clock, &lines))?
+                },
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
                 seats: Arc::clone(&seats),
@@ -265,6 +268,7 @@ pub(crate) fn conditions(
         goal: Goal::Provisioned,
         fleet: Arc::clone(fleet),
         dialer: Dialer::new(&target.dial)?,
+        tally: Arc::default(),
         id_scopes: target.id_scopes.clone(),
         endpoint: target.endpoint.clone(),
         ports: target.ports,

@@ -13,9 +13,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
-use crate::device::life::tally::Tally;
 use crate::device::life::{Life, Settled, Surroundings};
 use crate::device::orders::{Ear, Orders};
+use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
 use crate::progress::Command;
 
@@ -30,7 +30,7 @@ pub struct Gauges {
     pub took_turns: AtomicU64,
     /// Devices provisioned for the first time.
     pub provisioned: AtomicU64,
-    /// Devices that stay with their hubs.
+    /// What devices count.
     pub tally: Arc<Tally>,
 }
 
@@ -251,7 +251,6 @@ impl Stay {
         };
         let around = Surroundings {
             conditions: Rc::clone(&self.conditions),
-            tally: Arc::clone(&self.gauges.tally),
             recorder: self.recorder.clone(),
             ear: Ear::new(
                 Arc::clone(&self.events),

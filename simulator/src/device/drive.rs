@@ -183,6 +183,7 @@ impl<'run> Drive<'run> {
                 flow.answered(&reply, self.moment(trip))
             }
             Err(error) => {
+                self.conditions.failed(error);
                 trip.failed(error);
                 flow.failed(error, trip.phase(), self.moment(trip))
             }

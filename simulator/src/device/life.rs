@@ -11,18 +11,17 @@ use fleetstorm_scenarios::{Boot, Release};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::rounds::Rounds;
-use self::tally::{HubTally, Tally};
 use super::drive::Drive;
 use super::drive::hub::Member;
 use super::orders::{Called, Ear};
 use super::patience::{Moment, Patience, setback_of};
+use super::tally::{HubTally, Tally};
 use super::{Conditions, Habits};
 use crate::fleet::{Credential, Identity};
 use crate::link::LinkError;
 use crate::link::hub::{HubLink, Said};
 
 mod rounds;
-pub mod tally;
 
 /// Its draws by chance begin here: those before are of its way to the hub.
 const FIRST_DRAW: u32 = 1 << 20;
@@ -45,8 +44,6 @@ pub struct Settled {
 pub struct Surroundings {
     /// What devices share.
     pub conditions: Rc<Conditions>,
-    /// Where it counts.
-    pub tally: Arc<Tally>,
     /// Where records of devices go that went back to DPS.
     pub recorder: Recorder,
     /// What it is told.
@@ -122,9 +119,10 @@ impl Life {
         let since_start = Duration::from_micros(around.conditions.clock.now_us());
         let every = habits.after.reprovision_every;
         let rounds = every.map(|every| Rounds::new(every, since_start, share));
+        let tally = Arc::clone(&around.conditions.tally);
         let life = Self {
             conditions: around.conditions,
-            tally: around.tally,
+            tally,
             recorder: around.recorder,
             ear: around.ear,
             release,
@@ -179,6 +177,7 @@ impl Life {
                 self.leave(leave)
             }
             Err(error) => {
+                self.conditions.failed(error);
                 self.tally.dropped.add();
                 if is_unknown(error) {
                     return self.register_now();
@@ -437,6 +436,7 @@ impl Life {
                 Ok(hub)
             }
             Err(error) => {
+                self.conditions.failed(error);
                 if matches!(error, LinkError::Broken(_)) {
                     self.tally.lost.add();
                 }

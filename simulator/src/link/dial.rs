@@ -23,6 +23,12 @@ use super::shaped::Shaped;
 use super::trust::CachingVerifier;
 use crate::failure::Failure;
 
+use self::fault::why_unresolved;
+
+mod fault;
+
+pub use fault::fault_of;
+
 /// The first source address on loopback of devices that are nowhere in particular.
 const FIRST_SOURCE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
 /// Source addresses on loopback from the first on. With 10,000 connections each
@@ -141,16 +147,15 @@ impl Dialer {
     /// Name to address.
     ///
     /// # Errors
-    /// The name has none.
+    /// The name has none, or this machine no file to ask for it.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, Fault> {
         if let Some(address) = self.connect_to.or_else(|| host.parse().ok()) {
             return Ok(SocketAddr::new(address, port));
         }
-        let found = tokio::net::lookup_host((host, port)).await;
-        found
-            .ok()
-            .and_then(|mut addresses| addresses.next())
-            .ok_or(Fault::Unresolvable)
+        let mut found = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| why_unresolved(&error))?;
+        found.next().ok_or(Fault::Unresolvable)
     }
 
     /// TCP; its handshake takes the way's round trip.
@@ -208,6 +213,7 @@ impl Dialer {
         Ok(socket)
     }
 }
+
 /// Presents one device's certificate to whoever asks.
 #[derive(Debug)]
 struct Presents(Arc<CertifiedKey>);
@@ -261,27 +267,4 @@ fn system_roots() -> Result<RootCertStore, Failure> {
         ));
     }
     Ok(roots)
-}
-
-/// What an I/O error means for a device.
-pub fn fault_of(error: &io::Error) -> Fault {
-    if let Some(tls) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
-        return match tls {
-            rustls::Error::InvalidCertificate(_) => Fault::UntrustedServer,
-            _ => Fault::Tls,
-        };
-    }
-    if let Some(libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::ENOMEM) =
-        error.raw_os_error()
-    {
-        return Fault::LocalResources;
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Fault::ConnectionRefused,
-        io::ErrorKind::InvalidData => Fault::Protocol,
-        _ => Fault::ConnectionLost,
-    }
 }

@@ -77,6 +77,7 @@ impl Drive<'_> {
                 patience.served();
                 sought = trip.elapsed();
             }
+            self.conditions.failed(error);
             trip.failed(error);
             let now = Moment {
                 elapsed: trip.elapsed().saturating_sub(sought),

@@ -1,4 +1,4 @@
-//! What devices count that stay with their hubs, from all cores.
+//! What devices count that no record tells, from all cores.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +25,9 @@ impl Count {
 pub struct Tally {
     held: AtomicU64,
     most_held: AtomicU64,
+    /// How often this machine had no file, port or memory for a device's connection, whether the device
+    /// got over it or not.
+    pub shortages: Count,
     /// Devices that were to stay and had to leave.
     pub turned_away: Count,
     /// Connections lost.
