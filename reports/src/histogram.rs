@@ -1,142 +1,157 @@
-//! A latency histogram: HdrHistogram in microseconds, of a fixed size.
-
-use hdrhistogram::{Counter, Histogram};
+//! A latency histogram: HdrHistogram's buckets in microseconds, kept by the page.
+//!
+//! A page of buckets is made when the first sample falls into it, so that memory follows what was measured:
+//! latencies of a group of devices lie within a few powers of two. What is far apart costs a page a sample, and
+//! never more than 14 KiB with two digits, 97 with three.
 
 use crate::summary::{HistogramBucket, Percentiles};
+use bars::bars;
+use layout::Layout;
+
+mod bars;
+mod layout;
 
 /// Longest latency told apart, microseconds: an hour. Longer ones count as this.
 const LONGEST_US: u64 = 3_600_000_000;
-/// Most bars of a drawn histogram.
-const MAX_BUCKETS: usize = 64;
+/// Buckets of a page: half a KiB.
+const PAGE: usize = 128;
 
 /// How finely a histogram tells values apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// Three significant digits: 188 KB. For the run's totals.
+    /// Three significant digits. For the run's totals.
     Fine,
-    /// Two significant digits: 27 KB. For cuts and stretches of time.
+    /// Two significant digits. For cuts and stretches of time.
     Coarse,
 }
 
 /// Counts latencies in microseconds.
 #[derive(Debug, Clone)]
-pub struct LatencyHistogram<Count: Counter = u64> {
-    counts: Histogram<Count>,
+pub struct LatencyHistogram {
+    layout: Layout,
+    /// Pages of counts, as far as there are samples. A bucket counts to four billion.
+    pages: Vec<Option<Box<[u32; PAGE]>>>,
+    count: u64,
+    sum_us: u64,
+    min_us: u64,
+    max_us: u64,
 }
 
-impl<Count: Counter> LatencyHistogram<Count> {
+impl LatencyHistogram {
     /// An empty one.
-    ///
-    /// # Panics
-    /// Never: the bounds are constants that HdrHistogram allows.
     pub fn new(precision: Precision) -> Self {
-        let digits = match precision {
-            Precision::Fine => 3,
-            Precision::Coarse => 2,
-        };
-        let counts = Histogram::new_with_bounds(1, LONGEST_US, digits)
-            .expect("bounds and digits are allowed");
-        Self { counts }
+        Self {
+            layout: Layout::new(precision),
+            pages: Vec::new(),
+            count: 0,
+            sum_us: 0,
+            min_us: u64::MAX,
+            max_us: 0,
+        }
+    }
+
+    /// What it takes at most, whatever is recorded.
+    #[cfg(test)]
+    pub const fn most_bytes(precision: Precision) -> usize {
+        let pages = Layout::new(precision).index(LONGEST_US) / PAGE + 1;
+        // A vector that grows may have room for twice as many.
+        size_of::<Self>() + pages * (size_of::<[u32; PAGE]>() + 2 * size_of::<usize>())
     }
 
     /// Counts one latency.
     pub fn record(&mut self, us: u64) {
-        self.counts.saturating_record(us);
+        let us = us.min(LONGEST_US);
+        let index = self.layout.index(us);
+        self.count_in(index, 1);
+        self.count += 1;
+        self.sum_us = self.sum_us.saturating_add(us);
+        self.min_us = self.min_us.min(us);
+        self.max_us = self.max_us.max(us);
     }
 
-    /// Adds what another has counted.
+    /// Adds what another of the same precision has counted.
     pub fn add(&mut self, other: &Self) {
-        // Same bounds: nothing can be out of range.
-        let _ = self.counts.add(&other.counts);
+        debug_assert_eq!(self.layout, other.layout, "buckets must be alike");
+        for (index, count) in other.recorded() {
+            self.count_in(index, count);
+        }
+        self.count += other.count;
+        self.sum_us = self.sum_us.saturating_add(other.sum_us);
+        self.min_us = self.min_us.min(other.min_us);
+        self.max_us = self.max_us.max(other.max_us);
     }
 
-    /// The distribution so far.
+    fn count_in(&mut self, index: usize, more: u32) {
+        let (page, slot) = (index / PAGE, index % PAGE);
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
+        }
+        let page = self.pages[page].get_or_insert_with(|| Box::new([0; PAGE]));
+        page[slot] = page[slot].saturating_add(more);
+    }
+
+    /// Buckets that have samples, by ascending value.
+    fn recorded(&self) -> impl Iterator<Item = (usize, u32)> {
+        let pages = self.pages.iter().enumerate();
+        let made = pages.filter_map(|(at, page)| Some((at * PAGE, page.as_deref()?)));
+        let counts = made.flat_map(|(first, page)| (first..).zip(page.iter().copied()));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// A bucket's value: the greatest that it can have counted.
+    fn value(&self, index: usize) -> u64 {
+        self.layout.greatest(index).clamp(self.min_us, self.max_us)
+    }
+
+    /// The distribution so far. Least, greatest and mean are exact.
     pub fn percentiles(&self) -> Percentiles {
-        if self.counts.is_empty() {
+        if self.count == 0 {
             return Percentiles::default();
         }
-        let [p50_us, p90_us, p99_us, p999_us] = self.quantiles([0.5, 0.9, 0.99, 0.999]);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a mean of latencies is one"
-        )]
-        let mean_us = self.counts.mean().round() as u64;
+        let [p50_us, p90_us, p99_us, p999_us] = self.quantiles([5_000, 9_000, 9_900, 9_990]);
         Percentiles {
-            count: self.counts.len(),
-            min_us: self.counts.min(),
-            mean_us,
+            count: self.count,
+            min_us: self.min_us,
+            mean_us: (self.sum_us + self.count / 2) / self.count,
             p50_us,
             p90_us,
             p99_us,
             p999_us,
-            max_us: self.counts.max(),
+            max_us: self.max_us,
         }
     }
 
-    fn quantiles<const N: usize>(&self, ascending: [f64; N]) -> [u64; N] {
-        let mut found = [0; N];
-        for (value, slot) in self.counts.value_at_quantiles(ascending).zip(&mut found) {
-            *slot = value;
-        }
-        found
+    /// The values below or at which so many of 10,000 samples lie.
+    fn quantiles<const N: usize>(&self, ascending: [u32; N]) -> [u64; N] {
+        let mut recorded = self.recorded();
+        let (mut seen, mut value) = (0, self.min_us);
+        ascending.map(|of_10_000| {
+            let rank = (u128::from(self.count) * u128::from(of_10_000)).div_ceil(10_000);
+            while seen < rank
+                && let Some((index, count)) = recorded.next()
+            {
+                seen += u128::from(count);
+                value = self.value(index);
+            }
+            value
+        })
     }
 
     /// Log-spaced bars without the empty ends, at most 64, for drawing.
     pub fn buckets(&self) -> Vec<HistogramBucket> {
-        if self.counts.is_empty() {
+        if self.count == 0 {
             return Vec::new();
         }
-        let mut buckets = bars(self.counts.min(), self.counts.max());
-        for step in self.counts.iter_recorded() {
-            let at = buckets.partition_point(|bucket| bucket.to_us <= step.value_iterated_to());
-            if let Some(bucket) = buckets.get_mut(at) {
-                bucket.count += step.count_at_value().as_u64();
+        let mut bars = bars(self.min_us, self.max_us);
+        for (index, count) in self.recorded() {
+            let value = self.value(index);
+            let at = bars.partition_point(|bar| bar.to_us <= value);
+            if let Some(bar) = bars.get_mut(at) {
+                bar.count += u64::from(count);
             }
         }
-        buckets
+        bars
     }
-}
-
-/// Empty bars from `min` to `max`: as many to an octave as fit.
-fn bars(min: u64, max: u64) -> Vec<HistogramBucket> {
-    let spans = |per_octave: i32| {
-        let edges = edges(min, max, per_octave);
-        let pairs = edges.iter().zip(edges.iter().skip(1));
-        pairs
-            .map(|(&from_us, &to_us)| HistogramBucket {
-                from_us,
-                to_us,
-                count: 0,
-            })
-            .collect::<Vec<_>>()
-    };
-    // A narrow range gets narrow bars, as narrow as three digits tell apart.
-    let fitting = [512, 256, 128, 64, 32, 16, 8, 4, 2]
-        .map(spans)
-        .into_iter()
-        .find(|bars| bars.len() <= MAX_BUCKETS);
-    fitting.unwrap_or_else(|| spans(1))
-}
-
-/// Powers of two and what lies between them, from below `min` to above `max`; the first is 0 where `min` is.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "edges lie below two hours"
-)]
-fn edges(min: u64, max: u64, per_octave: i32) -> Vec<u64> {
-    let step = f64::from(per_octave);
-    let first = ((min.max(1) as f64).log2() * step).floor() as i32;
-    let last = ((max.max(1) as f64).log2() * step).floor() as i32 + 1;
-    let powers = (first..=last).map(|exponent| (f64::from(exponent) / step).exp2().floor() as u64);
-    let mut edges: Vec<u64> = (min == 0).then_some(0).into_iter().chain(powers).collect();
-    edges.dedup();
-    if let Some(end) = edges.last_mut() {
-        *end = (*end).max(max + 1);
-    }
-    edges
 }
 
 #[cfg(test)]
@@ -144,10 +159,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const PRECISIONS: [(Precision, u8); 2] = [(Precision::Fine, 3), (Precision::Coarse, 2)];
+
+    fn histogram(precision: Precision, samples: &[u64]) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram::new(precision);
+        samples.iter().for_each(|us| histogram.record(*us));
+        histogram
+    }
+
     #[test]
     fn percentiles_of_one_to_a_thousand() {
-        let mut histogram = LatencyHistogram::<u64>::new(Precision::Fine);
-        (1..=1000).for_each(|us| histogram.record(us));
+        let all: Vec<_> = (1..=1_000).collect();
         let expected = Percentiles {
             count: 1000,
             min_us: 1,
@@ -158,31 +180,92 @@ mod tests {
             p999_us: 999,
             max_us: 1000,
         };
-        assert_eq!(histogram.percentiles(), expected);
+        assert_eq!(histogram(Precision::Fine, &all).percentiles(), expected);
+    }
+
+    #[test]
+    fn samples_that_are_all_alike_are_exact() {
+        for (precision, _) in PRECISIONS {
+            let Percentiles {
+                min_us,
+                mean_us,
+                p50_us,
+                p999_us,
+                max_us,
+                ..
+            } = histogram(precision, &[5_000_000; 1_000]).percentiles();
+            let found = [min_us, mean_us, p50_us, p999_us, max_us];
+            assert_eq!(found, [5_000_000; 5], "{precision:?}");
+        }
     }
 
     #[test]
     fn an_empty_histogram_is_all_zero() {
-        let histogram = LatencyHistogram::<u32>::new(Precision::Coarse);
+        let histogram = LatencyHistogram::new(Precision::Coarse);
         assert_eq!(histogram.percentiles(), Percentiles::default());
         assert!(histogram.buckets().is_empty());
     }
 
     #[test]
     fn what_lasts_longer_than_an_hour_still_counts() {
-        let mut histogram = LatencyHistogram::<u64>::new(Precision::Coarse);
-        histogram.record(u64::MAX);
-        assert_eq!(histogram.percentiles().count, 1);
-        assert!(histogram.percentiles().max_us >= LONGEST_US);
+        let percentiles = histogram(Precision::Coarse, &[u64::MAX]).percentiles();
+        assert_eq!((percentiles.count, percentiles.max_us), (1, LONGEST_US));
+    }
+
+    #[test]
+    fn memory_follows_what_was_measured() {
+        let bytes = |histogram: &LatencyHistogram| {
+            let made = histogram.pages.iter().flatten().count();
+            let pointers = histogram.pages.capacity() * size_of::<usize>();
+            size_of::<LatencyHistogram>() + made * size_of::<[u32; PAGE]>() + pointers
+        };
+        for (precision, most_kib) in [(Precision::Fine, 97), (Precision::Coarse, 14)] {
+            let mut everywhere = LatencyHistogram::new(precision);
+            let mut us = 0;
+            while us < LONGEST_US {
+                everywhere.record(us);
+                us += 1 + us / 2_000;
+            }
+            let most = LatencyHistogram::most_bytes(precision);
+            assert!(
+                bytes(&everywhere) <= most && most <= most_kib << 10,
+                "{most}"
+            );
+            let second = histogram(precision, &[1_000_000, 1_010_000, 1_400_000]);
+            assert!(bytes(&second) < 6_000, "{}", bytes(&second));
+        }
     }
 
     proptest! {
         #[test]
+        fn percentiles_are_those_of_hdr_histogram(
+            samples in proptest::collection::vec(0_u64..LONGEST_US, 1..300),
+            more in proptest::collection::vec(0_u64..100_000, 0..300),
+        ) {
+            for (precision, digits) in PRECISIONS {
+                let mut theirs = hdrhistogram::Histogram::<u64>::new_with_bounds(1, LONGEST_US, digits).expect("bounds");
+                for us in samples.iter().chain(&more) {
+                    theirs.record(*us).expect("within the bounds");
+                }
+                let mut ours = histogram(precision, &samples);
+                ours.add(&histogram(precision, &more));
+                let found = ours.percentiles();
+                let max_us = samples.iter().chain(&more).copied().max().unwrap_or(0);
+                let at = |quantile| theirs.value_at_quantile(quantile).min(max_us);
+                prop_assert_eq!(found.count, theirs.len());
+                prop_assert_eq!(found.max_us, max_us);
+                prop_assert_eq!(Some(found.min_us), samples.iter().chain(&more).copied().min());
+                prop_assert_eq!(
+                    [found.p50_us, found.p90_us, found.p99_us, found.p999_us],
+                    [at(0.5), at(0.9), at(0.99), at(0.999)]
+                );
+            }
+        }
+
+        #[test]
         fn every_sample_is_in_exactly_one_bar(samples in proptest::collection::vec(0_u64..LONGEST_US, 1..200)) {
-            let mut histogram = LatencyHistogram::<u64>::new(Precision::Fine);
-            samples.iter().for_each(|us| histogram.record(*us));
-            let buckets = histogram.buckets();
-            prop_assert!(buckets.len() <= MAX_BUCKETS);
+            let buckets = histogram(Precision::Fine, &samples).buckets();
+            prop_assert!(buckets.len() <= bars::MAX_BARS);
             prop_assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), samples.len() as u64);
             prop_assert!(buckets.windows(2).all(|pair| pair[0].to_us == pair[1].from_us));
             prop_assert!(buckets.iter().all(|bucket| bucket.from_us < bucket.to_us));

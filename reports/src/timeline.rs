@@ -23,7 +23,7 @@ struct Point {
     failed: u64,
     again: u64,
     held: u64,
-    response: Option<LatencyHistogram<u32>>,
+    response: Option<LatencyHistogram>,
 }
 
 impl Default for Timeline {

@@ -302,14 +302,14 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
             "registration.response.p50",
             "< 2s",
             5,
-            Some("4.01 s from 0 s to 3.00 s"),
+            Some("4.00 s from 0 s to 3.00 s"),
         ),
         (
             abort(Some(3), Some(4)),
             "registration.response.p50",
             "< 2s",
             5,
-            Some("4.01 s from 1.00 s to 4.00 s"),
+            Some("4.00 s from 1.00 s to 4.00 s"),
         ),
         (
             abort(Some(3), Some(5)),

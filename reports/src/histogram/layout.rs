@@ -1,0 +1,70 @@
+//! HdrHistogram's layout of buckets: even steps within each power of two, so narrow that a value is known to so
+//! many significant digits.
+
+use super::Precision;
+
+/// Where a precision's buckets lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// Values below two to this power have a bucket each; every octave above has half as many.
+    magnitude: u32,
+}
+
+impl Layout {
+    pub(super) const fn new(precision: Precision) -> Self {
+        // The least power of two that is at least twice ten to the number of digits.
+        let magnitude = match precision {
+            Precision::Fine => 11,
+            Precision::Coarse => 8,
+        };
+        Self { magnitude }
+    }
+
+    /// The bucket of a value.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "shifted until few bits are left"
+    )]
+    pub(super) const fn index(self, value: u64) -> usize {
+        let octave = self.octave(value);
+        octave as usize * self.half() + (value >> octave) as usize
+    }
+
+    /// The greatest value of a bucket.
+    pub(super) fn greatest(self, index: usize) -> u64 {
+        let octave = (index / self.half()).saturating_sub(1);
+        let within = (index - octave * self.half()) as u64;
+        ((within + 1) << octave) - 1
+    }
+
+    /// How many times the buckets around a value are twice as wide as one.
+    const fn octave(self, value: u64) -> u32 {
+        (u64::BITS - value.leading_zeros()).saturating_sub(self.magnitude)
+    }
+
+    const fn half(self) -> usize {
+        1 << (self.magnitude - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_bucket_is_as_wide_as_its_digits_allow(value in 0_u64..1 << 40) {
+            for (precision, digits) in [(Precision::Fine, 1_000), (Precision::Coarse, 100)] {
+                let layout = Layout::new(precision);
+                let index = layout.index(value);
+                let greatest = layout.greatest(index);
+                let least = index.checked_sub(1).map_or(0, |before| layout.greatest(before) + 1);
+                prop_assert!((least..=greatest).contains(&value));
+                prop_assert!((greatest - least) * digits <= value);
+                prop_assert_eq!(layout.index(greatest), index);
+                prop_assert_eq!(layout.index(greatest + 1), index + 1);
+            }
+        }
+    }
+}
