@@ -7,6 +7,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{read, write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("{problem}");
+            let _ = writeln!(std::io::stderr(), "{problem}");
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,8 @@
 //!
 //!     cargo bench -p fleetstorm-reference-server
 
+#![expect(clippy::print_stdout, reason = "a bench for whoever sits before it")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -305,33 +305,25 @@ pub struct ServeOptions {
 /// # Errors
 /// See [`ServeError`].
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
+    let config = options.config.clone();
     let running = match &options.enrollments {
-        None => start(options.config, std::iter::empty())?,
-        Some(EnrollmentSource::StandardInput) => start(
-            options.config,
-            Lines::up_to_an_empty_one(io::stdin().lock()),
-        )?,
-        Some(EnrollmentSource::File(path)) => start(options.config, Lines::of_file(path)?)?,
+        None => start(config, std::iter::empty())?,
+        Some(EnrollmentSource::StandardInput) => {
+            start(config, Lines::up_to_an_empty_one(io::stdin().lock()))?
+        }
+        Some(EnrollmentSource::File(path)) => start(config, Lines::of_file(path)?)?,
     };
     let announcement = running.announcement();
     if let Some(path) = &options.ca_out {
         write_ca(path, &announcement.ca_pem).map_err(|e| file_error(path, &e))?;
     }
-    let mut out = io::stdout().lock();
-    if options.announce_json {
-        announcement.write_json(&mut out)?;
-    } else {
-        let ca_file = options.ca_out.as_deref();
-        announcement.write_text(&mut out, ca_file, options.enrollments.is_some())?;
-    }
-    out.flush()?;
-    drop(out);
+    announce(announcement, &options)?;
     if options.enrollments == Some(EnrollmentSource::StandardInput) {
         io::copy(&mut io::stdin().lock(), &mut io::sink())?;
         let counters = running.stop();
         if options.announce_json {
             // Whoever had it announced may be gone with the life line.
-            let _ = writeln!(io::stdout(), "{}", serde_json::json!(counters));
+            let _ = writeln!(standard_output(), "{}", serde_json::json!(counters));
         }
         return Ok(());
     }
@@ -347,6 +339,35 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
         }
     })?;
     Ok(())
+}
+
+/// Says where it listens. A program that can't be told is none that would use it; people have other ways
+/// to know.
+fn announce(announcement: &Announcement, options: &ServeOptions) -> io::Result<()> {
+    let mut out = standard_output().lock();
+    if options.announce_json {
+        announcement.write_json(&mut out)?;
+        return out.flush();
+    }
+    let ca_file = options.ca_out.as_deref();
+    let told = announcement
+        .write_text(&mut out, ca_file, options.enrollments.is_some())
+        .and_then(|()| out.flush());
+    if let Err(problem) = told {
+        let _ = writeln!(
+            io::stderr(),
+            "the server listens, which can't be said on standard output: {problem}"
+        );
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "failed writes are handled where they are made"
+)]
+fn standard_output() -> io::Stdout {
+    io::stdout()
 }
 
 /// The CA's certificate, in a folder that is made if need be.

@@ -60,6 +60,8 @@ pub mod exit_code {
     pub const UNREACHABLE: u8 = 3;
     /// Not one device was provisioned.
     pub const NOTHING_PROVISIONED: u8 = 4;
+    /// What the command came to could not be written to its end: a disk is full, for example.
+    pub const UNWRITTEN: u8 = 5;
     /// The figures prove nothing.
     pub const INVALID: u8 = 98;
     /// A threshold was crossed (k6's number), an objective missed, the oracle found a contradiction, or the

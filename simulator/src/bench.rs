@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::BenchArgs;
+use crate::console;
 use crate::device::Goal;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
@@ -135,7 +136,7 @@ pub fn bench(args: &BenchArgs) -> Result<(), Failure> {
     let next_tpm = AtomicU32::new(0);
     for round in 1..=ROUNDS {
         if !args.json {
-            eprintln!("round {round} of {ROUNDS}");
+            console::remark(format_args!("round {round} of {ROUNDS}"));
         }
         bare_samples.push(measure::measure_bare(
             &responder,
@@ -154,12 +155,13 @@ pub fn bench(args: &BenchArgs) -> Result<(), Failure> {
         bare: bare_samples,
         flows: samples,
     };
-    let printed = if args.json {
-        result.print_json()
-    } else {
-        result.print_table()
-    };
-    printed.map_err(|e| Failure::usage(format!("the figures could not be printed: {e}")))
+    console::answer(|out| {
+        if args.json {
+            result.write_json(out)
+        } else {
+            result.write_table(out)
+        }
+    })
 }
 
 /// All samples of all rounds.
@@ -186,8 +188,7 @@ impl Results {
         )
     }
 
-    fn print_table(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+    fn write_table(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{:<26}{:>10}{:>9}{:>16}{:>13}",
@@ -211,7 +212,7 @@ impl Results {
         writeln!(out, "µs: CPU time per device")
     }
 
-    fn print_json(&self) -> io::Result<()> {
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut ratios = Map::new();
         let mut rates = Map::new();
         let mut cpu = Map::new();
@@ -238,6 +239,6 @@ impl Results {
             "per_second": rates,
             "cpu_us": cpu,
         });
-        writeln!(io::stdout(), "{all:#}")
+        writeln!(out, "{all:#}")
     }
 }

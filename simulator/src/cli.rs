@@ -21,7 +21,8 @@ Examples:
 
 Exit codes:
   0 pass   2 usage or scenario   3 target unreachable or server did not start
-  4 nothing provisioned   98 invalid run   99 thresholds crossed   130 interrupted   1 a bug";
+  4 nothing provisioned   5 result could not be written   98 invalid run
+  99 thresholds crossed   130 interrupted   1 a bug";
 
 /// Load tester and device-fleet simulator for the Azure IoT Hub Device Provisioning Service.
 #[derive(Debug, Parser)]

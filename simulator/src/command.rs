@@ -1,6 +1,8 @@
 //! One function a verb.
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
 use clap::CommandFactory;
 use fleetstorm_reports::render;
@@ -10,6 +12,7 @@ use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, tenant};
 use crate::bench;
 use crate::bundled;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
+use crate::console;
 use crate::failure::Failure;
 use crate::outlook;
 use crate::preflight::Needs;
@@ -27,8 +30,8 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Validate(args) => validate(&args),
         Verb::Plan(args) => outlook::plan(&args).map(|()| exit_code::PASS),
         Verb::Schema => {
-            print!("{}", scenarios::schema::SCHEMA);
-            Ok(exit_code::PASS)
+            let schema = scenarios::schema::SCHEMA.as_bytes();
+            console::answer(|out| out.write_all(schema)).map(|()| exit_code::PASS)
         }
         Verb::Report(args) => report(&args),
         Verb::Enrollments(args) => enrollments(&args),
@@ -36,8 +39,10 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::BenchHeld(args) => bench::held::weigh(&args).map(|()| exit_code::PASS),
         Verb::BareResponder => bench::bare::respond().map(|()| exit_code::PASS),
         Verb::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "fleetstorm", &mut io::stdout());
-            Ok(exit_code::PASS)
+            // It panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "fleetstorm", &mut script);
+            console::answer(|out| out.write_all(&script)).map(|()| exit_code::PASS)
         }
     }
 }
@@ -51,7 +56,7 @@ fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
     for path in &args.scenarios {
         // A shell's *.toml names it, too.
         if path.file_name().is_some_and(|name| name == CARGO_MANIFEST) {
-            println!("{}: passed over, a manifest of Cargo", path.display());
+            tell(path, "passed over, a manifest of Cargo")?;
             continue;
         }
         let plan = scenarios::load(path)
@@ -61,7 +66,7 @@ fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
                     .map_err(|problem| format!("{}: {problem}", path.display()))
             });
         match plan {
-            Ok(plan) => println!("{}: {}", path.display(), outline(&plan)),
+            Ok(plan) => tell(path, &outline(&plan))?,
             Err(mistake) => mistakes.push(mistake),
         }
     }
@@ -69,6 +74,10 @@ fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
         return Ok(exit_code::PASS);
     }
     Err(Failure::usage(mistakes.join("\n\n")))
+}
+
+fn tell(path: &Path, words: &str) -> Result<(), Failure> {
+    console::answer(|out| writeln!(out, "{}: {words}", path.display()))
 }
 
 /// The plan in one line.
@@ -87,9 +96,7 @@ fn outline(plan: &Plan) -> String {
 fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let summary = report_folder::read(&args.folder)?;
     ReportFolder::existing(&args.folder).write(&summary)?;
-    let style = render::text::Style::for_terminal(io::stdout().is_terminal());
-    render::text::render(&summary, style, &mut io::stdout())
-        .map_err(|e| Failure::usage(format!("the summary could not be printed: {e}")))?;
+    console::answer(|out| render::text::render(&summary, console::style(), out))?;
     Ok(summary.exit_code)
 }
 
@@ -113,16 +120,17 @@ fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
     };
     let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
     let fleet = run::prepare_fleet(&plan)?;
-    let place = args
-        .out
-        .as_ref()
-        .map_or("standard output".into(), |path| path.display().to_string());
-    let failed = |error: io::Error| Failure::usage(format!("{place}: {error}"));
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.out {
-        Some(path) => Box::new(std::fs::File::create(path).map_err(failed)?),
-        None => Box::new(io::stdout()),
-    });
-    fleet.write_enrollments(&mut out, tenant).map_err(failed)?;
-    out.flush().map_err(failed)?;
+    match &args.out {
+        None => console::answer(|mut out| fleet.write_enrollments(&mut out, tenant))?,
+        Some(path) => {
+            let failed = |error: io::Error| format!("{}: {error}", path.display());
+            let file = File::create(path).map_err(|e| Failure::usage(failed(e)))?;
+            let mut out = BufWriter::new(file);
+            fleet
+                .write_enrollments(&mut out, tenant)
+                .and_then(|()| out.flush())
+                .map_err(|e| Failure::unwritten(failed(e)))?;
+        }
+    }
     Ok(exit_code::PASS)
 }

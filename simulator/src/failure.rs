@@ -32,6 +32,15 @@ impl Failure {
         }
     }
 
+    /// What the command came to can't be written, for the disk is full for example: exit 5.
+    pub fn unwritten(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            exit_code: exit_code::UNWRITTEN,
+        }
+    }
+
     /// Something that should not happen: exit 1.
     pub fn bug(message: impl Into<String>) -> Self {
         Self {

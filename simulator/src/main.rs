@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use fleetstorm::cli::Cli;
 use fleetstorm::command;
+use fleetstorm::console;
 use fleetstorm::failure::Failure;
 
 fn main() -> ExitCode {
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     match executed {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            console::remark(&failure);
             ExitCode::from(failure.exit_code)
         }
     }

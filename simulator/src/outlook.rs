@@ -5,7 +5,6 @@ mod json;
 mod plot;
 mod text;
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
@@ -14,6 +13,7 @@ use fleetstorm_scenarios::{self as scenarios, Plan};
 
 use crate::bench::calibrate;
 use crate::cli::PlanArgs;
+use crate::console;
 use crate::failure::Failure;
 use crate::machine;
 use crate::preflight::{Has, Needs};
@@ -76,9 +76,7 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
     } else {
         text::of(&outlook)
     };
-    io::stdout()
-        .write_all(shown.as_bytes())
-        .map_err(|e| Failure::usage(format!("the plan could not be printed: {e}")))
+    console::answer(|out| out.write_all(shown.as_bytes()))
 }
 
 /// Looks ahead from a machine with these cores, or cores without end, and these limits.

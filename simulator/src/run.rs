@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
+use crate::console;
 use crate::device::geography::Geography;
 use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
@@ -93,10 +94,18 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let around = (start, server, stage);
     let summary = drive(&plan, fleet, &target, around, args, &folder)?;
     folder.write(&summary)?;
-    let style = render::text::Style::for_terminal(io::stdout().is_terminal());
-    render::text::render(&summary, style, &mut io::stdout())
-        .map_err(|e| Failure::usage(format!("the summary could not be printed: {e}")))?;
-    println!("report: {}", folder.path().join("report.html").display());
+    let shown = console::answer(|out| {
+        render::text::render(&summary, console::style(), out)?;
+        writeln!(
+            out,
+            "report: {}",
+            folder.path().join("report.html").display()
+        )
+    });
+    // The report has it; the verdict does not hang on who reads along.
+    if let Err(failure) = shown {
+        console::remark(failure);
+    }
     Ok(summary.exit_code)
 }
 
@@ -120,7 +129,9 @@ pub(crate) fn prepare_fleet(plan: &Plan) -> Result<Fleet, Failure> {
     let said = std::sync::Once::new();
     Fleet::prepare(plan, cache_folder().as_deref(), &|_, needed| {
         said.call_once(|| {
-            eprintln!("finding {needed} primes for the TPMs' keys (once for this seed)");
+            console::remark(format_args!(
+                "finding {needed} primes for the TPMs' keys (once for this seed)"
+            ));
         });
     })
 }
@@ -240,16 +251,16 @@ fn show(mode: TuiMode, snapshots: &Receiver<Snapshot>, commands: &watch::Sender<
     let wanted = match mode {
         TuiMode::Always => true,
         TuiMode::Never => false,
-        TuiMode::Auto => io::stdout().is_terminal() && io::stdin().is_terminal(),
+        TuiMode::Auto => console::is_screen() && io::stdin().is_terminal(),
     };
     let ask = |command| interrupt::ask(commands, command);
     let shown = if wanted {
         tui::show(snapshots, &ask)
     } else {
-        progress::show(snapshots, &mut io::stderr())
+        progress::show(snapshots, &mut console::remarks())
     };
     if let Err(error) = shown {
-        eprintln!("the run goes on unseen: {error}");
+        console::remark(format_args!("the run goes on unseen: {error}"));
     }
     // A viewer that gave up must not hold the run up.
     snapshots.iter().for_each(drop);

@@ -1,6 +1,6 @@
 //! The bare ceiling: connect, mutual TLS, one exchange, close, and no service behind it.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::console;
 use crate::failure::Failure;
 use crate::machine;
 
@@ -104,7 +105,7 @@ pub fn respond() -> Result<(), Failure> {
     }
     let announcement = Announcement { address, ca_pem };
     let line = serde_json::to_string(&announcement).map_err(|e| Failure::bug(e.to_string()))?;
-    writeln!(io::stdout(), "{line}").map_err(failed)?;
+    console::answer(|out| writeln!(out, "{line}"))?;
     io::copy(&mut io::stdin(), &mut io::sink()).map_err(failed)?;
     Ok(())
 }

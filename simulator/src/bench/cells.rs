@@ -11,6 +11,7 @@ use super::Setup;
 use super::held::{self, Held};
 use super::measure::{self, Flow, Sample, median};
 use crate::cli::BenchArgs;
+use crate::console;
 use crate::device::Goal;
 use crate::failure::Failure;
 
@@ -55,10 +56,10 @@ pub(super) fn bench(args: &BenchArgs, setup: &Setup) -> Result<(), Failure> {
     for round in 1..=ROUNDS {
         for cell in &mut cells {
             if !args.json {
-                eprintln!(
+                console::remark(format_args!(
                     "round {round} of {ROUNDS}: {} over {}",
                     cell.attestation, cell.transport
-                );
+                ));
             }
             let flow = Flow {
                 name: cell.attestation.name(),
@@ -78,16 +79,20 @@ pub(super) fn bench(args: &BenchArgs, setup: &Setup) -> Result<(), Failure> {
     let mut weighed = Vec::with_capacity(cells.len());
     for cell in &cells {
         if !args.json {
-            eprintln!("holding: {} over {}", cell.attestation, cell.transport);
+            console::remark(format_args!(
+                "holding: {} over {}",
+                cell.attestation, cell.transport
+            ));
         }
         weighed.push(held::weigh_apart(cell.cohort, cell.transport)?);
     }
-    let printed = if args.json {
-        print_json(&cells, &weighed)
-    } else {
-        print_table(&cells, &weighed)
-    };
-    printed.map_err(|e| Failure::usage(format!("the figures could not be printed: {e}")))
+    console::answer(|out| {
+        if args.json {
+            write_json(&cells, &weighed, out)
+        } else {
+            write_table(&cells, &weighed, out)
+        }
+    })
 }
 
 impl Cell {
@@ -112,8 +117,7 @@ impl Cell {
     }
 }
 
-fn print_table(cells: &[Cell], weighed: &[Held]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn write_table(cells: &[Cell], weighed: &[Held], out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{:<26}{:<9}{:>10}{:>14}{:>11}{:>9}{:>15}{:>13}",
@@ -146,7 +150,7 @@ fn print_table(cells: &[Cell], weighed: &[Held]) -> io::Result<()> {
     )
 }
 
-fn print_json(cells: &[Cell], weighed: &[Held]) -> io::Result<()> {
+fn write_json(cells: &[Cell], weighed: &[Held], out: &mut dyn Write) -> io::Result<()> {
     let rows: Vec<Value> = cells
         .iter()
         .zip(weighed)
@@ -165,5 +169,5 @@ fn print_json(cells: &[Cell], weighed: &[Held]) -> io::Result<()> {
         })
         .collect();
     let all = json!({ "schema_version": 1, "rounds": ROUNDS, "cells": rows });
-    writeln!(io::stdout(), "{all:#}")
+    writeln!(out, "{all:#}")
 }

@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 
 use super::Setup;
 use crate::cli::HeldArgs;
+use crate::console;
 use crate::device::{self, Conditions};
 use crate::failure::Failure;
 use crate::link::hub::HubLink;
@@ -77,8 +78,7 @@ pub fn weigh(args: &HeldArgs) -> Result<(), Failure> {
         .map_err(|e| Failure::bug(format!("the runtime could not start: {e}")))?;
     let held = LocalSet::new().block_on(&runtime, hold(&setup, transport))?;
     let line = serde_json::to_string(&held).map_err(|e| Failure::bug(e.to_string()))?;
-    println!("{line}");
-    Ok(())
+    console::answer(|out| writeln!(out, "{line}"))
 }
 
 /// The scenario's cohort at `index` alone, as many devices as are weighed.

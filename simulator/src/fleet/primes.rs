@@ -20,6 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::derive::Derivation;
+use crate::console;
 use crate::machine;
 
 /// Public exponent of every TPM key.
@@ -166,7 +167,10 @@ fn read_cache(file: &Path) -> Vec<U1024> {
             .map(U1024::from_be_slice)
             .collect(),
         None => {
-            eprintln!("{} is damaged: finding the primes again", file.display());
+            console::remark(format_args!(
+                "{} is damaged: finding the primes again",
+                file.display()
+            ));
             Vec::new()
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -74,8 +74,13 @@ pub fn command(args: &[&str]) -> Command {
 /// One run at a time: runs side by side would rob each other of the cores, and rightly say so.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// To be held while a run goes on that is not started by [`fleetstorm`].
+pub fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub fn fleetstorm(args: &[&str]) -> Run {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     let Output {
         status,
         stdout,
