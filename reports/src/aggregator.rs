@@ -70,8 +70,6 @@ pub struct Live {
     pub due: u64,
     /// Devices released.
     pub released: u64,
-    /// Devices due and not started.
-    pub dropped: u64,
     /// Devices that stay with their hubs.
     pub life: Life,
     /// Events so far.
@@ -91,8 +89,6 @@ pub struct Ending {
     pub elapsed_us: u64,
     /// Devices released.
     pub released: u64,
-    /// Devices due and not started.
-    pub dropped: u64,
     /// Why the figures prove nothing; empty when they do.
     pub invalid_reasons: Vec<String>,
     /// Whether the user stopped it.
@@ -168,7 +164,7 @@ impl Aggregator {
         Ok(aggregator)
     }
 
-    /// Counts one device.
+    /// Counts one device, also one that was not started.
     ///
     /// # Errors
     /// The journal could not be written.
@@ -200,8 +196,10 @@ impl Aggregator {
         if let Some(hub) = hub.filter(|_| record.outcome.is_provisioned()) {
             *hub += 1;
         }
-        self.timeline.add(record);
-        self.last_start_us = self.last_start_us.max(record.start_us);
+        if record.outcome.is_started() {
+            self.timeline.add(record);
+            self.last_start_us = self.last_start_us.max(record.start_us);
+        }
         self.write(&Entry::Record(*record))
     }
 
@@ -283,7 +281,7 @@ impl Aggregator {
             progress: Progress {
                 planned: self.info.planned,
                 released: live.released,
-                dropped: live.dropped,
+                dropped: self.total.dropped,
                 in_flight: live.released.saturating_sub(self.total.ended),
                 registered: self.total.registered,
                 provisioned,
@@ -365,7 +363,7 @@ impl Aggregator {
             devices: Devices {
                 planned: self.info.planned,
                 released: ending.released,
-                dropped: ending.dropped,
+                dropped: self.total.dropped,
                 registered: self.total.registered,
                 provisioned: self.total.provisioned,
                 failed: self.total.failed(),

@@ -169,7 +169,9 @@ impl Cuts {
     }
 
     fn used(&self) -> impl Iterator<Item = &CutFold> {
-        self.folds.iter().filter(|cut| cut.fold.ended > 0)
+        self.folds
+            .iter()
+            .filter(|cut| cut.fold.ended + cut.fold.dropped > 0)
     }
 }
 
@@ -192,6 +194,7 @@ impl CutFold {
             released: self.fold.ended,
             provisioned: self.fold.provisioned,
             failed: self.fold.failed(),
+            dropped: self.fold.dropped,
             tries: self.fold.tries,
             registration: self.fold.registration(),
             provisioning: self.fold.provisioning(),

@@ -14,6 +14,8 @@ pub struct Fold {
     precision: Precision,
     /// Devices that started and ended.
     pub ended: u64,
+    /// Devices that were due and not started.
+    pub dropped: u64,
     /// Devices assigned to a hub.
     pub registered: u64,
     /// Devices that got their twin.
@@ -29,6 +31,7 @@ impl Fold {
         Self {
             precision,
             ended: 0,
+            dropped: 0,
             registered: 0,
             provisioned: 0,
             tries: Tries::default(),
@@ -36,13 +39,17 @@ impl Fold {
         }
     }
 
-    /// Devices that ended without their twin.
+    /// Devices that started and ended without their twin.
     pub fn failed(&self) -> u64 {
         self.ended - self.provisioned
     }
 
     /// Counts one device.
     pub fn add(&mut self, record: &Record) {
+        if !record.outcome.is_started() {
+            self.dropped += 1;
+            return;
+        }
         self.ended += 1;
         self.tries.add(record);
         self.registered += u64::from(record.registered_us.is_some());

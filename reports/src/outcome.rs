@@ -50,6 +50,8 @@ pub enum Outcome {
     },
     /// The run stopped before it ended.
     Cancelled,
+    /// It was due and never started: as many as allowed were under way.
+    NotStarted,
 }
 
 /// How a connection or protocol failed.
@@ -78,6 +80,11 @@ impl Outcome {
     /// Whether the device got its twin, and did what it had to do after that.
     pub fn is_provisioned(self) -> bool {
         matches!(self, Self::Provisioned)
+    }
+
+    /// Whether the device has started at all.
+    pub fn is_started(self) -> bool {
+        self != Self::NotStarted
     }
 
     /// The same kind, without what the service put into it.
@@ -143,6 +150,7 @@ impl fmt::Display for Outcome {
             Self::TimedOut { phase } => write!(f, "timed out at {}", phase.name()),
             Self::Broken { phase, fault } => write!(f, "{} at {}", fault.name(), phase.name()),
             Self::Cancelled => f.write_str("cancelled"),
+            Self::NotStarted => f.write_str("not started"),
         }
     }
 }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::Outcome;
 use crate::phase::{Metric, Phase};
 
-/// One finished provisioning. Times are microseconds since the run started.
+/// One finished provisioning, or a device that was due and not started. Times are microseconds since the run started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When the plan wanted it to start.
     pub intended_start_us: u64,
-    /// When it did start.
+    /// When it did start; when it was passed over, if it did not.
     pub start_us: u64,
     /// When the assigned hub was in hand; `None` if it never was.
     pub registered_us: Option<u64>,
@@ -37,7 +37,7 @@ pub struct Record {
     /// Messages that its hub has acknowledged.
     #[serde(default)]
     pub messages: u16,
-    /// How often it tried: once, and once more after each failure that it got over or not.
+    /// How often it tried: not at all if it was not started, else once, and once more after each failure that it got over or not.
     #[serde(default = "once")]
     pub attempts: u16,
     /// How often it was told that it came too often (429).
@@ -127,6 +127,23 @@ pub(crate) fn sample() -> Record {
         again: false,
         hub: Some(0),
         outcome: Outcome::Provisioned,
+    }
+}
+
+/// A device that was due then and not started.
+#[cfg(test)]
+pub(crate) fn dropped(at_us: u64) -> Record {
+    Record {
+        intended_start_us: at_us,
+        start_us: at_us,
+        registered_us: None,
+        end_us: at_us,
+        phases_us: [NOT_REACHED; Phase::ALL.len()],
+        polls: 0,
+        attempts: 0,
+        hub: None,
+        outcome: Outcome::NotStarted,
+        ..sample()
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a device task to the aggregator: a bounded queue that counts its backlog.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::record::Record;
 
@@ -19,6 +19,11 @@ pub fn recorder(capacity: usize) -> (Recorder, Receiver<Record>) {
 }
 
 impl Recorder {
+    /// Hands a record over if there is room for it now; says whether there was.
+    pub fn offer(&self, record: Record) -> bool {
+        !matches!(self.queue.try_send(record), Err(TrySendError::Full(_)))
+    }
+
     /// Hands a record over. A record after the aggregator has gone is dropped.
     pub fn record(&self, record: Record) {
         let _ = self.queue.send(record);

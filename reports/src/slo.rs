@@ -64,7 +64,8 @@ pub struct SloResult {
     pub outcome: SloOutcome,
     /// Registrations that went well.
     pub good: u64,
-    /// Registrations that ended; those that the run cut short are not among them.
+    /// Registrations that ended, and devices that were due and not started; those that the run cut short are
+    /// not among them.
     pub total: u64,
     /// The share that went well; absent without registrations.
     pub share: Option<f64>,
@@ -107,7 +108,7 @@ pub struct SloView {
     pub objective: String,
     /// Registrations that went well.
     pub good: u64,
-    /// Registrations that ended.
+    /// Registrations that ended, and devices that were due and not started.
     pub total: u64,
     /// Share of the error budget that is left.
     pub budget_left: f64,
@@ -189,7 +190,7 @@ impl SloFold {
         }
     }
 
-    /// Counts one registration, the first or another one of its device.
+    /// Counts one registration, the first or another one of its device; or that it was not started.
     pub(crate) fn add(&mut self, record: &Record) {
         let concerns = self.slo.cohort.is_none_or(|cohort| cohort == record.cohort);
         // What the run's end cut short says nothing about the service.

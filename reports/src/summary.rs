@@ -178,6 +178,9 @@ pub struct Cut {
     pub provisioned: u64,
     /// Devices that ended otherwise.
     pub failed: u64,
+    /// Devices due and not started.
+    #[serde(default)]
+    pub dropped: u64,
     /// How often they tried.
     #[serde(default)]
     pub tries: Tries,

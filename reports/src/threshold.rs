@@ -18,7 +18,8 @@
 //! ```
 //!
 //! A ratio is a share of the devices planned; over a window or a part of the run, and while the run
-//! goes on, of those that have ended then. Throttled devices were answered 429 at least once; attempts
+//! goes on, of those that have ended then or were not started. A device that was due and not started is
+//! `dropped`; it is not `failed`, but bad in every ratio: `failed.ratio` has it, too. Throttled devices were answered 429 at least once; attempts
 //! are those of one device.
 
 mod condition;

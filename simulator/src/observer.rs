@@ -153,7 +153,6 @@ impl Observer {
         let ending = Ending {
             elapsed_us: last_end_us,
             released: live.released,
-            dropped: live.dropped,
             invalid_reasons,
             interrupted,
             aborted,
@@ -227,7 +226,6 @@ impl Observer {
             due: self.plan.due(Duration::from_micros(elapsed_us))
                 + self.gauges.took_turns.load(Ordering::Relaxed),
             released,
-            dropped,
             life: self.gauges.tally.life(),
             events: self.events.read(),
             simulator,

@@ -30,6 +30,8 @@ struct Cohort {
     planned: u64,
     intent: Intent,
     attendance: Attendance,
+    /// Of those that came: were due, and not started.
+    dropped: u64,
     as_intended: u64,
     fell_short: u64,
     either_way: u64,
@@ -52,6 +54,7 @@ impl Oracle {
             planned: cohort.devices,
             intent: Intent::of(cohort, scenario, &dimensions.hubs),
             attendance: Attendance::default(),
+            dropped: 0,
             as_intended: 0,
             fell_short: 0,
             either_way: 0,
@@ -77,6 +80,9 @@ impl Oracle {
             Finding::Contradiction(Wrong::Unplanned)
         } else if !record.again && !cohort.attendance.arrives(record.device) {
             Finding::Contradiction(Wrong::Twice)
+        } else if !record.outcome.is_started() {
+            cohort.dropped += 1;
+            return;
         } else {
             cohort.intent.judge(record, times)
         };
@@ -106,12 +112,12 @@ impl Oracle {
     /// All of it, at the end of a run that has released so many devices. `name` gives the registration
     /// id of a planned device.
     pub fn close(&self, released: u64, name: impl Fn(u16, u32) -> String) -> Findings {
-        let came = self.cohorts.iter().map(|cohort| cohort.attendance.count());
+        let started = self.cohorts.iter().map(Cohort::started);
         let cohorts = self.cohorts.iter().map(|cohort| OracleRow {
             cohort: cohort.name.clone(),
             intended: cohort.intent.in_general(),
             planned: cohort.planned,
-            not_started: cohort.planned.saturating_sub(cohort.attendance.count()),
+            not_started: cohort.planned.saturating_sub(cohort.started()),
             as_intended: cohort.as_intended,
             fell_short: cohort.fell_short,
             either_way: cohort.either_way,
@@ -133,9 +139,16 @@ impl Oracle {
         Findings {
             contradictions: self.contradictions,
             examples: examples.collect(),
-            unrecorded: released.saturating_sub(came.sum()),
+            unrecorded: released.saturating_sub(started.sum()),
             cohorts: cohorts.collect(),
         }
+    }
+}
+
+impl Cohort {
+    /// Devices that have left a record of more than that they were not started.
+    fn started(&self) -> u64 {
+        self.attendance.count().saturating_sub(self.dropped)
     }
 }
 

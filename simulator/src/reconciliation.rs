@@ -37,7 +37,8 @@ impl Reconciliation {
     /// Counts one device.
     pub fn count(&mut self, record: &Record) {
         self.unheard += u64::from(record.lost);
-        let has_double = self.with_doubles.contains(&record.cohort);
+        // Who never started has displaced nobody.
+        let has_double = self.with_doubles.contains(&record.cohort) && record.outcome.is_started();
         self.displaced += u64::from(has_double && !record.outcome.is_provisioned());
         if record.registered_us.is_some() {
             self.registered += 1;
@@ -168,11 +169,18 @@ mod tests {
         let compared = seen.compare(&server, &life);
         assert!(compared.agree, "an answer may have been on its way");
 
-        for (cohort, agree) in [(0, false), (1, true)] {
-            let mut heard_too = record(Some(0), Outcome::TimedOut { phase: Phase::Twin });
+        for (cohort, outcome, agree) in [
+            (0, Outcome::TimedOut { phase: Phase::Twin }, false),
+            (1, Outcome::TimedOut { phase: Phase::Twin }, true),
+            (1, Outcome::NotStarted, false),
+        ] {
+            let hub = outcome.is_started().then_some(0);
+            let mut heard_too = record(hub, outcome);
             heard_too.cohort = cohort;
             let mut seen = seen.clone();
             seen.count(&heard_too);
+            let mut server = server.clone();
+            server.registrations_assigned += u64::from(hub.is_none()) * 2;
             assert_eq!(seen.compare(&server, &life).agree, agree, "cohort {cohort}");
         }
     }

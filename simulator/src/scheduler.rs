@@ -137,6 +137,11 @@ impl Share {
             }
             let Some(place) = Places::take(&under_way) else {
                 self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
+                let dropped = record_of(release, &conditions, Outcome::NotStarted);
+                // Those under way must not wait for the fold as well.
+                while !self.recorder.offer(dropped) {
+                    tokio::task::yield_now().await;
+                }
                 continue;
             };
             stay.start(release, Some(place), None);
@@ -330,7 +335,7 @@ impl Ticket {
         conditions: &Rc<Conditions>,
         recorder: Recorder,
     ) -> Self {
-        let cancelled = cancelled_record(release, conditions);
+        let cancelled = record_of(release, conditions, Outcome::Cancelled);
         Self {
             _place: place,
             cancelled: Some(cancelled),
@@ -354,7 +359,8 @@ impl Drop for Ticket {
     }
 }
 
-fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
+/// Of a device that got nowhere.
+fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Record {
     let start_us = conditions.clock.now_us();
     let habits = conditions.habits(release.cohort);
     Record {
@@ -371,11 +377,11 @@ fn cancelled_record(release: Release, conditions: &Conditions) -> Record {
         region: release.region,
         polls: 0,
         messages: 0,
-        attempts: 1,
+        attempts: u16::from(outcome.is_started()),
         throttled: 0,
         lost: 0,
         again: false,
         hub: None,
-        outcome: Outcome::Cancelled,
+        outcome,
     }
 }

@@ -1,7 +1,8 @@
 use super::fixture::{self, aggregator, ending, info, live, summary};
 use super::*;
 use crate::journal::replay;
-use crate::record::sample;
+use crate::record::{dropped, sample};
+use crate::slo::SloOutcome;
 use crate::snapshot::SecondView;
 use crate::threshold::Terms;
 
@@ -257,5 +258,85 @@ fn a_threshold_that_stops_the_run_fails_it_also_when_it_is_read_back() {
     assert_eq!((summary.verdict, summary.exit_code), (Verdict::Fail, 99));
     let result = &summary.thresholds[0];
     assert_eq!(result.stopped_the_run_us, Some(2_100_000));
+    assert_eq!(replay(&path).expect("a complete journal"), summary);
+}
+
+/// 600 are due, and as many as allowed are under way when 517 of them come.
+#[test]
+fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let written = |name: &str, condition: &str, window: Option<u64>| Written {
+        name: name.into(),
+        condition: condition.into(),
+        terms: Terms {
+            window: window.map(std::time::Duration::from_secs),
+            ..Terms::default()
+        },
+        planned: 600,
+    };
+    let info = RunInfo {
+        planned: 600,
+        slos: vec![Slo {
+            objective: 0.95,
+            ..info().slos.remove(0)
+        }],
+        thresholds: vec![
+            written("provisioned.ratio", "> 14%", None),
+            written("provisioned.ratio{cohort:gateways}", "> 14%", None),
+            written("provisioned.ratio", "> 14%", Some(10)),
+            written("failed.ratio", "< 86%", Some(10)),
+            written("registered.ratio", "> 14%", Some(10)),
+            written("dropped.ratio{cohort:gateways}", "< 86%", Some(10)),
+            written("dropped.count", "== 517", None),
+            written("failed.count", "== 0", None),
+            written("registration.response.count", "== 83", None),
+        ],
+        ..info()
+    };
+    let journal = Journal::create(&path).expect("a journal");
+    let mut fold = Aggregator::new(info, Some(journal)).expect("a journal");
+    for index in 0..600_u64 {
+        let at_us = index * 1_000;
+        let record = if index < 83 {
+            Record {
+                end_us: 5_000 + at_us,
+                ..sample()
+            }
+        } else {
+            dropped(at_us)
+        };
+        fold.add(&record).expect("a journal");
+    }
+    let snapshot = fold.snapshot(&live()).expect("a journal");
+    assert_eq!(snapshot.progress.dropped, 517);
+    assert_eq!(snapshot.progress.failed, 0);
+    let ending = Ending {
+        released: 83,
+        ..ending()
+    };
+    let summary = fold.finish(ending).expect("a journal");
+    let devices = summary.devices;
+    assert_eq!(
+        (devices.released, devices.dropped, devices.failed),
+        (83, 517, 0)
+    );
+    let passed: Vec<_> = summary.thresholds.iter().map(|it| it.passed).collect();
+    assert_eq!(
+        passed,
+        [false, false, false, false, false, false, true, true, true],
+        "{:#?}",
+        summary.thresholds
+    );
+    let slo = &summary.slos[0];
+    assert_eq!((slo.good, slo.total), (83, 600));
+    assert_eq!(slo.outcome, SloOutcome::Missed);
+    assert!(slo.burn_rate > 17.0, "{slo:?}");
+    let outcomes = summary.outcomes.iter();
+    let outcomes: Vec<_> = outcomes.map(|it| (it.outcome.as_str(), it.count)).collect();
+    assert_eq!(outcomes, [("not started", 517), ("provisioned", 83)]);
+    let cut = &summary.cuts[0];
+    assert_eq!((cut.released, cut.dropped, cut.failed), (83, 517, 0));
+    assert_eq!(summary.tries.attempts, 83);
     assert_eq!(replay(&path).expect("a complete journal"), summary);
 }

@@ -229,9 +229,21 @@ fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
 }
 
 fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let with_dropped = summary.devices.dropped > 0;
+    let dropped = |text: &str| match with_dropped {
+        true => format!("{text:>9}"),
+        false => String::new(),
+    };
     let head = format!(
-        "  {:<12}{:<37}{:>12}{:>8}{:>10}{:>10}{:>10}",
-        "cut", "", "provisioned", "failed", "p50", "p99", "max"
+        "  {:<12}{:<37}{:>12}{:>8}{}{:>10}{:>10}{:>10}",
+        "cut",
+        "",
+        "provisioned",
+        "failed",
+        dropped("dropped"),
+        "p50",
+        "p99",
+        "max"
     );
     writeln!(out, "{}", style.paint(DIM, &head))?;
     let mut dimension = "";
@@ -258,9 +270,10 @@ fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> 
         };
         writeln!(
             out,
-            "  {label:<12}{name:<37}{:>12}{:>8}{:>10}{:>10}{:>10}",
+            "  {label:<12}{name:<37}{:>12}{:>8}{}{:>10}{:>10}{:>10}",
             count(*provisioned),
             count(*failed),
+            dropped(&count(cut.dropped)),
             shown(response.p50_us),
             shown(response.p99_us),
             shown(response.max_us)

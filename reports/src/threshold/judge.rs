@@ -155,13 +155,13 @@ impl Judge {
             Seen::Part(measure) => {
                 let since = terms.between.map_or(0, |(from, _)| micros(from));
                 let mut figures = Figures {
-                    dropped: live.dropped,
                     life: live.life,
                     again: again.0,
                     again_failed: again.1,
                     ..measure.figures(live.elapsed_us.saturating_sub(since))
                 };
-                if self.threshold.subject.is_of_dropped() {
+                // Of all that are due: those under way are no loss yet.
+                if self.threshold.subject.is_of_dropped() && self.is_of_all() {
                     figures.base = live.due;
                 }
                 let result = self.result_of(&figures);
@@ -220,7 +220,7 @@ impl Judge {
                     .map_or((0, u64::MAX), |(from, to)| (micros(from), micros(to)));
                 let mut figures = measure.figures(end_us.min(to).saturating_sub(from));
                 let of_all = Figures::of(summary, None);
-                (figures.dropped, figures.life) = (of_all.dropped, of_all.life);
+                figures.life = of_all.life;
                 (figures.again, figures.again_failed) = (of_all.again, of_all.again_failed);
                 if terms.between.is_none() {
                     figures.base = self.planned;
@@ -243,6 +243,11 @@ impl Judge {
                 None => self.told(NO_SAMPLES.into()),
             },
         }
+    }
+
+    /// Whether it is about all devices and the whole run.
+    fn is_of_all(&self) -> bool {
+        self.threshold.cut.is_whole() && self.threshold.terms.between.is_none()
     }
 
     fn result_of(&self, figures: &Figures) -> ThresholdResult {

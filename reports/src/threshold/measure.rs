@@ -12,6 +12,7 @@ pub(super) struct Measure {
     metric: Option<Metric>,
     precision: Precision,
     ended: u64,
+    dropped: u64,
     registered: u64,
     provisioned: u64,
     tries: Tries,
@@ -25,6 +26,7 @@ impl Measure {
             metric,
             precision,
             ended: 0,
+            dropped: 0,
             registered: 0,
             provisioned: 0,
             tries: Tries::default(),
@@ -34,6 +36,10 @@ impl Measure {
 
     /// Counts one device.
     pub(super) fn add(&mut self, record: &Record) {
+        if !record.outcome.is_started() {
+            self.dropped += 1;
+            return;
+        }
         self.ended += 1;
         self.registered += u64::from(record.registered_us.is_some());
         self.provisioned += u64::from(record.provisioned_us().is_some());
@@ -46,6 +52,7 @@ impl Measure {
     /// Adds what another has counted.
     pub(super) fn merge(&mut self, other: &Self) {
         self.ended += other.ended;
+        self.dropped += other.dropped;
         self.registered += other.registered;
         self.provisioned += other.provisioned;
         self.tries.merge(other.tries);
@@ -60,7 +67,7 @@ impl Measure {
             .get_or_insert_with(|| Box::new(LatencyHistogram::new(precision)))
     }
 
-    /// The figures, of so many microseconds; ratios are of the devices that have ended.
+    /// The figures, of so many microseconds; ratios are of the devices that have ended, or were not started.
     #[expect(
         clippy::cast_precision_loss,
         reason = "counts of devices and microseconds of a run"
@@ -68,8 +75,9 @@ impl Measure {
     pub(super) fn figures(&self, us: u64) -> Figures {
         let seconds = us as f64 / 1e6;
         Figures {
-            base: self.ended,
+            base: self.ended + self.dropped,
             ended: self.ended,
+            dropped: self.dropped,
             registered: self.registered,
             provisioned: self.provisioned,
             tries: self.tries,

@@ -105,9 +105,10 @@ impl Subject {
     /// Whether records of devices tell it: of a part of them, or of a part of the run.
     pub(super) fn is_of_records(self) -> bool {
         match self {
-            Self::Ratio(who) | Self::Count(who) => who != Population::Dropped,
             Self::Lived(_) => false,
-            Self::Latency(..)
+            Self::Ratio(_)
+            | Self::Count(_)
+            | Self::Latency(..)
             | Self::Samples(_)
             | Self::ProvisionedRate
             | Self::MeanAttempts
@@ -144,7 +145,7 @@ impl Subject {
             Self::Samples(_) => Some(figures.latency.count as f64),
             Self::Count(who) => Some(who.of(figures) as f64),
             Self::Ratio(who) => {
-                (figures.base > 0).then(|| who.of(figures) as f64 / figures.base as f64)
+                (figures.base > 0).then(|| who.part_of(figures) as f64 / figures.base as f64)
             }
             Self::ProvisionedRate => Some(figures.provisioned_rate),
             Self::MeanAttempts => figures.tries.mean(figures.ended),
@@ -157,7 +158,7 @@ impl Subject {
     pub(super) fn samples(self, figures: &Figures) -> u64 {
         match self.metric() {
             Some(_) => figures.latency.count,
-            None => figures.ended,
+            None => figures.ended + figures.dropped,
         }
     }
 
@@ -245,6 +246,14 @@ impl Population {
             Self::Dropped => "dropped",
             Self::Throttled => "throttled",
             Self::Retried => "retried",
+        }
+    }
+
+    /// The devices that a ratio has above its line: those that were due and not started have not done well.
+    fn part_of(self, figures: &Figures) -> u64 {
+        match self {
+            Self::Failed => self.of(figures) + figures.dropped,
+            other => other.of(figures),
         }
     }
 

@@ -132,9 +132,9 @@ fn what_can_not_be_judged_is_refused() {
         ..Terms::default()
     };
     for (terms, name, condition) in [
-        (some, "dropped.count", "== 0"),
+        (some, "messages.count", "== 0"),
         (some, "connections.held.count", "> 1"),
-        (Terms::default(), "dropped.count{cohort:gateways}", "== 0"),
+        (Terms::default(), "methods.count{cohort:gateways}", "== 0"),
         (abort, "provisioned.count", ">= 10"),
         (abort, "tls.count", "> 10"),
         (late, "tls.p99", "< 1s"),

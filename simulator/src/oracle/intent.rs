@@ -257,7 +257,7 @@ const EXPIRED: Refusal = Refusal::Unauthorized(code::INVALID_CERTIFICATE);
 /// Whether it is for thresholds to judge: the service, the line or the run had not enough to give.
 fn is_load(outcome: Outcome) -> bool {
     match outcome {
-        Outcome::TimedOut { .. } | Outcome::Cancelled => true,
+        Outcome::TimedOut { .. } | Outcome::Cancelled | Outcome::NotStarted => true,
         Outcome::Broken { fault, .. } => fault != Fault::Activation,
         Outcome::Refused { status, .. } => status == 408 || status == 429 || status >= 500,
         Outcome::Provisioned

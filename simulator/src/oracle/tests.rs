@@ -424,3 +424,31 @@ to = "acme"
         assert_eq!(findings.cohorts[0].intended, intended);
     }
 }
+
+#[test]
+fn who_was_due_and_not_started_came_to_nothing() {
+    let mut world = World::new(KEYS, "");
+    for device in 0..5 {
+        let outcome = if device < 2 {
+            Outcome::Provisioned
+        } else {
+            Outcome::NotStarted
+        };
+        let hub = outcome.is_started().then_some(0);
+        let record = Record {
+            device,
+            ..record(hub, outcome)
+        };
+        world.oracle.count(&record, &world.course);
+    }
+    let findings = world.oracle.close(2, |_, _| String::new());
+    let cohort = &findings.cohorts[0];
+    assert_eq!((cohort.as_intended, cohort.not_started), (2, 98));
+    assert_eq!((cohort.fell_short, cohort.contradictions), (0, 0));
+    assert_eq!(findings.unrecorded, 0, "two were released, and two came");
+    let twice = Record {
+        device: 3,
+        ..record(Some(0), Outcome::Provisioned)
+    };
+    assert_eq!(world.judge(twice), 'c', "it can't have been both");
+}

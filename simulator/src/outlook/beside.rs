@@ -54,6 +54,9 @@ impl Measured {
         let devices = journal.exists().then(|| {
             let mut devices = Vec::new();
             journal::records(&journal, |record| {
+                if !record.outcome.is_started() {
+                    return;
+                }
                 let end_us = record.provisioned_us().unwrap_or(record.end_us);
                 devices.push((record.intended_start_us, end_us));
             })
@@ -101,8 +104,11 @@ impl Measured {
             row(
                 "throttled devices",
                 Unit::Share,
-                part(sum(|fate| fate.throttled), sum(|fate| fate.started)),
-                part(tries.throttled, run.devices.released),
+                part(
+                    sum(|fate| fate.throttled),
+                    sum(|fate| fate.started + fate.dropped),
+                ),
+                part(tries.throttled, run.devices.planned),
             ),
             row(
                 "answers 429",

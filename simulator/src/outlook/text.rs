@@ -138,7 +138,7 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             cohort.name,
             units::count(cohort.devices),
             units::count(fate.provisioned),
-            percent(fate.throttled, fate.started),
+            percent(fate.throttled, cohort.devices),
             cohort.attestation,
             transports.join(" + "),
             cohort.retry.name(),
@@ -283,7 +283,7 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "throttled",
         format!(
             "{} of devices ({}); {} of {} requests are answered 429 ({})",
-            percent(total.throttled, total.started),
+            percent(total.throttled, devices),
             units::count(total.throttled),
             units::count(forecast.turned_away),
             units::count(forecast.registers + forecast.polls),

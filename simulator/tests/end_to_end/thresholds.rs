@@ -119,3 +119,67 @@ fn a_crossed_threshold_stops_the_run_gently_and_fails_it() {
         assert!(run.stdout.starts_with(&again.stdout), "{}", again.stdout);
     }
 }
+
+#[test]
+fn devices_that_are_due_and_not_started_are_told_wherever_devices_are() {
+    let scratch = Scratch::new();
+    let text = r#"
+name = "crowded"
+seed = 4
+max-in-flight = 20
+
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "1s"
+
+[[region]]
+name = "eastus"
+
+[[tenant]]
+name = "acme"
+
+[[cohort]]
+name = "many"
+devices = 300
+attestation = "symmetric-key-group"
+transport = "mqtt"
+regions = { eastus = 100 }
+tenant = "acme"
+arrival = { kind = "bursts", size = 100, every = "1s" }
+
+[[slo]]
+name = "registrations"
+objective = "95%"
+
+[thresholds]
+"provisioned.ratio" = { is = ">= 90%", window = "1s" }
+"provisioned.ratio{tenant:acme}" = ">= 90%"
+"provisioned.ratio{region:eastus}" = ">= 90%"
+"dropped.count{cohort:many}" = "> 100"
+"failed.count" = "== 0"
+"#;
+    let run = scratch.run(text, &["--journal"]);
+    assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    let devices = &summary["devices"];
+    let count = |key: &str| devices[key].as_u64().expect("a count");
+    let dropped = count("dropped");
+    assert!(dropped > 100, "{devices}");
+    assert_eq!(count("released") + dropped, 300);
+    assert_eq!(count("failed"), 0);
+    let results = summary["thresholds"].as_array().expect("results");
+    let passed: Vec<_> = results.iter().map(|it| it["passed"] == true).collect();
+    assert_eq!(passed, [false, false, false, true, true], "{}", run.stdout);
+    let slo = &summary["slos"][0];
+    assert_eq!(slo["total"], 300);
+    assert_eq!(slo["outcome"], "missed");
+    let cuts = summary["cuts"].as_array().expect("cuts");
+    for dimension in ["cohort", "transport", "attestation", "tenant", "region"] {
+        let mut cuts = cuts.iter();
+        let cut = cuts.find(|cut| cut["dimension"] == dimension);
+        assert_eq!(cut.expect(dimension)["dropped"], dropped, "{dimension}");
+    }
+    assert_eq!(summary["oracle"]["cohorts"][0]["not_started"], dropped);
+    let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+    assert!(run.stdout.starts_with(&again.stdout), "{}", again.stdout);
+}

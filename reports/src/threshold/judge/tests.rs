@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::aggregator::fixture;
 use crate::outcome::Outcome;
-use crate::record::sample;
+use crate::record::{dropped, sample};
 use crate::snapshot::Stage;
 use crate::threshold::Terms;
 
@@ -266,7 +266,6 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
         elapsed_us: second * 1_000_000,
         stage: Stage::Running,
         due: 100,
-        dropped: 3,
         ..Live::default()
     };
     let abort = |window: Option<u64>, after: Option<u64>| Terms {
@@ -328,11 +327,26 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
         (abort(None, None), "attest.p50", "< 5s", 5, None),
         (abort(None, None), "dropped.count", "< 3", 5, Some("3")),
         (abort(None, None), "dropped.ratio", "<= 3%", 5, None),
-        (abort(None, None), "provisioned.ratio", "== 100%", 5, None),
+        (
+            abort(None, None),
+            "dropped.ratio{cohort:gateways}",
+            "<= 3%",
+            5,
+            Some("33.333 %"),
+        ),
+        (abort(None, None), "provisioned.ratio", ">= 66%", 5, None),
+        (
+            abort(None, None),
+            "provisioned.ratio",
+            "== 100%",
+            5,
+            Some("66.666 %"),
+        ),
         (abort(None, None), "provisioned.count", "< 6", 5, Some("6")),
         (Terms::default(), "provisioned.count", "< 6", 5, None),
     ] {
         let mut judge = Judge::new(on(terms, name, condition), 100);
+        (0..3).for_each(|_| judge.add(&dropped(1_000_000)));
         (0..6).for_each(|second| judge.add(&ended(0, second * 1_000_000, 4_000_000)));
         let stopped = judge.stops(&at(second), (0, 0));
         assert_eq!(stopped.as_deref(), stops, "{name} {condition} {terms:?}");
