@@ -10,6 +10,7 @@ use crate::cut::Cuts;
 use crate::dimensions::Dimensions;
 use crate::event::Happened;
 use crate::fold::Fold;
+use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
 use crate::life::Life;
@@ -25,6 +26,7 @@ use crate::summary::{
 };
 use crate::threshold::{Aborted, Judge, Threshold, Written};
 use crate::timeline::Timeline;
+use crate::validity::{self, Load};
 use crate::verdict::{self, Verdict};
 
 /// Kinds of outcome told apart: a peer must not grow memory by inventing error codes.
@@ -50,6 +52,9 @@ pub struct RunInfo {
     pub planned: u64,
     /// When the plan releases its last device, microseconds since the start; zero where it can't say.
     pub schedule_us: u64,
+    /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
+    #[serde(default = "max_dropped")]
+    pub max_dropped: f64,
     /// The names behind the indices.
     pub dimensions: Dimensions,
     /// The thresholds.
@@ -57,6 +62,11 @@ pub struct RunInfo {
     /// The service level objectives.
     #[serde(default)]
     pub slos: Vec<Slo>,
+}
+
+/// Of journals that were written before scenarios could say it.
+fn max_dropped() -> f64 {
+    validity::MAX_DROPPED
 }
 
 /// What the run knows at one moment and no record tells. Counts are since the start.
@@ -74,6 +84,8 @@ pub struct Live {
     pub life: Life,
     /// Events so far.
     pub events: Vec<Happened>,
+    /// How the generator is.
+    pub generator: GeneratorHealth,
     /// The simulator's use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's.
@@ -89,8 +101,11 @@ pub struct Ending {
     pub elapsed_us: u64,
     /// Devices released.
     pub released: u64,
-    /// Why the figures prove nothing; empty when they do.
+    /// Why the figures prove nothing, beside what follows from them; empty when they do.
     pub invalid_reasons: Vec<String>,
+    /// How the generator was.
+    #[serde(default)]
+    pub generator: GeneratorHealth,
     /// Whether the user stopped it.
     pub interrupted: bool,
     /// Outcome against intent.
@@ -124,6 +139,7 @@ pub struct Aggregator {
     hubs: Vec<u64>,
     timeline: Timeline,
     again: AgainFold,
+    generator: GeneratorFold,
     last_start_us: u64,
     live: LiveSeconds,
 }
@@ -155,6 +171,7 @@ impl Aggregator {
             hubs: vec![0; info.dimensions.hubs.len()],
             timeline: Timeline::default(),
             again: AgainFold::default(),
+            generator: GeneratorFold::default(),
             last_start_us: 0,
             live: LiveSeconds::default(),
             info,
@@ -178,6 +195,7 @@ impl Aggregator {
             return self.write(&Entry::Record(*record));
         }
         self.total.add(record);
+        self.generator.add(record);
         self.cuts.add(record);
         for judge in &mut self.judges {
             judge.add(record);
@@ -270,6 +288,9 @@ impl Aggregator {
             self.look(live);
         }
         let last = self.live.seconds.back().copied().unwrap_or_default();
+        let generator = self.generator.generator(live.generator.clone());
+        let mut warnings = live.warnings.clone();
+        warnings.extend(self.doubts(&generator, live.due));
         #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
         let (achieved_rate, provisioned_rate) = (last.released as f64, last.provisioned as f64);
         Ok(Snapshot {
@@ -301,9 +322,10 @@ impl Aggregator {
             life: live.life,
             again: self.again.registrations(),
             events: live.events.clone(),
+            generator,
             simulator: live.simulator,
             server: live.server,
-            warnings: live.warnings.clone(),
+            warnings,
         })
     }
 
@@ -341,7 +363,22 @@ impl Aggregator {
         Ok(summary)
     }
 
+    /// Why the figures prove nothing.
+    fn doubts(&self, generator: &Generator, due: u64) -> Vec<String> {
+        let load = Load {
+            due,
+            dropped: self.total.dropped,
+            ended: self.total.ended,
+            max_dropped: self.info.max_dropped,
+        };
+        validity::doubts(generator, load)
+    }
+
     fn summary(&self, ending: Ending) -> Summary {
+        let generator = self.generator.generator(ending.generator);
+        let due = ending.released + self.total.dropped;
+        let mut invalid_reasons = ending.invalid_reasons;
+        invalid_reasons.extend(self.doubts(&generator, due));
         let histograms = Metric::all().filter_map(|metric| {
             Some((
                 metric.name().to_owned(),
@@ -359,7 +396,8 @@ impl Aggregator {
             time_scale: self.info.time_scale,
             verdict: Verdict::Pass,
             exit_code: verdict::exit_code::PASS,
-            invalid_reasons: ending.invalid_reasons,
+            invalid_reasons,
+            generator,
             devices: Devices {
                 planned: self.info.planned,
                 released: ending.released,

@@ -15,6 +15,7 @@ mod cut;
 pub mod dimensions;
 pub mod event;
 mod fold;
+pub mod generator;
 mod histogram;
 pub mod journal;
 pub mod life;
@@ -31,6 +32,7 @@ pub mod threshold;
 mod timeline;
 pub mod tries;
 pub mod units;
+pub mod validity;
 pub mod verdict;
 
 pub use aggregator::Aggregator;

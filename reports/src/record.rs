@@ -16,6 +16,13 @@ pub struct Record {
     pub registered_us: Option<u64>,
     /// When it ended, however it ended.
     pub end_us: u64,
+    /// What the generator itself added until the hub was assigned, microseconds: the queue before its start,
+    /// and every time that it was ready to go on and did not get its core.
+    #[serde(default)]
+    pub added_to_registration_us: u32,
+    /// The same until the twin was read, or it ended without.
+    #[serde(default)]
+    pub added_us: u32,
     /// Duration of each phase it went through, by [`Phase`] order; `u32::MAX` where it did not.
     pub phases_us: [u32; Phase::ALL.len()],
     /// Index within the cohort.
@@ -63,7 +70,7 @@ fn once() -> u16 {
     1
 }
 
-const _: () = assert!(size_of::<Record>() <= 128);
+const _: () = assert!(size_of::<Record>() <= 136);
 
 impl Record {
     /// Duration of `phase`, if the device went through it.
@@ -112,6 +119,8 @@ pub(crate) fn sample() -> Record {
         start_us: 1_000,
         registered_us: Some(3_000),
         end_us: 5_000,
+        added_to_registration_us: 1_000,
+        added_us: 1_000,
         phases_us,
         device: 0,
         cohort: 0,

@@ -1,6 +1,7 @@
 //! The live picture, made four times a second.
 
 use crate::event::Happened;
+use crate::generator::Generator;
 use crate::life::Life;
 use crate::phase::Metric;
 use crate::slo::SloView;
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub again: u64,
     /// Events so far, in their order.
     pub events: Vec<Happened>,
+    /// What the generator itself adds, and how it is.
+    pub generator: Generator,
     /// The simulator's own use of the machine.
     pub simulator: ProcessUsage,
     /// The bundled server's, when there is one.

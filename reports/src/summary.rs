@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::again::Again;
 use crate::event::Happened;
+use crate::generator::Generator;
 use crate::life::Life;
 use crate::oracle::Oracle;
 use crate::phase::Metric;
@@ -43,6 +44,9 @@ pub struct Summary {
     pub exit_code: u8,
     /// Why the run is invalid, one sentence each; empty when valid.
     pub invalid_reasons: Vec<String>,
+    /// What the generator itself added, and how it was.
+    #[serde(default)]
+    pub generator: Generator,
     /// Counts of devices.
     pub devices: Devices,
     /// How often devices tried.

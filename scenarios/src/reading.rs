@@ -14,6 +14,8 @@ mod threshold;
 
 use std::time::Duration;
 
+use fleetstorm_reports::validity::MAX_DROPPED;
+
 use crate::file::{Table, Value};
 use crate::plan::TIME_SCALES;
 use crate::scenario::Scenario;
@@ -45,6 +47,9 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
     });
     let max_held = or(root.take("max-held"), DEFAULT_MAX_HELD, |value| {
         value.integer(1..=u64::from(u32::MAX))
+    });
+    let max_dropped = or(root.take("max-dropped"), MAX_DROPPED, |value| {
+        quantity::share_or_none(&value)
     });
     let target = or(root.take("target"), None, |value| target::read(&value));
     let regions = or(root.take("region"), Vec::new(), |value| {
@@ -113,6 +118,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         device_timeout: device_timeout?,
         max_in_flight: u32::try_from(max_in_flight?).ok()?,
         max_held: u32::try_from(max_held?).ok()?,
+        max_dropped: max_dropped?,
         thresholds: thresholds?,
         slos: slos?,
         server: server.settings()?,

@@ -52,6 +52,8 @@ pub struct Scenario {
     pub max_in_flight: u32,
     /// Most devices that stay with their hubs at once; one beyond it leaves, and is counted.
     pub max_held: u32,
+    /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
+    pub max_dropped: f64,
     /// What must hold.
     pub thresholds: Vec<Threshold>,
     /// Service level objectives.

@@ -17,6 +17,7 @@ use self::life::Settled;
 use self::tally::Tally;
 use self::trip::Trip;
 use crate::fleet::Fleet;
+use crate::generator::delay::Delay;
 use crate::link::LinkError;
 use crate::link::dial::Dialer;
 use crate::link::hub::HubLink;
@@ -125,11 +126,16 @@ pub struct After {
 }
 
 /// Runs one device through the whole flow; keeps its session with the hub open, where it got that far.
-pub async fn provision(release: Release, conditions: &Conditions) -> (Record, Option<Settled>) {
+/// `delay` is what its task measures of the generator.
+pub async fn provision(
+    release: Release,
+    conditions: &Conditions,
+    delay: Delay,
+) -> (Record, Option<Settled>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
     let drive = Drive::new(conditions, &identity, release);
-    let (record, settled) = provision_as(drive, release, conditions).await;
+    let (record, settled) = provision_as(drive, release, conditions, delay).await;
     let settled = settled.map(|(member, hub)| Settled {
         identity,
         member,
@@ -143,9 +149,10 @@ pub async fn provision_as(
     drive: Drive<'_>,
     release: Release,
     conditions: &Conditions,
+    delay: Delay,
 ) -> (Record, Option<(Member, HubLink)>) {
     let kind = (conditions.habits(release.cohort).attestation, drive.owner());
-    let mut trip = Trip::start(conditions.clock, release, kind);
+    let mut trip = Trip::start(conditions.clock, delay, release, kind);
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();
@@ -156,7 +163,7 @@ pub async fn provision_as(
 
 /// The same for a device that leaves its hub at once.
 pub async fn provision_and_leave(release: Release, conditions: &Conditions) -> Record {
-    let (record, settled) = provision(release, conditions).await;
+    let (record, settled) = provision(release, conditions, Delay::default()).await;
     if let Some(settled) = settled {
         settled.leave(conditions).await;
     }

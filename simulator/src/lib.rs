@@ -19,6 +19,7 @@ pub mod device;
 pub mod director;
 pub mod failure;
 pub mod fleet;
+pub mod generator;
 pub mod interrupt;
 pub mod link;
 pub mod machine;

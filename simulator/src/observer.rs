@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use fleetstorm_reports::aggregator::{Ending, Live};
 use fleetstorm_reports::snapshot::{ProcessUsage, Snapshot, Stage};
 use fleetstorm_reports::summary::{ProcessResources, Resources};
-use fleetstorm_reports::{Aggregator, Metric, Phase, Record, Summary};
+use fleetstorm_reports::{Aggregator, Record, Summary};
 use fleetstorm_scenarios::Plan;
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use crate::bundled::BundledServer;
 use crate::director::EventLog;
 use crate::failure::Failure;
 use crate::fleet::Fleet;
+use crate::generator::health::HealthWatch;
 use crate::machine::{self, ProcessMeter};
 use crate::oracle::Oracle;
 use crate::progress::Command;
@@ -27,12 +28,6 @@ use crate::stopwatch::RunClock;
 
 /// Between two snapshots.
 const TICK: Duration = Duration::from_millis(250);
-/// Releases later than this are the generator's fault.
-const LATE_US: u64 = 100_000;
-/// Share of the response time, in percent, that lateness may have before the figures prove nothing.
-const LATE_SHARE: u64 = 20;
-/// Wall clock and monotonic clock may drift apart by this much.
-const CLOCK_JUMP: Duration = Duration::from_secs(2);
 /// Cores in use, of those there are, beyond which measuring disturbs what is measured.
 const SATURATED: f64 = 0.95;
 
@@ -46,6 +41,8 @@ pub struct Observer {
     pub aggregator: Aggregator,
     /// What no record tells.
     pub gauges: Arc<Gauges>,
+    /// How the generator is.
+    pub health: HealthWatch,
     /// Outcome against intent.
     pub oracle: Oracle,
     /// Who devices are, for those that are told by name.
@@ -71,7 +68,6 @@ impl Observer {
         snapshots: SyncSender<Snapshot>,
     ) -> Result<Summary, Failure> {
         let mut meters = Meters::new(self.server.clone());
-        let started = (Instant::now(), SystemTime::now());
         let mut next_tick = Instant::now();
         let mut last_end_us = 0;
         let mut server_death = None;
@@ -94,8 +90,11 @@ impl Observer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if Instant::now() >= next_tick {
-                next_tick += TICK;
+            let now = Instant::now();
+            if now >= next_tick {
+                self.health.look(now - next_tick, self.clock.now_us());
+                // One that was late does not make up for it with ticks that tell nothing.
+                next_tick = (next_tick + TICK).max(now);
                 if server_death.is_none() {
                     server_death = self.server.as_ref().and_then(|server| server.has_died());
                 }
@@ -122,14 +121,11 @@ impl Observer {
             .aggregator
             .snapshot(&live)
             .map_err(report_folder::journal_failure)?;
-        let mut invalid_reasons = doubts(&last);
+        let mut invalid_reasons = Vec::new();
         if let Some(status) = server_death {
             invalid_reasons.push(format!(
                 "the bundled server ended during the run ({status}); see server.log"
             ));
-        }
-        if let Some(reason) = clock_jump(started) {
-            invalid_reasons.push(reason);
         }
         let _ = snapshots.send(last);
         let aborted = self.aggregator.aborted().cloned();
@@ -154,6 +150,7 @@ impl Observer {
             elapsed_us: last_end_us,
             released: live.released,
             invalid_reasons,
+            generator: live.generator,
             interrupted,
             aborted,
             oracle: Some(self.oracle.close(live.released, |cohort, device| {
@@ -191,7 +188,7 @@ impl Observer {
         }
     }
 
-    fn live(&self, meters: &mut Meters) -> Live {
+    fn live(&mut self, meters: &mut Meters) -> Live {
         let elapsed_us = self.clock.now_us();
         let released = self.gauges.released.load(Ordering::Relaxed);
         let dropped = self.gauges.dropped.load(Ordering::Relaxed);
@@ -228,43 +225,12 @@ impl Observer {
             released,
             life: self.gauges.tally.life(),
             events: self.events.read(),
+            generator: self.health.health(self.gauges.tally.shortages.get()),
             simulator,
             server,
             warnings,
         }
     }
-}
-
-/// Why the figures would prove nothing about the service.
-fn doubts(last: &Snapshot) -> Vec<String> {
-    let p99_of = |metric| {
-        let view = last.metrics.iter().find(|view| view.metric == metric);
-        view.map(|view| view.percentiles.p99_us)
-    };
-    let queue = p99_of(Metric::Phase(Phase::Queue)).unwrap_or(0);
-    let response = p99_of(Metric::ProvisioningResponse)
-        .or_else(|| p99_of(Metric::RegistrationResponse))
-        .unwrap_or(0);
-    if queue <= LATE_US || queue * 100 <= response * LATE_SHARE {
-        return Vec::new();
-    }
-    vec![format!(
-        "the generator was the bottleneck: devices started {} ms late at the 99th percentile, {} % of their response time; lower the rate or use more cores",
-        queue / 1000,
-        (queue * 100).checked_div(response).unwrap_or(100),
-    )]
-}
-
-fn clock_jump(started: (Instant, SystemTime)) -> Option<String> {
-    let monotonic = started.0.elapsed();
-    let wall = started.1.elapsed().unwrap_or_default();
-    let apart = monotonic.abs_diff(wall);
-    (apart > CLOCK_JUMP).then(|| {
-        format!(
-            "the wall clock jumped by {} s during the run",
-            apart.as_secs()
-        )
-    })
 }
 
 struct Meters {

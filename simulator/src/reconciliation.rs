@@ -123,6 +123,8 @@ mod tests {
             start_us: 0,
             registered_us: hub.map(|_| 1),
             end_us: 2,
+            added_to_registration_us: 0,
+            added_us: 0,
             phases_us,
             device: 0,
             cohort: 0,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::RunInfo;
+use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
@@ -23,6 +24,7 @@ use crate::device::{After, Conditions, Goal, Habits};
 use crate::director::{self, Director, EventLog, Instance, Stage};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
+use crate::generator::health::HealthWatch;
 use crate::interrupt;
 use crate::link::dial::Dialer;
 use crate::link::line::Lines;
@@ -182,7 +184,12 @@ fn drive(
         commands: asked.clone(),
         over,
     };
+    let shards = machine::cores();
+    let lags: Vec<_> = (0..shards)
+        .map(|_| Arc::new(Mutex::new(LoopLag::default())))
+        .collect();
     let observer = Observer {
+        health: HealthWatch::begin(lags.clone(), server.clone()),
         plan: Arc::clone(plan),
         clock,
         aggregator,
@@ -198,11 +205,11 @@ fn drive(
         .map_err(|e| Failure::bug(format!("signals can't be heard: {e}")))?;
 
     let seats = scheduler::seats(plan);
-    let shards = machine::cores();
     std::thread::scope(|scope| {
         let mut cores = Vec::with_capacity(shards);
-        for shard in 0..shards {
+        for (shard, lag) in lags.into_iter().enumerate() {
             let share = Share {
+                lag,
                 plan: Arc::clone(plan),
                 shard,
                 shards,
@@ -395,6 +402,7 @@ fn run_info(
         started_at: started_at.to_string(),
         planned: plan.devices(),
         schedule_us: schedule_us(plan),
+        max_dropped: scenario.max_dropped,
         dimensions,
         slos: scenario.slos.clone(),
         thresholds: scenario

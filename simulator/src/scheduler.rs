@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
 use fleetstorm_scenarios::{Event, Plan, Release};
@@ -17,6 +18,8 @@ use crate::device::life::{Life, Settled, Surroundings};
 use crate::device::orders::{Ear, Orders};
 use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
+use crate::generator::delay::{Delay, Delayed};
+use crate::generator::event_loop::EventLoop;
 use crate::progress::Command;
 
 /// What no record tells, from all cores.
@@ -75,6 +78,8 @@ pub struct Share {
     pub recorder: Recorder,
     /// What no record tells.
     pub gauges: Arc<Gauges>,
+    /// How late this core is.
+    pub lag: Arc<Mutex<LoopLag>>,
     /// Where devices take turns.
     pub seats: Seats,
     /// What the user asked for.
@@ -104,9 +109,12 @@ impl Share {
         let under_way = places(scenario.max_in_flight);
         let held = places(scenario.max_held);
         let conditions = Rc::new(self.conditions);
+        let event_loop = Rc::new(EventLoop::new(conditions.clock, self.lag));
+        tokio::task::spawn_local(Rc::clone(&event_loop).ticks());
         let stay = Rc::new(Stay {
             conditions: Rc::clone(&conditions),
             gauges: Arc::clone(&self.gauges),
+            event_loop,
             recorder: self.recorder.clone(),
             places: Rc::clone(&held),
             events: scenario.events.as_slice().into(),
@@ -209,6 +217,7 @@ impl Turns {
 struct Stay {
     conditions: Rc<Conditions>,
     gauges: Arc<Gauges>,
+    event_loop: Rc<EventLoop>,
     recorder: Recorder,
     places: Rc<Places>,
     events: Arc<[Event]>,
@@ -227,9 +236,10 @@ impl Stay {
         self.gauges.released.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket::new(place, release, &self.conditions, self.recorder.clone());
         let stay = Rc::clone(self);
-        tokio::task::spawn_local(async move {
+        let delay = Delay::default();
+        self.spawn(delay.clone(), async move {
             let conditions = &stay.conditions;
-            let (record, settled) = device::provision(release, conditions).await;
+            let (record, settled) = device::provision(release, conditions, delay).await;
             if record.outcome.is_provisioned() {
                 stay.gauges.provisioned.fetch_add(1, Ordering::Relaxed);
             }
@@ -254,7 +264,9 @@ impl Stay {
             self.gauges.tally.turned_away.add();
             return Some(settled);
         };
+        let delay = Delay::default();
         let around = Surroundings {
+            delay: delay.clone(),
             conditions: Rc::clone(&self.conditions),
             recorder: self.recorder.clone(),
             ear: Ear::new(
@@ -266,11 +278,21 @@ impl Stay {
             ),
         };
         let (life, hub) = Life::new(around, release, settled, hold);
-        tokio::task::spawn_local(async move {
+        self.spawn(delay, async move {
             life.live(hub).await;
             drop(place);
         });
         None
+    }
+
+    /// A task of this core that measures what the generator adds to it.
+    fn spawn(
+        &self,
+        delay: Delay,
+        device: impl Future<Output = ()> + 'static,
+    ) -> tokio::task::JoinHandle<()> {
+        let event_loop = Rc::clone(&self.event_loop);
+        tokio::task::spawn_local(Delayed::new(device, delay, event_loop))
     }
 }
 
@@ -368,6 +390,8 @@ fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Rec
         start_us,
         registered_us: None,
         end_us: start_us,
+        added_to_registration_us: 0,
+        added_us: 0,
         phases_us: [NOT_REACHED; Phase::ALL.len()],
         device: release.device,
         cohort: release.cohort,

@@ -36,6 +36,7 @@ pub(crate) fn info() -> RunInfo {
         started_at: "2026-11-24T10:00:00Z".into(),
         planned: 4,
         schedule_us: 1_500_000,
+        max_dropped: crate::validity::MAX_DROPPED,
         dimensions: Dimensions {
             cohorts: names(&["gateways", "controllers"]),
             transports: names(&["https", "mqtt"]),

@@ -17,6 +17,7 @@ pub enum Style {
     Coloured,
 }
 
+mod generator;
 mod oracle;
 
 const BOLD: &str = "1";
@@ -64,6 +65,7 @@ pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     devices(summary, out)?;
     events(summary, style, out)?;
     latencies(summary, style, out)?;
+    generator::render(summary, out)?;
     outcomes(summary, style, out)?;
     cuts(summary, style, out)?;
     oracle::render(summary, style, out)?;

@@ -113,13 +113,7 @@ pub(super) fn number(value: &Value<'_>, range: RangeInclusive<f64>) -> Option<f6
 
 /// A share like `0.2` or `"20%"`, above zero and at most one.
 pub(super) fn share(value: &Value<'_>) -> Option<f64> {
-    let share = match value.node() {
-        DeValue::String(text) => share_of_text(text),
-        DeValue::Float(number) => number.as_str().parse().ok().filter(in_range),
-        DeValue::Integer(number) => number.as_str().parse().ok().filter(in_range),
-        _ => None,
-    };
-    match share {
+    match any_share(value).filter(in_range) {
         Some(share) => Some(share),
         None => value.wrong(
             "is no share",
@@ -128,13 +122,36 @@ pub(super) fn share(value: &Value<'_>) -> Option<f64> {
     }
 }
 
-/// The same as text.
+/// The same, or zero.
+pub(super) fn share_or_none(value: &Value<'_>) -> Option<f64> {
+    match any_share(value).filter(|share| (0.0..=1.0).contains(share)) {
+        Some(share) => Some(share),
+        None => value.wrong(
+            "is no share",
+            "from none to all, like 0, 0.2 or \"20%\"".to_string(),
+        ),
+    }
+}
+
+fn any_share(value: &Value<'_>) -> Option<f64> {
+    match value.node() {
+        DeValue::String(text) => any_share_of_text(text),
+        DeValue::Float(number) => number.as_str().parse().ok(),
+        DeValue::Integer(number) => number.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A share above zero as text.
 pub(super) fn share_of_text(text: &str) -> Option<f64> {
-    let share = match text.strip_suffix('%') {
-        Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
-        None => text.parse().ok()?,
-    };
-    Some(share).filter(in_range)
+    any_share_of_text(text).filter(in_range)
+}
+
+fn any_share_of_text(text: &str) -> Option<f64> {
+    match text.strip_suffix('%') {
+        Some(percent) => Some(percent.trim().parse::<f64>().ok()? / 100.0),
+        None => text.parse().ok(),
+    }
 }
 
 fn in_range(share: &f64) -> bool {

@@ -18,6 +18,7 @@ use crate::cli::HeldArgs;
 use crate::console;
 use crate::device::{self, Conditions};
 use crate::failure::Failure;
+use crate::generator::delay::Delay;
 use crate::link::hub::HubLink;
 use crate::link::line::Lines;
 use crate::machine::ProcessMeter;
@@ -134,7 +135,7 @@ async fn stay(
                 intended_start: Duration::from_micros(conditions.clock.now_us()),
             };
             let conditions = Rc::clone(conditions);
-            async move { device::provision(release, &conditions).await }
+            async move { device::provision(release, &conditions, Delay::default()).await }
         });
         for (record, settled) in join_all(provisioning).await {
             let refused = || {

@@ -18,6 +18,7 @@ use super::patience::{Moment, Patience, setback_of};
 use super::tally::{HubTally, Tally};
 use super::{Conditions, Habits};
 use crate::fleet::{Credential, Identity};
+use crate::generator::delay::Delay;
 use crate::link::LinkError;
 use crate::link::hub::{HubLink, Said};
 
@@ -48,6 +49,8 @@ pub struct Surroundings {
     pub recorder: Recorder,
     /// What it is told.
     pub ear: Ear,
+    /// What its task measures of the generator.
+    pub delay: Delay,
 }
 
 /// A device that stays.
@@ -56,6 +59,7 @@ pub struct Life {
     tally: Arc<Tally>,
     recorder: Recorder,
     ear: Ear,
+    delay: Delay,
     release: Release,
     identity: Identity,
     /// Times that it was as it left the factory again.
@@ -125,6 +129,7 @@ impl Life {
             tally,
             recorder: around.recorder,
             ear: around.ear,
+            delay: around.delay,
             release,
             identity: settled.identity,
             resets: 0,
@@ -415,7 +420,8 @@ impl Life {
         } else {
             drive.again(self.member.hub())
         };
-        let (mut record, settled) = super::provision_as(drive, release, &conditions).await;
+        let (mut record, settled) =
+            super::provision_as(drive, release, &conditions, self.delay.clone()).await;
         record.again = true;
         self.recorder.record(record);
         let Some((member, hub)) = settled else {

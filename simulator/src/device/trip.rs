@@ -6,6 +6,7 @@ use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
+use crate::generator::delay::Delay;
 use crate::link::LinkError;
 use crate::stopwatch::RunClock;
 
@@ -13,6 +14,9 @@ use crate::stopwatch::RunClock;
 #[derive(Debug)]
 pub struct Trip {
     clock: RunClock,
+    delay: Delay,
+    /// What the delay was when the device started.
+    delayed_before_us: u64,
     record: Record,
     phase: Phase,
     /// When the running phase began; `None` between phases.
@@ -20,8 +24,14 @@ pub struct Trip {
 }
 
 impl Trip {
-    /// The device starts now; of which attestation and instance, as indices in the run's dimensions.
-    pub fn start(clock: RunClock, release: Release, (attestation, tenant): (u8, u8)) -> Self {
+    /// The device starts now; of which attestation and instance, as indices in the run's dimensions. `delay`
+    /// is counted by its task.
+    pub fn start(
+        clock: RunClock,
+        delay: Delay,
+        release: Release,
+        (attestation, tenant): (u8, u8),
+    ) -> Self {
         let start_us = clock.now_us();
         let intended_start_us =
             u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
@@ -33,6 +43,8 @@ impl Trip {
             start_us: start_us.max(intended_start_us),
             registered_us: None,
             end_us: start_us,
+            added_to_registration_us: 0,
+            added_us: NOT_REACHED,
             phases_us,
             device: release.device,
             cohort: release.cohort,
@@ -51,6 +63,8 @@ impl Trip {
         };
         Self {
             clock,
+            delayed_before_us: delay.us(),
+            delay,
             record,
             phase: Phase::Queue,
             entered_us: None,
@@ -68,6 +82,9 @@ impl Trip {
             return;
         }
         let now_us = self.end_phase();
+        if Phase::AFTER.contains(&phase) {
+            self.account();
+        }
         self.phase = phase;
         self.entered_us = Some(now_us);
     }
@@ -82,6 +99,7 @@ impl Trip {
     pub fn registered(&mut self, hub: Option<u16>) {
         self.leave();
         self.record.registered_us = Some(self.clock.now_us());
+        self.record.added_to_registration_us = self.added_us();
         self.record.hub = hub;
     }
 
@@ -127,9 +145,23 @@ impl Trip {
 
     /// The device ended. A phase that was not completed does not count.
     pub fn end(mut self, outcome: Outcome) -> Record {
+        self.account();
         self.record.end_us = self.clock.now_us();
         self.record.outcome = outcome;
         self.record
+    }
+
+    /// Provisioning is over, one way or the other: what is added from here on is no part of it.
+    fn account(&mut self) {
+        if self.record.added_us == NOT_REACHED {
+            self.record.added_us = self.added_us();
+        }
+    }
+
+    /// What the generator has added so far, since the device was due.
+    fn added_us(&self) -> u32 {
+        let queue_us = u64::from(self.record.phases_us[Phase::Queue as usize]);
+        clamp(queue_us + self.delay.us() - self.delayed_before_us)
     }
 
     fn end_phase(&mut self) -> u64 {

@@ -99,6 +99,8 @@ fn record(hub: Option<u16>, outcome: Outcome) -> Record {
         start_us: 10_000_000,
         registered_us: hub.map(|_| 10_500_000),
         end_us: 11_000_000,
+        added_to_registration_us: 0,
+        added_us: 0,
         phases_us: [NOT_REACHED; Phase::ALL.len()],
         device: 0,
         cohort: 0,

@@ -1,5 +1,6 @@
 //! A picture of a run under way, for the screens' tests.
 
+use fleetstorm_reports::generator::Generator;
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
     CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
@@ -81,6 +82,7 @@ pub(super) fn snapshot() -> Snapshot {
             total: 600,
             budget_left: -2.33,
         }],
+        generator: Generator::default(),
         warnings: Vec::new(),
     }
 }

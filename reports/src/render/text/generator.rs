@@ -1,0 +1,74 @@
+//! What the generator added, on a console.
+
+use std::io::{self, Write};
+
+use crate::generator::{GeneratorHealth, Stall};
+use crate::summary::Summary;
+use crate::units::{count, duration};
+
+/// Most stalls that get a line together.
+const MAX_STALLS: usize = 4;
+
+/// Writes it.
+pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    let generator = &summary.generator;
+    let added = generator.added_to_provisioning;
+    let lag = generator.health.loop_lag;
+    if added.count == 0 {
+        return Ok(());
+    }
+    write!(
+        out,
+        "  generator  added {} p50, {} p90, {} p99, {} max to devices; loop lag {} p99, {} max",
+        duration(added.p50_us),
+        duration(added.p90_us),
+        duration(added.p99_us),
+        duration(added.max_us),
+        duration(lag.p99_us),
+        duration(lag.max_us),
+    )?;
+    writeln!(out, "{}", waited(&generator.health))?;
+    if generator.distorted > 0 {
+        writeln!(
+            out,
+            "             {} of {} devices got more than 100 ms and a fifth of their response time from it",
+            count(generator.distorted),
+            count(added.count)
+        )?;
+    }
+    let stalls = &generator.health.stalls;
+    if !stalls.is_empty() {
+        writeln!(out, "             stalled {}", stalled(stalls))?;
+    }
+    writeln!(out)
+}
+
+/// Who waited for a core.
+fn waited(health: &GeneratorHealth) -> String {
+    let mut who = Vec::new();
+    if let Some(share) = health.simulator_waited {
+        who.push(format!("simulator {:.0} % of its work", share * 100.0));
+    }
+    if let Some(share) = health.server_waited {
+        who.push(format!("server {:.0} %", share * 100.0));
+    }
+    match who.is_empty() {
+        true => String::new(),
+        false => format!("; waited for a core: {}", who.join(", ")),
+    }
+}
+
+fn stalled(stalls: &[Stall]) -> String {
+    let mut longest: Vec<_> = stalls.iter().collect();
+    longest.sort_by_key(|stall| std::cmp::Reverse(stall.us()));
+    longest.truncate(MAX_STALLS);
+    longest.sort_by_key(|stall| stall.from_us);
+    let told = longest
+        .iter()
+        .map(|stall| format!("{} at {}", duration(stall.us()), duration(stall.from_us)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    match stalls.len() - longest.len() {
+        0 => told,
+        more => format!("{told}, and {more} times shorter"),
+    }
+}
