@@ -1,21 +1,23 @@
 //! A WebSocket as a stream of bytes.
 
-use std::future::ready;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use fleetstorm_protocol::websocket::{PATH, SubProtocol};
 use fleetstorm_reports::Fault;
-use futures_util::{SinkExt, StreamExt, TryStreamExt};
+use futures_util::{SinkExt, StreamExt};
 use hyper::Request;
 use hyper::header::{
     CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
     USER_AGENT,
 };
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
-use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
 use super::Duplex;
 use crate::link::dial::fault_of;
@@ -46,7 +48,7 @@ pub(super) async fn open(
         .map_err(|_| Fault::Protocol)?;
     let opening = client_async_with_config(request, stream, Some(bounded()));
     match opening.await {
-        Ok((socket, _)) => Ok(Box::new(as_bytes(socket))),
+        Ok((socket, _)) => Ok(Box::new(Messages::of(socket))),
         Err(Error::Http(answer)) => Err(LinkError::Refused {
             status: answer.status().as_u16(),
         }),
@@ -65,36 +67,72 @@ fn bounded() -> WebSocketConfig {
 }
 
 /// The bytes in the messages, without their borders.
-fn as_bytes(socket: WebSocketStream<impl Duplex>) -> impl Duplex {
-    let (messages, incoming) = socket.split();
-    // After the server's good-bye nothing comes, whenever it closes the connection.
-    let until_closed = incoming.try_take_while(|message| ready(Ok(!message.is_close())));
-    let read = until_closed.map_err(failure).try_filter_map(|message| {
-        ready(match message {
-            Message::Binary(bytes) => Ok(Some(bytes)),
-            Message::Text(_) => Err(io::ErrorKind::InvalidData.into()),
-            _ => Ok(None),
-        })
-    });
-    let written = messages.with(|bytes| ready(Ok::<_, Failure>(Message::Binary(bytes))));
-    tokio::io::join(
-        StreamReader::new(read),
-        SinkWriter::new(CopyToBytes::new(written)),
-    )
+struct Messages<Stream> {
+    socket: WebSocketStream<Stream>,
+    /// What has not been read of the last message.
+    heard: Bytes,
+    /// The server has said good-bye: nothing comes after it, whenever it closes the connection.
+    ended: bool,
 }
 
-/// What a sink fails with, again and again: [`SinkExt::sink_map_err`] panics when it fails twice.
-struct Failure(io::Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(failure(error))
+impl<Stream> Messages<Stream> {
+    fn of(socket: WebSocketStream<Stream>) -> Self {
+        Self {
+            socket,
+            heard: Bytes::new(),
+            ended: false,
+        }
     }
 }
 
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
-        failure.0
+impl<Stream: Duplex> AsyncRead for Messages<Stream> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.heard.is_empty() && !this.ended {
+            match ready!(this.socket.poll_next_unpin(cx)) {
+                Some(Ok(Message::Binary(bytes))) => this.heard = bytes,
+                Some(Ok(Message::Text(_))) => {
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
+                Some(Ok(Message::Close(_))) | None => this.ended = true,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(failure(error))),
+            }
+        }
+        let count = this.heard.len().min(into.remaining());
+        into.put_slice(&this.heard.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<Stream: Duplex> AsyncWrite for Messages<Stream> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let socket = &mut self.get_mut().socket;
+        ready!(socket.poll_ready_unpin(cx)).map_err(failure)?;
+        let message = Message::Binary(Bytes::copy_from_slice(bytes));
+        socket.start_send_unpin(message).map_err(failure)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.get_mut().socket.poll_flush_unpin(cx);
+        flushed.map_err(failure)
+    }
+
+    /// Says good-bye, and closes the stream below as well: who drops that cuts it off.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = &mut self.get_mut().socket;
+        let said = ready!(socket.poll_close_unpin(cx));
+        ready!(Pin::new(socket.get_mut()).poll_shutdown(cx))?;
+        Poll::Ready(said.map_err(failure))
     }
 }
 
@@ -108,7 +146,9 @@ fn failure(error: Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::timeout;
     use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -117,7 +157,7 @@ mod tests {
         let (ours, theirs) = duplex(64);
         drop(theirs);
         let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
-        let mut bytes = as_bytes(socket);
+        let mut bytes = Messages::of(socket);
         for _ in 0..3 {
             let written = bytes.write_all(b"bytes").await;
             assert!(written.is_err() || bytes.flush().await.is_err());
@@ -206,6 +246,21 @@ mod tests {
             let (opened, _, _) = answered(answer).await;
             assert_eq!(opened.err(), Some(error), "{answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_good_bye_closes_what_is_below() {
+        let (opened, _, mut theirs) = answered(GOOD).await;
+        let mut carrier = opened.expect("a WebSocket");
+        carrier.write_all(b"bye").await.expect("it is read");
+        carrier.shutdown().await.expect("it is read");
+        let mut heard = Vec::new();
+        let ends = timeout(Duration::from_secs(5), theirs.read_to_end(&mut heard));
+        ends.await.expect("in time").expect("an end");
+        // A message and a good-bye, both masked (RFC 6455, 5.2 and 5.5.1).
+        assert_eq!(heard[..2], [0x82, 0x83]);
+        assert_eq!(heard[2 + 4 + 3..][..2], [0x88, 0x80]);
+        carrier.shutdown().await.expect("it was said");
     }
 
     #[tokio::test]
