@@ -162,18 +162,14 @@ impl Dialer {
     ///
     /// # Errors
     /// Nobody listens, or this machine has no port or file left.
-    pub async fn connect(&self, address: SocketAddr, mut way: Way) -> Result<Shaped, Fault> {
+    pub async fn connect(&self, address: SocketAddr, way: Way) -> Result<Shaped, Fault> {
         let socket = self
             .socket(address, way.sources)
             .map_err(|error| fault_of(&error))?;
-        let stream = TcpSocket::from_std_stream(socket.into())
-            .connect(address)
+        let connecting = TcpSocket::from_std_stream(socket.into()).connect(address);
+        Shaped::connect(connecting, way.line, way.seed)
             .await
-            .map_err(|error| fault_of(&error))?;
-        if let Some(line) = &mut way.line {
-            tokio::time::sleep(line.shape().round_trip).await;
-        }
-        Ok(Shaped::new(stream, way.line, way.seed))
+            .map_err(|error| fault_of(&error))
     }
 
     /// TLS; `identity` is presented if the server asks for a certificate.

@@ -53,3 +53,22 @@ impl Line {
         has_changed.then(|| self.shape())
     }
 }
+
+#[cfg(test)]
+impl Lines {
+    /// Those of one region.
+    pub(super) fn shaped(link: LinkShape) -> Self {
+        Self::of(&[Region {
+            name: "somewhere".into(),
+            prefix: "127.16.0.0/16".parse().expect("a network"),
+            link,
+            utc_offset: None,
+            latency: std::collections::BTreeMap::new(),
+        }])
+    }
+
+    /// That which begins there.
+    pub(super) fn here(&self) -> Line {
+        self.line(0, Duration::ZERO).expect("the region")
+    }
+}

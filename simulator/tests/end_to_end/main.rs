@@ -8,6 +8,7 @@ mod failures;
 mod foretold;
 mod kills;
 mod life;
+mod lines;
 mod listeners;
 mod moves;
 mod oracle;
