@@ -281,11 +281,11 @@ impl ServerCounters {
 
 impl CounterRow {
     /// Whether both ends can be right: the server may have done what no device heard of, as often
-    /// as answers got lost, and no more. Where devices displace their doubles, one may have missed what was
-    /// done for it, or heard what was done for the other.
+    /// as answers got lost, and no more. Where devices displace their doubles, one may have heard what was
+    /// done for the other.
     pub fn agrees(&self) -> bool {
         match self.server.checked_sub(self.simulator) {
-            Some(surplus) => surplus <= self.unheard + self.displaced,
+            Some(surplus) => surplus <= self.unheard,
             None => self.at_least || self.simulator - self.server <= self.displaced,
         }
     }
@@ -300,7 +300,8 @@ pub struct CounterRow {
     pub server: u64,
     /// The devices'.
     pub simulator: u64,
-    /// Answers that may have been on their way when a device lost its connection or its patience.
+    /// Answers to what this row counts that may have been on their way when a device lost its connection
+    /// or its patience.
     #[serde(default)]
     pub unheard: u64,
     /// Devices that failed because another one has the same name.

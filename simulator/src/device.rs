@@ -14,7 +14,7 @@ use self::drive::Drive;
 use self::drive::hub::Member;
 use self::geography::Geography;
 use self::life::Settled;
-use self::tally::Tally;
+use self::tally::{HubTally, Tally};
 use self::trip::Trip;
 use crate::fleet::Fleet;
 use crate::generator::delay::Delay;
@@ -102,6 +102,11 @@ impl Conditions {
         &self.cohorts[usize::from(cohort)]
     }
 
+    /// What devices count of a hub, by its host name.
+    pub fn tally_of(&self, hub: &str) -> &HubTally {
+        self.tally.hub(self.hubs.get(hub).copied())
+    }
+
     /// A link failed: notes whether this machine is to blame.
     pub fn failed(&self, error: LinkError) {
         if error == LinkError::Broken(Fault::LocalResources) {
@@ -158,6 +163,9 @@ pub async fn provision_as(
         let phase = trip.phase();
         (Outcome::TimedOut { phase }, None)
     });
+    if trip.may_be_assigned() {
+        conditions.tally.unheard_assignments.add();
+    }
     (trip.end(outcome), settled)
 }
 

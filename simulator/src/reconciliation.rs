@@ -2,25 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fleetstorm_reports::Record;
 use fleetstorm_reports::summary::{CounterRow, ServerCounters};
-use fleetstorm_reports::{Phase, Record};
 
 use crate::bundled::Counters;
-use crate::device::tally::{Count, HubTally, Tally};
+use crate::device::tally::{Count, Exchanges, HubTally, Tally};
 
-/// What the devices saw.
+/// What the devices saw that their records tell; the rest is in their tally.
 #[derive(Debug, Clone, Default)]
 pub struct Reconciliation {
     hubs: Vec<String>,
     registered: u64,
-    unheard: u64,
+    assigned: BTreeMap<u16, u64>,
+    /// Registered at a hub that is none of the run's: its name was not what the server has sent.
+    astray: u64,
     /// Cohorts, by index, in which two devices have one name; and how many of those devices failed.
     with_doubles: BTreeSet<u16>,
     displaced: u64,
-    assigned: BTreeMap<u16, u64>,
-    twins: BTreeMap<u16, u64>,
-    reported: BTreeMap<u16, u64>,
-    messages: BTreeMap<u16, u64>,
+}
+
+/// How both ends may differ in one counter.
+#[derive(Debug, Clone, Copy, Default)]
+struct Allowance {
+    /// Answers that may have been on their way when a device lost its connection or its patience.
+    unheard: u64,
+    displaced: u64,
 }
 
 impl Reconciliation {
@@ -36,88 +42,128 @@ impl Reconciliation {
 
     /// Counts one device.
     pub fn count(&mut self, record: &Record) {
-        self.unheard += u64::from(record.lost);
         // Who never started has displaced nobody.
         let has_double = self.with_doubles.contains(&record.cohort) && record.outcome.is_started();
         self.displaced += u64::from(has_double && !record.outcome.is_provisioned());
         if record.registered_us.is_some() {
             self.registered += 1;
+            match record.hub {
+                Some(hub) => *self.assigned.entry(hub).or_default() += 1,
+                None => self.astray += 1,
+            }
         }
-        let Some(hub) = record.hub else { return };
-        *self.assigned.entry(hub).or_default() += 1;
-        let mut count = |seen: fn(&mut Self) -> &mut BTreeMap<u16, u64>, more| {
-            *seen(self).entry(hub).or_default() += more;
-        };
-        let went_through = |phase| u64::from(record.phase_us(phase).is_some());
-        count(|seen| &mut seen.twins, went_through(Phase::Twin));
-        count(|seen| &mut seen.reported, went_through(Phase::Report));
-        count(|seen| &mut seen.messages, u64::from(record.messages));
     }
 
     /// Lays both ends side by side.
-    pub fn compare(&self, server: &Counters, life: &Tally) -> ServerCounters {
-        // A connection that was lost, or could not be made, may have had an answer on its way.
-        let unheard = self.unheard + life.dropped.get() + life.lost.get();
-        let mut rows = vec![CounterRow {
-            name: "registrations assigned".into(),
-            server: server.registrations_assigned,
-            simulator: self.registered,
+    pub fn compare(&self, server: &Counters, tally: &Tally) -> ServerCounters {
+        let unheard = tally.unheard_assignments.get();
+        let allowed = Allowance {
             unheard,
             displaced: self.displaced,
-            at_least: false,
-        }];
-        let lived = |count: fn(&HubTally) -> &Count, before: Option<&BTreeMap<u16, u64>>| {
-            let mut counts = before.cloned().unwrap_or_default();
-            for hub in (0_u16..).take(self.hubs.len()) {
-                *counts.entry(hub).or_default() += count(life.hub(Some(hub))).get();
-            }
-            counts
         };
-        let twins = lived(|hub| &hub.twins, Some(&self.twins));
-        let messages = lived(|hub| &hub.messages, Some(&self.messages));
-        let desired = lived(|hub| &hub.desired, None);
-        let methods = lived(|hub| &hub.methods, None);
-        let after = [
-            ("reports to", &server.reported_patches, &self.reported),
-            ("messages to", &server.device_to_cloud_messages, &messages),
-            ("desired changes by", &server.desired_changes_sent, &desired),
-            ("methods called by", &server.methods_called, &methods),
-        ];
+        let in_all = row(
+            "registrations assigned".into(),
+            (server.registrations_assigned, self.registered),
+            allowed,
+        );
+        // Nobody knows which hub it was that a device has not heard of.
+        let allowed = Allowance {
+            unheard: unheard + self.astray,
+            ..allowed
+        };
+        let mut rows = vec![in_all];
+        rows.extend(self.by_hub("assigned to", &server.assignments, |index| {
+            let seen = self.assigned.get(&index).copied();
+            (seen.unwrap_or(0), allowed)
+        }));
+        let exchanges = |of: fn(&HubTally) -> &Exchanges| {
+            move |index| {
+                let exchanges = of(tally.hub(Some(index)));
+                let allowed = Allowance {
+                    unheard: exchanges.unheard.get(),
+                    displaced: 0,
+                };
+                (exchanges.heard.get(), allowed)
+            }
+        };
+        let heard = |of: fn(&HubTally) -> &Count| {
+            move |index| {
+                let hub = tally.hub(Some(index));
+                let allowed = Allowance {
+                    unheard: hub.broken_off.get(),
+                    displaced: 0,
+                };
+                (of(hub).get(), allowed)
+            }
+        };
+        let twins = exchanges(|hub| &hub.twins);
+        rows.extend(self.by_hub("twins read from", &server.twins_read, twins));
         // Most scenarios end with the twin.
-        let happened = after.into_iter().filter(|(_, of_server, of_devices)| {
-            let mut counts = of_server.values().chain(of_devices.values());
-            counts.any(|count| *count > 0)
-        });
-        let always = [
-            ("assigned to", &server.assignments, &self.assigned),
-            ("twins read from", &server.twins_read, &twins),
+        let after = [
+            self.by_hub(
+                "reports to",
+                &server.reported_patches,
+                exchanges(|hub| &hub.reports),
+            ),
+            self.by_hub(
+                "messages to",
+                &server.device_to_cloud_messages,
+                exchanges(|hub| &hub.messages),
+            ),
+            self.by_hub(
+                "desired changes by",
+                &server.desired_changes_sent,
+                heard(|hub| &hub.desired),
+            ),
+            self.by_hub(
+                "methods called by",
+                &server.methods_called,
+                heard(|hub| &hub.methods),
+            ),
         ];
-        for (name, of_server, of_devices) in always.into_iter().chain(happened) {
-            rows.extend((0_u16..).zip(&self.hubs).map(|(index, hub)| CounterRow {
-                name: format!("{name} {hub}"),
-                server: of_server.get(hub).copied().unwrap_or(0),
-                simulator: of_devices.get(&index).copied().unwrap_or(0),
-                unheard,
-                displaced: self.displaced,
-                at_least: false,
-            }));
+        let has_happened = |row: &CounterRow| row.server > 0 || row.simulator > 0;
+        for happened in after.into_iter().filter(|of| of.iter().any(has_happened)) {
+            rows.extend(happened);
         }
         let agree = rows.iter().all(CounterRow::agrees);
         ServerCounters { rows, agree }
+    }
+
+    /// A row each hub; `seen` by the devices, by the hub's index.
+    fn by_hub(
+        &self,
+        name: &str,
+        server: &BTreeMap<String, u64>,
+        seen: impl Fn(u16) -> (u64, Allowance),
+    ) -> Vec<CounterRow> {
+        let hubs = (0_u16..).zip(&self.hubs);
+        let of_hub = |(index, hub): (u16, &String)| {
+            let (simulator, allowed) = seen(index);
+            let server = server.get(hub).copied().unwrap_or(0);
+            row(format!("{name} {hub}"), (server, simulator), allowed)
+        };
+        hubs.map(of_hub).collect()
+    }
+}
+
+fn row(name: String, (server, simulator): (u64, u64), allowed: Allowance) -> CounterRow {
+    CounterRow {
+        name,
+        server,
+        simulator,
+        unheard: allowed.unheard,
+        displaced: allowed.displaced,
+        at_least: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_reports::Outcome;
     use fleetstorm_reports::record::NOT_REACHED;
+    use fleetstorm_reports::{Outcome, Phase};
 
     fn record(hub: Option<u16>, outcome: Outcome) -> Record {
-        let mut phases_us = [NOT_REACHED; Phase::ALL.len()];
-        if outcome == Outcome::Provisioned {
-            phases_us[Phase::Twin as usize] = 1;
-        }
         Record {
             intended_start_us: 0,
             start_us: 0,
@@ -125,7 +171,7 @@ mod tests {
             end_us: 2,
             added_to_registration_us: 0,
             added_us: 0,
-            phases_us,
+            phases_us: [NOT_REACHED; Phase::ALL.len()],
             device: 0,
             cohort: 0,
             transport: 0,
@@ -143,47 +189,120 @@ mod tests {
         }
     }
 
+    fn server(assigned: u64, twins: u64) -> Counters {
+        Counters {
+            registrations_assigned: assigned,
+            assignments: [("a".into(), assigned)].into(),
+            twins_read: [("a".into(), twins)].into(),
+            ..Counters::default()
+        }
+    }
+
+    /// The names of the rows that differ.
+    fn differing(compared: &ServerCounters) -> Vec<&str> {
+        let rows = compared.rows.iter().filter(|row| !row.agrees());
+        let names: Vec<_> = rows.map(|row| row.name.as_str()).collect();
+        assert_eq!(compared.agree, names.is_empty());
+        names
+    }
+
     #[test]
-    fn a_lost_twin_shows_as_a_row_that_differs() {
-        let life = Tally::new(2);
-        let mut seen = Reconciliation::new(vec!["a".into(), "b".into()], [1].into());
-        seen.count(&record(Some(0), Outcome::Provisioned));
-        seen.count(&record(Some(1), Outcome::TimedOut { phase: Phase::Twin }));
-        seen.count(&record(None, Outcome::Disabled));
-        let mut server = Counters {
-            registrations_assigned: 2,
+    fn an_answer_that_got_lost_excuses_its_own_row_and_no_other() {
+        const ALL: [&str; 5] = [
+            "registrations assigned",
+            "assigned to a",
+            "twins read from a",
+            "reports to a",
+            "messages to a",
+        ];
+        type Lose = fn(&Tally);
+        let rows: [(Lose, &[&str]); 5] = [
+            (|_| {}, &[]),
+            (
+                |tally| tally.unheard_assignments.add(),
+                &["registrations assigned", "assigned to a"],
+            ),
+            (
+                |tally| tally.hub(Some(0)).twins.unheard.add(),
+                &["twins read from a"],
+            ),
+            (
+                |tally| tally.hub(Some(0)).reports.unheard.add(),
+                &["reports to a"],
+            ),
+            (
+                |tally| tally.hub(Some(0)).messages.unheard.add(),
+                &["messages to a"],
+            ),
+        ];
+        let mut one_more = server(1, 1);
+        one_more.reported_patches = [("a".into(), 1)].into();
+        one_more.device_to_cloud_messages = [("a".into(), 1)].into();
+        for (lose, excused) in rows {
+            let tally = Tally::new(1);
+            lose(&tally);
+            let seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
+            let compared = seen.compare(&one_more, &tally);
+            let expected = ALL.into_iter().filter(|row| !excused.contains(row));
+            assert_eq!(differing(&compared), expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn connections_that_were_lost_before_anything_was_asked_excuse_nothing() {
+        let mut seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
+        let mut reset = record(None, Outcome::Cancelled);
+        reset.lost = 9;
+        seen.count(&reset);
+        let compared = seen.compare(&server(1, 0), &Tally::new(1));
+        let both = ["registrations assigned", "assigned to a"];
+        assert_eq!(differing(&compared), both);
+    }
+
+    #[test]
+    fn a_hub_that_nobody_has_leaves_open_which_one_it_was() {
+        let mut seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
+        let mut garbled = record(None, Outcome::Cancelled);
+        garbled.registered_us = Some(1);
+        seen.count(&garbled);
+        let compared = seen.compare(&server(1, 0), &Tally::new(1));
+        assert_eq!(differing(&compared), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_a_session_missed_that_was_broken_off_is_excused_at_its_hub() {
+        let tally = Tally::new(2);
+        tally.hub(Some(1)).broken_off.add();
+        let seen = Reconciliation::new(vec!["a".into(), "b".into()], BTreeSet::new());
+        let told = |hub: &str| Counters {
+            desired_changes_sent: [(hub.into(), 1)].into(),
+            methods_called: [(hub.into(), 1)].into(),
             ..Counters::default()
         };
-        server.assignments = [("a".into(), 1), ("b".into(), 1)].into();
-        server.twins_read = [("a".into(), 1)].into();
-        assert!(seen.compare(&server, &life).agree);
+        let compared = seen.compare(&told("b"), &tally);
+        assert_eq!(differing(&compared), Vec::<&str>::new());
+        let compared = seen.compare(&told("a"), &tally);
+        let both = ["desired changes by a", "methods called by a"];
+        assert_eq!(differing(&compared), both);
+    }
 
-        server.twins_read.insert("b".into(), 1);
-        let compared = seen.compare(&server, &life);
-        assert!(!compared.agree);
-        let differing: Vec<_> = compared.rows.iter().filter(|row| !row.agrees()).collect();
-        assert_eq!(differing.len(), 1);
-        assert_eq!(differing[0].name, "twins read from b");
-
-        let mut hung_up = record(None, Outcome::Cancelled);
-        hung_up.lost = 1;
-        seen.count(&hung_up);
-        let compared = seen.compare(&server, &life);
-        assert!(compared.agree, "an answer may have been on its way");
-
-        for (cohort, outcome, agree) in [
-            (0, Outcome::TimedOut { phase: Phase::Twin }, false),
-            (1, Outcome::TimedOut { phase: Phase::Twin }, true),
-            (1, Outcome::NotStarted, false),
+    #[test]
+    fn a_device_may_hear_what_was_assigned_to_its_double() {
+        for (cohort, other, assigned, differs) in [
+            (0, Outcome::Disabled, 1, 2),
+            (1, Outcome::Disabled, 1, 0),
+            (1, Outcome::NotStarted, 0, 2),
         ] {
-            let hub = outcome.is_started().then_some(0);
-            let mut heard_too = record(hub, outcome);
-            heard_too.cohort = cohort;
-            let mut seen = seen.clone();
-            seen.count(&heard_too);
-            let mut server = server.clone();
-            server.registrations_assigned += u64::from(hub.is_none()) * 2;
-            assert_eq!(seen.compare(&server, &life).agree, agree, "cohort {cohort}");
+            let mut seen = Reconciliation::new(vec!["a".into()], [1].into());
+            for outcome in [Outcome::Provisioned, other] {
+                let mut double = record(outcome.is_started().then_some(0), outcome);
+                double.cohort = cohort;
+                seen.count(&double);
+            }
+            let tally = Tally::new(1);
+            let compared = seen.compare(&server(assigned, 0), &tally);
+            let told = format!("cohort {cohort}, {other}");
+            assert_eq!(differing(&compared).len(), differs, "{told}");
         }
     }
 }

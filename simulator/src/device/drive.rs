@@ -147,7 +147,7 @@ impl<'run> Drive<'run> {
                     flow.after_wait()
                 }
                 Action::Poll(operation) => {
-                    trip.polled();
+                    trip.polls();
                     let ask = Ask::OperationStatus(&operation);
                     self.ask(caller, ask, sas.as_deref(), &mut link, &mut flow, trip)
                         .await
@@ -180,7 +180,11 @@ impl<'run> Drive<'run> {
                 if reply.status == 429 {
                     trip.throttled();
                 }
-                flow.answered(&reply, self.moment(trip))
+                let action = flow.answered(&reply, self.moment(trip));
+                if is_poll(ask) && !is_unreadable(&action) {
+                    trip.heard();
+                }
+                action
             }
             Err(error) => {
                 self.conditions.failed(error);
@@ -207,6 +211,9 @@ impl<'run> Drive<'run> {
             None => self.open(caller, sas, trip).await?,
         };
         trip.enter(flow.phase());
+        if is_poll(ask) {
+            trip.polled();
+        }
         let reply = open.ask(caller, ask, sas).await?;
         *link = Some(open);
         Ok(reply)
@@ -344,6 +351,21 @@ fn sas_token(
     sign: impl FnOnce(&[u8]) -> [u8; 32],
 ) -> String {
     SasToken::format(resource, unix_now() + SAS_LIFE, key_name, sign)
+}
+
+fn is_poll(ask: Ask<'_>) -> bool {
+    matches!(ask, Ask::OperationStatus(_))
+}
+
+/// Whether an answer could not be read that leads to this.
+fn is_unreadable(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::End(Outcome::Broken {
+            fault: Fault::Protocol,
+            ..
+        })
+    )
 }
 
 /// Says good-bye, where there is somebody to say it to.

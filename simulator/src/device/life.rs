@@ -15,7 +15,7 @@ use super::drive::Drive;
 use super::drive::hub::Member;
 use super::orders::{Called, Ear};
 use super::patience::{Moment, Patience, setback_of};
-use super::tally::{HubTally, Tally};
+use super::tally::Tally;
 use super::{Conditions, Habits};
 use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
@@ -169,6 +169,7 @@ impl Life {
         let held = tally.hold();
         let over = self.attend(&mut hub).await;
         drop(held);
+        let hub_tally = self.conditions.tally_of(self.member.hub());
         match over {
             Ok(leave) => {
                 // Without power nobody says good-bye, nor while it forgets.
@@ -176,13 +177,16 @@ impl Life {
                     leave,
                     Leave::Called(Called::PowerCut { .. } | Called::FactoryReset { .. })
                 );
-                if !is_sudden {
+                if is_sudden {
+                    hub_tally.broken_off.add();
+                } else {
                     let _ = timeout(self.conditions.device_timeout, hub.close()).await;
                 }
                 self.leave(leave)
             }
             Err(error) => {
                 self.conditions.failed(error);
+                hub_tally.broken_off.add();
                 self.tally.dropped.add();
                 if is_unknown(error) {
                     return self.register_now();
@@ -294,12 +298,13 @@ impl Life {
     /// Does what the hub said.
     async fn heed(&self, hub: &mut HubLink, said: Said) -> Result<(), LinkError> {
         self.within(hub.settle()).await?;
+        let tally = self.conditions.tally_of(self.member.hub());
         match said {
             Said::Method(call) => {
                 self.within(hub.answer(call, RESULT)).await?;
-                self.count(|hub| hub.methods.add());
+                tally.methods.add();
             }
-            Said::Desired => self.count(|hub| hub.desired.add()),
+            Said::Desired => tally.desired.add(),
             Said::Other => {}
         }
         Ok(())
@@ -311,8 +316,11 @@ impl Life {
         self.next_message = every.map(|every| now + every);
         self.sent += 1;
         let message = format!(r#"{{"sequence":{}}}"#, self.sent);
-        self.within(hub.send(message.as_bytes())).await?;
-        self.count(|hub| hub.messages.add());
+        self.within(hub.prepare_for_messages()).await?;
+        let tally = self.conditions.tally_of(self.member.hub());
+        let sending = tally.messages.count(hub.send(message.as_bytes()));
+        self.within(sending).await?;
+        self.tally.messages.add();
         Ok(())
     }
 
@@ -436,19 +444,9 @@ impl Life {
     async fn join(&self, drive: &Drive<'_>) -> Result<HubLink, LinkError> {
         let joining = timeout(self.conditions.device_timeout, drive.join(&self.member));
         let joined = joining.await.unwrap_or(Err(Fault::ConnectionLost.into()));
-        match joined {
-            Ok((hub, _)) => {
-                self.count(|hub| hub.twins.add());
-                Ok(hub)
-            }
-            Err(error) => {
-                self.conditions.failed(error);
-                if matches!(error, LinkError::Broken(_)) {
-                    self.tally.lost.add();
-                }
-                Err(error)
-            }
-        }
+        joined
+            .map(|(hub, _)| hub)
+            .inspect_err(|error| self.conditions.failed(*error))
     }
 
     /// A hub that takes longer than a device may take is as good as gone.
@@ -458,11 +456,6 @@ impl Life {
     ) -> Result<(), LinkError> {
         let done = timeout(self.conditions.device_timeout, doing).await;
         done.unwrap_or(Err(Fault::ConnectionLost.into()))
-    }
-
-    fn count(&self, more: impl FnOnce(&HubTally)) {
-        let index = self.conditions.hubs.get(self.member.hub()).copied();
-        more(self.tally.hub(index));
     }
 
     fn habits(&self) -> &Habits {

@@ -1,8 +1,11 @@
 //! What devices count that no record tells, from all cores.
 
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_reports::life::Life;
+
+use crate::link::LinkError;
 
 /// A number that cores share.
 #[derive(Debug, Default)]
@@ -20,6 +23,47 @@ impl Count {
     }
 }
 
+/// Requests of one kind to one hub.
+#[derive(Debug, Default)]
+pub struct Exchanges {
+    /// Those that the hub has answered as they wished.
+    pub heard: Count,
+    /// Those that went out and were never answered, or not readably: the hub may have done what they
+    /// asked for.
+    pub unheard: Count,
+}
+
+impl Exchanges {
+    /// Sends one request, which must be all that `asking` does before it waits for the answer. To give up
+    /// the wait leaves it unheard.
+    ///
+    /// # Errors
+    /// Those of `asking`.
+    pub async fn count<Answer>(
+        &self,
+        asking: impl Future<Output = Result<Answer, LinkError>>,
+    ) -> Result<Answer, LinkError> {
+        let unheard = Unheard(&self.unheard);
+        let asked = asking.await;
+        match asked {
+            Ok(_) => self.heard.add(),
+            Err(LinkError::Refused { .. }) => {}
+            Err(LinkError::Broken(_)) => return asked,
+        }
+        mem::forget(unheard);
+        asked
+    }
+}
+
+/// Counts when it is dropped.
+struct Unheard<'a>(&'a Count);
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -28,6 +72,8 @@ pub struct Tally {
     /// How often this machine had no file, port or memory for a device's connection, whether the device
     /// got over it or not.
     pub shortages: Count,
+    /// Registrations that ended without a hub, though one of their polls may have been answered with one.
+    pub unheard_assignments: Count,
     /// Devices that were to stay and had to leave.
     pub turned_away: Count,
     /// Connections lost.
@@ -38,8 +84,8 @@ pub struct Tally {
     pub given_up: Count,
     /// Booted again, once the power was back.
     pub rebooted: Count,
-    /// Tries to find it again that broke: the hub may have done something that nobody heard of.
-    pub lost: Count,
+    /// Messages acknowledged to devices that stay.
+    pub messages: Count,
     hubs: Vec<HubTally>,
     /// Hubs that the run does not know: those of an endpoint that it did not start.
     others: HubTally,
@@ -48,14 +94,18 @@ pub struct Tally {
 /// One hub's.
 #[derive(Debug, Default)]
 pub struct HubTally {
-    /// Twins read by devices that came back.
-    pub twins: Count,
-    /// Messages acknowledged.
-    pub messages: Count,
+    /// Twins read.
+    pub twins: Exchanges,
+    /// Properties reported.
+    pub reports: Exchanges,
+    /// Messages sent.
+    pub messages: Exchanges,
     /// Changes of desired properties heard of.
     pub desired: Count,
     /// Methods answered.
     pub methods: Count,
+    /// Sessions of devices that stay that ended without good-bye: the hub may have said something meanwhile.
+    pub broken_off: Count,
 }
 
 impl Tally {
@@ -93,7 +143,7 @@ impl Tally {
             reconnected: self.reconnected.get(),
             given_up: self.given_up.get(),
             rebooted: self.rebooted.get(),
-            messages: of_hubs(|hub| &hub.messages),
+            messages: self.messages.get(),
             desired: of_hubs(|hub| &hub.desired),
             methods: of_hubs(|hub| &hub.methods),
         }
@@ -113,6 +163,12 @@ impl Drop for Held<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use fleetstorm_reports::Fault;
+    use tokio::time::timeout;
+
     use super::*;
 
     #[test]
@@ -129,9 +185,33 @@ mod tests {
     fn hubs_count_apart_and_show_together() {
         let tally = Tally::new(2);
         for hub in [Some(0), Some(1), Some(1), Some(2), None] {
-            tally.hub(hub).messages.add();
+            tally.hub(hub).desired.add();
         }
-        assert_eq!(tally.hub(Some(1)).messages.get(), 2);
-        assert_eq!(tally.life().messages, 5);
+        assert_eq!(tally.hub(Some(1)).desired.get(), 2);
+        assert_eq!(tally.life().desired, 5);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_unheard_until_it_is_answered_and_a_refusal_is_an_answer() {
+        let lost = LinkError::Broken(Fault::ConnectionLost);
+        let unreadable = LinkError::Broken(Fault::Protocol);
+        for (came, heard, unheard) in [
+            (Ok(()), 1, 0),
+            (Err(LinkError::Refused { status: 429 }), 0, 0),
+            (Err(lost), 0, 1),
+            (Err(unreadable), 0, 1),
+        ] {
+            let exchanges = Exchanges::default();
+            assert_eq!(exchanges.count(ready(came)).await, came);
+            let counted = (exchanges.heard.get(), exchanges.unheard.get());
+            assert_eq!(counted, (heard, unheard), "{came:?}");
+        }
+
+        let exchanges = Exchanges::default();
+        drop(exchanges.count(pending::<Result<(), _>>()));
+        assert_eq!(exchanges.unheard.get(), 0, "nothing has gone out");
+        let waits = exchanges.count(pending::<Result<(), _>>());
+        assert!(timeout(Duration::from_millis(1), waits).await.is_err());
+        assert_eq!(exchanges.unheard.get(), 1);
     }
 }

@@ -21,6 +21,8 @@ pub struct Trip {
     phase: Phase,
     /// When the running phase began; `None` between phases.
     entered_us: Option<u64>,
+    /// Polls that were not answered, or not readably.
+    unheard_polls: u16,
 }
 
 impl Trip {
@@ -68,6 +70,7 @@ impl Trip {
             record,
             phase: Phase::Queue,
             entered_us: None,
+            unheard_polls: 0,
         }
     }
 
@@ -103,9 +106,24 @@ impl Trip {
         self.record.hub = hub;
     }
 
-    /// Asked once more how it stands.
-    pub fn polled(&mut self) {
+    /// Is about to ask once more how it stands.
+    pub fn polls(&mut self) {
         self.record.polls = self.record.polls.saturating_add(1);
+    }
+
+    /// Has asked; the answer is on its way.
+    pub fn polled(&mut self) {
+        self.unheard_polls = self.unheard_polls.saturating_add(1);
+    }
+
+    /// The answer to the last poll is here.
+    pub fn heard(&mut self) {
+        self.unheard_polls = self.unheard_polls.saturating_sub(1);
+    }
+
+    /// Whether the service may have assigned a hub of which the device has not heard.
+    pub fn may_be_assigned(&self) -> bool {
+        self.record.registered_us.is_none() && self.unheard_polls > 0
     }
 
     /// The hub has acknowledged one more message.

@@ -78,7 +78,19 @@ impl HubLink {
         }
     }
 
-    /// Reads the twin.
+    /// Makes ready to ask for the twin and to report to it: what has to be said before once a session.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn prepare_for_twin(&mut self) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(session) => session.prepare_for_twin().await,
+            // Its links were attached with the session.
+            Self::Amqp(_) => Ok(()),
+        }
+    }
+
+    /// Reads the twin, once it is prepared for.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.
@@ -100,7 +112,18 @@ impl HubLink {
         }
     }
 
-    /// Sends a message and waits until the hub has it.
+    /// Makes ready to send messages: what has to be said before the first.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn prepare_for_messages(&mut self) -> Result<(), LinkError> {
+        match self {
+            Self::Mqtt(_) => Ok(()),
+            Self::Amqp(session) => session.prepare_for_messages().await,
+        }
+    }
+
+    /// Sends a message, once they are prepared for, and waits until the hub has it.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.

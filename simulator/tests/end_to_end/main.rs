@@ -1,6 +1,7 @@
 //! The real binary, end to end, over real connections.
 
 mod binary;
+mod counters;
 mod doubles;
 mod durable;
 mod events;

@@ -109,7 +109,9 @@ impl Drive<'_> {
         if to_do.twin {
             trip.enter(Phase::Twin);
         }
-        let twin = hub.read_twin().await?;
+        let tally = self.conditions.tally_of(member.hub());
+        hub.prepare_for_twin().await?;
+        let twin = tally.twins.count(hub.read_twin()).await?;
         *served = true;
         if to_do.twin {
             trip.leave();
@@ -124,15 +126,17 @@ impl Drive<'_> {
         if let Some(reported) = to_do.report {
             trip.enter(Phase::Report);
             let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
-            hub.report(&patch).await?;
+            tally.reports.count(hub.report(&patch)).await?;
             trip.leave();
             to_do.report = None;
         }
         while to_do.sent < to_do.messages {
             trip.enter(Phase::Telemetry);
             let sequence = to_do.sent + 1;
-            hub.send(format!(r#"{{"sequence":{sequence}}}"#).as_bytes())
-                .await?;
+            let message = format!(r#"{{"sequence":{sequence}}}"#);
+            hub.prepare_for_messages().await?;
+            let sending = hub.send(message.as_bytes());
+            tally.messages.count(sending).await?;
             to_do.sent = sequence;
             trip.sent();
         }
@@ -143,7 +147,9 @@ impl Drive<'_> {
     /// A session with the hub, for a device that was there before; and its twin, read in it.
     pub async fn join(&self, member: &Member) -> Result<(HubLink, DeviceTwin), LinkError> {
         let mut hub = self.connect(member).await?;
-        let twin = hub.read_twin().await?;
+        hub.prepare_for_twin().await?;
+        let tally = self.conditions.tally_of(member.hub());
+        let twin = tally.twins.count(hub.read_twin()).await?;
         Ok((hub, twin))
     }
 

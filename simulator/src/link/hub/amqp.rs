@@ -32,7 +32,7 @@ pub struct HubAmqp {
     link: AmqpLink,
     device: DeviceId,
     questions: u32,
-    /// The link of its messages, once one was sent.
+    /// The link of its messages, once it is prepared for them.
     events: Option<u32>,
     /// The link of results of methods, once it listens.
     results: Option<u32>,
@@ -98,15 +98,34 @@ impl HubAmqp {
         asked.await.map(drop)
     }
 
-    /// Sends a message and waits until it is accepted. Its link is attached for the first.
+    /// Attaches the link of its messages, unless it is.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn prepare_for_messages(&mut self) -> Result<(), LinkError> {
+        if self.events.is_some() {
+            return Ok(());
+        }
+        let events = self.link.attach(&Wanted {
+            name: "telemetry_sender_link",
+            address: &HubNode::Events(self.device.clone()).address(),
+            sends: true,
+            settled: false,
+            api_version: API_VERSION,
+            properties: &[],
+        });
+        self.link.settle_in().await?;
+        self.events = Some(events);
+        Ok(())
+    }
+
+    /// Sends a message and waits until it is accepted.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
-        let events = match self.events {
-            Some(events) => events,
-            None => self.attach_events().await?,
-        };
+        // Who has not prepared for it has no link.
+        let events = self.events.ok_or(Fault::Protocol)?;
         let message = from_device(&hub::Message {
             system: SystemProperties::of_json(),
             properties: Vec::new(),
@@ -191,20 +210,6 @@ impl HubAmqp {
     /// The connection broke.
     pub async fn beat(&mut self) -> Result<(), LinkError> {
         self.link.beat().await
-    }
-
-    async fn attach_events(&mut self) -> Result<u32, LinkError> {
-        let events = self.link.attach(&Wanted {
-            name: "telemetry_sender_link",
-            address: &HubNode::Events(self.device.clone()).address(),
-            sends: true,
-            settled: false,
-            api_version: API_VERSION,
-            properties: &[],
-        });
-        self.link.settle_in().await?;
-        self.events = Some(events);
-        Ok(events)
     }
 
     /// Asks something of the twin.

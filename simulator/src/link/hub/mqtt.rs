@@ -48,17 +48,24 @@ impl HubMqtt {
         })
     }
 
-    /// Subscribes for twin answers, and reads the twin.
+    /// Subscribes for twin answers.
+    ///
+    /// # Errors
+    /// The connection broke, or the hub refused.
+    pub async fn prepare_for_twin(&mut self) -> Result<(), LinkError> {
+        self.session.subscribe(TWIN_RESPONSE_FILTER).await
+    }
+
+    /// Reads the twin.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
-        self.session.subscribe(TWIN_RESPONSE_FILTER).await?;
         let body = self.ask(|rid| HubRequest::TwinGet { rid }, b"").await?;
         Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?)
     }
 
-    /// Reports properties. Answers are heard once the twin was read.
+    /// Reports properties.
     ///
     /// # Errors
     /// The connection broke, or the hub refused.
