@@ -443,7 +443,7 @@ impl Aggregator {
             let histogram = self.total.histogram(metric)?;
             Some(MetricView {
                 metric,
-                percentiles: histogram.percentiles(),
+                percentiles: histogram.percentiles()?,
                 buckets: histogram.buckets(),
             })
         });
@@ -473,17 +473,13 @@ impl Aggregator {
     }
 }
 
-/// Zero where no time has passed: a rate says nothing then.
+/// None where no time has passed.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of devices and microseconds of a run"
 )]
-fn per_second(count: u64, us: u64) -> f64 {
-    if us == 0 {
-        0.0
-    } else {
-        count as f64 * 1e6 / us as f64
-    }
+fn per_second(count: u64, us: u64) -> Option<f64> {
+    (us > 0).then(|| count as f64 * 1e6 / us as f64)
 }
 
 mod live_seconds;

@@ -73,11 +73,9 @@ impl Fold {
         self.histograms[metric.index()].as_deref()
     }
 
-    /// A metric's distribution; all zero without a sample.
-    pub fn percentiles(&self, metric: Metric) -> Percentiles {
-        self.histogram(metric)
-            .map(LatencyHistogram::percentiles)
-            .unwrap_or_default()
+    /// A metric's distribution; none without a sample.
+    pub fn percentiles(&self, metric: Metric) -> Option<Percentiles> {
+        self.histogram(metric)?.percentiles()
     }
 
     /// Until the assigned hub was in hand.
@@ -98,16 +96,10 @@ impl Fold {
 
     /// Every phase that has samples.
     pub fn phases(&self) -> BTreeMap<String, Percentiles> {
-        let with_samples = Phase::ALL
-            .into_iter()
-            .filter(|phase| self.histogram(Metric::Phase(*phase)).is_some());
-        with_samples
-            .map(|phase| {
-                (
-                    phase.name().to_owned(),
-                    self.percentiles(Metric::Phase(phase)),
-                )
-            })
-            .collect()
+        let with_samples = Phase::ALL.into_iter().filter_map(|phase| {
+            let percentiles = self.percentiles(Metric::Phase(phase))?;
+            Some((phase.name().to_owned(), percentiles))
+        });
+        with_samples.collect()
     }
 }

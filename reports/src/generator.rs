@@ -76,7 +76,7 @@ impl LoopLag {
     }
 
     /// How late ticks were.
-    pub fn percentiles(&self) -> Percentiles {
+    pub fn percentiles(&self) -> Option<Percentiles> {
         self.lags.percentiles()
     }
 
@@ -123,7 +123,7 @@ pub struct ClockJump {
 #[serde(default)]
 pub struct GeneratorHealth {
     /// How late ticks of the cores' event loops were, every 5 ms on every core.
-    pub loop_lag: Percentiles,
+    pub loop_lag: Option<Percentiles>,
     /// The longest stalls of 100 ms and more, in their order; at most 32.
     pub stalls: Vec<Stall>,
     /// The latest that the observer's own tick came, every 250 ms, microseconds.
@@ -150,9 +150,9 @@ pub struct GeneratorHealth {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// What it added to devices until they were registered: a part of `registration.response`.
-    pub added_to_registration: Percentiles,
+    pub added_to_registration: Option<Percentiles>,
     /// What it added to devices until they were provisioned, or failed: a part of `provisioning.response`.
-    pub added_to_provisioning: Percentiles,
+    pub added_to_provisioning: Option<Percentiles>,
     /// Devices to which it added more than 100 ms and more than a fifth of their response time.
     pub distorted: u64,
     /// Devices that started more than a second later than planned.

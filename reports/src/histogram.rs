@@ -103,13 +103,13 @@ impl LatencyHistogram {
         self.layout.greatest(index).clamp(self.min_us, self.max_us)
     }
 
-    /// The distribution so far. Least, greatest and mean are exact.
-    pub fn percentiles(&self) -> Percentiles {
+    /// The distribution so far; none without a sample. Least, greatest and mean are exact.
+    pub fn percentiles(&self) -> Option<Percentiles> {
         if self.count == 0 {
-            return Percentiles::default();
+            return None;
         }
         let [p50_us, p90_us, p99_us, p999_us] = self.quantiles([5_000, 9_000, 9_900, 9_990]);
-        Percentiles {
+        Some(Percentiles {
             count: self.count,
             min_us: self.min_us,
             mean_us: (self.sum_us + self.count / 2) / self.count,
@@ -118,7 +118,7 @@ impl LatencyHistogram {
             p99_us,
             p999_us,
             max_us: self.max_us,
-        }
+        })
     }
 
     /// The values below or at which so many of 10,000 samples lie.
@@ -180,7 +180,10 @@ mod tests {
             p999_us: 999,
             max_us: 1000,
         };
-        assert_eq!(histogram(Precision::Fine, &all).percentiles(), expected);
+        assert_eq!(
+            histogram(Precision::Fine, &all).percentiles(),
+            Some(expected)
+        );
     }
 
     #[test]
@@ -193,22 +196,25 @@ mod tests {
                 p999_us,
                 max_us,
                 ..
-            } = histogram(precision, &[5_000_000; 1_000]).percentiles();
+            } = histogram(precision, &[5_000_000; 1_000])
+                .percentiles()
+                .expect("samples");
             let found = [min_us, mean_us, p50_us, p999_us, max_us];
             assert_eq!(found, [5_000_000; 5], "{precision:?}");
         }
     }
 
     #[test]
-    fn an_empty_histogram_is_all_zero() {
+    fn an_empty_histogram_has_no_percentiles() {
         let histogram = LatencyHistogram::new(Precision::Coarse);
-        assert_eq!(histogram.percentiles(), Percentiles::default());
+        assert_eq!(histogram.percentiles(), None);
         assert!(histogram.buckets().is_empty());
     }
 
     #[test]
     fn what_lasts_longer_than_an_hour_still_counts() {
         let percentiles = histogram(Precision::Coarse, &[u64::MAX]).percentiles();
+        let percentiles = percentiles.expect("a sample");
         assert_eq!((percentiles.count, percentiles.max_us), (1, LONGEST_US));
     }
 
@@ -249,7 +255,7 @@ mod tests {
                 }
                 let mut ours = histogram(precision, &samples);
                 ours.add(&histogram(precision, &more));
-                let found = ours.percentiles();
+                let found = ours.percentiles().expect("samples");
                 let max_us = samples.iter().chain(&more).copied().max().unwrap_or(0);
                 let at = |quantile| theirs.value_at_quantile(quantile).min(max_us);
                 prop_assert_eq!(found.count, theirs.len());

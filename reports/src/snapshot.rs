@@ -120,8 +120,8 @@ pub struct CutView {
     pub provisioned: u64,
     /// Devices that ended otherwise.
     pub failed: u64,
-    /// Provisioning response time.
-    pub response: Percentiles,
+    /// Provisioning response time, once there is one.
+    pub response: Option<Percentiles>,
 }
 
 /// One attestation over one transport.
@@ -135,8 +135,8 @@ pub struct CellView {
     pub provisioned: u64,
     /// Devices that ended otherwise.
     pub failed: u64,
-    /// Provisioning response time.
-    pub response: Percentiles,
+    /// Provisioning response time, once there is one.
+    pub response: Option<Percentiles>,
 }
 
 /// One second of the run.

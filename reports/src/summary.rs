@@ -99,14 +99,14 @@ pub(crate) fn unscaled() -> f64 {
 }
 
 impl Summary {
-    /// A metric's distribution; all zero without samples.
-    pub fn percentiles(&self, metric: Metric) -> Percentiles {
+    /// A metric's distribution; none without samples.
+    pub fn percentiles(&self, metric: Metric) -> Option<Percentiles> {
         match metric {
             Metric::RegistrationResponse => self.registration.response,
             Metric::RegistrationService => self.registration.service,
             Metric::ProvisioningResponse => self.provisioning.response,
             Metric::ProvisioningService => self.provisioning.service,
-            Metric::Phase(phase) => self.phases.get(phase.name()).copied().unwrap_or_default(),
+            Metric::Phase(phase) => self.phases.get(phase.name()).copied(),
         }
     }
 }
@@ -128,17 +128,17 @@ pub struct Devices {
     pub failed: u64,
 }
 
-/// The two latencies.
+/// The two latencies; null without samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// From the intended start.
-    pub response: Percentiles,
+    pub response: Option<Percentiles>,
     /// From the actual start.
-    pub service: Percentiles,
+    pub service: Option<Percentiles>,
 }
 
-/// A distribution in microseconds; all zero when there are no samples.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A distribution in microseconds, of one sample at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Samples.
     pub count: u64,
@@ -199,15 +199,16 @@ pub struct Cut {
     pub histogram: Vec<HistogramBucket>,
 }
 
-/// Rates over the run.
+/// Rates over the run; null where no time has passed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {
     /// Devices provisioned a second, over the whole duration.
-    pub provisioned_per_second: f64,
+    pub provisioned_per_second: Option<f64>,
     /// Devices released a second, until the last release.
-    pub released_per_second: f64,
-    /// Releases a second that the plan asked for, until the last release.
-    pub planned_per_second: f64,
+    pub released_per_second: Option<f64>,
+    /// Releases a second that the plan asked for, until the last release; null where the plan does not say when
+    /// devices come.
+    pub planned_per_second: Option<f64>,
 }
 
 /// One threshold of the scenario.
@@ -354,10 +355,10 @@ pub struct TimelinePoint {
     /// Devices that stayed with their hubs at its end.
     #[serde(default)]
     pub held: u64,
-    /// Median provisioning response time of those that ended in it.
-    pub p50_us: u64,
+    /// Median provisioning response time of those that were provisioned in it; null where nobody was.
+    pub p50_us: Option<u64>,
     /// 99th percentile of the same.
-    pub p99_us: u64,
+    pub p99_us: Option<u64>,
 }
 
 /// One bar of a histogram.

@@ -77,11 +77,8 @@ impl Timeline {
         let points = (0..).zip(&self.points).map(|(index, point)| {
             in_flight =
                 (in_flight + point.released).saturating_sub(point.provisioned + point.failed);
-            let response = point
-                .response
-                .as_ref()
-                .map(LatencyHistogram::percentiles)
-                .unwrap_or_default();
+            let response = point.response.as_ref();
+            let response = response.and_then(LatencyHistogram::percentiles);
             #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
             let target = point.target as f64;
             TimelinePoint {
@@ -94,8 +91,8 @@ impl Timeline {
                 in_flight,
                 again: point.again,
                 held: point.held,
-                p50_us: response.p50_us,
-                p99_us: response.p99_us,
+                p50_us: response.map(|response| response.p50_us),
+                p99_us: response.map(|response| response.p99_us),
             }
         });
         points.collect()
@@ -164,6 +161,23 @@ mod tests {
         );
         assert_eq!(points.iter().map(|point| point.target).sum::<f64>(), 1440.0);
         assert_eq!(points.last().map(|point| point.in_flight), Some(0));
+    }
+
+    #[test]
+    fn a_second_in_which_nobody_is_provisioned_has_no_percentiles() {
+        let mut timeline = Timeline::default();
+        for end_us in [500_000, 2_500_000] {
+            timeline.add(&Record { end_us, ..sample() });
+        }
+        timeline.add(&Record {
+            end_us: 1_500_000,
+            outcome: crate::outcome::Outcome::Disabled,
+            ..sample()
+        });
+        let points = timeline.points();
+        let medians: Vec<_> = points.iter().map(|point| point.p50_us).collect();
+        assert_eq!(medians, [Some(500_000), None, Some(2_500_000)]);
+        assert!(points.iter().all(|point| point.p50_us == point.p99_us));
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Durations, rates, bytes and counts for people.
 
+/// A figure, or a dash where there is none.
+pub fn or_dash<T>(figure: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    figure.map_or_else(|| "–".into(), show)
+}
+
 /// Like `870 µs`, `1.23 ms`, `45.0 s`, `2m 05s`: three significant digits.
 pub fn duration(us: u64) -> String {
     match us {

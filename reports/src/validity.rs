@@ -55,8 +55,8 @@ fn overloaded(generator: &Generator, load: Load) -> Option<String> {
         let added = generator.added_to_provisioning;
         format!(
             "the generator was the bottleneck: it added {} to half of the devices and {} to one of a hundred, more than a fifth of the response time of {} of {}; lower the rate, or give it more cores",
-            units::duration(added.p50_us),
-            units::duration(added.p99_us),
+            units::or_dash(added.map(|it| it.p50_us), units::duration),
+            units::or_dash(added.map(|it| it.p99_us), units::duration),
             units::count(distorted),
             units::count(load.ended),
         )

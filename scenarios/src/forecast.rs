@@ -130,12 +130,12 @@ pub struct Forecast {
     pub last_start: Duration,
     /// When the last device has ended.
     pub last_end: Duration,
-    /// From due to provisioned: half of the devices.
-    pub response_p50: Duration,
+    /// From due to provisioned: half of the devices; none where nobody is provisioned.
+    pub response_p50: Option<Duration>,
     /// The same: 99 of 100.
-    pub response_p99: Duration,
+    pub response_p99: Option<Duration>,
     /// The same: all of them.
-    pub response_max: Duration,
+    pub response_max: Option<Duration>,
     /// What a device takes at most while nobody is in its way, 999 of 1,000.
     pub unhindered: Duration,
     /// From when on it is a storm.
@@ -159,20 +159,18 @@ pub struct Forecast {
 pub struct RegionFate {
     /// Start.
     pub started: u64,
-    /// From due to provisioned: half of them.
-    pub response_p50: Duration,
+    /// From due to provisioned: half of them; none where none of them is provisioned.
+    pub response_p50: Option<Duration>,
     /// The same: 99 of 100.
-    pub response_p99: Duration,
+    pub response_p99: Option<Duration>,
 }
 
 impl RegionFate {
     fn of(tally: &tally::RegionTally) -> Self {
-        let response =
-            |percentile| Duration::from_micros(tally.response_us.value_at_percentile(percentile));
         Self {
             started: tally.started,
-            response_p50: response(50.0),
-            response_p99: response(99.0),
+            response_p50: tally.response(50.0),
+            response_p99: tally.response(99.0),
         }
     }
 }

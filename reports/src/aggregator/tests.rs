@@ -4,6 +4,7 @@ use crate::journal::replay;
 use crate::record::{dropped, sample};
 use crate::slo::SloOutcome;
 use crate::snapshot::SecondView;
+use crate::summary::Percentiles;
 use crate::threshold::Terms;
 
 #[test]
@@ -20,10 +21,11 @@ fn the_summary_counts_every_device_once() {
             failed: 1
         }
     );
-    assert_eq!(summary.registration.response.count, 3);
-    assert_eq!(summary.registration.response.max_us, 3_000);
-    assert_eq!(summary.registration.service.p50_us, 2_000);
-    assert_eq!(summary.provisioning.service.p50_us, 4_000);
+    let response = summary.registration.response.expect("samples");
+    assert_eq!((response.count, response.max_us), (3, 3_000));
+    let median = |latency: Option<Percentiles>| latency.map(|of| of.p50_us);
+    assert_eq!(median(summary.registration.service), Some(2_000));
+    assert_eq!(median(summary.provisioning.service), Some(4_000));
     assert_eq!(summary.phases["queue"].count, 4);
     assert_eq!(summary.phases["twin"].count, 3);
     assert!(!summary.phases.contains_key("attest"));
@@ -54,6 +56,44 @@ fn the_summary_counts_every_device_once() {
     );
     assert_eq!(summary.verdict, Verdict::Fail);
     assert_eq!(summary.exit_code, 99);
+}
+
+#[test]
+fn what_has_no_samples_is_null_and_never_zero() {
+    let info = RunInfo {
+        schedule_us: 0,
+        ..info()
+    };
+    let mut fold = Aggregator::new(info, None).expect("no journal");
+    let mut refused = fixture::records().pop().expect("a record");
+    (refused.intended_start_us, refused.start_us) = (0, 0);
+    fold.add(&refused).expect("no journal");
+    let ending = Ending {
+        elapsed_us: 0,
+        ..ending()
+    };
+    let summary = fold.finish(ending).expect("no journal");
+    let json = serde_json::to_value(&summary).expect("a summary");
+    let without = [
+        "/registration/response",
+        "/registration/service",
+        "/provisioning/response",
+        "/provisioning/service",
+        "/again/registration/response",
+        "/again/provisioning/service",
+        "/cuts/0/registration/response",
+        "/cuts/0/provisioning/response",
+        "/timeline/1/p50_us",
+        "/timeline/1/p99_us",
+        "/rates/provisioned_per_second",
+        "/rates/released_per_second",
+        "/rates/planned_per_second",
+    ];
+    for pointer in without {
+        let value = json.pointer(pointer);
+        assert_eq!(value, Some(&serde_json::Value::Null), "{pointer}");
+    }
+    assert!(json.pointer("/phases/twin").is_none());
 }
 
 #[test]

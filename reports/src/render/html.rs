@@ -7,7 +7,7 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use crate::phase::{Metric, Phase};
-use crate::summary::{Percentiles, Summary};
+use crate::summary::{Percentiles, Summary, TimelinePoint};
 use crate::units;
 use plot::{Line, Scale, number, whole};
 
@@ -21,10 +21,14 @@ const TEMPLATE: &str = include_str!("html/report.html");
 /// The writer's.
 pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Environment::new();
-    page.add_filter("duration", units::duration);
+    page.add_filter("duration", |us: Option<u64>| {
+        units::or_dash(us, units::duration)
+    });
     page.add_filter("count", units::count);
     page.add_filter("bytes", units::bytes);
-    page.add_filter("rate", units::rate);
+    page.add_filter("rate", |a_second: Option<f64>| {
+        units::or_dash(a_second, units::rate)
+    });
     page.add_filter("percent", crate::slo::percent);
     page.add_template("report.html", TEMPLATE)
         .map_err(io::Error::other)?;
@@ -53,24 +57,29 @@ struct Row {
 }
 
 fn latencies(summary: &Summary) -> Vec<Row> {
-    let rows = Metric::all().map(|metric| Row {
-        name: metric.name().replace('.', " "),
-        phase: matches!(metric, Metric::Phase(_)),
-        percentiles: summary.percentiles(metric),
+    let rows = Metric::all().filter_map(|metric| {
+        Some(Row {
+            name: metric.name().replace('.', " "),
+            phase: matches!(metric, Metric::Phase(_)),
+            percentiles: summary.percentiles(metric)?,
+        })
     });
-    rows.filter(|row| row.percentiles.count > 0).collect()
+    rows.collect()
 }
 
 fn seconds(at: f64) -> String {
     units::duration(whole(at * 1e6))
 }
 
+/// A value of a stretch, where there is one.
+type ValueOf<'v> = &'v dyn Fn(&TimelinePoint) -> Option<f64>;
+
 /// The course of the run as lines; a stretch's value stands at its start.
 fn over_time(
     title: &str,
     summary: &Summary,
     (y, y_name): (Scale, &dyn Fn(f64) -> String),
-    lines: &[(&str, &dyn Fn(usize) -> f64)],
+    lines: &[(&str, ValueOf<'_>)],
 ) -> String {
     let end = summary
         .timeline
@@ -80,9 +89,10 @@ fn over_time(
         .iter()
         .map(|(name, value)| Line {
             name,
-            points: (0..)
-                .zip(&summary.timeline)
-                .map(|(index, point)| (number(point.at_s), value(index)))
+            points: summary
+                .timeline
+                .iter()
+                .map(|point| (number(point.at_s), value(point)))
                 .collect(),
         })
         .collect();
@@ -94,77 +104,74 @@ fn over_time(
     )
 }
 
+/// All values that lines show.
+fn values<'v>(summary: &'v Summary, lines: &'v [(&str, ValueOf<'v>)]) -> impl Iterator<Item = f64> {
+    let values = lines.iter().map(|(_, value)| value);
+    values.flat_map(|value| summary.timeline.iter().filter_map(value))
+}
+
 fn rate_plot(summary: &Summary) -> String {
-    let points = &summary.timeline;
-    let a_second = |index: usize, devices: f64| devices / number(points[index].span_s);
-    let target = |index: usize| a_second(index, points[index].target);
-    let released = |index: usize| a_second(index, number(points[index].released));
-    let provisioned = |index: usize| a_second(index, number(points[index].provisioned));
-    let failed = |index: usize| a_second(index, number(points[index].failed));
-    let all: [(&str, &dyn Fn(usize) -> f64); 4] = [
+    let a_second = |point: &TimelinePoint, devices: f64| Some(devices / number(point.span_s));
+    let target = |point: &TimelinePoint| a_second(point, point.target);
+    let released = |point: &TimelinePoint| a_second(point, number(point.released));
+    let provisioned = |point: &TimelinePoint| a_second(point, number(point.provisioned));
+    let failed = |point: &TimelinePoint| a_second(point, number(point.failed));
+    let lines: [(&str, ValueOf<'_>); 4] = [
         ("target", &target),
         ("released", &released),
         ("provisioned", &provisioned),
         ("failed", &failed),
     ];
-    let greatest = all
-        .iter()
-        .flat_map(|(_, value)| (0..points.len()).map(value))
-        .fold(0.0, f64::max);
+    let greatest = values(summary, &lines).fold(0.0, f64::max);
     over_time(
         "Devices a second",
         summary,
         (Scale::linear(greatest), &units::rate),
-        &all,
+        &lines,
     )
 }
 
 /// Where devices stay.
 fn held_plot(summary: &Summary) -> Option<String> {
-    let points = &summary.timeline;
     if !summary.life.is_lived() {
         return None;
     }
-    let held = |index: usize| number(points[index].held);
-    let again = |index: usize| number(points[index].again) / number(points[index].span_s);
-    let all: [(&str, &dyn Fn(usize) -> f64); 2] = [("provisioned", &held), ("p99", &again)];
-    let greatest = all
-        .iter()
-        .flat_map(|(_, value)| (0..points.len()).map(value))
-        .fold(0.0, f64::max);
+    let held = |point: &TimelinePoint| Some(number(point.held));
+    let again = |point: &TimelinePoint| Some(number(point.again) / number(point.span_s));
+    let lines: [(&str, ValueOf<'_>); 2] = [("provisioned", &held), ("p99", &again)];
+    let greatest = values(summary, &lines).fold(0.0, f64::max);
     let devices = |value: f64| units::count(whole(value));
     Some(over_time(
         "Devices that stay with their hubs",
         summary,
         (Scale::linear(greatest), &devices),
-        &all,
+        &lines,
     ))
 }
 
 fn latency_plot(summary: &Summary) -> String {
-    let points = &summary.timeline;
-    let p50 = |index: usize| number(points[index].p50_us);
-    let p99 = |index: usize| number(points[index].p99_us);
-    let values = (0..points.len()).flat_map(|index| [p50(index), p99(index)]);
+    let p50 = |point: &TimelinePoint| point.p50_us.map(number);
+    let p99 = |point: &TimelinePoint| point.p99_us.map(number);
+    let lines: [(&str, ValueOf<'_>); 2] = [("p50", &p50), ("p99", &p99)];
     let time = |us: f64| units::duration(whole(us));
     over_time(
         "Provisioning response time",
         summary,
-        (Scale::log(values), &time),
-        &[("p50", &p50), ("p99", &p99)],
+        (Scale::log(values(summary, &lines)), &time),
+        &lines,
     )
 }
 
 fn in_flight_plot(summary: &Summary) -> String {
-    let points = &summary.timeline;
-    let in_flight = |index: usize| number(points[index].in_flight);
-    let greatest = (0..points.len()).map(in_flight).fold(0.0, f64::max);
+    let in_flight = |point: &TimelinePoint| Some(number(point.in_flight));
+    let lines: [(&str, ValueOf<'_>); 1] = [("in-flight", &in_flight)];
+    let greatest = values(summary, &lines).fold(0.0, f64::max);
     let count = |devices: f64| units::count(whole(devices));
     over_time(
         "Devices under way",
         summary,
         (Scale::linear(greatest), &count),
-        &[("in-flight", &in_flight)],
+        &lines,
     )
 }
 
@@ -186,21 +193,19 @@ fn percentile_plot(summary: &Summary) -> String {
             (1e3, p999_us),
             (1e4, max_us),
         ]
-        .map(|(at, us)| (at, number(us)))
+        .map(|(at, us)| (at, Some(number(us))))
+    };
+    let line = |name, percentiles: Option<Percentiles>| Line {
+        name,
+        points: percentiles.map_or(Vec::new(), |percentiles| curve(percentiles).to_vec()),
     };
     let lines = [
-        Line {
-            name: "response",
-            points: curve(summary.provisioning.response).to_vec(),
-        },
-        Line {
-            name: "service",
-            points: curve(summary.provisioning.service).to_vec(),
-        },
+        line("response", summary.provisioning.response),
+        line("service", summary.provisioning.service),
     ];
     let values = lines
         .iter()
-        .flat_map(|line| line.points.iter().map(|(_, us)| *us));
+        .flat_map(|line| line.points.iter().filter_map(|(_, us)| *us));
     let y = Scale::log(values);
     let name = |at: f64| match at {
         1.0 => "0 %".into(),
@@ -232,7 +237,7 @@ fn histograms(summary: &Summary) -> Vec<Distribution> {
         let svg = plot::histogram(name, summary.histograms.get(name)?);
         Some(Distribution {
             name: name.replace('.', " "),
-            percentiles: summary.percentiles(metric),
+            percentiles: summary.percentiles(metric)?,
             svg,
         })
     });
@@ -242,14 +247,14 @@ fn histograms(summary: &Summary) -> Vec<Distribution> {
 /// Provisioning response times of each attestation over each transport.
 fn cells(summary: &Summary) -> Vec<Distribution> {
     let cells = summary.cuts.iter().filter(|cut| cut.dimension == "cell");
-    let drawn = cells.filter(|cell| !cell.histogram.is_empty());
-    drawn
-        .map(|cell| Distribution {
+    let drawn = cells.filter_map(|cell| {
+        Some(Distribution {
             name: cell.name.clone(),
-            percentiles: cell.provisioning.response,
+            percentiles: cell.provisioning.response?,
             svg: plot::histogram(&cell.name, &cell.histogram),
         })
-        .collect()
+    });
+    drawn.collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::phase::Metric;
 use crate::slo::{SloOutcome, percent};
 use crate::summary::{Cut, Percentiles, Summary};
-use crate::units::{bytes, count, duration, rate};
+use crate::units::{bytes, count, duration, or_dash, rate};
 use crate::verdict::Verdict;
 
 /// Whether and how to colour.
@@ -134,9 +134,9 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             count(again.registrations),
             count(again.provisioned),
             count(again.failed),
-            duration(response.p50_us),
-            duration(response.p99_us),
-            duration(response.max_us)
+            or_dash(response.map(|it| it.p50_us), duration),
+            or_dash(response.map(|it| it.p99_us), duration),
+            or_dash(response.map(|it| it.max_us), duration)
         )?;
         for (outcome, devices) in &again.failures {
             writeln!(out, "             {} {outcome}", count(*devices))?;
@@ -154,16 +154,16 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     }
     let rates = summary.rates;
     // Devices that take turns come by no plan, nor do those that come all at once.
-    let planned = match rates.planned_per_second {
-        0.0 => String::new(),
-        planned => format!("planned {}, ", rate(planned)),
-    };
+    let planned = rates.planned_per_second;
+    let planned = planned.map_or(String::new(), |planned| {
+        format!("planned {}, ", rate(planned))
+    });
     writeln!(
         out,
         "  rate       {} provisioned over {} ({planned}released {})\n",
-        rate(rates.provisioned_per_second),
+        or_dash(rates.provisioned_per_second, rate),
         duration(summary.duration_us),
-        rate(rates.released_per_second)
+        or_dash(rates.released_per_second, rate)
     )
 }
 
@@ -196,8 +196,7 @@ fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result
             Metric::Phase(phase) => format!("  {}", phase.name()),
             total => total.name().replace('.', " "),
         };
-        let percentiles = summary.percentiles(metric);
-        if percentiles.count > 0 {
+        if let Some(percentiles) = summary.percentiles(metric) {
             writeln!(out, "  {name:<23}{}", row(&percentiles))?;
         }
     }
@@ -263,22 +262,15 @@ fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> 
             &cut.dimension
         };
         let response = provisioning.response;
-        let shown = |us| {
-            if response.count > 0 {
-                duration(us)
-            } else {
-                "–".into()
-            }
-        };
         writeln!(
             out,
             "  {label:<12}{name:<37}{:>12}{:>8}{}{:>10}{:>10}{:>10}",
             count(*provisioned),
             count(*failed),
             dropped(&count(cut.dropped)),
-            shown(response.p50_us),
-            shown(response.p99_us),
-            shown(response.max_us)
+            or_dash(response.map(|it| it.p50_us), duration),
+            or_dash(response.map(|it| it.p99_us), duration),
+            or_dash(response.map(|it| it.max_us), duration)
         )?;
         dimension = &cut.dimension;
     }

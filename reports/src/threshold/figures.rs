@@ -20,10 +20,10 @@ pub(super) struct Figures {
     pub dropped: u64,
     /// How often they tried.
     pub tries: Tries,
-    /// The distribution of the threshold's metric.
-    pub latency: Percentiles,
-    /// Devices provisioned a second.
-    pub provisioned_rate: f64,
+    /// The distribution of the threshold's metric, once it has samples.
+    pub latency: Option<Percentiles>,
+    /// Devices provisioned a second, once time has passed.
+    pub provisioned_rate: Option<f64>,
     /// Devices that stay with their hubs.
     pub life: Life,
     /// Devices that went back to DPS and were provisioned.
@@ -33,6 +33,11 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// Samples of the threshold's metric.
+    pub(super) fn samples(&self) -> u64 {
+        self.latency.map_or(0, |latency| latency.count)
+    }
+
     /// Of a run that is over: ratios are of the devices planned.
     pub(super) fn of(summary: &Summary, metric: Option<Metric>) -> Self {
         let devices = summary.devices;
@@ -43,9 +48,7 @@ impl Figures {
             provisioned: devices.provisioned,
             dropped: devices.dropped,
             tries: summary.tries,
-            latency: metric
-                .map(|metric| summary.percentiles(metric))
-                .unwrap_or_default(),
+            latency: metric.and_then(|metric| summary.percentiles(metric)),
             provisioned_rate: summary.rates.provisioned_per_second,
             life: summary.life,
             again: summary.again.provisioned,

@@ -84,13 +84,8 @@ impl Measure {
             latency: self
                 .histogram
                 .as_ref()
-                .map(|histogram| histogram.percentiles())
-                .unwrap_or_default(),
-            provisioned_rate: if us == 0 {
-                0.0
-            } else {
-                self.provisioned as f64 / seconds
-            },
+                .and_then(|histogram| histogram.percentiles()),
+            provisioned_rate: (us > 0).then(|| self.provisioned as f64 / seconds),
             ..Figures::default()
         }
     }

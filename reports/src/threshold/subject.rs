@@ -138,16 +138,13 @@ impl Subject {
     )]
     pub(super) fn observe(self, figures: &Figures) -> Option<f64> {
         match self {
-            Self::Latency(_, statistic) => {
-                let latency = &figures.latency;
-                (latency.count > 0).then(|| statistic.of(latency) as f64)
-            }
-            Self::Samples(_) => Some(figures.latency.count as f64),
+            Self::Latency(_, statistic) => Some(statistic.of(&figures.latency?) as f64),
+            Self::Samples(_) => Some(figures.samples() as f64),
             Self::Count(who) => Some(who.of(figures) as f64),
             Self::Ratio(who) => {
                 (figures.base > 0).then(|| who.part_of(figures) as f64 / figures.base as f64)
             }
-            Self::ProvisionedRate => Some(figures.provisioned_rate),
+            Self::ProvisionedRate => figures.provisioned_rate,
             Self::MeanAttempts => figures.tries.mean(figures.ended),
             Self::MostAttempts => Some(figures.tries.most as f64),
             Self::Lived(what) => Some(what.of(figures) as f64),
@@ -157,7 +154,7 @@ impl Subject {
     /// How many it was measured of: samples of a latency, else devices.
     pub(super) fn samples(self, figures: &Figures) -> u64 {
         match self.metric() {
-            Some(_) => figures.latency.count,
+            Some(_) => figures.samples(),
             None => figures.ended + figures.dropped,
         }
     }

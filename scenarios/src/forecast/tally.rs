@@ -36,6 +36,13 @@ pub(super) struct RegionTally {
     pub(super) response_us: Histogram<u64>,
 }
 
+impl RegionTally {
+    /// From due to provisioned, so many percent of the region's devices.
+    pub(super) fn response(&self, percentile: f64) -> Option<Duration> {
+        at_percentile(&self.response_us, percentile)
+    }
+}
+
 /// Everything counted.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -280,9 +287,15 @@ impl Tally {
     }
 
     /// A percentile of the response times of the provisioned.
-    pub(super) fn response(&self, percentile: f64) -> Duration {
-        Duration::from_micros(self.response_us.value_at_percentile(percentile))
+    pub(super) fn response(&self, percentile: f64) -> Option<Duration> {
+        at_percentile(&self.response_us, percentile)
     }
+}
+
+/// None of nobody.
+fn at_percentile(response_us: &Histogram<u64>, percentile: f64) -> Option<Duration> {
+    let value = || Duration::from_micros(response_us.value_at_percentile(percentile));
+    (!response_us.is_empty()).then(value)
 }
 
 fn response_histogram(longest_us: u64, digits: u8) -> Histogram<u64> {

@@ -25,8 +25,9 @@ pub(super) struct Measured {
 pub(super) struct Row {
     pub(super) what: String,
     pub(super) unit: Unit,
-    pub(super) foretold: f64,
-    pub(super) measured: f64,
+    /// None where nobody has one, as in `measured`.
+    pub(super) foretold: Option<f64>,
+    pub(super) measured: Option<f64>,
 }
 
 /// What a figure counts.
@@ -79,8 +80,9 @@ impl Measured {
     /// The figures of both, as far as the run has them.
     pub(super) fn rows(&self, plan: &Plan, forecast: &Forecast) -> Vec<Row> {
         let seconds = |us: u64| us as f64 / 1e6;
+        let long = |time: Duration| time.as_secs_f64();
         let (run, tries) = (&self.summary, &self.summary.tries);
-        let part = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+        let part = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let sum = |of: fn(&fleetstorm_scenarios::forecast::Fate) -> u64| -> u64 {
             forecast.fates.iter().map(of).sum()
         };
@@ -113,38 +115,38 @@ impl Measured {
             row(
                 "answers 429",
                 Unit::Count,
-                forecast.turned_away as f64,
-                (tries.throttled_answers + run.again.tries.throttled_answers) as f64,
+                Some(forecast.turned_away as f64),
+                Some((tries.throttled_answers + run.again.tries.throttled_answers) as f64),
             ),
             row(
                 "devices that go back to DPS",
                 Unit::Count,
-                forecast.again.started as f64,
-                run.again.registrations as f64,
+                Some(forecast.again.started as f64),
+                Some(run.again.registrations as f64),
             ),
             row(
                 "time until the last device has ended",
                 Unit::Seconds,
-                forecast.last_end.as_secs_f64(),
-                seconds(run.duration_us),
+                Some(long(forecast.last_end)),
+                Some(seconds(run.duration_us)),
             ),
             row(
                 "response, half of the devices",
                 Unit::Seconds,
-                forecast.response_p50.as_secs_f64(),
-                seconds(response.p50_us),
+                forecast.response_p50.map(long),
+                response.map(|response| seconds(response.p50_us)),
             ),
             row(
                 "response, 99 of 100",
                 Unit::Seconds,
-                forecast.response_p99.as_secs_f64(),
-                seconds(response.p99_us),
+                forecast.response_p99.map(long),
+                response.map(|response| seconds(response.p99_us)),
             ),
             row(
                 "response, all",
                 Unit::Seconds,
-                forecast.response_max.as_secs_f64(),
-                seconds(response.max_us),
+                forecast.response_max.map(long),
+                response.map(|response| seconds(response.max_us)),
             ),
         ];
         for (region, fate) in plan.scenario().regions.iter().zip(&forecast.regions) {
@@ -154,15 +156,18 @@ impl Measured {
                 rows.push(row(
                     &format!("response in {}, half of them", region.name),
                     Unit::Seconds,
-                    fate.response_p50.as_secs_f64(),
-                    seconds(cut.provisioning.response.p50_us),
+                    fate.response_p50.map(long),
+                    cut.provisioning
+                        .response
+                        .map(|response| seconds(response.p50_us)),
                 ));
             }
         }
         if let Some(devices) = &self.devices {
             let storms = Storms::of(forecast.storm_level, devices);
             let recovery = |storm: Option<fleetstorm_scenarios::forecast::Storm>| {
-                storm.map_or(0.0, |storm| storm.recovery().as_secs_f64())
+                // A run without a storm recovers at once.
+                Some(storm.map_or(0.0, |storm| long(storm.recovery())))
             };
             rows.push(row(
                 "full recovery of the longest storm",
@@ -178,6 +183,7 @@ impl Measured {
 impl Row {
     /// How far the forecast is off, as a part of what was measured; none where nothing was.
     pub(super) fn off(&self) -> Option<f64> {
-        (self.measured > 0.0).then(|| self.foretold / self.measured - 1.0)
+        let measured = self.measured.filter(|measured| *measured > 0.0)?;
+        Some(self.foretold? / measured - 1.0)
     }
 }

@@ -56,8 +56,8 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         .map(|(region, fate)| {
             let told = json!({
                 "devices": fate.started,
-                "response_p50_s": seconds(fate.response_p50),
-                "response_p99_s": seconds(fate.response_p99),
+                "response_p50_s": fate.response_p50.map(seconds),
+                "response_p99_s": fate.response_p99.map(seconds),
             });
             (region.name.clone(), told)
         })
@@ -117,9 +117,9 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "end_s": seconds(forecast.last_end),
         "end_by_start_s": outlook.ends.map(|(least, most)| [seconds(least), seconds(most)]),
         "response_s": {
-            "p50": seconds(forecast.response_p50),
-            "p99": seconds(forecast.response_p99),
-            "max": seconds(forecast.response_max),
+            "p50": forecast.response_p50.map(seconds),
+            "p99": forecast.response_p99.map(seconds),
+            "max": forecast.response_max.map(seconds),
             "unhindered": seconds(forecast.unhindered),
         },
         "storms": forecast.storms,

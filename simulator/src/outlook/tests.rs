@@ -59,6 +59,37 @@ fn the_screen_of_a_storm_against_the_documented_rates() {
 }
 
 #[test]
+fn what_nobody_comes_to_is_null_and_a_dash() {
+    let plan = plan_of(
+        r#"
+        name = "fakes"
+        [[region]]
+        name = "nowhere"
+        [[cohort]]
+        name = "fakes"
+        devices = 3
+        attestation = "x509-group"
+        transport = "https"
+        flaw = "wrong-root"
+        regions = { nowhere = 1 }
+        arrival = { kind = "all-at-once" }
+        "#,
+    );
+    let outlook = look(&plan, machine(&plan), HAS, None);
+    let value = json::of(&outlook);
+    for pointer in [
+        "/response_s/p50",
+        "/response_s/p99",
+        "/response_s/max",
+        "/by_region/nowhere/response_p50_s",
+    ] {
+        let null = Some(&serde_json::Value::Null);
+        assert_eq!(value.pointer(pointer), null, "{pointer}");
+    }
+    assert!(text::of(&outlook).contains("response – half of them"));
+}
+
+#[test]
 fn json_says_what_the_screen_says() {
     let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
     let outlook = look(&plan, machine(&plan), HAS, None);

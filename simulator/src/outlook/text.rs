@@ -156,8 +156,8 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             "  region {:<16} {:>5} devices, response {} half of them, {} 99 of 100",
             region.name,
             units::count(fate.started),
-            time(fate.response_p50),
-            time(fate.response_p99),
+            units::or_dash(fate.response_p50, time),
+            units::or_dash(fate.response_p99, time),
         )?;
     }
     text.push('\n');
@@ -308,9 +308,9 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "response",
         format!(
             "{} half of the devices, {} 99 of 100, {} all; {} where nobody is in the way",
-            time(forecast.response_p50),
-            time(forecast.response_p99),
-            time(forecast.response_max),
+            units::or_dash(forecast.response_p50, time),
+            units::or_dash(forecast.response_p99, time),
+            units::or_dash(forecast.response_max, time),
             time(forecast.unhindered),
         ),
     )?;
@@ -355,15 +355,13 @@ fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             Unit::Count => format!("{value:.0}"),
             Unit::Seconds => time(Duration::try_from_secs_f64(value).unwrap_or_default()),
         };
-        let off = row
-            .off()
-            .map_or("-".into(), |off| format!("{:+.1} %", off * 100.0));
+        let off = units::or_dash(row.off(), |off| format!("{:+.1} %", off * 100.0));
         writeln!(
             text,
             "    {:<38} {:>12} {:>12} {off:>8}",
             row.what,
-            shown(row.foretold),
-            shown(row.measured),
+            units::or_dash(row.foretold, shown),
+            units::or_dash(row.measured, shown),
         )?;
     }
     Ok(())

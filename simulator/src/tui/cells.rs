@@ -53,13 +53,13 @@ fn figures(cell: &CellView, theme: Theme) -> Vec<Line<'static>> {
     } else {
         Line::styled(count(cell.provisioned), theme.good())
     };
-    if cell.response.count == 0 {
+    let Some(response) = cell.response else {
         return vec![devices];
-    }
+    };
     vec![
         devices,
-        Line::from(duration(cell.response.p50_us)),
-        Line::from(duration(cell.response.p99_us)),
+        Line::from(duration(response.p50_us)),
+        Line::from(duration(response.p99_us)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! The run by cohort, transport, attestation and region, and how its objectives stand.
 
 use fleetstorm_reports::snapshot::Snapshot;
-use fleetstorm_reports::units::{count, duration};
+use fleetstorm_reports::units::{count, duration, or_dash};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::Line;
@@ -20,13 +20,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
             .then(|| Row::new([Cell::from(format!(" {}", cut.dimension)).style(theme.dim())]));
         dimension = cut.dimension;
         let response = cut.response;
-        let time = |us| {
-            if response.count > 0 {
-                duration(us)
-            } else {
-                "–".into()
-            }
-        };
         let failed = number(count(cut.failed)).style(if cut.failed > 0 {
             theme.bad()
         } else {
@@ -36,9 +29,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
             Cell::from(format!("   {}", cut.name)),
             number(count(cut.provisioned)),
             failed,
-            number(time(response.p50_us)),
-            number(time(response.p99_us)),
-            number(time(response.max_us)),
+            number(or_dash(response.map(|it| it.p50_us), duration)),
+            number(or_dash(response.map(|it| it.p99_us), duration)),
+            number(or_dash(response.map(|it| it.max_us), duration)),
         ];
         heading.into_iter().chain([Row::new(cells)])
     });

@@ -38,8 +38,24 @@ pub(super) enum Scale {
 pub(super) struct Line<'a> {
     /// For the legend and the style sheet.
     pub(super) name: &'a str,
-    /// (x, y), by ascending x.
-    pub(super) points: Vec<(f64, f64)>,
+    /// (x, y), by ascending x; a gap where there is no y.
+    pub(super) points: Vec<(f64, Option<f64>)>,
+}
+
+impl Line<'_> {
+    /// What lies between the gaps.
+    fn parts(&self) -> Vec<Vec<(f64, f64)>> {
+        let parts = self.points.split(|(_, value)| value.is_none());
+        let filled = parts.filter(|part| !part.is_empty());
+        filled
+            .map(|part| {
+                let points = part.iter();
+                points
+                    .filter_map(|(at, value)| Some((*at, (*value)?)))
+                    .collect()
+            })
+            .collect()
+    }
 }
 
 impl Scale {
@@ -133,29 +149,35 @@ pub(super) fn lines(
 ) -> String {
     let mut svg = open(title, (x, x_name), (y, y_name));
     for line in lines {
-        let points: Vec<String> = line
-            .points
-            .iter()
-            .map(|(at, value)| format!("{:.1},{:.1}", x_at(x.share(*at)), y_at(y.share(*value))))
-            .collect();
-        write(
-            &mut svg,
-            format_args!(
-                r#"<polyline class="line {}" points="{}"/>"#,
-                line.name,
-                points.join(" ")
-            ),
-        );
-        for (at, value) in line.points.iter().filter(|_| line.points.len() <= 600) {
-            let (left, top) = (x_at(x.share(*at)), y_at(y.share(*value)));
+        for part in line.parts() {
+            let at = |(at, value): &(f64, f64)| {
+                format!("{:.1},{:.1}", x_at(x.share(*at)), y_at(y.share(*value)))
+            };
+            let mut points: Vec<String> = part.iter().map(at).collect();
+            // A point between two gaps is a line to itself: a dot.
+            if part.len() == 1 {
+                points.extend_from_within(..);
+            }
+            write(
+                &mut svg,
+                format_args!(
+                    r#"<polyline class="line {}" points="{}"/>"#,
+                    line.name,
+                    points.join(" ")
+                ),
+            );
+        }
+        let spots = line.parts().into_iter().flatten();
+        for (at, value) in spots.filter(|_| line.points.len() <= 600) {
+            let (left, top) = (x_at(x.share(at)), y_at(y.share(value)));
             write(
                 &mut svg,
                 format_args!(
                     r#"<circle class="spot {}" cx="{left:.1}" cy="{top:.1}" r="4"><title>{}: {} at {}</title></circle>"#,
                     line.name,
                     line.name,
-                    y_name(*value),
-                    x_name(*at)
+                    y_name(value),
+                    x_name(at)
                 ),
             );
         }
@@ -266,6 +288,25 @@ pub(super) fn whole(value: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_has_a_gap_where_there_is_no_value() {
+        let line = Line {
+            name: "p50",
+            points: [Some(1.0), Some(2.0), None, Some(4.0), None, None]
+                .into_iter()
+                .enumerate()
+                .map(|(at, value)| (at as f64, value))
+                .collect(),
+        };
+        let parts = line.parts();
+        assert_eq!(parts, [vec![(0.0, 1.0), (1.0, 2.0)], vec![(3.0, 4.0)]]);
+        let text = |value: f64| value.to_string();
+        let scale = || Scale::linear(8.0);
+        let svg = lines("times", (scale(), &text), (scale(), &text), &[line]);
+        assert_eq!(svg.matches("<polyline").count(), 2);
+        assert_eq!(svg.matches("<circle").count(), 3);
+    }
 
     #[test]
     fn scales_end_at_round_numbers() {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::generator::{GeneratorHealth, Stall};
 use crate::summary::Summary;
-use crate::units::{count, duration};
+use crate::units::{count, duration, or_dash};
 
 /// Most stalls that get a line together.
 const MAX_STALLS: usize = 4;
@@ -12,11 +12,10 @@ const MAX_STALLS: usize = 4;
 /// Writes it.
 pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let generator = &summary.generator;
-    let added = generator.added_to_provisioning;
-    let lag = generator.health.loop_lag;
-    if added.count == 0 {
+    let Some(added) = generator.added_to_provisioning else {
         return Ok(());
-    }
+    };
+    let lag = generator.health.loop_lag;
     write!(
         out,
         "  generator  added {} p50, {} p90, {} p99, {} max to devices; loop lag {} p99, {} max",
@@ -24,8 +23,8 @@ pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         duration(added.p90_us),
         duration(added.p99_us),
         duration(added.max_us),
-        duration(lag.p99_us),
-        duration(lag.max_us),
+        or_dash(lag.map(|it| it.p99_us), duration),
+        or_dash(lag.map(|it| it.max_us), duration),
     )?;
     writeln!(out, "{}", waited(&generator.health))?;
     if generator.distorted > 0 {
