@@ -126,6 +126,15 @@ pub struct Ending {
     pub resources: Resources,
 }
 
+/// What a run came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// The result.
+    pub summary: Summary,
+    /// Whether its journal, if it has one, is all on disk.
+    pub journal: io::Result<()>,
+}
+
 /// Folds records.
 pub struct Aggregator {
     info: RunInfo,
@@ -148,7 +157,7 @@ impl Aggregator {
     /// Starts with nothing counted.
     ///
     /// # Errors
-    /// A threshold can't be read, or the journal could not be written.
+    /// A threshold can't be read.
     pub fn new(info: RunInfo, journal: Option<Journal>) -> io::Result<Self> {
         let judges = info.thresholds.iter().map(|written| {
             let (name, condition) = (&written.name, &written.condition);
@@ -177,22 +186,21 @@ impl Aggregator {
             info,
         };
         let start = Entry::Run(Box::new(aggregator.info.clone()));
-        aggregator.write(&start)?;
+        aggregator.write(&start);
+        aggregator.flush();
         Ok(aggregator)
     }
 
     /// Counts one device, also one that was not started.
-    ///
-    /// # Errors
-    /// The journal could not be written.
-    pub fn add(&mut self, record: &Record) -> io::Result<()> {
+    pub fn add(&mut self, record: &Record) {
         for slo in &mut self.slos {
             slo.add(record);
         }
         if record.again {
             self.again.add(record);
             self.timeline.add_again(record);
-            return self.write(&Entry::Record(*record));
+            self.write(&Entry::Record(*record));
+            return;
         }
         self.total.add(record);
         self.generator.add(record);
@@ -218,7 +226,17 @@ impl Aggregator {
             self.timeline.add(record);
             self.last_start_us = self.last_start_us.max(record.start_us);
         }
-        self.write(&Entry::Record(*record))
+        self.write(&Entry::Record(*record));
+    }
+
+    /// Why the journal ends before the run does, once it can't be written.
+    pub fn journal_failure(&self) -> Option<&io::Error> {
+        self.journal.as_ref().and_then(Journal::failure)
+    }
+
+    /// Devices by the plan.
+    pub(crate) fn planned(&self) -> u64 {
+        self.info.planned
     }
 
     /// Devices that have ended.
@@ -238,11 +256,8 @@ impl Aggregator {
     }
 
     /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs; and
-    /// whether there was any to come, or under way.
-    ///
-    /// # Errors
-    /// The journal could not be written.
-    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64, busy: bool) -> io::Result<()> {
+    /// whether there was any to come, or under way. What the journal knows by then outlives this process.
+    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64, busy: bool) {
         self.timeline.due(second, due);
         self.timeline.held(second, held);
         if busy {
@@ -256,7 +271,8 @@ impl Aggregator {
             due,
             held,
             busy,
-        })
+        });
+        self.flush();
     }
 
     /// Whether a threshold stops the run now.
@@ -277,14 +293,11 @@ impl Aggregator {
     }
 
     /// The live picture; also closes the seconds that have passed.
-    ///
-    /// # Errors
-    /// The journal could not be written.
-    pub fn snapshot(&mut self, live: &Live) -> io::Result<Snapshot> {
+    pub fn snapshot(&mut self, live: &Live) -> Snapshot {
         let (provisioned, failed) = (self.total.provisioned, self.total.failed());
         if let Some(second) = self.live.close(live, provisioned, failed) {
             let busy = matches!(live.stage, Stage::Running | Stage::Draining);
-            self.due(second, live.due, live.life.held, busy)?;
+            self.due(second, live.due, live.life.held, busy);
             self.look(live);
         }
         let last = self.live.seconds.back().copied().unwrap_or_default();
@@ -293,7 +306,7 @@ impl Aggregator {
         warnings.extend(self.doubts(&generator, live.due));
         #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
         let (achieved_rate, provisioned_rate) = (last.released as f64, last.provisioned as f64);
-        Ok(Snapshot {
+        Snapshot {
             scenario: self.info.scenario.clone(),
             target: self.info.target.clone(),
             elapsed_us: live.elapsed_us,
@@ -326,18 +339,29 @@ impl Aggregator {
             simulator: live.simulator,
             server: live.server,
             warnings,
-        })
+        }
     }
 
     /// The final result: verdict and exit code included.
-    ///
-    /// # Errors
-    /// The journal could not be written to its end.
-    pub fn finish(mut self, ending: Ending) -> io::Result<Summary> {
-        self.write(&Entry::Ending(Box::new(ending.clone())))?;
-        if let Some(journal) = self.journal.take() {
-            journal.close()?;
+    pub fn finish(mut self, ending: Ending) -> Finished {
+        self.write(&Entry::Ending(Box::new(ending.clone())));
+        let journal = self.journal.take().map_or(Ok(()), Journal::close);
+        Finished {
+            summary: self.conclude(ending),
+            journal,
         }
+    }
+
+    /// The result of what is known of a run whose journal has gaps: they prove it invalid.
+    pub(crate) fn finish_with_gaps(self, ending: Ending, gaps: Vec<String>) -> Summary {
+        let mut summary = self.conclude(ending);
+        if !gaps.is_empty() {
+            summary.doubt(gaps);
+        }
+        summary
+    }
+
+    fn conclude(mut self, ending: Ending) -> Summary {
         let mut summary = self.summary(ending.clone());
         let aborted = ending.aborted.as_ref();
         let judges = self.judges.iter_mut().enumerate();
@@ -360,7 +384,7 @@ impl Aggregator {
                 .invalid_reasons
                 .insert(0, "the run was interrupted".into());
         }
-        Ok(summary)
+        summary
     }
 
     /// Why the figures prove nothing.
@@ -466,10 +490,16 @@ impl Aggregator {
         named.collect()
     }
 
-    fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        self.journal
-            .as_mut()
-            .map_or(Ok(()), |journal| journal.write(entry))
+    fn write(&mut self, entry: &Entry) {
+        if let Some(journal) = &mut self.journal {
+            journal.write(entry);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(journal) = &mut self.journal {
+            journal.flush();
+        }
     }
 }
 

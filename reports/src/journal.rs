@@ -1,17 +1,20 @@
 //! The journal: every record of a run on disk, from which every report can be made again.
 //!
 //! JSON lines: one `run`, then `record`s and `second`s as they came, and one
-//! `ending`. The only thing that grows with finished registrations.
+//! `ending`. The only thing that grows with finished registrations. Each second ends
+//! with all of it in the kernel's hands, so that a process that is killed loses a
+//! second at most; [`crate::replay`] reads as far as it goes.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregator::{Aggregator, Ending, RunInfo};
+use crate::aggregator::{Ending, RunInfo};
 use crate::record::Record;
-use crate::summary::Summary;
+
+pub(crate) mod lines;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,10 +41,10 @@ pub(crate) enum Entry {
     Ending(Box<Ending>),
 }
 
-/// An open journal.
+/// An open journal. One that can't be written ends there: the run goes on.
 #[derive(Debug)]
 pub struct Journal {
-    lines: BufWriter<File>,
+    lines: io::Result<BufWriter<File>>,
 }
 
 impl Journal {
@@ -50,84 +53,84 @@ impl Journal {
     /// # Errors
     /// The file can't be created.
     pub fn create(path: &Path) -> io::Result<Self> {
+        let file = File::create(path)?;
         Ok(Self {
-            lines: BufWriter::with_capacity(1 << 16, File::create(path)?),
+            lines: Ok(BufWriter::with_capacity(1 << 16, file)),
         })
     }
 
-    pub(crate) fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        serde_json::to_writer(&mut self.lines, entry)?;
-        self.lines.write_all(b"\n")
+    /// Why it has ended.
+    pub(crate) fn failure(&self) -> Option<&io::Error> {
+        self.lines.as_ref().err()
+    }
+
+    pub(crate) fn write(&mut self, entry: &Entry) {
+        self.attempt(|lines| {
+            serde_json::to_writer(&mut *lines, entry)?;
+            lines.write_all(b"\n")
+        });
+    }
+
+    /// From here on it outlives this process.
+    pub(crate) fn flush(&mut self) {
+        self.attempt(BufWriter::flush);
     }
 
     /// Makes sure that all of it is on disk.
-    pub(crate) fn close(self) -> io::Result<()> {
-        self.lines
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()
+    ///
+    /// # Errors
+    /// It is not, since this write or an earlier one.
+    pub(crate) fn close(mut self) -> io::Result<()> {
+        self.attempt(|lines| {
+            lines.flush()?;
+            lines.get_ref().sync_all()
+        });
+        self.lines.map(drop)
+    }
+
+    fn attempt(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
+        let Ok(lines) = &mut self.lines else { return };
+        let Err(error) = write(lines) else { return };
+        if let Ok(lines) = std::mem::replace(&mut self.lines, Err(error)) {
+            // What the disk did not take must not come later, behind a gap.
+            let _ = lines.into_parts();
+        }
     }
 }
 
-/// Reads a journal back and folds it again.
-///
-/// # Errors
-/// The file can't be read, or is no complete journal: names the line.
-pub fn replay(path: &Path) -> io::Result<Summary> {
-    let mut aggregator = None;
-    for (number, line) in (1_u64..).zip(BufReader::new(File::open(path)?).lines()) {
-        let line = line?;
-        let wrong = |problem: String| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("line {number}: {problem}"),
-            )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregator::fixture::{aggregator, live};
+
+    #[test]
+    fn a_second_later_all_of_it_outlives_the_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("journal.jsonl");
+        let mut aggregator = aggregator(Some(Journal::create(&path).expect("a journal")));
+        let lines = || {
+            std::fs::read_to_string(&path)
+                .expect("UTF-8")
+                .lines()
+                .count()
         };
-        let entry = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
-        match (entry, &mut aggregator) {
-            (Entry::Run(info), slot @ None) => {
-                let restarted = Aggregator::new(*info, None);
-                *slot = Some(restarted.map_err(|error| wrong(error.to_string()))?);
-            }
-            (Entry::Run(_), Some(_)) => return Err(wrong("a second run starts".into())),
-            (_, None) => return Err(wrong("a journal starts with its run".into())),
-            (Entry::Record(record), Some(aggregator)) => aggregator.add(&record)?,
-            (
-                Entry::Second {
-                    second,
-                    due,
-                    held,
-                    busy,
-                },
-                Some(aggregator),
-            ) => aggregator.due(second, due, held, busy)?,
-            (Entry::Ending(ending), Some(_)) => {
-                let complete = aggregator
-                    .take()
-                    .map(|aggregator| aggregator.finish(*ending));
-                return complete.unwrap_or_else(|| Err(wrong("the run has no start".into())));
-            }
-        }
+        assert_eq!(lines(), 1, "the run, from its start");
+        aggregator.snapshot(&live());
+        assert_eq!(lines(), 1 + 4 + 1, "the run, its devices, a second");
     }
-    Err(io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        "the journal has no ending: the run was cut off",
-    ))
-}
 
-/// Reads a journal back, device by device, in the order in which they were written.
-///
-/// # Errors
-/// The file can't be read, or has a line that is none of a journal.
-pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
-    for (number, line) in (1_u64..).zip(BufReader::new(File::open(path)?).lines()) {
-        let entry = serde_json::from_str(&line?).map_err(|error| {
-            let problem = format!("line {number}: {error}");
-            io::Error::new(io::ErrorKind::InvalidData, problem)
-        })?;
-        if let Entry::Record(record) = entry {
-            each(&record);
-        }
+    #[test]
+    fn a_full_disk_ends_the_journal_and_not_the_run() {
+        let full = Journal::create(Path::new("/dev/full")).expect("it opens");
+        let mut aggregator = aggregator(Some(full));
+        aggregator.snapshot(&live());
+        let failure = aggregator.journal_failure().map(io::Error::kind);
+        assert_eq!(failure, Some(io::ErrorKind::StorageFull));
+        let finished = aggregator.finish(crate::aggregator::fixture::ending());
+        assert_eq!(finished.summary.devices.provisioned, 3);
+        assert_eq!(
+            finished.journal.expect_err("a full disk").kind(),
+            io::ErrorKind::StorageFull
+        );
     }
-    Ok(())
 }

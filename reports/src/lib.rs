@@ -25,6 +25,7 @@ pub mod phase;
 pub mod record;
 pub mod recorder;
 pub mod render;
+pub mod replay;
 pub mod slo;
 pub mod snapshot;
 pub mod summary;

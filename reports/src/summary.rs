@@ -13,7 +13,7 @@ use crate::oracle::Oracle;
 use crate::phase::Metric;
 use crate::slo::SloResult;
 use crate::tries::Tries;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -99,6 +99,13 @@ pub(crate) fn unscaled() -> f64 {
 }
 
 impl Summary {
+    /// Says that it proves nothing, whatever the figures are.
+    pub fn doubt(&mut self, reasons: impl IntoIterator<Item = String>) {
+        self.verdict = Verdict::Invalid;
+        self.exit_code = exit_code::INVALID;
+        self.invalid_reasons.splice(0..0, reasons);
+    }
+
     /// A metric's distribution; none without samples.
     pub fn percentiles(&self, metric: Metric) -> Option<Percentiles> {
         match metric {

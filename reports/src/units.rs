@@ -12,7 +12,7 @@ pub fn duration(us: u64) -> String {
         1_000..999_500 => format!("{} ms", three_digits(us, 1_000)),
         999_500..59_950_000 => format!("{} s", three_digits(us, 1_000_000)),
         _ => {
-            let seconds = (us + 500_000) / 1_000_000;
+            let seconds = us.saturating_add(500_000) / 1_000_000;
             match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
                 (0, minutes, seconds) => format!("{minutes}m {seconds:02}s"),
                 (hours, minutes, seconds) => format!("{hours}h {minutes:02}m {seconds:02}s"),

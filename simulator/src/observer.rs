@@ -1,28 +1,25 @@
 //! Folds records while the run goes on, and makes the picture that people see.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use fleetstorm_reports::aggregator::{Ending, Live};
+use fleetstorm_reports::aggregator::{Ending, Finished, Live};
 use fleetstorm_reports::snapshot::{ProcessUsage, Snapshot, Stage};
 use fleetstorm_reports::summary::{ProcessResources, Resources};
-use fleetstorm_reports::{Aggregator, Record, Summary};
+use fleetstorm_reports::{Aggregator, Record};
 use fleetstorm_scenarios::Plan;
 use tokio::sync::watch;
 
 use crate::bundled::BundledServer;
 use crate::director::EventLog;
-use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
 use crate::machine::{self, ProcessMeter};
 use crate::oracle::Oracle;
 use crate::progress::Command;
 use crate::reconciliation::Reconciliation;
-use crate::report_folder;
 use crate::scheduler::Gauges;
 use crate::stopwatch::RunClock;
 
@@ -53,25 +50,21 @@ pub struct Observer {
     pub events: EventLog,
     /// The bundled server, when there is one.
     pub server: Option<Arc<BundledServer>>,
-    /// To stop the run when the journal can't be written.
+    /// To stop the run when a threshold wants it.
     pub commands: watch::Sender<Option<Command>>,
 }
 
 impl Observer {
     /// Folds until the last recorder is gone, then reads the server's counters and sums up.
-    ///
-    /// # Errors
-    /// The journal could not be written.
     pub fn watch(
         mut self,
         records: &Receiver<Record>,
         snapshots: SyncSender<Snapshot>,
-    ) -> Result<Summary, Failure> {
+    ) -> Finished {
         let mut meters = Meters::new(self.server.clone());
         let mut next_tick = Instant::now();
         let mut last_end_us = 0;
         let mut server_death = None;
-        let mut journal_failure = None;
         loop {
             let wait = next_tick.saturating_duration_since(Instant::now());
             match records.recv_timeout(wait) {
@@ -83,9 +76,7 @@ impl Observer {
                     self.reconciliation.count(&record);
                     let oracle = &mut self.oracle;
                     self.events.so_far(|course| oracle.count(&record, course));
-                    if let Err(error) = self.aggregator.add(&record) {
-                        self.give_up(error, &mut journal_failure);
-                    }
+                    self.aggregator.add(&record);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -104,23 +95,13 @@ impl Observer {
                         .push(format!("the bundled server ended ({status})"));
                 }
                 // A viewer that is behind misses a picture, no more.
-                match self.aggregator.snapshot(&live) {
-                    Ok(snapshot) => drop(snapshots.try_send(snapshot)),
-                    Err(error) => self.give_up(error, &mut journal_failure),
-                }
+                drop(snapshots.try_send(self.aggregator.snapshot(&live)));
                 self.abort();
             }
         }
-        if let Some(error) = journal_failure {
-            return Err(report_folder::journal_failure(error));
-        }
-
         let mut live = self.live(&mut meters);
         live.stage = Stage::Finished;
-        let last = self
-            .aggregator
-            .snapshot(&live)
-            .map_err(report_folder::journal_failure)?;
+        let last = self.aggregator.snapshot(&live);
         let mut invalid_reasons = Vec::new();
         if let Some(status) = server_death {
             invalid_reasons.push(format!(
@@ -139,11 +120,17 @@ impl Observer {
                 invalid_reasons.push("the run was over before the bundled server was back".into());
                 None
             }
-            Some(server) if !interrupted && server_death.is_none() => Some(
-                self.reconciliation
-                    .compare(&server.counters()?, &self.gauges.tally)
-                    .of_killed(server.was_killed()),
-            ),
+            Some(server) if !interrupted && server_death.is_none() => match server.counters() {
+                Ok(counters) => Some(
+                    self.reconciliation
+                        .compare(&counters, &self.gauges.tally)
+                        .of_killed(server.was_killed()),
+                ),
+                Err(failure) => {
+                    invalid_reasons.push(failure.message);
+                    None
+                }
+            },
             _ => None,
         };
         let ending = Ending {
@@ -164,9 +151,7 @@ impl Observer {
             life: live.life,
             events: self.events.close(live.elapsed_us),
         };
-        self.aggregator
-            .finish(ending)
-            .map_err(report_folder::journal_failure)
+        self.aggregator.finish(ending)
     }
 
     /// Stops the run gently once a threshold wants it to.
@@ -177,14 +162,6 @@ impl Observer {
                 asked.get_or_insert(Command::Stop);
                 is_new
             });
-        }
-    }
-
-    /// Stops the run at the first record that the journal could not take.
-    fn give_up(&self, error: io::Error, first: &mut Option<io::Error>) {
-        if first.is_none() {
-            *first = Some(error);
-            self.commands.send_replace(Some(Command::Stop));
         }
     }
 
@@ -207,6 +184,11 @@ impl Observer {
         if in_use > SATURATED {
             warnings.push(format!(
                 "all {cores} cores are busy: times include waiting for a core"
+            ));
+        }
+        if let Some(error) = self.aggregator.journal_failure() {
+            warnings.push(format!(
+                "the journal ends here, and the run goes on: {error}"
             ));
         }
         if self.oracle.is_contradicted() {

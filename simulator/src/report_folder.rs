@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use fleetstorm_reports::{Journal, Summary, journal, render};
+use fleetstorm_reports::replay::replay;
+use fleetstorm_reports::{Journal, Summary, render};
 
 use crate::failure::Failure;
 
@@ -38,10 +39,18 @@ pub fn journal_path(folder: &Path) -> PathBuf {
     folder.join(JOURNAL)
 }
 
-/// A journal that could not be written to.
-pub fn journal_failure(error: io::Error) -> Failure {
-    Failure::usage(format!("the journal could not be written: {error}"))
+/// A journal that can't be begun.
+pub fn no_journal(error: &io::Error) -> Failure {
+    Failure::usage(format!("the journal can't be written: {error}"))
         .hint("free space, name another folder with --out, or run without --journal")
+}
+
+/// A journal that ends before its run does.
+pub fn journal_failure(error: io::Error) -> Failure {
+    Failure::unwritten(format!(
+        "the journal could not be written to its end: {error}"
+    ))
+    .hint("all else is in the report; next time free space or name another folder with --out")
 }
 
 /// The result in a folder that a run has written; made again from the journal, when there is one.
@@ -51,9 +60,21 @@ pub fn journal_failure(error: io::Error) -> Failure {
 pub fn read(folder: &Path) -> Result<Summary, Failure> {
     let journal_path = journal_path(folder);
     if journal_path.exists() {
-        let replayed = journal::replay(&journal_path);
-        return replayed.map_err(|e| Failure::usage(format!("{}: {e}", journal_path.display())));
+        let replayed = replay(&journal_path)
+            .map_err(|e| Failure::usage(format!("{}: {e}", journal_path.display())))?;
+        // A run whose journal could not be written to its end has told the rest in its summary.
+        let told = read_summary(folder).ok();
+        let told = told.filter(|told| !replayed.is_whole && is_of_one_run(told, &replayed.summary));
+        return Ok(told.unwrap_or(replayed.summary));
     }
+    read_summary(folder)
+}
+
+fn is_of_one_run(one: &Summary, other: &Summary) -> bool {
+    one.started_at == other.started_at && one.scenario == other.scenario && one.seed == other.seed
+}
+
+fn read_summary(folder: &Path) -> Result<Summary, Failure> {
     let path = folder.join(SUMMARY);
     let text = fs::read(&path).map_err(|e| {
         Failure::usage(format!("{}: {e}", path.display()))

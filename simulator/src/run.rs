@@ -5,11 +5,13 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread::ScopedJoinHandle;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
-use fleetstorm_reports::aggregator::RunInfo;
+use fleetstorm_reports::aggregator::{Finished, RunInfo};
 use fleetstorm_reports::generator::LoopLag;
-use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, Summary, recorder, render};
+use fleetstorm_reports::verdict::exit_code;
+use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, recorder, render};
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
@@ -94,7 +96,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         director::rehearse(scenario, stage)?;
     }
     let around = (start, server, stage);
-    let summary = drive(&plan, fleet, &target, around, args, &folder)?;
+    let Finished { summary, journal } = drive(&plan, fleet, &target, around, args, &folder)?;
     folder.write(&summary)?;
     let shown = console::answer(|out| {
         render::text::render(&summary, console::style(), out)?;
@@ -108,6 +110,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     if let Err(failure) = shown {
         console::remark(failure);
     }
+    journal.map_err(report_folder::journal_failure)?;
     Ok(summary.exit_code)
 }
 
@@ -155,7 +158,7 @@ fn drive(
     (start, server, stage): (Start, Option<Arc<BundledServer>>, Option<Stage>),
     args: &RunArgs,
     folder: &ReportFolder,
-) -> Result<Summary, Failure> {
+) -> Result<Finished, Failure> {
     let (clock, started_at) = start.begin();
 
     let dimensions = dimensions(plan.scenario(), target);
@@ -163,7 +166,11 @@ fn drive(
     let oracle = Oracle::new(plan, &dimensions);
     let journal = args.journal.then(|| folder.journal()).transpose()?;
     let info = run_info(plan, target, dimensions, started_at);
-    let aggregator = Aggregator::new(info, journal).map_err(report_folder::journal_failure)?;
+    let aggregator = Aggregator::new(info, journal)
+        .map_err(|e| Failure::bug(format!("the plan's thresholds can't be read: {e}")))?;
+    if let Some(error) = aggregator.journal_failure() {
+        return Err(report_folder::no_journal(error));
+    }
 
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);
@@ -230,20 +237,30 @@ fn drive(
         let directing = scope.spawn(move || director.run());
         let watching = scope.spawn(move || observer.watch(&records, sender));
         show(args.tui, &snapshots, &commands);
-        for core in cores {
-            core.join()
-                .map_err(|_| Failure::bug("a core's thread panicked"))?
-                .map_err(|e| Failure::bug(format!("a core could not start: {e}")))?;
-        }
+        let mut bugs: Vec<_> = cores
+            .into_iter()
+            .filter_map(|core| broken("a core", core))
+            .collect();
         drop(under_way);
-        directing
-            .join()
-            .map_err(|_| Failure::bug("the director panicked"))?
-            .map_err(|e| Failure::bug(format!("events could not begin: {e}")))?;
-        watching
-            .join()
-            .map_err(|_| Failure::bug("the observer panicked"))?
+        bugs.extend(broken("the director", directing));
+        let watched = watching.join();
+        let mut finished = watched.map_err(|_| Failure::bug("the observer panicked"))?;
+        if !bugs.is_empty() {
+            // What the others know is told all the same.
+            finished.summary.doubt(bugs);
+            finished.summary.exit_code = exit_code::BUG;
+        }
+        Ok(finished)
     })
+}
+
+/// Why a thread of a run did not do its work to the end.
+fn broken(whose: &str, thread: ScopedJoinHandle<'_, io::Result<()>>) -> Option<String> {
+    match thread.join() {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("{whose} could not begin: {error}")),
+        Err(_) => Some(format!("{whose} panicked: a bug in fleetstorm")),
+    }
 }
 
 /// Cohorts, by index, in which two devices have one name.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fleetstorm_reports::{Summary, journal};
+use fleetstorm_reports::{Summary, replay};
 use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{Forecast, Storms};
 use jiff::Timestamp;
@@ -54,7 +54,7 @@ impl Measured {
         let journal = report_folder::journal_path(folder);
         let devices = journal.exists().then(|| {
             let mut devices = Vec::new();
-            journal::records(&journal, |record| {
+            replay::records(&journal, |record| {
                 if !record.outcome.is_started() {
                     return;
                 }
