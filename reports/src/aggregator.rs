@@ -301,7 +301,7 @@ impl Aggregator {
             self.look(live);
         }
         let last = self.live.seconds.back().copied().unwrap_or_default();
-        let generator = self.generator.generator(live.generator.clone());
+        let generator = self.generator(live.generator.clone());
         let mut warnings = live.warnings.clone();
         warnings.extend(self.doubts(&generator, live.due));
         #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
@@ -387,6 +387,11 @@ impl Aggregator {
         summary
     }
 
+    fn generator(&self, health: GeneratorHealth) -> Generator {
+        let added = self.total.percentiles(Metric::Generator);
+        self.generator.generator(added, health)
+    }
+
     /// Why the figures prove nothing.
     fn doubts(&self, generator: &Generator, due: u64) -> Vec<String> {
         let load = Load {
@@ -399,7 +404,7 @@ impl Aggregator {
     }
 
     fn summary(&self, ending: Ending) -> Summary {
-        let generator = self.generator.generator(ending.generator);
+        let generator = self.generator(ending.generator);
         let due = ending.released + self.total.dropped;
         let mut invalid_reasons = ending.invalid_reasons;
         invalid_reasons.extend(self.doubts(&generator, due));

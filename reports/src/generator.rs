@@ -149,10 +149,8 @@ pub struct GeneratorHealth {
 /// What the generator added, and how it was.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
-    /// What it added to devices until they were registered: a part of `registration.response`.
-    pub added_to_registration: Option<Percentiles>,
-    /// What it added to devices until they were provisioned, or failed: a part of `provisioning.response`.
-    pub added_to_provisioning: Option<Percentiles>,
+    /// What it added to devices until they were provisioned, or failed: a part of every latency.
+    pub added: Option<Percentiles>,
     /// Devices to which it added more than 100 ms and more than a fifth of their response time.
     pub distorted: u64,
     /// Devices that started more than a second later than planned.
@@ -162,24 +160,11 @@ pub struct Generator {
     pub health: GeneratorHealth,
 }
 
-/// Folds what the generator added.
-#[derive(Debug)]
+/// Counts the devices to which the generator added too much.
+#[derive(Debug, Default)]
 pub(crate) struct GeneratorFold {
-    registration: LatencyHistogram,
-    provisioning: LatencyHistogram,
     distorted: u64,
     late_starts: u64,
-}
-
-impl Default for GeneratorFold {
-    fn default() -> Self {
-        Self {
-            registration: LatencyHistogram::new(Precision::Fine),
-            provisioning: LatencyHistogram::new(Precision::Fine),
-            distorted: 0,
-            late_starts: 0,
-        }
-    }
 }
 
 impl GeneratorFold {
@@ -188,12 +173,7 @@ impl GeneratorFold {
         if !record.outcome.is_started() {
             return;
         }
-        if record.registered_us.is_some() {
-            self.registration
-                .record(u64::from(record.added_to_registration_us));
-        }
         let added_us = u64::from(record.added_us);
-        self.provisioning.record(added_us);
         let response_us = record.end_us.saturating_sub(record.intended_start_us);
         let is_distorted = added_us > DISTORTED_US && added_us * DISTORTED_PART > response_us;
         self.distorted += u64::from(is_distorted);
@@ -201,11 +181,14 @@ impl GeneratorFold {
         self.late_starts += u64::from(late_us > LATE_US);
     }
 
-    /// So far.
-    pub(crate) fn generator(&self, health: GeneratorHealth) -> Generator {
+    /// So far; `added` is the distribution of what was added.
+    pub(crate) fn generator(
+        &self,
+        added: Option<Percentiles>,
+        health: GeneratorHealth,
+    ) -> Generator {
         Generator {
-            added_to_registration: self.registration.percentiles(),
-            added_to_provisioning: self.provisioning.percentiles(),
+            added,
             distorted: self.distorted,
             late_starts: self.late_starts,
             health,

@@ -85,21 +85,25 @@ pub enum Metric {
     ProvisioningResponse,
     /// Actual start to twin read.
     ProvisioningService,
+    /// What the generator itself added, until the twin was read or the device ended without: a part of
+    /// every other metric.
+    Generator,
     /// One phase.
     Phase(Phase),
 }
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = 4 + Phase::ALL.len();
+    pub const COUNT: usize = 5 + Phase::ALL.len();
 
-    /// Every metric: the four totals, then the phases in order.
+    /// Every metric: the four totals and the generator's part, then the phases in order.
     pub fn all() -> impl Iterator<Item = Self> {
         [
             Self::RegistrationResponse,
             Self::RegistrationService,
             Self::ProvisioningResponse,
             Self::ProvisioningService,
+            Self::Generator,
         ]
         .into_iter()
         .chain(Phase::ALL.into_iter().map(Self::Phase))
@@ -112,7 +116,8 @@ impl Metric {
             Self::RegistrationService => 1,
             Self::ProvisioningResponse => 2,
             Self::ProvisioningService => 3,
-            Self::Phase(phase) => 4 + phase as usize,
+            Self::Generator => 4,
+            Self::Phase(phase) => 5 + phase as usize,
         }
     }
 
@@ -123,6 +128,7 @@ impl Metric {
             Self::RegistrationService => "registration.service",
             Self::ProvisioningResponse => "provisioning.response",
             Self::ProvisioningService => "provisioning.service",
+            Self::Generator => "generator",
             Self::Phase(phase) => phase.name(),
         }
     }

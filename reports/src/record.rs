@@ -86,6 +86,7 @@ impl Record {
             Metric::RegistrationService => since(self.registered_us, self.start_us),
             Metric::ProvisioningResponse => since(self.provisioned_us(), self.intended_start_us),
             Metric::ProvisioningService => since(self.provisioned_us(), self.start_us),
+            Metric::Generator => self.outcome.is_started().then_some(self.added_us.into()),
             Metric::Phase(phase) => self.phase_us(phase).map(u64::from),
         }
     }

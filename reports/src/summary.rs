@@ -113,6 +113,7 @@ impl Summary {
             Metric::RegistrationService => self.registration.service,
             Metric::ProvisioningResponse => self.provisioning.response,
             Metric::ProvisioningService => self.provisioning.service,
+            Metric::Generator => self.generator.added,
             Metric::Phase(phase) => self.phases.get(phase.name()).copied(),
         }
     }

@@ -52,7 +52,7 @@ pub(crate) fn doubts(generator: &Generator, load: Load) -> Vec<String> {
 fn overloaded(generator: &Generator, load: Load) -> Option<String> {
     let distorted = generator.distorted;
     (distorted * 100 > load.ended * DISTORTED_SHARE).then(|| {
-        let added = generator.added_to_provisioning;
+        let added = generator.added;
         format!(
             "the generator was the bottleneck: it added {} to half of the devices and {} to one of a hundred, more than a fifth of the response time of {} of {}; lower the rate, or give it more cores",
             units::or_dash(added.map(|it| it.p50_us), units::duration),

@@ -99,6 +99,9 @@ fn line(snapshot: &Snapshot) -> String {
             duration(percentiles.p99_us)
         ));
     }
+    if let Some(added) = snapshot.generator.added {
+        line.push_str(&format!("  generator added p99 {}", duration(added.p99_us)));
+    }
     line
 }
 

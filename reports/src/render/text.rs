@@ -194,6 +194,7 @@ fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result
     for metric in Metric::all() {
         let name = match metric {
             Metric::Phase(phase) => format!("  {}", phase.name()),
+            Metric::Generator => "generator added".into(),
             total => total.name().replace('.', " "),
         };
         if let Some(percentiles) = summary.percentiles(metric) {

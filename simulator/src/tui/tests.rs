@@ -84,7 +84,7 @@ fn help_80x24() {
 
 #[test]
 fn a_metric_without_samples_says_so() {
-    let terminal = screen(80, 24, Theme::Plain, |state| state.selected = 5);
+    let terminal = screen(80, 24, Theme::Plain, |state| state.selected = 6);
     assert!(terminal.backend().to_string().contains("no samples yet"));
 }
 

@@ -12,17 +12,13 @@ const MAX_STALLS: usize = 4;
 /// Writes it.
 pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let generator = &summary.generator;
-    let Some(added) = generator.added_to_provisioning else {
+    let Some(added) = generator.added else {
         return Ok(());
     };
     let lag = generator.health.loop_lag;
     write!(
         out,
-        "  generator  added {} p50, {} p90, {} p99, {} max to devices; loop lag {} p99, {} max",
-        duration(added.p50_us),
-        duration(added.p90_us),
-        duration(added.p99_us),
-        duration(added.max_us),
+        "  generator  loop lag {} p99, {} max",
         or_dash(lag.map(|it| it.p99_us), duration),
         or_dash(lag.map(|it| it.max_us), duration),
     )?;
@@ -30,7 +26,7 @@ pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     if generator.distorted > 0 {
         writeln!(
             out,
-            "             {} of {} devices got more than 100 ms and a fifth of their response time from it",
+            "             it added more than 100 ms and a fifth of the response time to {} of {} devices",
             count(generator.distorted),
             count(added.count)
         )?;
