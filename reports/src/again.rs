@@ -1,12 +1,15 @@
 //! Devices that went back to DPS: registrations of devices that had been provisioned before.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cut::{MAX_COUNTED, MAX_ROWS};
 use crate::dimensions::Dimensions;
-use crate::fold::Fold;
+use crate::fold::{Detail, Fold};
+use crate::foremost::foremost;
 use crate::histogram::Precision;
 use crate::outcome::Outcome;
 use crate::record::Record;
@@ -34,9 +37,19 @@ pub struct Again {
     /// How those ended that were not provisioned, for people.
     pub failures: BTreeMap<String, u64>,
     /// Where those were assigned that were provisioned, by region or else by tenant, like `eastus to hub-eus`;
-    /// of devices that have either.
+    /// of devices that have either. The 256 with most of them.
     #[serde(default)]
     pub placements: BTreeMap<String, u64>,
+    /// Those of other placements.
+    #[serde(default)]
+    pub placed_elsewhere: u64,
+}
+
+impl Again {
+    /// Those of all placements.
+    pub fn placed(&self) -> u64 {
+        self.placements.values().sum::<u64>() + self.placed_elsewhere
+    }
 }
 
 /// The fold of it.
@@ -44,16 +57,19 @@ pub struct Again {
 pub(crate) struct AgainFold {
     fold: Fold,
     failures: BTreeMap<Outcome, u64>,
-    /// By indices of region, tenant and hub: as many as there are.
+    /// By indices of region, tenant and hub: at most [`MAX_COUNTED`].
     placements: BTreeMap<(Option<u8>, u8, u16), u64>,
+    /// Those beyond.
+    placed_elsewhere: u64,
 }
 
 impl Default for AgainFold {
     fn default() -> Self {
         Self {
-            fold: Fold::new(Precision::Coarse),
+            fold: Fold::new(Precision::Coarse, Detail::All),
             failures: BTreeMap::new(),
             placements: BTreeMap::new(),
+            placed_elsewhere: 0,
         }
     }
 }
@@ -65,7 +81,11 @@ impl AgainFold {
         if record.outcome.is_provisioned() {
             if let Some(hub) = record.hub {
                 let place = (record.region, record.tenant, hub);
-                *self.placements.entry(place).or_default() += 1;
+                let known = self.placements.len();
+                *match self.placements.entry(place) {
+                    Entry::Vacant(_) if known >= MAX_COUNTED => &mut self.placed_elsewhere,
+                    entry => entry.or_default(),
+                } += 1;
             }
             return;
         }
@@ -96,6 +116,9 @@ impl AgainFold {
                 *placements.entry(named).or_default() += count;
             }
         }
+        let all: u64 = placements.values().sum();
+        let placements = foremost(placements, MAX_ROWS, |(_, devices)| *devices);
+        let told: u64 = placements.iter().map(|(_, devices)| devices).sum();
         let failures = self.failures.iter();
         Again {
             registrations: self.fold.ended,
@@ -107,7 +130,37 @@ impl AgainFold {
             failures: failures
                 .map(|(outcome, count)| (outcome.to_string(), *count))
                 .collect(),
-            placements,
+            placements: placements.into_iter().collect(),
+            placed_elsewhere: self.placed_elsewhere + all - told,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::sample;
+
+    #[test]
+    fn placements_are_bounded() {
+        let mut fold = AgainFold::default();
+        let devices = MAX_COUNTED as u64 + 10;
+        for index in 0..devices {
+            fold.add(&Record {
+                region: u8::try_from(index % 200).ok(),
+                hub: u16::try_from(index / 200).ok(),
+                ..sample()
+            });
+        }
+        assert_eq!(fold.placements.len(), MAX_COUNTED);
+        let names = |what: &str| (0..200).map(|index| format!("{what}-{index}")).collect();
+        let again = fold.again(&Dimensions {
+            regions: names("region"),
+            hubs: names("hub"),
+            ..Dimensions::default()
+        });
+        assert_eq!(again.placements.len(), MAX_ROWS);
+        assert_eq!(again.placed_elsewhere, devices - MAX_ROWS as u64);
+        assert_eq!(again.placed(), devices);
     }
 }

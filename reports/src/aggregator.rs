@@ -9,7 +9,7 @@ use crate::again::AgainFold;
 use crate::cut::Cuts;
 use crate::dimensions::Dimensions;
 use crate::event::Happened;
-use crate::fold::Fold;
+use crate::fold::{Detail, Fold};
 use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
@@ -174,7 +174,7 @@ impl Aggregator {
                 .map(|slo| SloFold::new(slo, &info.dimensions))
                 .collect(),
             journal,
-            total: Fold::new(Precision::Fine),
+            total: Fold::new(Precision::Fine, Detail::All),
             cuts: Cuts::new(&info.dimensions),
             outcomes: BTreeMap::new(),
             hubs: vec![0; info.dimensions.hubs.len()],
@@ -329,7 +329,7 @@ impl Aggregator {
             metrics: self.metrics(),
             outcomes: self.outcome_counts(),
             cuts: self.cuts.views(),
-            cells: self.cuts.cells(&self.info.dimensions),
+            cells: self.cuts.cells(),
             slos: self.slos.iter().map(SloFold::view).collect(),
             seconds: self.live.seconds.iter().copied().collect(),
             life: live.life,
@@ -444,6 +444,7 @@ impl Aggregator {
             phases: self.total.phases(),
             outcomes: self.outcome_counts(),
             cuts: self.cuts.rows(),
+            left_out: self.cuts.left_out(),
             hubs: self
                 .info
                 .dimensions

@@ -1,206 +1,203 @@
 //! The run cut by cohort, by transport, by attestation, by cell (one attestation over one transport), by
-//! region, and by placement: one region's devices at one hub.
+//! tenant, by region, and by placement: one region's devices at one hub.
 
 use crate::dimensions::Dimensions;
-use crate::fold::Fold;
-use crate::histogram::{LatencyHistogram, Precision};
+use crate::fold::{Detail, Fold};
+use crate::histogram::LatencyHistogram;
 use crate::phase::Metric;
 use crate::record::Record;
 use crate::snapshot::{CellView, CutView};
-use crate::summary::Cut;
+use crate::summary::{Cut, LeftOut};
+use rows::{Key, Rows};
+
+mod rows;
+
+pub(crate) use rows::{MAX_COUNTED, MAX_ROWS};
+
+/// A dimension of more rows than can be looked at as pictures has none.
+const MAX_DRAWN: usize = 64;
+
+/// What a run is cut by, in the order of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Cohort,
+    Transport,
+    Attestation,
+    Cell,
+    Tenant,
+    Region,
+    Placement,
+}
+
+impl By {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Cohort,
+        Self::Transport,
+        Self::Attestation,
+        Self::Cell,
+        Self::Tenant,
+        Self::Region,
+        Self::Placement,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cohort => "cohort",
+            Self::Transport => "transport",
+            Self::Attestation => "attestation",
+            Self::Cell => "cell",
+            Self::Tenant => "tenant",
+            Self::Region => "region",
+            Self::Placement => "placement",
+        }
+    }
+
+    /// The row that a record is in.
+    fn key(self, record: &Record) -> Option<Key> {
+        let (attestation, transport) = (record.attestation.into(), record.transport.into());
+        match self {
+            Self::Cohort => Some((record.cohort.into(), 0)),
+            Self::Transport => Some((transport, 0)),
+            Self::Attestation => Some((attestation, 0)),
+            Self::Cell => Some((attestation, transport)),
+            Self::Tenant => Some((record.tenant.into(), 0)),
+            Self::Region => Some((record.region?.into(), 0)),
+            Self::Placement => Some((record.region?.into(), record.hub?.into())),
+        }
+    }
+
+    /// The name of a row, if there is such a row.
+    fn label(self, (first, second): Key, names: &Dimensions) -> Option<String> {
+        match self {
+            Self::Cohort => names.cohorts.get(first).cloned(),
+            Self::Transport => names.transports.get(first).cloned(),
+            Self::Attestation => names.attestations.get(first).cloned(),
+            Self::Cell => {
+                let (attestation, transport) = (
+                    names.attestations.get(first)?,
+                    names.transports.get(second)?,
+                );
+                Some(format!("{attestation} over {transport}"))
+            }
+            Self::Tenant => names.tenants.get(first).cloned(),
+            Self::Region => names.regions.get(first).cloned(),
+            Self::Placement => names.placement(first, second),
+        }
+    }
+
+    /// What a row has histograms of. Placements can be as many as there are regions times hubs.
+    pub(crate) fn detail(self) -> Detail {
+        match self {
+            Self::Placement => Detail::Response,
+            _ => Detail::All,
+        }
+    }
+}
 
 /// Every cut's fold; those without devices are not shown.
 #[derive(Debug)]
 pub(crate) struct Cuts {
-    folds: Vec<CutFold>,
-}
-
-#[derive(Debug)]
-struct CutFold {
-    key: Key,
-    name: String,
-    fold: Fold,
-}
-
-/// Which records a cut takes, by their indices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Cohort(usize),
-    Transport(usize),
-    Attestation(usize),
-    Cell {
-        attestation: usize,
-        transport: usize,
-    },
-    Tenant(usize),
-    Region(usize),
-    Placement {
-        region: usize,
-        hub: usize,
-    },
-}
-
-impl Key {
-    fn takes(self, record: &Record) -> bool {
-        match self {
-            Self::Cohort(index) => usize::from(record.cohort) == index,
-            Self::Transport(index) => usize::from(record.transport) == index,
-            Self::Attestation(index) => usize::from(record.attestation) == index,
-            Self::Cell {
-                attestation,
-                transport,
-            } => {
-                usize::from(record.attestation) == attestation
-                    && usize::from(record.transport) == transport
-            }
-            Self::Tenant(index) => usize::from(record.tenant) == index,
-            Self::Region(index) => record.region.map(usize::from) == Some(index),
-            Self::Placement { region, hub } => {
-                record.region.map(usize::from) == Some(region)
-                    && record.hub.map(usize::from) == Some(hub)
-            }
-        }
-    }
-
-    fn dimension(self) -> &'static str {
-        match self {
-            Self::Cohort(_) => "cohort",
-            Self::Transport(_) => "transport",
-            Self::Attestation(_) => "attestation",
-            Self::Cell { .. } => "cell",
-            Self::Tenant(_) => "tenant",
-            Self::Region(_) => "region",
-            Self::Placement { .. } => "placement",
-        }
-    }
+    names: Dimensions,
+    cuts: [(By, Rows); By::ALL.len()],
 }
 
 impl Cuts {
     /// Nothing counted.
-    pub(crate) fn new(dimensions: &Dimensions) -> Self {
-        let of = |names: &[String], key: fn(usize) -> Key| -> Vec<(Key, String)> {
-            let keyed = names.iter().enumerate();
-            keyed
-                .map(|(index, name)| (key(index), name.clone()))
-                .collect()
-        };
-        let cells = (0..).zip(&dimensions.attestations).flat_map(|(a, name)| {
-            let transports = (0..).zip(&dimensions.transports);
-            transports.map(move |(t, over)| {
-                let key = Key::Cell {
-                    attestation: a,
-                    transport: t,
-                };
-                (key, format!("{name} over {over}"))
-            })
-        });
-        let placements = (0..dimensions.regions.len()).flat_map(|region| {
-            let hubs = 0..dimensions.hubs.len();
-            hubs.map(move |hub| {
-                let name = dimensions.placement(region, hub);
-                (Key::Placement { region, hub }, name)
-            })
-        });
-        let keys = of(&dimensions.cohorts, Key::Cohort)
-            .into_iter()
-            .chain(of(&dimensions.transports, Key::Transport))
-            .chain(of(&dimensions.attestations, Key::Attestation))
-            .chain(cells)
-            .chain(of(&dimensions.tenants, Key::Tenant))
-            .chain(of(&dimensions.regions, Key::Region))
-            .chain(placements);
-        let folds = keys.map(|(key, name)| CutFold {
-            key,
-            name,
-            fold: Fold::new(Precision::Coarse),
-        });
+    pub(crate) fn new(names: &Dimensions) -> Self {
         Self {
-            folds: folds.collect(),
+            names: names.clone(),
+            cuts: By::ALL.map(|by| (by, Rows::new(by.detail()))),
         }
     }
 
     /// Counts one device in every cut that takes it.
     pub(crate) fn add(&mut self, record: &Record) {
-        for cut in &mut self.folds {
-            if cut.key.takes(record) {
-                cut.fold.add(record);
+        for (by, rows) in &mut self.cuts {
+            if let Some(key) = by.key(record) {
+                rows.add(key, record, || by.label(key, &self.names).is_some());
             }
         }
     }
 
-    /// The live rows of cohorts, transports, attestations and regions.
+    /// The live rows of cohorts, transports, attestations, tenants and regions.
     pub(crate) fn views(&self) -> Vec<CutView> {
-        let rows = self
-            .used()
-            .filter(|cut| !matches!(cut.key, Key::Cell { .. } | Key::Placement { .. }));
-        rows.map(CutFold::view).collect()
+        let cuts = self.cuts.iter();
+        let shown = cuts.filter(|(by, _)| !matches!(by, By::Cell | By::Placement));
+        let views = shown.flat_map(|(by, rows)| {
+            rows.told().into_iter().filter_map(|(key, fold)| {
+                Some(CutView {
+                    dimension: by.name(),
+                    name: by.label(key, &self.names)?,
+                    provisioned: fold.provisioned,
+                    failed: fold.failed(),
+                    response: fold.percentiles(Metric::ProvisioningResponse),
+                })
+            })
+        });
+        views.collect()
     }
 
     /// The live cells.
-    pub(crate) fn cells(&self, dimensions: &Dimensions) -> Vec<CellView> {
-        let cells = self.used().filter_map(|cut| match cut.key {
-            Key::Cell {
-                attestation,
-                transport,
-            } => Some(CellView {
-                attestation: dimensions.attestations.get(attestation)?.clone(),
-                transport: dimensions.transports.get(transport)?.clone(),
-                provisioned: cut.fold.provisioned,
-                failed: cut.fold.failed(),
-                response: cut.fold.percentiles(Metric::ProvisioningResponse),
-            }),
-            _ => None,
+    pub(crate) fn cells(&self) -> Vec<CellView> {
+        let cells = self.rows_by(By::Cell).into_iter().flat_map(Rows::told);
+        let views = cells.filter_map(|((attestation, transport), fold)| {
+            Some(CellView {
+                attestation: self.names.attestations.get(attestation)?.clone(),
+                transport: self.names.transports.get(transport)?.clone(),
+                provisioned: fold.provisioned,
+                failed: fold.failed(),
+                response: fold.percentiles(Metric::ProvisioningResponse),
+            })
         });
-        cells.collect()
+        views.collect()
     }
 
     /// The final rows. Cells are among them where they say more than transport or attestation alone.
     pub(crate) fn rows(&self) -> Vec<Cut> {
-        let used = |dimension| {
-            self.used()
-                .filter(|cut| cut.key.dimension() == dimension)
-                .count()
-        };
-        let with_cells = used("transport") > 1 && used("attestation") > 1;
-        self.used()
-            .filter(|cut| with_cells || !matches!(cut.key, Key::Cell { .. }))
-            .map(CutFold::row)
+        let several = |by| self.rows_by(by).is_some_and(|rows| rows.told().len() > 1);
+        let with_cells = several(By::Transport) && several(By::Attestation);
+        let cuts = self.cuts.iter();
+        let shown = cuts.filter(|(by, _)| with_cells || *by != By::Cell);
+        let rows = shown.flat_map(|(by, rows)| {
+            let told = rows.told();
+            let drawn = told.len() <= MAX_DRAWN;
+            told.into_iter().filter_map(move |(key, fold)| {
+                let name = by.label(key, &self.names)?;
+                Some(row(by.name(), name, fold, drawn))
+            })
+        });
+        rows.collect()
+    }
+
+    /// What rows there would be beside them.
+    pub(crate) fn left_out(&self) -> Vec<LeftOut> {
+        let cuts = self.cuts.iter();
+        cuts.filter_map(|(by, rows)| rows.left_out(by.name()))
             .collect()
     }
 
-    fn used(&self) -> impl Iterator<Item = &CutFold> {
-        self.folds
-            .iter()
-            .filter(|cut| cut.fold.ended + cut.fold.dropped > 0)
+    fn rows_by(&self, by: By) -> Option<&Rows> {
+        let mut cuts = self.cuts.iter();
+        cuts.find_map(|(other, rows)| (*other == by).then_some(rows))
     }
 }
 
-impl CutFold {
-    fn view(&self) -> CutView {
-        CutView {
-            dimension: self.key.dimension(),
-            name: self.name.clone(),
-            provisioned: self.fold.provisioned,
-            failed: self.fold.failed(),
-            response: self.fold.percentiles(Metric::ProvisioningResponse),
-        }
-    }
-
-    fn row(&self) -> Cut {
-        let drawn = self.fold.histogram(Metric::ProvisioningResponse);
-        Cut {
-            dimension: self.key.dimension().into(),
-            name: self.name.clone(),
-            released: self.fold.ended,
-            provisioned: self.fold.provisioned,
-            failed: self.fold.failed(),
-            dropped: self.fold.dropped,
-            tries: self.fold.tries,
-            registration: self.fold.registration(),
-            provisioning: self.fold.provisioning(),
-            phases: self.fold.phases(),
-            histogram: drawn.map_or(Vec::new(), LatencyHistogram::buckets),
-        }
+fn row(dimension: &str, name: String, fold: &Fold, drawn: bool) -> Cut {
+    let drawn = fold
+        .histogram(Metric::ProvisioningResponse)
+        .filter(|_| drawn);
+    Cut {
+        dimension: dimension.into(),
+        name,
+        released: fold.ended,
+        provisioned: fold.provisioned,
+        failed: fold.failed(),
+        dropped: fold.dropped,
+        tries: fold.tries,
+        registration: fold.registration(),
+        provisioning: fold.provisioning(),
+        phases: fold.phases(),
+        histogram: drawn.map_or(Vec::new(), LatencyHistogram::buckets),
     }
 }
 

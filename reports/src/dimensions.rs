@@ -23,9 +23,8 @@ pub struct Dimensions {
 
 impl Dimensions {
     /// A region's devices at a hub, by their indices, like `eastus to hub-eus`.
-    pub(crate) fn placement(&self, region: usize, hub: usize) -> String {
-        let region = self.regions.get(region).map_or("", String::as_str);
-        self.at_hub(region, hub)
+    pub(crate) fn placement(&self, region: usize, hub: usize) -> Option<String> {
+        self.at_hub(self.regions.get(region)?, hub)
     }
 
     /// The same, of devices without region that of their tenant; none where a run has neither.
@@ -33,12 +32,11 @@ impl Dimensions {
         let tenant = || self.tenants.get(usize::from(tenant));
         let region = region.and_then(|region| self.regions.get(usize::from(region)));
         let whose = region.or_else(tenant)?;
-        Some(self.at_hub(whose, hub.into()))
+        self.at_hub(whose, hub.into())
     }
 
-    fn at_hub(&self, whose: &str, hub: usize) -> String {
-        let host_name = self.hubs.get(hub).map_or("", String::as_str);
-        let label = host_name.split('.').next().unwrap_or_default();
-        format!("{whose} to {label}")
+    fn at_hub(&self, whose: &str, hub: usize) -> Option<String> {
+        let label = self.hubs.get(hub)?.split('.').next()?;
+        Some(format!("{whose} to {label}"))
     }
 }

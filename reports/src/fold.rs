@@ -8,10 +8,37 @@ use crate::record::Record;
 use crate::summary::{Latency, Percentiles};
 use crate::tries::Tries;
 
+/// What a fold has histograms of, beside its counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Every metric.
+    All,
+    /// The response time of provisioning.
+    Response,
+    /// Nothing.
+    Counts,
+}
+
+impl Detail {
+    /// How many they are.
+    pub fn histograms(self) -> usize {
+        Metric::all().filter(|metric| self.has(*metric)).count()
+    }
+
+    fn has(self, metric: Metric) -> bool {
+        match self {
+            Self::All => true,
+            Self::Response => metric == Metric::ProvisioningResponse,
+            Self::Counts => false,
+        }
+    }
+}
+
 /// One group's fold. A histogram exists once its metric has a sample.
 #[derive(Debug)]
 pub struct Fold {
     precision: Precision,
+    detail: Detail,
     /// Devices that started and ended.
     pub ended: u64,
     /// Devices that were due and not started.
@@ -27,9 +54,10 @@ pub struct Fold {
 
 impl Fold {
     /// Nothing counted.
-    pub fn new(precision: Precision) -> Self {
+    pub fn new(precision: Precision, detail: Detail) -> Self {
         Self {
             precision,
+            detail,
             ended: 0,
             dropped: 0,
             registered: 0,
@@ -54,7 +82,8 @@ impl Fold {
         self.tries.add(record);
         self.registered += u64::from(record.registered_us.is_some());
         self.provisioned += u64::from(record.provisioned_us().is_some());
-        for metric in Metric::all() {
+        let detail = self.detail;
+        for metric in Metric::all().filter(|metric| detail.has(*metric)) {
             if let Some(us) = record.sample(metric) {
                 self.sample(metric, us);
             }

@@ -51,8 +51,7 @@ impl LatencyHistogram {
     }
 
     /// What it takes at most, whatever is recorded.
-    #[cfg(test)]
-    pub const fn most_bytes(precision: Precision) -> usize {
+    pub(crate) const fn most_bytes(precision: Precision) -> usize {
         let pages = Layout::new(precision).index(LONGEST_US) / PAGE + 1;
         // A vector that grows may have room for twice as many.
         size_of::<Self>() + pages * (size_of::<[u32; PAGE]>() + 2 * size_of::<usize>())

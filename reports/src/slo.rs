@@ -22,6 +22,7 @@ use crate::record::Record;
 use crate::units;
 pub use burn::BurnAlert;
 use burn::Course;
+pub(crate) use burn::MOST_BYTES as COURSE_BYTES;
 
 /// One objective of a scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

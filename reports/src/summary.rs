@@ -71,6 +71,10 @@ pub struct Summary {
     pub outcomes: Vec<OutcomeCount>,
     /// Per cohort, transport and attestation.
     pub cuts: Vec<Cut>,
+    /// Cuts that are left out, for there are too many of their dimension: of each dimension the 256 are told that
+    /// matter most, by devices that failed or were not started, then by devices.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
     /// Devices provisioned per hub, as the devices saw it.
     pub hubs: BTreeMap<String, u64>,
     /// Rates.
@@ -202,9 +206,27 @@ pub struct Cut {
     pub provisioning: Latency,
     /// By phase.
     pub phases: BTreeMap<String, Percentiles>,
-    /// Provisioning response times, for drawing: at most 64 buckets, ascending.
+    /// Provisioning response times, for drawing: at most 64 buckets, ascending; empty where its dimension has more
+    /// than 64 cuts.
     #[serde(default)]
     pub histogram: Vec<HistogramBucket>,
+}
+
+/// Cuts of one dimension that are left out, together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// As in the cuts that are told.
+    pub dimension: String,
+    /// How many they are; null where they were too many to be counted.
+    pub rows: Option<u64>,
+    /// Devices released.
+    pub released: u64,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise.
+    pub failed: u64,
+    /// Devices due and not started.
+    pub dropped: u64,
 }
 
 /// Rates over the run; null where no time has passed.

@@ -39,6 +39,7 @@ pub(crate) use judge::Judge;
 use subject::{Subject, nearest};
 pub use tags::Cut;
 pub use terms::Terms;
+pub(crate) use windows::MOST_BYTES as WINDOWS_BYTES;
 
 /// One threshold of a scenario.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,9 @@ use crate::record::Record;
 use crate::summary::TimelinePoint;
 
 /// Most stretches; where more are needed, neighbours merge and all get twice as long.
-const MAX_POINTS: usize = 512;
+pub(crate) const MAX_POINTS: usize = 512;
+/// What one takes beside its histogram.
+pub(crate) const POINT_BYTES: usize = 2 * size_of::<Point>();
 
 /// Counts by stretches of time.
 #[derive(Debug)]

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::foremost::foremost;
 use crate::phase::Metric;
 use crate::slo::{SloOutcome, percent};
-use crate::summary::{Cut, Percentiles, Summary};
+use crate::summary::{Percentiles, Summary};
 use crate::units::{bytes, count, duration, or_dash, rate};
 use crate::verdict::Verdict;
 
@@ -17,9 +18,12 @@ pub enum Style {
     Coloured,
 }
 
+mod cuts;
 mod generator;
 mod oracle;
 
+/// Most rows of one kind: as many as one looks at. `summary.json` has the others.
+const MAX_LINES: usize = 24;
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const RED: &str = "31";
@@ -67,7 +71,7 @@ pub fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     latencies(summary, style, out)?;
     generator::render(summary, out)?;
     outcomes(summary, style, out)?;
-    cuts(summary, style, out)?;
+    cuts::render(summary, style, out)?;
     oracle::render(summary, style, out)?;
     resources(summary, out)?;
     thresholds(summary, style, out)?;
@@ -141,8 +145,15 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         for (outcome, devices) in &again.failures {
             writeln!(out, "             {} {outcome}", count(*devices))?;
         }
-        for (placement, devices) in &again.placements {
-            writeln!(out, "             {} {placement}", count(*devices))?;
+        let placements = foremost(&again.placements, MAX_LINES, |(_, devices)| **devices);
+        for (placement, devices) in &placements {
+            writeln!(out, "             {} {placement}", count(**devices))?;
+        }
+        let told: u64 = placements.iter().map(|(_, devices)| **devices).sum();
+        let elsewhere = again.placed() - told;
+        if elsewhere > 0 {
+            let elsewhere = count(elsewhere);
+            writeln!(out, "             … and {elsewhere} from or to elsewhere")?;
         }
     }
     if life.turned_away > 0 {
@@ -226,54 +237,6 @@ fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
             count(outcome.count),
             style.paint(colour, &outcome.outcome)
         )?;
-    }
-    writeln!(out)
-}
-
-fn cuts(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
-    let with_dropped = summary.devices.dropped > 0;
-    let dropped = |text: &str| match with_dropped {
-        true => format!("{text:>9}"),
-        false => String::new(),
-    };
-    let head = format!(
-        "  {:<12}{:<37}{:>12}{:>8}{}{:>10}{:>10}{:>10}",
-        "cut",
-        "",
-        "provisioned",
-        "failed",
-        dropped("dropped"),
-        "p50",
-        "p99",
-        "max"
-    );
-    writeln!(out, "{}", style.paint(DIM, &head))?;
-    let mut dimension = "";
-    for cut in &summary.cuts {
-        let Cut {
-            name,
-            provisioned,
-            failed,
-            provisioning,
-            ..
-        } = cut;
-        let label = if cut.dimension == dimension {
-            ""
-        } else {
-            &cut.dimension
-        };
-        let response = provisioning.response;
-        writeln!(
-            out,
-            "  {label:<12}{name:<37}{:>12}{:>8}{}{:>10}{:>10}{:>10}",
-            count(*provisioned),
-            count(*failed),
-            dropped(&count(cut.dropped)),
-            or_dash(response.map(|it| it.p50_us), duration),
-            or_dash(response.map(|it| it.p99_us), duration),
-            or_dash(response.map(|it| it.max_us), duration)
-        )?;
-        dimension = &cut.dimension;
     }
     writeln!(out)
 }

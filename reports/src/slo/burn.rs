@@ -16,6 +16,8 @@ use super::number;
 
 /// Most stretches; where more are needed, neighbours merge and all get twice as long.
 const MAX_STRETCHES: usize = 8_192;
+/// What the course of one objective takes at most; a vector that grows may have room for twice as many.
+pub(crate) const MOST_BYTES: usize = 2 * MAX_STRETCHES * size_of::<Stretch>();
 /// Parts of the run that long windows are, and burn rates from which they alert.
 const PAIRS: [(usize, f64); 3] = [(720, 14.4), (120, 6.0), (10, 1.0)];
 /// A short window is this part of the long one.

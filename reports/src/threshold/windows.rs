@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use super::figures::Figures;
 use super::measure::Measure;
-use crate::histogram::Precision;
+use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::Metric;
 
 /// Most slots of a window.
 const MAX_SLOTS: u64 = 60;
 /// A slot is held open for records that come late from another core.
 const GRACE_US: u64 = 1_000_000;
+
+/// What the windows of one threshold take at most: the slots of one, two that are open, and their sum.
+pub(crate) const MOST_BYTES: usize = (MAX_SLOTS as usize + 3)
+    * (size_of::<Measure>() + LatencyHistogram::most_bytes(Precision::Coarse));
 
 /// The windows of one threshold.
 #[derive(Debug)]
