@@ -84,6 +84,15 @@ pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
     Ok(())
 }
 
+/// The scenario whose run a journal tells of; none where it is no journal.
+pub fn scenario(path: &Path) -> Option<String> {
+    let mut lines = Lines::new(BufReader::new(File::open(path).ok()?));
+    match lines.next() {
+        Ok(Some(Line::Whole(Entry::Run(info)))) => Some(info.scenario),
+        _ => None,
+    }
+}
+
 /// A fold of the run that the first line tells of.
 fn started(first: Option<Line>) -> io::Result<Aggregator> {
     let problem = match first {

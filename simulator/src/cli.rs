@@ -77,6 +77,9 @@ pub struct RunArgs {
     /// Folder for the report [default: ./fleetstorm-out/SCENARIO-TIME]
     #[arg(long, value_name = "FOLDER")]
     pub out: Option<PathBuf>,
+    /// Let the report take the place of another scenario's
+    #[arg(long, requires = "out")]
+    pub force: bool,
     /// The terminal UI
     #[arg(long, value_enum, default_value_t = TuiMode::Auto, value_name = "WHEN")]
     pub tui: TuiMode,

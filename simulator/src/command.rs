@@ -16,7 +16,7 @@ use crate::console;
 use crate::failure::Failure;
 use crate::outlook;
 use crate::preflight::Needs;
-use crate::report_folder::{self, ReportFolder};
+use crate::report_folder;
 use crate::run;
 
 /// Does what the command line says; returns the exit code.
@@ -94,9 +94,13 @@ fn outline(plan: &Plan) -> String {
 
 /// Shows a report folder's result again, and makes its files anew from the journal, if it has one.
 fn report(args: &ReportArgs) -> Result<u8, Failure> {
-    let summary = report_folder::read(&args.folder)?;
-    ReportFolder::existing(&args.folder).write(&summary)?;
-    console::answer(|out| render::text::render(&summary, console::style(), out))?;
+    let report = report_folder::reopen(&args.folder)?;
+    let summary = &report.summary;
+    let shown = console::answer(|out| render::text::render(summary, console::style(), out));
+    if let Some(remark) = &report.remark {
+        console::remark(remark);
+    }
+    report.write().and(shown)?;
     Ok(summary.exit_code)
 }
 

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod bundled;
 pub mod cli;
 pub mod command;
+pub mod conclusion;
 pub mod console;
 pub mod control;
 pub mod device;

@@ -1,28 +1,60 @@
 //! The folder that a run leaves behind: `summary.json`, `report.html`, and what else was asked for.
+//!
+//! ```text
+//! FOLDER/summary.json …   the report of the last run that finished
+//! FOLDER/unfinished/      what the run under way, or one that was cut off, has written so far
+//! FOLDER/finished/        for an instant: a report that takes the place of the older one
+//! FOLDER/cut-off/         of a run that was cut off, until one after it has finished
+//! ```
+//!
+//! An older report stays until a newer one is all on disk. A run under way holds a lock on the folder.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use fleetstorm_reports::replay::replay;
 use fleetstorm_reports::{Journal, Summary, render};
 
 use crate::failure::Failure;
+use contents::Contents;
+
+mod contents;
+mod reading;
+
+pub use reading::{Reopened, read, records_of, reopen};
 
 const SUMMARY: &str = "summary.json";
 const REPORT: &str = "report.html";
+/// All of a run's records; or those of a run that was cut off.
 const JOURNAL: &str = "journal.jsonl";
-/// What a run may find in its folder: a run's. Anything else is not overwritten.
-const OWN: [&str; 4] = [SUMMARY, REPORT, JOURNAL, "server.log"];
+/// The first records of a run that went on when it could write no more of them.
+const PARTIAL_JOURNAL: &str = "journal.partial.jsonl";
+const LOG: &str = "server.log";
+/// What a report consists of; what says that it is one comes last.
+const FILES: [&str; 5] = [LOG, JOURNAL, PARTIAL_JOURNAL, REPORT, SUMMARY];
 
-/// An existing, writable folder.
+const UNFINISHED: &str = "unfinished";
+const FINISHED: &str = "finished";
+const CUT_OFF: &str = "cut-off";
+
+/// What the last records of a partial journal leave to the report on a full disk.
+const ROOM: u64 = 32 << 20;
+/// Names that are tried for a folder that nobody named.
+const DEFAULTS: u32 = 1_000;
+
+/// A folder that a run has for itself. Dropped before the run began, it leaves no trace.
 #[derive(Debug)]
 pub struct ReportFolder {
     path: PathBuf,
+    /// Whether it was made for this run.
+    is_new: bool,
+    is_begun: bool,
+    /// Held until this is dropped, or this process ends.
+    _locks: [Option<File>; 2],
 }
 
 /// `./fleetstorm-out/<scenario>-<time>`.
-pub fn default_path(scenario: &str, now: &jiff::ZonedDateTime) -> PathBuf {
+fn default_path(scenario: &str, now: &jiff::ZonedDateTime) -> PathBuf {
     let fit = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
             c
@@ -34,142 +66,252 @@ pub fn default_path(scenario: &str, now: &jiff::ZonedDateTime) -> PathBuf {
     Path::new("fleetstorm-out").join(format!("{name}-{}", now.strftime("%Y%m%d-%H%M%S")))
 }
 
-/// Where a run keeps its journal, if it was asked for one.
-pub fn journal_path(folder: &Path) -> PathBuf {
-    folder.join(JOURNAL)
-}
-
 /// A journal that can't be begun.
 pub fn no_journal(error: &io::Error) -> Failure {
     Failure::usage(format!("the journal can't be written: {error}"))
         .hint("free space, name another folder with --out, or run without --journal")
 }
 
-/// A journal that ends before its run does.
-pub fn journal_failure(error: io::Error) -> Failure {
-    Failure::unwritten(format!(
-        "the journal could not be written to its end: {error}"
-    ))
-    .hint("all else is in the report; next time free space or name another folder with --out")
-}
-
-/// The result in a folder that a run has written; made again from the journal, when there is one.
-///
-/// # Errors
-/// There is none, or it can't be read: says which file.
-pub fn read(folder: &Path) -> Result<Summary, Failure> {
-    let journal_path = journal_path(folder);
-    if journal_path.exists() {
-        let replayed = replay(&journal_path)
-            .map_err(|e| Failure::usage(format!("{}: {e}", journal_path.display())))?;
-        // A run whose journal could not be written to its end has told the rest in its summary.
-        let told = read_summary(folder).ok();
-        let told = told.filter(|told| !replayed.is_whole && is_of_one_run(told, &replayed.summary));
-        return Ok(told.unwrap_or(replayed.summary));
-    }
-    read_summary(folder)
-}
-
-fn is_of_one_run(one: &Summary, other: &Summary) -> bool {
-    one.started_at == other.started_at && one.scenario == other.scenario && one.seed == other.seed
-}
-
-fn read_summary(folder: &Path) -> Result<Summary, Failure> {
-    let path = folder.join(SUMMARY);
-    let text = fs::read(&path).map_err(|e| {
-        Failure::usage(format!("{}: {e}", path.display()))
-            .hint("name a folder that a run has written, see --out of run")
-    })?;
-    serde_json::from_slice(&text)
-        .map_err(|e| Failure::usage(format!("{}: is no summary: {e}", path.display())))
-}
-
 impl ReportFolder {
-    /// Makes the folder (with its parents) and proves that it can be written to, before anything starts.
+    /// Takes the folder `path` for a run, or makes a new one where none is named, and proves that it can
+    /// be written to, before anything starts. What it holds stays as it is.
     ///
     /// # Errors
-    /// It can't, or it holds something else: says why and names `--out`.
-    pub fn create(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| unwritable(path, &error);
-        fs::create_dir_all(path).map_err(failed)?;
-        for entry in fs::read_dir(path).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            if !OWN.iter().any(|own| name == *own) {
-                let message = format!(
-                    "{} holds something else than a report: {}",
-                    path.display(),
-                    name.display()
-                );
-                return Err(Failure::usage(message).hint("name another folder with --out"));
+    /// It can't be had: it can't be written to, holds something else, another scenario's report (unless
+    /// `force`d), or another run is under way in it: says which, and what to do.
+    pub fn claim(path: Option<&Path>, scenario: &str, force: bool) -> Result<Self, Failure> {
+        let (path, is_new) = match path {
+            Some(path) => {
+                let is_new = !path.exists();
+                fs::create_dir_all(path).map_err(|e| unwritable(path, &e))?;
+                (path.to_owned(), is_new)
             }
-        }
-        let folder = Self {
-            path: path.to_owned(),
+            None => (new_folder(scenario)?, true),
         };
-        // An older report must not outlive a run that fails.
-        for own in OWN {
-            match fs::remove_file(path.join(own)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(unwritable(path, &error));
-                }
-                _ => {}
-            }
-        }
-        folder.put(SUMMARY, |out| out.write_all(b"{}\n"))?;
-        fs::remove_file(path.join(SUMMARY)).map_err(failed)?;
-        Ok(folder)
+        let failed = |error: io::Error| unwritable(&path, &error);
+        let lock = lock(&path)
+            .map_err(failed)?
+            .ok_or_else(|| under_way(&path))?;
+        let contents = Contents::of(&path).map_err(failed)?;
+        contents.may_give_way_to(&path, scenario, force)?;
+        settle(&path).map_err(failed)?;
+        let unfinished = path.join(UNFINISHED);
+        make_room(&path).map_err(failed)?;
+        fs::create_dir(&unfinished).map_err(failed)?;
+        let claimed = Self {
+            _locks: [Some(lock), self::lock(&unfinished).map_err(failed)?],
+            path: path.clone(),
+            is_new,
+            is_begun: false,
+        };
+        put(&unfinished, SUMMARY, |out| out.write_all(b"{}\n"))?;
+        fs::remove_file(unfinished.join(SUMMARY)).map_err(failed)?;
+        Ok(claimed)
     }
 
-    /// A folder that a run has written.
-    pub fn existing(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-        }
-    }
-
-    /// Where it is.
+    /// Where the report is once the run has finished.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Starts the journal of records in it.
+    /// For what the bundled server has to say.
+    pub fn log(&self) -> PathBuf {
+        self.unfinished().join(LOG)
+    }
+
+    /// From here on, what was written stays, whatever happens.
+    pub fn begin(&mut self) {
+        self.is_begun = true;
+    }
+
+    /// Starts the journal of records.
     ///
     /// # Errors
     /// The file can't be created.
     pub fn journal(&self) -> Result<Journal, Failure> {
-        Journal::create(&self.path.join(JOURNAL)).map_err(|e| unwritable(&self.path, &e))
+        Journal::create(&self.unfinished().join(JOURNAL)).map_err(|e| no_journal(&e))
     }
 
-    /// Writes `summary.json` and `report.html`.
+    /// Keeps a journal that could not be written to its end from passing for all of the run.
+    pub fn mark_journal_partial(&self) {
+        let folder = self.unfinished();
+        // It is said all the same.
+        let _ = fs::rename(folder.join(JOURNAL), folder.join(PARTIAL_JOURNAL));
+    }
+
+    /// Lets the report of the finished run take the place of an older one; where there is no room for it,
+    /// it goes elsewhere. Returns where it is.
     ///
     /// # Errors
-    /// A file can't be written: says which, and why.
-    pub fn write(&self, summary: &Summary) -> Result<(), Failure> {
-        self.put(SUMMARY, |out| render::json::render(summary, out))?;
-        self.put(REPORT, |out| render::html::render(summary, out))
-    }
-
-    /// All of a file or none of it.
-    fn put(
-        &self,
-        name: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Failure> {
-        let path = self.path.join(name);
-        let unfinished = self.path.join(format!(".{name}.unfinished"));
-        let written = (|| {
-            let mut out = BufWriter::new(File::create(&unfinished)?);
-            content(&mut out)?;
-            out.into_inner()
-                .map_err(io::IntoInnerError::into_error)?
-                .sync_all()?;
-            fs::rename(&unfinished, &path)
-        })();
-        written.map_err(|error| {
-            let _ = fs::remove_file(&unfinished);
-            unwritable(&path, &error)
+    /// A file can't be written, neither here nor there: says which, and why.
+    pub fn publish(&self, summary: &Summary) -> Result<PathBuf, Unpublished> {
+        let folder = self.unfinished();
+        let published = write(&folder, summary)
+            .or_else(|failure| match shorten(&folder.join(PARTIAL_JOURNAL)) {
+                Ok(()) => write(&folder, summary),
+                Err(_) => Err(failure),
+            })
+            .and_then(|()| commit(&self.path, UNFINISHED).map_err(|e| unwritable(&self.path, &e)));
+        published.map(|()| self.path.clone()).map_err(|failure| {
+            let elsewhere = tempfile::Builder::new()
+                .prefix("fleetstorm-report-")
+                .tempdir()
+                .map_err(|e| unwritable(&std::env::temp_dir(), &e))
+                .and_then(|folder| write(folder.path(), summary).map(|()| folder.keep()));
+            Unpublished {
+                failure,
+                elsewhere: elsewhere.ok(),
+            }
         })
     }
+
+    fn unfinished(&self) -> PathBuf {
+        self.path.join(UNFINISHED)
+    }
+}
+
+/// A report that is not where it should be.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// Why.
+    pub failure: Failure,
+    /// Where it is instead, if anywhere.
+    pub elsewhere: Option<PathBuf>,
+}
+
+impl Drop for ReportFolder {
+    fn drop(&mut self) {
+        if self.is_begun {
+            return;
+        }
+        let _ = fs::remove_dir_all(self.unfinished());
+        if self.is_new {
+            // Only an empty one goes.
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// A folder that nobody else has.
+fn new_folder(scenario: &str) -> Result<PathBuf, Failure> {
+    let first = default_path(scenario, &jiff::ZonedDateTime::now());
+    let failed = |error: io::Error| unwritable(&first, &error);
+    if let Some(parent) = first.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    let mut path = first.clone();
+    for number in 2..DEFAULTS {
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = PathBuf::from(format!("{}-{number}", first.display()));
+            }
+            made => return made.map(|()| path).map_err(failed),
+        }
+    }
+    Err(failed(io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Locks a folder; none where another process has locked it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let opened = File::open(folder)?;
+    match opened.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Where the file system knows no such locks, nobody is held off.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(opened)),
+    }
+}
+
+/// Sets aside what a run that was cut off has left, if it is worth anything.
+fn make_room(folder: &Path) -> io::Result<()> {
+    let unfinished = folder.join(UNFINISHED);
+    if !unfinished.exists() {
+        return Ok(());
+    }
+    if !unfinished.join(JOURNAL).exists() {
+        return fs::remove_dir_all(unfinished);
+    }
+    let cut_off = folder.join(CUT_OFF);
+    remove_if_there(&cut_off)?;
+    fs::rename(unfinished, cut_off)
+}
+
+/// Makes the files in `folder/from`, which are all of a report, those of `folder`.
+fn commit(folder: &Path, from: &str) -> io::Result<()> {
+    let finished = folder.join(FINISHED);
+    // From here on it is the newer one that counts.
+    fs::rename(folder.join(from), &finished)?;
+    for file in FILES {
+        if !finished.join(file).exists() {
+            remove_if_there(&folder.join(file))?;
+        }
+    }
+    settle(folder)?;
+    remove_if_there(&folder.join(CUT_OFF))
+}
+
+/// Moves a report to its place, also where a process was ended while it did so.
+fn settle(folder: &Path) -> io::Result<()> {
+    let finished = folder.join(FINISHED);
+    if !finished.exists() {
+        return Ok(());
+    }
+    for file in FILES {
+        match fs::rename(finished.join(file), folder.join(file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::remove_dir_all(finished)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Gives back the end of a journal that lacks its end anyhow.
+fn shorten(journal: &Path) -> io::Result<()> {
+    let journal = File::options().write(true).open(journal)?;
+    journal.set_len(journal.metadata()?.len().saturating_sub(ROOM))
+}
+
+/// Writes `report.html` and `summary.json`.
+fn write(folder: &Path, summary: &Summary) -> Result<(), Failure> {
+    put(folder, REPORT, |out| render::html::render(summary, out))?;
+    put(folder, SUMMARY, |out| render::json::render(summary, out))
+}
+
+/// All of a file or none of it.
+fn put(
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let path = folder.join(name);
+    let draft = folder.join(draft(name));
+    let written = (|| {
+        let mut out = BufWriter::new(File::create(&draft)?);
+        content(&mut out)?;
+        out.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
+        fs::rename(&draft, &path)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        unwritable(&path, &error)
+    })
+}
+
+fn draft(name: &str) -> String {
+    format!(".{name}.unfinished")
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
@@ -177,53 +319,10 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
         .hint("name a folder that can be written with --out, or free space")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn somebody_elses_files_are_left_alone() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("thesis.txt"), "years of work").expect("a file");
-        let failure = ReportFolder::create(folder.path()).expect_err("not empty");
-        assert_eq!(failure.exit_code, 2);
-        assert!(
-            failure.to_string().contains("thesis.txt") && failure.to_string().contains("--out"),
-            "{failure}"
-        );
-    }
-
-    #[test]
-    fn an_older_report_goes_and_nothing_unfinished_stays() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join(SUMMARY), "{}").expect("a file");
-        ReportFolder::create(folder.path()).expect("a run's folder");
-        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
-    }
-
-    #[test]
-    fn a_full_disk_is_told_with_the_file() {
-        let scratch = tempfile::tempdir().expect("a folder");
-        let folder = ReportFolder::create(scratch.path()).expect("a run's folder");
-        // What is written there fails as on a full disk.
-        std::os::unix::fs::symlink("/dev/full", scratch.path().join(".summary.json.unfinished"))
-            .expect("a link");
-        let failure = folder
-            .put(SUMMARY, |out| out.write_all(b"{}"))
-            .expect_err("no space left");
-        assert_eq!(failure.exit_code, 2);
-        for words in ["summary.json", "No space left", "--out"] {
-            assert!(failure.to_string().contains(words), "{failure}");
-        }
-        assert_eq!(fs::read_dir(scratch.path()).expect("a folder").count(), 0);
-    }
-
-    #[test]
-    fn names_become_fit_for_files() {
-        let now: jiff::ZonedDateTime = "2026-11-24T10:11:12[UTC]".parse().expect("a time");
-        assert_eq!(
-            default_path("geo/ramp 1", &now),
-            Path::new("fleetstorm-out/geo-ramp-1-20261124-101112")
-        );
-    }
+fn under_way(path: &Path) -> Failure {
+    Failure::usage(format!("a run is under way in {}", path.display()))
+        .hint("wait for its end, or name another folder")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::{Finished, RunInfo};
 use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::verdict::exit_code;
-use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, recorder, render};
+use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, recorder};
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
 use crate::cli::{RunArgs, TuiMode};
+use crate::conclusion::conclude;
 use crate::console;
 use crate::device::geography::Geography;
 use crate::device::orders::Orders;
@@ -56,7 +57,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(target) = &scenario.target {
         target::consent(target, args.yes_load_test.as_deref())?;
     }
-    let folder = ReportFolder::create(&out_folder(args, scenario))?;
+    let mut folder = ReportFolder::claim(args.out.as_deref(), &scenario.name, args.force)?;
     Needs::of(&plan).check(&Has::look())?;
     let mut fleet = prepare_fleet(&plan)?;
     let start = Start::of(&plan, jiff::Timestamp::now());
@@ -67,10 +68,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
 
     let server = match &scenario.target {
         Some(_) => None,
-        None => {
-            let log = folder.path().join("server.log");
-            Some(Arc::new(bundled::launch(scenario, &fleet, &log)?))
-        }
+        None => Some(Arc::new(bundled::launch(scenario, &fleet, &folder.log())?)),
     };
     let target = match (&server, &scenario.target) {
         (Some(server), _) => server.target(),
@@ -96,22 +94,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         director::rehearse(scenario, stage)?;
     }
     let around = (start, server, stage);
-    let Finished { summary, journal } = drive(&plan, fleet, &target, around, args, &folder)?;
-    folder.write(&summary)?;
-    let shown = console::answer(|out| {
-        render::text::render(&summary, console::style(), out)?;
-        writeln!(
-            out,
-            "report: {}",
-            folder.path().join("report.html").display()
-        )
-    });
-    // The report has it; the verdict does not hang on who reads along.
-    if let Err(failure) = shown {
-        console::remark(failure);
-    }
-    journal.map_err(report_folder::journal_failure)?;
-    Ok(summary.exit_code)
+    let finished = drive(&plan, fleet, &target, around, args, &mut folder)?;
+    conclude(finished, &folder)
 }
 
 /// Reads the scenario and applies the command line.
@@ -121,12 +105,6 @@ fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
     scenario.target = args.target.over(scenario.target)?;
     director::refuse_elsewhere(&scenario)?;
     Plan::new(scenario, &args.over.overrides()).map_err(Failure::usage)
-}
-
-fn out_folder(args: &RunArgs, scenario: &Scenario) -> PathBuf {
-    args.out
-        .clone()
-        .unwrap_or_else(|| report_folder::default_path(&scenario.name, &jiff::ZonedDateTime::now()))
 }
 
 /// Derives the fleet; finding primes takes a moment the first time, so it is said.
@@ -157,7 +135,7 @@ fn drive(
     target: &Target,
     (start, server, stage): (Start, Option<Arc<BundledServer>>, Option<Stage>),
     args: &RunArgs,
-    folder: &ReportFolder,
+    folder: &mut ReportFolder,
 ) -> Result<Finished, Failure> {
     let (clock, started_at) = start.begin();
 
@@ -171,6 +149,7 @@ fn drive(
     if let Some(error) = aggregator.journal_failure() {
         return Err(report_folder::no_journal(error));
     }
+    folder.begin();
 
     let (recorder, records) = recorder(RECORD_QUEUE);
     let (commands, asked) = watch::channel(None);

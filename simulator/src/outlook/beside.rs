@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fleetstorm_reports::{Summary, replay};
+use fleetstorm_reports::Summary;
 use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{Forecast, Storms};
 use jiff::Timestamp;
@@ -51,23 +51,18 @@ impl Measured {
                 folder.display()
             ))
         })?;
-        let journal = report_folder::journal_path(folder);
-        let devices = journal.exists().then(|| {
-            let mut devices = Vec::new();
-            replay::records(&journal, |record| {
-                if !record.outcome.is_started() {
-                    return;
-                }
-                let end_us = record.provisioned_us().unwrap_or(record.end_us);
-                devices.push((record.intended_start_us, end_us));
-            })
-            .map_err(|error| Failure::usage(format!("{}: {error}", journal.display())))?;
-            Ok(devices)
-        });
+        let mut devices = Vec::new();
+        let read = report_folder::records_of(folder, |record| {
+            if !record.outcome.is_started() {
+                return;
+            }
+            let end_us = record.provisioned_us().unwrap_or(record.end_us);
+            devices.push((record.intended_start_us, end_us));
+        })?;
         Ok(Self {
             summary,
             started_at,
-            devices: devices.transpose()?,
+            devices: read.map(|()| devices),
         })
     }
 

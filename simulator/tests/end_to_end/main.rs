@@ -2,6 +2,7 @@
 
 mod binary;
 mod counters;
+mod cut_off;
 mod doubles;
 mod durable;
 mod events;
