@@ -9,6 +9,7 @@ use crate::again::AgainFold;
 use crate::cut::Cuts;
 use crate::dimensions::Dimensions;
 use crate::event::Happened;
+use crate::exact::Decimal;
 use crate::fold::{Detail, Fold};
 use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
@@ -54,7 +55,7 @@ pub struct RunInfo {
     pub schedule_us: u64,
     /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
     #[serde(default = "max_dropped")]
-    pub max_dropped: f64,
+    pub max_dropped: Decimal,
     /// The names behind the indices.
     pub dimensions: Dimensions,
     /// The thresholds.
@@ -65,7 +66,7 @@ pub struct RunInfo {
 }
 
 /// Of journals that were written before scenarios could say it.
-fn max_dropped() -> f64 {
+fn max_dropped() -> Decimal {
     validity::MAX_DROPPED
 }
 

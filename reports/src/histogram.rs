@@ -102,6 +102,18 @@ impl LatencyHistogram {
         self.layout.greatest(index).clamp(self.min_us, self.max_us)
     }
 
+    /// The value at a rank, from 1 on: as many samples lie below or at it.
+    pub fn at_rank(&self, rank: u64) -> u64 {
+        let mut seen = 0;
+        let mut found = self.recorded().skip_while(|(_, count)| {
+            seen += u64::from(*count);
+            seen < rank
+        });
+        found
+            .next()
+            .map_or(self.max_us, |(index, _)| self.value(index))
+    }
+
     /// The distribution so far; none without a sample. Least, greatest and mean are exact.
     pub fn percentiles(&self) -> Option<Percentiles> {
         if self.count == 0 {

@@ -14,6 +14,7 @@ pub mod aggregator;
 mod cut;
 pub mod dimensions;
 pub mod event;
+pub mod exact;
 mod fold;
 mod foremost;
 pub mod generator;

@@ -91,6 +91,43 @@ impl Record {
         }
     }
 
+    /// Whether the device was due to get so far and did not: to the end of registration or provisioning, or through
+    /// the phase that it failed in.
+    pub fn falls_short_of(&self, metric: Metric) -> bool {
+        match metric {
+            Metric::RegistrationResponse | Metric::RegistrationService => {
+                self.registered_us.is_none()
+            }
+            Metric::ProvisioningResponse | Metric::ProvisioningService => {
+                self.provisioned_us().is_none()
+            }
+            // What was added is known of whoever started.
+            Metric::Generator => false,
+            Metric::Phase(phase) => {
+                self.failed_in() == Some(phase) && self.phase_us(phase).is_none()
+            }
+        }
+    }
+
+    /// The phase in which it failed.
+    fn failed_in(&self) -> Option<Phase> {
+        match self.outcome {
+            Outcome::Refused { phase, .. }
+            | Outcome::TimedOut { phase }
+            | Outcome::Broken { phase, .. } => Some(phase),
+            // DPS says so at once, or to one that asks how it stands.
+            Outcome::AssignmentFailed { .. } | Outcome::Disabled => {
+                match self.phase_us(Phase::Register) {
+                    Some(_) => Some(Phase::Assign),
+                    None => Some(Phase::Register),
+                }
+            }
+            Outcome::TwinMismatch | Outcome::DataMismatch => Some(Phase::Twin),
+            Outcome::NotStarted => Some(Phase::Queue),
+            Outcome::Provisioned | Outcome::Registered | Outcome::Cancelled => None,
+        }
+    }
+
     /// When the twin was read, for a device that was provisioned: what comes after it lasts to the end.
     pub fn provisioned_us(&self) -> Option<u64> {
         let after = Phase::AFTER

@@ -17,12 +17,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dimensions::Dimensions;
+use crate::exact::Decimal;
 use crate::outcome::Outcome;
 use crate::record::Record;
 use crate::units;
 pub use burn::BurnAlert;
-use burn::Course;
 pub(crate) use burn::MOST_BYTES as COURSE_BYTES;
+use burn::{Budget, Course};
 
 /// One objective of a scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,13 +36,17 @@ pub struct Slo {
     pub within_us: Option<u64>,
     /// Index of the cohort whose devices count; all when `None`.
     pub cohort: Option<u16>,
-    /// The share that must go well, above 0 and below 1.
-    pub objective: f64,
+    /// The share that must go well, above 0 and below 1; no finer than reports show shares,
+    /// [`MAX_PLACES`].
+    pub objective: Decimal,
     /// The time that the error budget is for, seconds.
     pub window_s: u64,
     /// How sure the outcome must be, above 0.5 and below 1.
     pub confidence: f64,
 }
+
+/// Most digits after the point of an objective: four of a percentage.
+pub const MAX_PLACES: u32 = 6;
 
 /// What must come about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,7 +177,7 @@ pub(crate) struct SloFold {
 impl SloFold {
     /// Nothing counted.
     pub(crate) fn new(slo: Slo, dimensions: &Dimensions) -> Self {
-        let mut words = format!("{} {}", percent(slo.objective), slo.of.name());
+        let mut words = format!("{} {}", slo.objective.percent(), slo.of.name());
         if let Some(within) = slo.within_us {
             words += &format!(" within {}", units::duration(within));
         }
@@ -218,7 +223,7 @@ impl SloFold {
             objective: self.words.clone(),
             good: self.good,
             total: self.good + self.bad,
-            budget_left: 1.0 - self.burn_rate(),
+            budget_left: self.budget().left(),
         }
     }
 
@@ -231,12 +236,13 @@ impl SloFold {
             ..
         } = self.slo;
         let between = evidence::bounds(self.good, self.bad, confidence);
+        let share = objective.as_f64();
         let outcome = match between {
-            (low, _) if low >= objective => SloOutcome::Met,
-            (_, high) if high < objective => SloOutcome::Missed,
+            (low, _) if low >= share => SloOutcome::Met,
+            (_, high) if high < share => SloOutcome::Missed,
             _ => SloOutcome::NotEnoughEvidence,
         };
-        let burn_rate = self.burn_rate();
+        let burn_rate = self.budget().burn_rate();
         let total = self.good + self.bad;
         SloResult {
             name: self.slo.name.clone(),
@@ -247,23 +253,18 @@ impl SloFold {
             share: (total > 0).then(|| number(self.good) / number(total)),
             between,
             confidence,
-            least_needed: evidence::least_needed(objective, confidence),
-            budget_left: 1.0 - burn_rate,
+            least_needed: evidence::least_needed(share, confidence),
+            budget_left: self.budget().left(),
             burn_rate,
             window_s,
             lasts_s: (burn_rate > 0.0).then(|| number(window_s) / burn_rate),
-            alerts: self.course.alerts(1.0 - objective),
+            alerts: self.course.alerts(objective),
         }
     }
 
-    fn burn_rate(&self) -> f64 {
-        burn::rate(self.good, self.bad, 1.0 - self.slo.objective)
+    fn budget(&self) -> Budget {
+        Budget::new(self.good, self.bad, self.slo.objective)
     }
-}
-
-/// A share for people; never rounded up to a round 100 %.
-pub fn percent(share: f64) -> String {
-    format!("{} %", (share * 1e6 + 1e-6).floor() / 1e4)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of devices and seconds")]

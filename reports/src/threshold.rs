@@ -10,9 +10,10 @@
 //!              | "connections.given-up" | "reprovisioned" | "reprovisioned.failed" | "messages" | "desired" | "methods") "." "count"
 //! metric     = "registration.response" | "registration.service" | "provisioning.response"
 //!            | "provisioning.service" | a phase's name
-//! statistic  = "min" | "mean" | "p50" | "p90" | "p99" | "p999" | "max" | "count"
+//! statistic  = "min" | "mean" | "p50" | "p75" | "p90" | "p95" | "p99" | "p999" | "p9999" | "max" | "count"
 //! tags       = "{" tag *("," tag) "}"          ; like {cohort:meters,transport:mqtt}
 //! tag        = ("cohort" | "transport" | "attestation" | "region" | "tenant") ":" name
+//!            | "outcome:succeeded"
 //! condition  = ("<" | "<=" | ">" | ">=" | "==") limit
 //! limit      = duration ("5s", "250ms", "1m30s") | percentage ("99.9%") | ratio ("0.999") | number | rate ("400/s")
 //! ```
@@ -21,23 +22,30 @@
 //! goes on, of those that have ended then or were not started. A device that was due and not started is
 //! `dropped`; it is not `failed`, but bad in every ratio: `failed.ratio` has it, too. Throttled devices were answered 429 at least once; attempts
 //! are those of one device.
+//!
+//! A latency is of all devices that were due: those that did not get so far count as slower than any that
+//! did, so that a p99 holds no longer once more than 1 % failed, and a max once one did. With
+//! `{outcome:succeeded}` it is of those that did, alone.
 
 mod condition;
 mod figures;
 mod judge;
 mod measure;
+mod samples;
 mod subject;
 mod tags;
 mod terms;
+mod value;
 mod windows;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dimensions::Dimensions;
-use condition::Comparison;
+use condition::{Comparison, Condition};
 pub(crate) use judge::Judge;
 use subject::{Subject, nearest};
 pub use tags::Cut;
+use tags::{Among, Tags};
 pub use terms::Terms;
 pub(crate) use windows::MOST_BYTES as WINDOWS_BYTES;
 
@@ -46,12 +54,11 @@ pub(crate) use windows::MOST_BYTES as WINDOWS_BYTES;
 pub struct Threshold {
     /// As written.
     name: String,
-    condition: String,
+    condition_text: String,
     subject: Subject,
     cut: Cut,
-    comparison: Comparison,
-    /// In microseconds, devices, devices a second, or as a share of one.
-    limit: f64,
+    among: Among,
+    condition: Condition,
     /// When it is judged.
     pub terms: Terms,
 }
@@ -174,13 +181,18 @@ impl Threshold {
             subject: subject.into(),
             nearest: nearest(subject),
         })?;
-        let cut = tags.map(|tags| Cut::parse(tags, names)).transpose();
-        let cut = cut.map_err(bad_tags)?.unwrap_or_default();
+        let tags = tags.map(|tags| Tags::parse(tags, names)).transpose();
+        let Tags { cut, among } = tags.map_err(bad_tags)?.unwrap_or_default();
+        if among == Among::Succeeded && found.statistic().is_none() {
+            return Err(bad_tags(format!(
+                "{subject} is not of latencies, which alone can be of those that succeeded: leave outcome out"
+            )));
+        }
         let bad = |problem| ThresholdError::BadCondition { problem };
-        let condition = condition.trim();
-        let (comparison, limit) = Comparison::split(condition).ok_or_else(|| {
+        let text = condition.trim();
+        let (comparison, limit) = Comparison::split(text).ok_or_else(|| {
             bad(format!(
-                "\"{condition}\" is no condition: write <, <=, >, >= or ==, then {}",
+                "\"{text}\" is no condition: write <, <=, >, >= or ==, then {}",
                 found.unit().example()
             ))
         })?;
@@ -191,15 +203,15 @@ impl Threshold {
             ))
         })?;
         terms
-            .fit(found, comparison, tags.is_some())
+            .fit(found, comparison, !cut.is_whole())
             .map_err(|problem| ThresholdError::BadTerms { problem })?;
         Ok(Self {
             name: name.into(),
-            condition: condition.into(),
+            condition_text: text.into(),
             subject: found,
             cut,
-            comparison,
-            limit,
+            among,
+            condition: Condition { comparison, limit },
             terms,
         })
     }
@@ -220,16 +232,11 @@ impl Threshold {
         &self.cut
     }
 
-    /// Whether it keeps figures of its own, beside those of the whole run.
-    pub fn is_measured_apart(&self) -> bool {
-        !self.terms.is_plain() || !self.cut.is_whole()
-    }
-
     /// As a journal keeps it, with the number of devices that the plan has for it.
     pub fn written(&self, planned: u64) -> Written {
         Written {
             name: self.name.clone(),
-            condition: self.condition.clone(),
+            condition: self.condition_text.clone(),
             terms: self.terms,
             planned,
         }
@@ -237,7 +244,7 @@ impl Threshold {
 
     /// As reports show it.
     fn expression(&self) -> String {
-        format!("{} {}{}", self.name, self.condition, self.terms)
+        format!("{} {}{}", self.name, self.condition_text, self.terms)
     }
 }
 

@@ -1,4 +1,6 @@
-//! Durations, rates, bytes and counts for people.
+//! Durations, rates, bytes, counts and shares for people.
+
+use crate::exact::{Ratio, Rounding};
 
 /// A figure, or a dash where there is none.
 pub fn or_dash<T>(figure: Option<T>, show: impl FnOnce(T) -> String) -> String {
@@ -60,6 +62,46 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
+/// Digits after the point of a percentage.
+const PLACES: u32 = 4;
+
+/// A part of a whole that is good, like `99.9 %`: never more than it is, so that 100 % is all.
+pub fn good_share(part: u64, whole: u64) -> String {
+    percentage(part, whole, PLACES, Rounding::Down)
+}
+
+/// A part of a whole that is bad, like `0.1 %`: never less than it is, so that 0 % is none.
+pub fn bad_share(part: u64, whole: u64) -> String {
+    percentage(part, whole, PLACES, Rounding::Up)
+}
+
+/// A part of a whole with so many digits after the point; of nothing it is none.
+pub fn percentage(part: u64, whole: u64, places: u32, rounding: Rounding) -> String {
+    let share = Ratio::new(part, whole).times(100_u8);
+    format!("{} %", share.round(places, rounding))
+}
+
+/// The same of a share that was reckoned; it may be below zero.
+pub fn percentage_of(share: f64, places: u32, rounding: Rounding) -> String {
+    let (sign, rounding) = match (share < 0.0, rounding) {
+        (false, rounding) => ("", rounding),
+        (true, Rounding::Down) => ("-", Rounding::Up),
+        (true, Rounding::Up) => ("-", Rounding::Down),
+    };
+    let size = Ratio::shortest(share.abs()).times(100_u8);
+    let size = size.round(places, rounding).to_string();
+    let sign = if size == "0" { "" } else { sign };
+    format!("{sign}{size} %")
+}
+
+/// How many times something is as much, with at least so many digits after the point: with as many as it takes
+/// to see on which side of `limit` it lies.
+pub fn factor(times: f64, limit: f64, places: u32) -> String {
+    let limit = Ratio::shortest(limit).round(places, Rounding::Up);
+    let times = Ratio::shortest(times.max(0.0));
+    times.beside(limit, places, Rounding::Up).to_fixed(places)
+}
+
 /// `amount` in `unit`s with three significant digits.
 fn three_digits(amount: u64, unit: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are kept")]
@@ -105,5 +147,37 @@ mod tests {
         assert_eq!(rate(0.519), "0.52/s");
         assert_eq!(rate(42.06), "42.1/s");
         assert_eq!(rate(1234.4), "1,234/s");
+    }
+
+    #[test]
+    fn a_share_never_looks_better_than_it_is() {
+        for (part, whole, good, bad) in [
+            (57, 100, "57 %", "57 %"),
+            (999, 1_000, "99.9 %", "99.9 %"),
+            (2, 3, "66.6666 %", "66.6667 %"),
+            (0, 7, "0 %", "0 %"),
+            (7, 7, "100 %", "100 %"),
+            (0, 0, "0 %", "0 %"),
+            (1, 1_000_000_000, "0 %", "0.0001 %"),
+            (999_999_999, 1_000_000_000, "99.9999 %", "100 %"),
+        ] {
+            assert_eq!(good_share(part, whole), good, "{part} of {whole}");
+            assert_eq!(bad_share(part, whole), bad, "{part} of {whole}");
+        }
+        for (share, places, down, up) in [
+            (0.57, 4, "57 %", "57 %"),
+            (0.570_000_1, 4, "57 %", "57.0001 %"),
+            (-249.0, 4, "-24900 %", "-24900 %"),
+            (-0.001, 0, "-1 %", "0 %"),
+            (0.999, 0, "99 %", "100 %"),
+            (1e-20, 4, "0 %", "0.0001 %"),
+        ] {
+            assert_eq!(percentage_of(share, places, Rounding::Down), down);
+            assert_eq!(percentage_of(share, places, Rounding::Up), up);
+        }
+        assert_eq!(factor(14.399_999, 14.4, 1), "14.399999");
+        assert_eq!(factor(14.4, 14.4, 1), "14.4");
+        assert_eq!(factor(14.51, 14.4, 1), "14.6");
+        assert_eq!(factor(0.0, 6.0, 1), "0.0");
     }
 }

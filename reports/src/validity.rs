@@ -10,16 +10,17 @@
 //!
 //! The last is judged where thresholds and objectives are.
 
+use crate::exact::Decimal;
 use crate::generator::Generator;
 use crate::units;
 
 /// More devices than this share, in percent, must be distorted before the whole run is.
 const DISTORTED_SHARE: u64 = 10;
 /// Share of the devices due that may be dropped or late unless the scenario says otherwise.
-pub const MAX_DROPPED: f64 = 0.01;
+pub const MAX_DROPPED: Decimal = Decimal::new(1, 2);
 
 /// What is known of the load.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Load {
     /// Devices that were due.
     pub due: u64,
@@ -28,7 +29,7 @@ pub(crate) struct Load {
     /// Devices that started and have ended.
     pub ended: u64,
     /// Share of the devices due that may be dropped or late.
-    pub max_dropped: f64,
+    pub max_dropped: Decimal,
 }
 
 /// Why the figures prove nothing; empty when they do.
@@ -63,10 +64,10 @@ fn overloaded(generator: &Generator, load: Load) -> Option<String> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of devices")]
 fn not_offered(generator: &Generator, load: Load) -> Option<String> {
     let missing = load.dropped + generator.late_starts;
-    (missing as f64 > load.due as f64 * load.max_dropped).then(|| {
+    let is_too_much = missing > 0 && !load.max_dropped.holds(missing, load.due);
+    is_too_much.then(|| {
         let mut parts = Vec::new();
         if load.dropped > 0 {
             parts.push(format!("{} not started", units::count(load.dropped)));
@@ -142,10 +143,20 @@ mod tests {
         let said = reasons(&generator, load);
         assert!(said.contains("1,000 devices that were due, 5 not started and 6 started more"));
         let tested = Load {
-            max_dropped: 1.0,
+            max_dropped: Decimal::ONE,
             ..load
         };
         assert_eq!(reasons(&generator, tested), "");
+        for (percent, missing, is_told) in [(29, 29, false), (29, 30, true), (0, 0, false)] {
+            let load = Load {
+                due: 100,
+                dropped: missing,
+                max_dropped: Decimal::new(percent, 2),
+                ..LOAD
+            };
+            let said = reasons(&Generator::default(), load);
+            assert_eq!(!said.is_empty(), is_told, "{missing} of 100 at {percent} %");
+        }
     }
 
     #[test]

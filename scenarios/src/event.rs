@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::quota::Rates;
+use fleetstorm_reports::exact::Decimal;
 
 use crate::chance::Chance;
 use crate::region::LinkProperty;
@@ -25,7 +26,7 @@ pub enum When {
     /// So long after the start.
     At(Duration),
     /// Once this share of the planned devices is provisioned.
-    Provisioned(f64),
+    Provisioned(Decimal),
 }
 
 /// What happens.

@@ -11,6 +11,7 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_protocol::enrollment::{AllocationPolicy, ReprovisionPolicy};
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::Threshold;
+use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::slo::Slo;
 
 use crate::arrival::Arrival;
@@ -53,7 +54,7 @@ pub struct Scenario {
     /// Most devices that stay with their hubs at once; one beyond it leaves, and is counted.
     pub max_held: u32,
     /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
-    pub max_dropped: f64,
+    pub max_dropped: Decimal,
     /// What must hold.
     pub thresholds: Vec<Threshold>,
     /// Service level objectives.

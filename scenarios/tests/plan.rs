@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::threshold::Cut;
 use fleetstorm_scenarios::event::{Action, When};
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
@@ -430,7 +431,8 @@ tls.p99 = { is = "< 1s", window = "7m", between = ["10m", "17m"], abort = true, 
     assert_eq!(after.hold, Some(Duration::from_secs(120)));
     assert_eq!(after.telemetry, Some(Duration::from_secs(1)));
     assert_eq!(scenario.events[0].when, When::At(Duration::from_secs(180)));
-    assert_eq!(scenario.events[1].when, When::Provisioned(0.5));
+    let half = Decimal::parse("0.5").expect("a share");
+    assert_eq!(scenario.events[1].when, When::Provisioned(half));
     assert!(
         matches!(scenario.events[0].action, Action::PowerCut { off, .. } if off == Duration::from_secs(10))
     );

@@ -139,10 +139,9 @@ impl Director {
     fn is_due(&self, event: &Event) -> bool {
         match event.when {
             When::At(at) => Instant::now() >= Instant::from_std(self.clock.at(at)),
-            #[expect(clippy::cast_precision_loss, reason = "counts of devices")]
             When::Provisioned(share) => {
-                let provisioned = self.gauges.provisioned.load(Ordering::Relaxed) as f64;
-                provisioned >= share * self.plan.devices() as f64
+                let provisioned = self.gauges.provisioned.load(Ordering::Relaxed);
+                share.is_reached_by(provisioned, self.plan.devices())
             }
         }
     }

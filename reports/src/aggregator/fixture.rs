@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Aggregator, Ending, Live, RunInfo};
 use crate::dimensions::Dimensions;
+use crate::exact::Decimal;
 use crate::journal::Journal;
 use crate::oracle::{Contradiction, Oracle, OracleRow};
 use crate::outcome::Outcome;
@@ -59,7 +60,7 @@ pub(crate) fn info() -> RunInfo {
             of: Aim::Registered,
             within_us: Some(2_000_000),
             cohort: None,
-            objective: 0.999,
+            objective: Decimal::parse("0.999").expect("a share"),
             window_s: 2_592_000,
             confidence: 0.95,
         }],

@@ -277,7 +277,7 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
     let info = RunInfo {
         planned: 600,
         slos: vec![Slo {
-            objective: 0.95,
+            objective: crate::exact::Decimal::parse("0.95").expect("a share"),
             ..info().slos.remove(0)
         }],
         thresholds: vec![

@@ -6,6 +6,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, context};
 use serde::Serialize;
 
+use crate::exact::Rounding;
 use crate::phase::{Metric, Phase};
 use crate::summary::{Percentiles, Summary, TimelinePoint};
 use crate::units;
@@ -29,7 +30,14 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     page.add_filter("rate", |a_second: Option<f64>| {
         units::or_dash(a_second, units::rate)
     });
-    page.add_filter("percent", crate::slo::percent);
+    page.add_filter("percent_down", |share: f64| {
+        units::percentage_of(share, 4, Rounding::Down)
+    });
+    page.add_filter("percent_up", |share: f64| {
+        units::percentage_of(share, 4, Rounding::Up)
+    });
+    page.add_filter("factor", units::factor);
+    page.add_function("good_share", units::good_share);
     page.add_template("report.html", TEMPLATE)
         .map_err(io::Error::other)?;
     let template = page.get_template("report.html").map_err(io::Error::other)?;

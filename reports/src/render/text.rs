@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use crate::exact::Rounding;
 use crate::foremost::foremost;
 use crate::phase::Metric;
-use crate::slo::{SloOutcome, percent};
+use crate::slo::SloOutcome;
 use crate::summary::{Percentiles, Summary};
-use crate::units::{bytes, count, duration, or_dash, rate};
+use crate::units::{bytes, count, duration, factor, good_share, or_dash, percentage_of, rate};
 use crate::verdict::Verdict;
 
 /// Whether and how to colour.
@@ -308,10 +309,13 @@ fn objectives(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
             "      {} of {} ({}), so it is from {} to {}, each at {}",
             count(slo.good),
             count(slo.total),
-            slo.share.map_or("–".into(), percent),
-            percent(low),
-            percent(high),
-            percent(slo.confidence)
+            match slo.total {
+                0 => "–".into(),
+                total => good_share(slo.good, total),
+            },
+            percentage_of(low, 4, Rounding::Down),
+            percentage_of(high, 4, Rounding::Up),
+            percentage_of(slo.confidence, 4, Rounding::Down)
         )?;
         if slo.outcome == SloOutcome::NotEnoughEvidence {
             let needed = count(slo.least_needed);
@@ -322,9 +326,9 @@ fn objectives(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
         }
         write!(
             out,
-            "      error budget left {}, burn rate {:.2}",
-            percent(slo.budget_left),
-            slo.burn_rate
+            "      error budget left {}, burn rate {}",
+            percentage_of(slo.budget_left, 4, Rounding::Down),
+            factor(slo.burn_rate, 1.0, 2)
         )?;
         match slo.lasts_s {
             Some(lasts) => writeln!(
@@ -337,9 +341,10 @@ fn objectives(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
         }
         for alert in &slo.alerts {
             let windows = format!("{} and {} s", alert.long_s, alert.short_s);
+            let highest = factor(alert.highest, alert.from, 1);
             let called = alert.at_s.map_or_else(
-                || format!("no alert, at most {:.1}", alert.highest),
-                |at| style.paint(RED, &format!("alert at {at} s, {:.1}", alert.highest)),
+                || format!("no alert, at most {highest}"),
+                |at| style.paint(RED, &format!("alert at {at} s, {highest}")),
             );
             writeln!(out, "      burn over {windows}: {called} of {}", alert.from)?;
         }

@@ -12,7 +12,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use crate::exact::{Decimal, Ratio};
 
 /// Most stretches; where more are needed, neighbours merge and all get twice as long.
 const MAX_STRETCHES: usize = 8_192;
@@ -53,11 +53,28 @@ struct Stretch {
     bad: u64,
 }
 
-/// How many times faster than allowed: the bad ones' share over the `budget`, which is above zero.
-pub(super) fn rate(good: u64, bad: u64, budget: f64) -> f64 {
-    match good + bad {
-        0 => 0.0,
-        all => number(bad) / number(all) / budget,
+/// What some registrations may have gone badly, and what of it is spent: counted, not rounded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    spent: Ratio,
+}
+
+impl Budget {
+    /// Of an objective, which leaves some.
+    pub(super) fn new(good: u64, bad: u64, objective: Decimal) -> Self {
+        // Of none that went badly nothing is spent, however many there were.
+        let spent = Ratio::new(bad, good + bad).over(objective.rest());
+        Self { spent }
+    }
+
+    /// How many times faster than allowed it goes: the bad ones' share over the share that may be bad.
+    pub(super) fn burn_rate(self) -> f64 {
+        self.spent.as_f64()
+    }
+
+    /// Share of it that is left; below zero when more than all was spent.
+    pub(super) fn left(self) -> f64 {
+        self.spent.rest()
     }
 }
 
@@ -98,7 +115,7 @@ impl Course {
     }
 
     /// The alerts over the run so far, the most urgent first.
-    pub(super) fn alerts(&self, budget: f64) -> Vec<BurnAlert> {
+    pub(super) fn alerts(&self, objective: Decimal) -> Vec<BurnAlert> {
         let mut sums = vec![Stretch::default()];
         for stretch in &self.stretches {
             let Stretch { good, bad } = sums.last().copied().unwrap_or_default();
@@ -110,12 +127,12 @@ impl Course {
         let pairs = PAIRS.iter().filter_map(|&(part, from)| {
             let long = self.stretches.len() / part;
             // Both windows must differ.
-            (long >= 2).then(|| self.alert(&sums, long, from, budget))
+            (long >= 2).then(|| self.alert(&sums, long, from, objective))
         });
         pairs.collect()
     }
 
-    fn alert(&self, sums: &[Stretch], long: usize, from: f64, budget: f64) -> BurnAlert {
+    fn alert(&self, sums: &[Stretch], long: usize, from: f64, objective: Decimal) -> BurnAlert {
         let short = (long / SHORT).max(1);
         let within = |end: usize, length: usize| {
             let (until, since) = (sums[end], sums[end.saturating_sub(length)]);
@@ -133,7 +150,8 @@ impl Course {
             if bad < LEAST_BAD {
                 continue;
             }
-            let both = rate(good, bad, budget).min(rate(good_now, bad_now, budget));
+            let rate = |good, bad| Budget::new(good, bad, objective).burn_rate();
+            let both = rate(good, bad).min(rate(good_now, bad_now));
             alert.highest = alert.highest.max(both);
             if both >= from && alert.at_s.is_none() {
                 alert.at_s = Some(end as u64 * self.span_s);
@@ -146,6 +164,10 @@ impl Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn three_nines() -> Decimal {
+        Decimal::parse("0.999").expect("a share")
+    }
 
     /// `seconds` of 100 registrations each, `bad` of them bad in the seconds of `when`.
     fn course(seconds: u64, bad: u64, when: std::ops::Range<u64>) -> Course {
@@ -160,7 +182,7 @@ mod tests {
     #[test]
     fn an_outage_alerts_while_it_lasts_and_a_blemish_does_not() {
         // 20 minutes; for one of them a tenth goes badly: 100 times the budget of 99.9 %.
-        let outage = course(1_200, 10, 300..360).alerts(0.001);
+        let outage = course(1_200, 10, 300..360).alerts(three_nines());
         let found: Vec<_> = outage
             .iter()
             .map(|alert| (alert.long_s, alert.short_s, alert.at_s))
@@ -169,14 +191,14 @@ mod tests {
         assert_eq!(found, [(10, 1, Some(301)), (120, 10, Some(302))]);
         assert!(outage[0].highest > 99.0 && outage[0].highest < 101.0);
 
-        let blemish = course(1_200, 1, 300..301).alerts(0.001);
+        let blemish = course(1_200, 1, 300..301).alerts(three_nines());
         assert!(blemish.iter().all(|alert| alert.at_s.is_none()));
     }
 
     #[test]
     fn a_run_too_short_for_two_windows_has_no_alert() {
-        assert!(course(19, 50, 0..19).alerts(0.001).is_empty());
-        assert_eq!(course(20, 50, 0..20).alerts(0.001).len(), 1);
+        assert!(course(19, 50, 0..19).alerts(three_nines()).is_empty());
+        assert_eq!(course(20, 50, 0..20).alerts(three_nines()).len(), 1);
     }
 
     #[test]

@@ -1,8 +1,17 @@
-//! Comparisons, and limits in their units.
+//! Conditions: a comparison and a limit in the unit of what it is about.
 
 use jiff::SignedDuration;
 
-use crate::units;
+use super::value::Value;
+use crate::exact::{Decimal, Ratio};
+
+/// What must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Condition {
+    pub comparison: Comparison,
+    /// In microseconds, devices, devices a second, attempts, or as a share of one.
+    pub limit: Decimal,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
@@ -23,6 +32,32 @@ pub(super) enum Unit {
     Attempts,
 }
 
+impl Condition {
+    /// Whether what was measured is as it must be: to the last device, and the last microsecond.
+    pub(super) fn holds(&self, observed: Value) -> bool {
+        let limit = Value::Of(self.limit.into());
+        match self.comparison {
+            Comparison::Less => observed < limit,
+            Comparison::LessOrEqual => observed <= limit,
+            Comparison::Greater => observed > limit,
+            Comparison::GreaterOrEqual => observed >= limit,
+            Comparison::Equal => observed == limit,
+        }
+    }
+
+    /// Whether `one` is farther from holding than `other`, or holds less easily.
+    pub(super) fn is_worse(&self, one: Value, other: Value) -> bool {
+        match self.comparison {
+            Comparison::Less | Comparison::LessOrEqual => one > other,
+            Comparison::Greater | Comparison::GreaterOrEqual => one < other,
+            Comparison::Equal => {
+                let limit = Ratio::from(self.limit);
+                one.distance(limit) > other.distance(limit)
+            }
+        }
+    }
+}
+
 impl Comparison {
     /// The comparison that a condition starts with, and what follows.
     pub(super) fn split(condition: &str) -> Option<(Self, &str)> {
@@ -37,27 +72,6 @@ impl Comparison {
             let limit = condition.strip_prefix(sign)?.trim();
             (!limit.is_empty()).then_some((comparison, limit))
         })
-    }
-
-    /// Whether what was measured is as it must be.
-    pub(super) fn holds(self, observed: f64, limit: f64) -> bool {
-        match self {
-            Self::Less => observed < limit,
-            Self::LessOrEqual => observed <= limit,
-            Self::Greater => observed > limit,
-            Self::GreaterOrEqual => observed >= limit,
-            // Counts and shares of counts: far above rounding, far below one device in a billion.
-            Self::Equal => (observed - limit).abs() <= 1e-9 * limit.abs().max(1.0),
-        }
-    }
-
-    /// Whether `one` is farther from holding than `other`, or holds less easily.
-    pub(super) fn is_worse(self, one: f64, other: f64, limit: f64) -> bool {
-        match self {
-            Self::Less | Self::LessOrEqual => one > other,
-            Self::Greater | Self::GreaterOrEqual => one < other,
-            Self::Equal => (one - limit).abs() > (other - limit).abs(),
-        }
     }
 
     /// Whether what grows can't cross it any more, once it holds.
@@ -79,45 +93,17 @@ impl Unit {
     }
 
     /// A limit; none where it is none.
-    pub(super) fn read(self, limit: &str) -> Option<f64> {
-        let number = |text: &str| {
-            text.trim()
-                .parse::<f64>()
-                .ok()
-                .filter(|value| value.is_finite() && *value >= 0.0)
-        };
+    pub(super) fn read(self, limit: &str) -> Option<Decimal> {
         match self {
             Self::Microseconds => {
                 let duration: SignedDuration = limit.parse().ok()?;
-                (!duration.is_negative()).then(|| duration.as_secs_f64() * 1e6)
+                let nanos = u64::try_from(duration.as_nanos()).ok()?;
+                Some(Decimal::new(nanos, 3))
             }
-            Self::Devices => number(limit).filter(|devices| devices.fract() == 0.0),
-            Self::Share => {
-                let share = match limit.strip_suffix('%') {
-                    Some(percent) => number(percent)? / 100.0,
-                    None => number(limit)?,
-                };
-                (share <= 1.0).then_some(share)
-            }
-            Self::PerSecond => number(limit.strip_suffix("/s")?),
-            Self::Attempts => number(limit),
-        }
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "measured values are not negative"
-    )]
-    /// For people.
-    pub(super) fn show(self, value: f64) -> String {
-        match self {
-            Self::Microseconds => units::duration(value as u64),
-            Self::Devices => units::count(value as u64),
-            // Never rounded up to a round 100 %.
-            Self::Share => format!("{} %", (value * 1e5).floor() / 1e3),
-            Self::PerSecond => units::rate(value),
-            Self::Attempts => format!("{value:.2}"),
+            Self::Devices => Decimal::parse(limit).filter(|devices| devices.places() == 0),
+            Self::Share => Decimal::parse_share(limit),
+            Self::PerSecond => Decimal::parse(limit.strip_suffix("/s")?.trim()),
+            Self::Attempts => Decimal::parse(limit),
         }
     }
 }

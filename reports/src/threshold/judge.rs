@@ -2,6 +2,7 @@
 
 use super::figures::Figures;
 use super::measure::Measure;
+use super::value::Value;
 use super::windows::{Window, Windows, micros};
 use super::{Aborted, Threshold};
 use crate::aggregator::Live;
@@ -22,43 +23,50 @@ pub(crate) struct Judge {
 /// What it has to see.
 #[derive(Debug)]
 enum Seen {
-    /// Nothing: the summary tells it.
-    Summary,
-    /// The devices of a cut, or of a part of the run.
-    Part(Measure),
+    /// Its devices, in its part of the run.
+    Part(Box<Measure>),
     /// Every window.
-    Windows {
-        windows: Windows,
-        worst: Option<Judged>,
-        /// The first that is crossed late enough to stop the run.
-        crossed: Option<Judged>,
-        /// Whether there were windows with too few samples to judge.
-        few: bool,
-    },
+    Windows(Box<Windowed>),
+}
+
+#[derive(Debug)]
+struct Windowed {
+    windows: Windows,
+    worst: Option<Judged>,
+    /// The first that is crossed late enough to stop the run.
+    crossed: Option<Judged>,
+    /// Whether there were windows with too few samples to judge.
+    few: bool,
 }
 
 /// A value in a window.
 #[derive(Debug, Clone, Copy)]
 struct Judged {
-    value: f64,
-    from_us: u64,
-    to_us: u64,
+    value: Value,
+    window: Window,
 }
 
 impl Judge {
     /// Of a threshold that is about so many devices of the plan.
     pub(crate) fn new(threshold: Threshold, planned: u64) -> Self {
-        let metric = threshold.subject.metric();
         let terms = threshold.terms;
+        let measure = |precision| {
+            let Threshold {
+                subject,
+                among,
+                condition,
+                ..
+            } = threshold;
+            Measure::new(subject, among, condition, precision)
+        };
         let seen = match terms.window {
-            Some(window) => Seen::Windows {
-                windows: Windows::new(window, terms.between, metric),
+            Some(window) => Seen::Windows(Box::new(Windowed {
+                windows: Windows::new(window, terms.between, measure(Precision::Coarse)),
                 worst: None,
                 crossed: None,
                 few: false,
-            },
-            None if terms.is_plain() && threshold.cut.is_whole() => Seen::Summary,
-            None => Seen::Part(Measure::new(metric, Precision::Fine)),
+            })),
+            None => Seen::Part(Box::new(measure(Precision::Fine))),
         };
         Self {
             threshold,
@@ -74,7 +82,6 @@ impl Judge {
             return;
         }
         match &mut self.seen {
-            Seen::Summary => {}
             Seen::Part(measure) => {
                 let between = self.threshold.terms.between;
                 let is_in = between
@@ -83,8 +90,8 @@ impl Judge {
                     measure.add(record);
                 }
             }
-            Seen::Windows { windows, .. } => {
-                if let Some(slot) = windows.slot(record.end_us) {
+            Seen::Windows(seen) => {
+                if let Some(slot) = seen.windows.slot(record.end_us) {
                     slot.add(record);
                 }
             }
@@ -93,8 +100,8 @@ impl Judge {
 
     /// Time has come so far while devices were under way.
     pub(crate) fn goes_on(&mut self, now_us: u64) {
-        while let Seen::Windows { windows, .. } = &mut self.seen
-            && let Some(window) = windows.complete(now_us)
+        while let Seen::Windows(seen) = &mut self.seen
+            && let Some(window) = seen.windows.complete(now_us)
         {
             self.judge(window);
         }
@@ -103,39 +110,29 @@ impl Judge {
     fn judge(&mut self, window: Window) {
         let Threshold {
             subject,
-            comparison,
-            limit,
+            condition,
             terms,
             ..
         } = self.threshold;
-        let Seen::Windows {
-            worst,
-            crossed,
-            few,
-            ..
-        } = &mut self.seen
-        else {
+        let Seen::Windows(seen) = &mut self.seen else {
             return;
         };
         let is_enough = terms
             .samples
             .is_none_or(|least| subject.samples(&window.figures) >= least);
-        *few |= !is_enough;
+        seen.few |= !is_enough;
         let value = subject.observe(&window.figures).filter(|_| is_enough);
         let Some(value) = value else { return };
-        let judged = Judged {
-            value,
-            from_us: window.from_us,
-            to_us: window.to_us,
-        };
-        if worst.is_none_or(|worst| comparison.is_worse(value, worst.value, limit)) {
-            *worst = Some(judged);
+        let judged = Judged { value, window };
+        let worst = seen.worst;
+        if worst.is_none_or(|worst| condition.is_worse(value, worst.value)) {
+            seen.worst = Some(judged);
         }
         let is_late_enough = terms
             .after
             .is_none_or(|after| window.to_us >= micros(after));
-        if crossed.is_none() && is_late_enough && !comparison.holds(value, limit) {
-            *crossed = Some(judged);
+        if seen.crossed.is_none() && is_late_enough && !condition.holds(value) {
+            seen.crossed = Some(judged);
         }
     }
 
@@ -150,8 +147,7 @@ impl Judge {
             return None;
         }
         match &self.seen {
-            Seen::Summary => None,
-            Seen::Windows { crossed, .. } => crossed.map(|judged| self.shown(judged)),
+            Seen::Windows(seen) => seen.crossed.map(|judged| self.shown(judged)),
             Seen::Part(measure) => {
                 let since = terms.between.map_or(0, |(from, _)| micros(from));
                 let mut figures = Figures {
@@ -167,10 +163,9 @@ impl Judge {
                 let result = self.result_of(&figures);
                 // What only grows crosses "== 5" by the sixth, not by the first.
                 let subject = self.threshold.subject;
+                let limit = Value::Of(self.threshold.condition.limit.into());
                 let may_come = subject.only_grows()
-                    && subject
-                        .observe(&figures)
-                        .is_none_or(|value| value < self.threshold.limit);
+                    && subject.observe(&figures).is_none_or(|value| value < limit);
                 let is_crossed = !result.passed
                     && result.enough_samples
                     && result.observed != NO_SAMPLES
@@ -198,48 +193,43 @@ impl Judge {
 
     fn at_the_end(&mut self, summary: &Summary) -> ThresholdResult {
         let end_us = summary.duration_us;
-        while let Seen::Windows { windows, .. } = &mut self.seen
-            && let Some(window) = windows.rest(end_us)
+        while let Seen::Windows(seen) = &mut self.seen
+            && let Some(window) = seen.windows.rest(end_us)
         {
             self.judge(window);
         }
         let whole = match &self.seen {
-            Seen::Windows { windows, .. } => windows.whole(end_us),
-            Seen::Summary | Seen::Part(_) => None,
+            Seen::Windows(seen) => seen.windows.whole(end_us),
+            Seen::Part(_) => None,
         };
         if let Some(window) = whole {
             self.judge(window);
         }
-        let subject = self.threshold.subject;
         let terms = self.threshold.terms;
         match &self.seen {
-            Seen::Summary => self.result_of(&Figures::of(summary, subject.metric())),
             Seen::Part(measure) => {
                 let (from, to) = terms
                     .between
                     .map_or((0, u64::MAX), |(from, to)| (micros(from), micros(to)));
                 let mut figures = measure.figures(end_us.min(to).saturating_sub(from));
-                let of_all = Figures::of(summary, None);
-                figures.life = of_all.life;
-                (figures.again, figures.again_failed) = (of_all.again, of_all.again_failed);
+                figures.life = summary.life;
+                figures.again = summary.again.provisioned;
+                figures.again_failed = summary.again.failed;
                 if terms.between.is_none() {
                     figures.base = self.planned;
                 }
                 self.result_of(&figures)
             }
-            Seen::Windows { worst, few, .. } => match worst {
-                Some(worst) => {
-                    let held = self.threshold.comparison;
-                    ThresholdResult {
-                        over: Some(Stretch {
-                            from_us: worst.from_us,
-                            to_us: worst.to_us,
-                        }),
-                        passed: held.holds(worst.value, self.threshold.limit),
-                        ..self.told(self.shown(*worst))
-                    }
-                }
-                None if *few => self.too_few(),
+            Seen::Windows(seen) => match &seen.worst {
+                Some(worst) => ThresholdResult {
+                    over: Some(Stretch {
+                        from_us: worst.window.from_us,
+                        to_us: worst.window.to_us,
+                    }),
+                    passed: self.threshold.condition.holds(worst.value),
+                    ..self.told(self.shown(*worst))
+                },
+                None if seen.few => self.too_few(),
                 None => self.told(NO_SAMPLES.into()),
             },
         }
@@ -253,8 +243,7 @@ impl Judge {
     fn result_of(&self, figures: &Figures) -> ThresholdResult {
         let Threshold {
             subject,
-            comparison,
-            limit,
+            condition,
             terms,
             ..
         } = self.threshold;
@@ -265,22 +254,21 @@ impl Judge {
         let Some(value) = subject.observe(figures) else {
             return self.told(NO_SAMPLES.into());
         };
-        let mut observed = subject.unit().show(value);
-        if samples < subject.samples_to_tell() {
-            observed = format!("{observed}, the greatest of {samples}");
-        }
         ThresholdResult {
-            passed: comparison.holds(value, limit),
-            ..self.told(observed)
+            passed: condition.holds(value),
+            ..self.told(subject.shown(value, figures, condition.limit))
         }
     }
 
-    fn shown(&self, judged: Judged) -> String {
+    fn shown(&self, Judged { value, window }: Judged) -> String {
+        let Threshold {
+            subject, condition, ..
+        } = self.threshold;
         format!(
             "{} from {} to {}",
-            self.threshold.subject.unit().show(judged.value),
-            moment(judged.from_us),
-            moment(judged.to_us)
+            subject.shown(value, &window.figures, condition.limit),
+            moment(window.from_us),
+            moment(window.to_us)
         )
     }
 

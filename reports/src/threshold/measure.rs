@@ -1,7 +1,11 @@
 //! Counts of what one threshold is about.
 
+use super::condition::Condition;
 use super::figures::Figures;
-use crate::histogram::{LatencyHistogram, Precision};
+use super::samples::Samples;
+use super::subject::Subject;
+use super::tags::Among;
+use crate::histogram::Precision;
 use crate::phase::Metric;
 use crate::record::Record;
 use crate::tries::Tries;
@@ -9,33 +13,49 @@ use crate::tries::Tries;
 /// The figures of some devices, as they come.
 #[derive(Debug, Clone)]
 pub(super) struct Measure {
+    subject: Subject,
+    among: Among,
     metric: Option<Metric>,
-    precision: Precision,
     ended: u64,
     dropped: u64,
     registered: u64,
     provisioned: u64,
     tries: Tries,
-    histogram: Option<Box<LatencyHistogram>>,
+    /// Devices that did not get as far as the metric is about.
+    not_reached: u64,
+    samples: Samples,
 }
 
 impl Measure {
     /// Nothing counted.
-    pub(super) fn new(metric: Option<Metric>, precision: Precision) -> Self {
+    pub(super) fn new(
+        subject: Subject,
+        among: Among,
+        condition: Condition,
+        precision: Precision,
+    ) -> Self {
         Self {
-            metric,
-            precision,
+            subject,
+            among,
+            metric: subject.metric(),
             ended: 0,
             dropped: 0,
             registered: 0,
             provisioned: 0,
             tries: Tries::default(),
-            histogram: None,
+            not_reached: 0,
+            samples: Samples::new(condition.limit, precision),
         }
     }
 
     /// Counts one device.
     pub(super) fn add(&mut self, record: &Record) {
+        if let Some(metric) = self.metric {
+            self.not_reached += u64::from(record.falls_short_of(metric));
+            if let Some(us) = record.sample(metric) {
+                self.samples.record(us);
+            }
+        }
         if !record.outcome.is_started() {
             self.dropped += 1;
             return;
@@ -44,9 +64,6 @@ impl Measure {
         self.registered += u64::from(record.registered_us.is_some());
         self.provisioned += u64::from(record.provisioned_us().is_some());
         self.tries.add(record);
-        if let Some(us) = self.metric.and_then(|metric| record.sample(metric)) {
-            self.histogram().record(us);
-        }
     }
 
     /// Adds what another has counted.
@@ -56,24 +73,17 @@ impl Measure {
         self.registered += other.registered;
         self.provisioned += other.provisioned;
         self.tries.merge(other.tries);
-        if let Some(more) = &other.histogram {
-            self.histogram().add(more);
-        }
-    }
-
-    fn histogram(&mut self) -> &mut LatencyHistogram {
-        let precision = self.precision;
-        self.histogram
-            .get_or_insert_with(|| Box::new(LatencyHistogram::new(precision)))
+        self.not_reached += other.not_reached;
+        self.samples.merge(&other.samples);
     }
 
     /// The figures, of so many microseconds; ratios are of the devices that have ended, or were not started.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of devices and microseconds of a run"
-    )]
     pub(super) fn figures(&self, us: u64) -> Figures {
-        let seconds = us as f64 / 1e6;
+        let not_reached = match self.among {
+            Among::AllThatWereDue => self.not_reached,
+            Among::Succeeded => 0,
+        };
+        let statistic = self.subject.statistic();
         Figures {
             base: self.ended + self.dropped,
             ended: self.ended,
@@ -81,11 +91,10 @@ impl Measure {
             registered: self.registered,
             provisioned: self.provisioned,
             tries: self.tries,
-            latency: self
-                .histogram
-                .as_ref()
-                .and_then(|histogram| histogram.percentiles()),
-            provisioned_rate: (us > 0).then(|| self.provisioned as f64 / seconds),
+            samples: self.samples.count(),
+            latency_of: self.samples.count() + not_reached,
+            latency: statistic.and_then(|it| self.samples.value(it, not_reached)),
+            us,
             ..Figures::default()
         }
     }

@@ -4,9 +4,12 @@ use std::fmt;
 
 use super::condition::Unit;
 use super::figures::Figures;
+use super::samples::Statistic;
 use super::tags;
+use super::value::Value;
+use crate::exact::{Decimal, Ratio, Rounding};
 use crate::phase::Metric;
-use crate::summary::Percentiles;
+use crate::units;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
@@ -32,17 +35,6 @@ pub(super) enum Lived {
     Messages,
     Desired,
     Methods,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statistic {
-    Min,
-    Mean,
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,45 +123,78 @@ impl Subject {
         matches!(self, Self::Ratio(Population::Dropped))
     }
 
+    /// The figure of a latency.
+    pub(super) fn statistic(self) -> Option<Statistic> {
+        match self {
+            Self::Latency(_, statistic) => Some(statistic),
+            _ => None,
+        }
+    }
+
+    /// Where its digits go that are not shown: what is good is never rounded up.
+    pub(super) fn rounding(self) -> Rounding {
+        match self {
+            Self::Ratio(Population::Provisioned | Population::Registered)
+            | Self::ProvisionedRate => Rounding::Down,
+            _ => Rounding::Up,
+        }
+    }
+
     /// What was measured; none where nothing was.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of devices and microseconds of a run"
-    )]
-    pub(super) fn observe(self, figures: &Figures) -> Option<f64> {
-        match self {
-            Self::Latency(_, statistic) => Some(statistic.of(&figures.latency?) as f64),
-            Self::Samples(_) => Some(figures.samples() as f64),
-            Self::Count(who) => Some(who.of(figures) as f64),
+    pub(super) fn observe(self, figures: &Figures) -> Option<Value> {
+        let ratio = match self {
+            Self::Latency(..) => return figures.latency,
+            Self::Samples(_) => Ratio::whole(figures.samples),
+            Self::Count(who) => Ratio::whole(who.of(figures)),
             Self::Ratio(who) => {
-                (figures.base > 0).then(|| who.part_of(figures) as f64 / figures.base as f64)
+                let base = (figures.base > 0).then_some(figures.base)?;
+                Ratio::new(who.part_of(figures), base)
             }
-            Self::ProvisionedRate => figures.provisioned_rate,
-            Self::MeanAttempts => figures.tries.mean(figures.ended),
-            Self::MostAttempts => Some(figures.tries.most as f64),
-            Self::Lived(what) => Some(what.of(figures) as f64),
-        }
+            Self::ProvisionedRate => {
+                let us = (figures.us > 0).then_some(figures.us)?;
+                Ratio::new(figures.provisioned, us).times(1_000_000_u32)
+            }
+            Self::MeanAttempts => {
+                let ended = (figures.ended > 0).then_some(figures.ended)?;
+                Ratio::new(figures.tries.attempts, ended)
+            }
+            Self::MostAttempts => Ratio::whole(figures.tries.most),
+            Self::Lived(what) => Ratio::whole(what.of(figures)),
+        };
+        Some(Value::Of(ratio))
     }
 
-    /// How many it was measured of: samples of a latency, else devices.
+    /// How many it was measured of: what a latency is of, else devices.
     pub(super) fn samples(self, figures: &Figures) -> u64 {
-        match self.metric() {
-            Some(_) => figures.samples(),
-            None => figures.ended + figures.dropped,
+        match self {
+            Self::Latency(..) => figures.latency_of,
+            Self::Samples(_) => figures.samples,
+            _ => figures.ended + figures.dropped,
         }
     }
 
-    /// The samples from which on a percentile is less than the greatest of them.
-    pub(super) fn samples_to_tell(self) -> u64 {
-        match self {
-            Self::Latency(_, statistic) => match statistic {
-                Statistic::P50 => 2,
-                Statistic::P90 => 10,
-                Statistic::P99 => 100,
-                Statistic::P999 => 1_000,
-                Statistic::Min | Statistic::Mean | Statistic::Max => 0,
-            },
-            _ => 0,
+    /// What was measured for people, beside a limit; a share of some devices with how many they are.
+    pub(super) fn shown(self, value: Value, figures: &Figures, limit: Decimal) -> String {
+        let shown = value.shown(self.unit(), self.rounding(), limit);
+        let of = figures.latency_of;
+        match (self, value) {
+            (Self::Ratio(who), _) => {
+                let (part, base) = (who.part_of(figures), figures.base);
+                if part == 0 || part == base {
+                    return shown;
+                }
+                format!("{shown} ({} of {})", units::count(part), units::count(base))
+            }
+            (Self::Latency(_, statistic), Value::Of(_)) if of < statistic.samples_to_tell() => {
+                format!("{shown}, the greatest of {of}")
+            }
+            (Self::Latency(_, statistic), Value::Unbounded { .. }) => {
+                match statistic.percent_above() {
+                    Some(percent) => format!("more than {percent} % did not get so far ({shown})"),
+                    None => format!("{shown} did not get so far"),
+                }
+            }
+            _ => shown,
         }
     }
 }
@@ -185,42 +210,6 @@ impl fmt::Display for Subject {
             Self::MeanAttempts => f.write_str("attempts.mean"),
             Self::MostAttempts => f.write_str("attempts.max"),
             Self::Lived(what) => write!(f, "{}.count", what.name()),
-        }
-    }
-}
-
-impl Statistic {
-    const ALL: [Self; 7] = [
-        Self::Min,
-        Self::Mean,
-        Self::P50,
-        Self::P90,
-        Self::P99,
-        Self::P999,
-        Self::Max,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Min => "min",
-            Self::Mean => "mean",
-            Self::P50 => "p50",
-            Self::P90 => "p90",
-            Self::P99 => "p99",
-            Self::P999 => "p999",
-            Self::Max => "max",
-        }
-    }
-
-    fn of(self, percentiles: &Percentiles) -> u64 {
-        match self {
-            Self::Min => percentiles.min_us,
-            Self::Mean => percentiles.mean_us,
-            Self::P50 => percentiles.p50_us,
-            Self::P90 => percentiles.p90_us,
-            Self::P99 => percentiles.p99_us,
-            Self::P999 => percentiles.p999_us,
-            Self::Max => percentiles.max_us,
         }
     }
 }

@@ -18,15 +18,44 @@ pub struct Cut {
     pub tenant: Option<usize>,
 }
 
-const KEYS: [&str; 5] = ["cohort", "transport", "attestation", "region", "tenant"];
+/// Whose latencies a threshold is about, of the devices of its cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Among {
+    /// All that were due: those that did not get so far count as slower than any that did.
+    #[default]
+    AllThatWereDue,
+    /// Those that got so far, alone.
+    Succeeded,
+}
 
-impl Cut {
+/// Everything that stands between the braces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tags {
+    pub cut: Cut,
+    pub among: Among,
+}
+
+/// What tags are called.
+pub(super) const KEYS: [&str; 6] = [
+    "cohort",
+    "transport",
+    "attestation",
+    "region",
+    "tenant",
+    "outcome",
+];
+/// The one value of `outcome`.
+pub(super) const SUCCEEDED: &str = "succeeded";
+
+impl Tags {
     /// Reads what stands between the braces.
     ///
     /// # Errors
     /// For people, with the nearest good word.
     pub(super) fn parse(tags: &str, names: &Dimensions) -> Result<Self, String> {
-        let mut cut = Self::default();
+        let mut cut = Cut::default();
+        let outcomes = [SUCCEEDED.to_owned()];
+        let mut outcome = None;
         for tag in tags.split(',') {
             let Some((key, value)) = tag.split_once(':') else {
                 let tag = tag.trim();
@@ -36,11 +65,12 @@ impl Cut {
             };
             let (key, value) = (key.trim(), value.trim());
             let (slot, known) = match key {
-                "cohort" => (&mut cut.cohort, &names.cohorts),
-                "transport" => (&mut cut.transport, &names.transports),
-                "attestation" => (&mut cut.attestation, &names.attestations),
-                "region" => (&mut cut.region, &names.regions),
-                "tenant" => (&mut cut.tenant, &names.tenants),
+                "cohort" => (&mut cut.cohort, &names.cohorts[..]),
+                "transport" => (&mut cut.transport, &names.transports[..]),
+                "attestation" => (&mut cut.attestation, &names.attestations[..]),
+                "region" => (&mut cut.region, &names.regions[..]),
+                "tenant" => (&mut cut.tenant, &names.tenants[..]),
+                "outcome" => (&mut outcome, &outcomes[..]),
                 other => {
                     let meant = match meant(other, KEYS.into_iter()) {
                         none if none.is_empty() => format!(": there are {}", KEYS.join(", ")),
@@ -59,9 +89,12 @@ impl Cut {
             }
             *slot = found;
         }
-        Ok(cut)
+        let among = outcome.map_or(Among::default(), |_| Among::Succeeded);
+        Ok(Self { cut, among })
     }
+}
 
+impl Cut {
     /// Whether it is of all devices.
     pub fn is_whole(&self) -> bool {
         *self == Self::default()

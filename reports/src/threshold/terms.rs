@@ -28,11 +28,6 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// Whether it needs figures of its own.
-    pub(super) fn is_plain(&self) -> bool {
-        self.window.is_none() && self.between.is_none() && !self.abort
-    }
-
     /// What can't be judged so, and why.
     ///
     /// # Errors

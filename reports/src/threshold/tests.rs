@@ -3,6 +3,8 @@ use std::time::Duration;
 use super::condition::Unit;
 use super::*;
 use crate::aggregator::fixture;
+use crate::outcome::Outcome;
+use crate::record::{Record, dropped, sample};
 
 fn plain(name: &str, condition: &str) -> Result<Threshold, ThresholdError> {
     Threshold::parse(
@@ -35,20 +37,20 @@ fn every_subject_reads_back() {
 #[test]
 fn conditions_have_the_subjects_unit() {
     for (subject, condition, limit) in [
-        ("registration.response.p99", "< 5s", 5e6),
-        ("tls.p50", "<=250ms", 250e3),
-        ("hub-connect.max", "< 1m30s", 90e6),
-        ("provisioned.ratio", ">= 99.9%", 0.999),
-        ("provisioned.ratio", ">= 0.999", 0.999),
-        ("provisioned.ratio", "== 100%", 1.0),
-        ("failed.count", "== 200", 200.0),
-        ("provisioned.rate", "> 400/s", 400.0),
+        ("registration.response.p99", "< 5s", "5000000"),
+        ("tls.p50", "<=250ms", "250000"),
+        ("tls.p50", "< 1.5us", "1.5"),
+        ("hub-connect.max", "< 1m30s", "90000000"),
+        ("provisioned.ratio", ">= 99.9%", "0.999"),
+        ("provisioned.ratio", ">= 0.999", "0.999"),
+        ("provisioned.ratio", "== 100%", "1"),
+        ("failed.count", "== 200", "200"),
+        ("provisioned.rate", "> 0.1/s", "0.1"),
+        ("attempts.mean", "< 1.5", "1.5"),
     ] {
         let threshold = plain(subject, condition).expect(condition);
-        assert!(
-            (threshold.limit - limit).abs() < 1e-9,
-            "{subject} {condition}"
-        );
+        let found = threshold.condition.limit.to_string();
+        assert_eq!(found, limit, "{subject} {condition}");
     }
     for (subject, condition) in [
         ("registration.response.p99", "5s"),
@@ -81,36 +83,192 @@ fn an_unknown_subject_names_the_nearest() {
     assert_eq!(error.to_string(), "unknown threshold \"zzz\"");
 }
 
+/// What a threshold comes to in a run of these devices.
+fn judged(name: &str, condition: &str, records: &[Record]) -> (String, bool) {
+    let threshold = plain(name, condition).expect(condition);
+    let mut judge = Judge::new(threshold, records.len() as u64);
+    records.iter().for_each(|record| judge.add(record));
+    let result = judge.result(&fixture::summary(), None);
+    (result.observed, result.passed)
+}
+
 #[test]
 fn what_was_measured_decides() {
-    let summary = fixture::summary();
     for (subject, condition, observed, passed) in [
-        ("provisioned.ratio", ">= 75%", "75 %", true),
+        ("provisioned.ratio", ">= 75%", "75 % (3 of 4)", true),
+        ("registration.response.p50", "< 5s", "3.00 ms", true),
         (
-            "registration.response.p99",
+            "registration.response.p99{outcome:succeeded}",
             "< 5s",
             "3.00 ms, the greatest of 3",
             true,
         ),
-        ("provisioned.ratio", "== 100%", "75 %", false),
+        ("provisioned.ratio", "== 100%", "75 % (3 of 4)", false),
         ("failed.count", "== 1", "1", true),
         ("dropped.count", "> 0", "0", false),
-        ("registration.response.max", "<= 3.1ms", "3.00 ms", true),
-        ("registration.response.max", "< 3ms", "3.00 ms", false),
+        ("registration.response.min", "<= 3.1ms", "3.00 ms", true),
+        ("registration.response.min", "< 3ms", "3.00 ms", false),
+        ("registration.response.min", "<= 3ms", "3.00 ms", true),
+        ("registration.response.min", "> 2.999ms", "3.00 ms", true),
         ("attest.p99", "< 1h", "no samples", false),
         ("attest.count", "== 0", "0", true),
         ("throttled.ratio", "== 0", "0 %", true),
         ("attempts.mean", "<= 1", "1.00", true),
         ("attempts.max", "< 1", "1.00", false),
     ] {
-        let result = plain(subject, condition).map(|threshold| Judge::new(threshold, 4));
-        let result = result.expect(condition).result(&summary, None);
-        assert_eq!(
-            (result.observed.as_str(), result.passed),
-            (observed, passed),
-            "{subject} {condition}"
-        );
+        let found = judged(subject, condition, &fixture::records());
+        assert_eq!(found, (observed.into(), passed), "{subject} {condition}");
     }
+}
+
+/// So many good devices and so many that are refused.
+fn devices(good: usize, refused: usize) -> Vec<Record> {
+    let bad = Record {
+        registered_us: None,
+        outcome: Outcome::Disabled,
+        ..sample()
+    };
+    [vec![sample(); good], vec![bad; refused]].concat()
+}
+
+#[test]
+fn counts_decide_and_what_is_shown_never_contradicts_them() {
+    for (good, refused, subject, condition, observed, passed) in [
+        (
+            999,
+            1,
+            "provisioned.ratio",
+            ">= 99.9%",
+            "99.9 % (999 of 1,000)",
+            true,
+        ),
+        (
+            998,
+            2,
+            "provisioned.ratio",
+            ">= 99.9%",
+            "99.8 % (998 of 1,000)",
+            false,
+        ),
+        (
+            57,
+            43,
+            "provisioned.ratio",
+            "== 57%",
+            "57 % (57 of 100)",
+            true,
+        ),
+        (57, 43, "failed.ratio", "<= 43%", "43 % (43 of 100)", true),
+        (
+            29,
+            71,
+            "provisioned.ratio",
+            ">= 29%",
+            "29 % (29 of 100)",
+            true,
+        ),
+        (
+            99_999,
+            1,
+            "failed.ratio",
+            "== 0%",
+            "0.001 % (1 of 100,000)",
+            false,
+        ),
+        (
+            99_999,
+            1,
+            "provisioned.ratio",
+            "== 100%",
+            "99.999 % (99,999 of 100,000)",
+            false,
+        ),
+        (
+            2,
+            1,
+            "provisioned.ratio",
+            "> 66.6666%",
+            "66.66666 % (2 of 3)",
+            true,
+        ),
+        (
+            2,
+            1,
+            "provisioned.ratio",
+            "<= 66.6666%",
+            "66.66666 % (2 of 3)",
+            false,
+        ),
+        (
+            2,
+            1,
+            "failed.ratio",
+            "< 33.3334%",
+            "33.33334 % (1 of 3)",
+            true,
+        ),
+        (3, 0, "provisioned.ratio", "== 100%", "100 %", true),
+        (3, 0, "failed.ratio", "== 0", "0 %", true),
+    ] {
+        let found = judged(subject, condition, &devices(good, refused));
+        assert_eq!(found, (observed.into(), passed), "{subject} {condition}");
+    }
+}
+
+#[test]
+fn a_latency_is_of_all_that_were_due() {
+    let mut all = devices(980, 10);
+    all.extend(vec![dropped(0); 10]);
+    for (subject, observed, passed) in [
+        ("registration.response.p95", "3.00 ms", true),
+        (
+            "registration.response.p99",
+            "more than 1 % did not get so far (20 of 1,000)",
+            false,
+        ),
+        (
+            "provisioning.service.p99",
+            "more than 1 % did not get so far (20 of 1,000)",
+            false,
+        ),
+        (
+            "registration.response.p9999",
+            "more than 0.01 % did not get so far (20 of 1,000)",
+            false,
+        ),
+        (
+            "provisioning.response.max",
+            "20 of 1,000 did not get so far",
+            false,
+        ),
+        (
+            "provisioning.response.mean",
+            "20 of 1,000 did not get so far",
+            false,
+        ),
+        ("provisioning.response.min", "5.00 ms", true),
+        (
+            "registration.response.p99{outcome:succeeded}",
+            "3.00 ms",
+            true,
+        ),
+        (
+            "provisioning.response.max{outcome:succeeded}",
+            "5.00 ms",
+            true,
+        ),
+        // A phase is of those that came to it: nobody failed in TLS, and ten never left the queue.
+        ("tls.max", "700 µs", true),
+        ("queue.max", "10 of 1,000 did not get so far", false),
+        ("queue.p99", "1.00 ms", true),
+    ] {
+        let found = judged(subject, "< 1m", &all);
+        assert_eq!(found, (observed.into(), passed), "{subject}");
+    }
+    let found = judged("registration.response.min", "< 1m", &devices(0, 3));
+    assert_eq!(found, ("3 of 3 did not get so far".into(), false));
+    let slow = judged("registration.response.p99", "> 1m", &all);
+    assert!(slow.1, "slower than any limit");
 }
 
 #[test]
@@ -165,8 +323,14 @@ fn unknown_tags_name_the_nearest() {
         ("{tpm}", "\"tpm\" is no tag"),
         ("{attestation:tpm", "write }"),
         ("{attestation:tpm,attestation:tpm}", "is given twice"),
+        (
+            "{outcome:succeded}",
+            "there is no outcome \"succeded\", did you mean \"succeeded\"?",
+        ),
     ] {
         let error = plain(&format!("tls.p99{tags}"), "< 1s").expect_err(tags);
         assert!(error.to_string().contains(told), "{tags}: {error}");
     }
+    let error = plain("provisioned.ratio{outcome:succeeded}", "== 100%").expect_err("no latency");
+    assert!(error.to_string().contains("leave outcome out"), "{error}");
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::figures::Figures;
 use super::measure::Measure;
 use crate::histogram::{LatencyHistogram, Precision};
-use crate::phase::Metric;
 
 /// Most slots of a window.
 const MAX_SLOTS: u64 = 60;
@@ -49,11 +48,11 @@ pub(super) struct Window {
 }
 
 impl Windows {
-    /// Of this length, within a part of the run.
+    /// Of this length, within a part of the run, each beginning `empty`.
     pub(super) fn new(
         window: Duration,
         between: Option<(Duration, Duration)>,
-        metric: Option<Metric>,
+        empty: Measure,
     ) -> Self {
         let window_us = micros(window).max(1);
         let slots = (window_us / 1_000_000).clamp(1, MAX_SLOTS);
@@ -63,7 +62,7 @@ impl Windows {
             slots,
             from_us: micros(from),
             to_us: micros(to),
-            empty: Measure::new(metric, Precision::Coarse),
+            empty,
             ring: VecDeque::new(),
             first: 0,
             closed: 0,
@@ -151,8 +150,23 @@ pub(super) fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exact::Decimal;
+    use crate::histogram::Precision;
     use crate::record::{Record, sample};
+    use crate::threshold::condition::{Comparison, Condition};
+    use crate::threshold::subject::{Population, Subject};
+    use crate::threshold::tags::Among;
     use proptest::prelude::*;
+
+    /// What `failed.count == 0` sees.
+    fn counts() -> Measure {
+        let condition = Condition {
+            comparison: Comparison::Equal,
+            limit: Decimal::ZERO,
+        };
+        let subject = Subject::Count(Population::Failed);
+        Measure::new(subject, Among::default(), condition, Precision::Coarse)
+    }
 
     proptest! {
         /// As many as are counted by hand, in every window, whatever comes late within reason.
@@ -167,7 +181,7 @@ mod tests {
             let between = part.map(|(from, length)| {
                 (Duration::from_secs(from), Duration::from_secs(from + length))
             });
-            let mut windows = Windows::new(Duration::from_millis(window_ms), between, None);
+            let mut windows = Windows::new(Duration::from_millis(window_ms), between, counts());
             let mut found = Vec::new();
             for (latest_us, late_us) in ends.iter().zip(&late) {
                 while let Some(window) = windows.complete(*latest_us) {

@@ -60,12 +60,14 @@ impl World<'_> {
             return None;
         }
         let events = &self.plan.scenario().events;
-        let part = self.tally.provisioned_part(self.plan.devices());
+        let (provisioned, planned) = (self.tally.provisioned(), self.plan.devices());
         let due = self.happenings.left.iter().enumerate();
         let (place, at_us) = due
             .filter_map(|(place, &index)| match events[index].when {
                 When::At(at) => Some((place, micros(at))),
-                When::Provisioned(share) => (part >= share).then_some((place, self.now_us)),
+                When::Provisioned(share) => share
+                    .is_reached_by(provisioned, planned)
+                    .then_some((place, self.now_us)),
             })
             .filter(|(_, at_us)| *at_us <= soonest)
             .min_by_key(|(_, at_us)| *at_us)?;

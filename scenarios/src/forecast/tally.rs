@@ -242,10 +242,9 @@ impl Tally {
         }
     }
 
-    /// Part of the planned devices that are provisioned.
-    pub(super) fn provisioned_part(&self, planned: u64) -> f64 {
-        let provisioned: u64 = self.fates.iter().map(|fate| fate.provisioned).sum();
-        provisioned as f64 / planned.max(1) as f64
+    /// Devices that are provisioned.
+    pub(super) fn provisioned(&self) -> u64 {
+        self.fates.iter().map(|fate| fate.provisioned).sum()
     }
 
     /// A crowd has its twin and stays with its hubs; how many of it there is room for.

@@ -412,3 +412,21 @@ fn distance_takes_the_round_trips_of_the_transport() {
         );
     }
 }
+
+#[test]
+fn an_event_comes_with_the_very_device_that_makes_its_share() {
+    // 999 of 1,000 are 99.9 %; as floating numbers go they are less.
+    let event = "[[event]]\nwhen = \"provisioned >= 99.9%\"\ndo = \"throttle\"\nto = \"azure\"";
+    let plan = plan(
+        1_000,
+        "kind = \"constant-rate\", rate = \"100/s\"",
+        event,
+        "",
+    );
+    let share = match plan.scenario().events[0].when {
+        crate::event::When::Provisioned(share) => share,
+        crate::event::When::At(_) => unreachable!("it is on a condition"),
+    };
+    assert!(share.is_reached_by(999, 1_000));
+    assert!(!share.is_reached_by(998, 1_000));
+}

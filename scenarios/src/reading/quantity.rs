@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use fleetstorm_reports::exact::Decimal;
 use jiff::SignedDuration;
 use toml::de::DeValue;
 
@@ -113,7 +114,12 @@ pub(super) fn number(value: &Value<'_>, range: RangeInclusive<f64>) -> Option<f6
 
 /// A share like `0.2` or `"20%"`, above zero and at most one.
 pub(super) fn share(value: &Value<'_>) -> Option<f64> {
-    match any_share(value).filter(in_range) {
+    exact_share(value).map(Decimal::as_f64)
+}
+
+/// The same, as it is written.
+pub(super) fn exact_share(value: &Value<'_>) -> Option<Decimal> {
+    match any_share(value).filter(|share| *share > Decimal::ZERO) {
         Some(share) => Some(share),
         None => value.wrong(
             "is no share",
@@ -123,8 +129,8 @@ pub(super) fn share(value: &Value<'_>) -> Option<f64> {
 }
 
 /// The same, or zero.
-pub(super) fn share_or_none(value: &Value<'_>) -> Option<f64> {
-    match any_share(value).filter(|share| (0.0..=1.0).contains(share)) {
+pub(super) fn share_or_none(value: &Value<'_>) -> Option<Decimal> {
+    match any_share(value) {
         Some(share) => Some(share),
         None => value.wrong(
             "is no share",
@@ -133,29 +139,18 @@ pub(super) fn share_or_none(value: &Value<'_>) -> Option<f64> {
     }
 }
 
-fn any_share(value: &Value<'_>) -> Option<f64> {
+fn any_share(value: &Value<'_>) -> Option<Decimal> {
     match value.node() {
-        DeValue::String(text) => any_share_of_text(text),
-        DeValue::Float(number) => number.as_str().parse().ok(),
-        DeValue::Integer(number) => number.as_str().parse().ok(),
+        DeValue::String(text) => Decimal::parse_share(text),
+        DeValue::Float(number) => Decimal::parse_share(number.as_str()),
+        DeValue::Integer(number) => Decimal::parse_share(number.as_str()),
         _ => None,
     }
 }
 
 /// A share above zero as text.
-pub(super) fn share_of_text(text: &str) -> Option<f64> {
-    any_share_of_text(text).filter(in_range)
-}
-
-fn any_share_of_text(text: &str) -> Option<f64> {
-    match text.strip_suffix('%') {
-        Some(percent) => Some(percent.trim().parse::<f64>().ok()? / 100.0),
-        None => text.parse().ok(),
-    }
-}
-
-fn in_range(share: &f64) -> bool {
-    *share > 0.0 && *share <= 1.0
+pub(super) fn share_of_text(text: &str) -> Option<Decimal> {
+    Decimal::parse_share(text).filter(|share| *share > Decimal::ZERO)
 }
 
 /// A bandwidth like `2Mbit/s`, `500kbit/s` or `64kB/s`, in bytes a second; above zero.

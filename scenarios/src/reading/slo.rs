@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use fleetstorm_reports::slo::{Aim, Slo};
+use fleetstorm_reports::exact::Decimal;
+use fleetstorm_reports::slo::{Aim, MAX_PLACES, Slo};
 
 use super::{each, or, quantity};
 use crate::file::{Value, did_you_mean};
@@ -43,8 +44,12 @@ fn read(value: &Value<'_>, cohorts: Option<&[Cohort]>, names: &mut HashSet<Strin
     });
     let cohort = or(table.take("cohort"), None, |value| cohort(&value, cohorts));
     let objective = table.require("objective").and_then(|value| {
-        let objective = quantity::share(&value)?;
-        if objective >= 1.0 {
+        let objective = quantity::exact_share(&value)?;
+        if objective.places() > MAX_PLACES {
+            let hint = "as many as \"99.9999%\" has".to_string();
+            return value.wrong("has more digits than reports show", hint);
+        }
+        if objective == Decimal::ONE {
             return value.wrong(
                 "leaves no error budget, and no run can prove that nothing ever fails",
                 "\"99.9%\"; to demand that nothing failed in this run, write a threshold"

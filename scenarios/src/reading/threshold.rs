@@ -13,8 +13,10 @@ use crate::region::Region;
 use crate::scenario::Cohort;
 use crate::tenant::Tenant;
 
-/// Most thresholds that keep figures of their own, a few hundred KiB each.
-const MAX_APART: usize = 32;
+/// Most thresholds: each looks at every device.
+const MAX_THRESHOLDS: usize = 128;
+/// Most over windows: each keeps figures of some sixty parts of its window.
+const MAX_WINDOWED: usize = 32;
 /// Shortest window: counts of a second are not divided.
 const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
 
@@ -29,11 +31,12 @@ pub(super) struct Surroundings<'a> {
 /// `dropped.count = "== 0"` is a table in a table, to people it is the same.
 pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Threshold>> {
     let thresholds = below("", value, &names(around), around)?;
-    let apart = thresholds.iter().filter(|it| it.is_measured_apart());
-    if apart.count() > MAX_APART {
-        let problem = format!(
-            "has more than {MAX_APART} thresholds with tags, window, between or abort, which are counted apart"
-        );
+    if thresholds.len() > MAX_THRESHOLDS {
+        return value.wrong(format!("has more than {MAX_THRESHOLDS} thresholds"), None);
+    }
+    let windowed = thresholds.iter().filter(|it| it.terms.window.is_some());
+    if windowed.count() > MAX_WINDOWED {
+        let problem = format!("has more than {MAX_WINDOWED} thresholds over windows");
         return value.wrong(problem, None);
     }
     Some(thresholds)

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fleetstorm_reports::Summary;
+use fleetstorm_reports::exact::Rounding;
 use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{Forecast, Storms};
 use jiff::Timestamp;
@@ -34,7 +35,7 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// A part of one.
-    Share,
+    Share(Rounding),
     /// Things.
     Count,
     /// Seconds.
@@ -91,7 +92,7 @@ impl Measured {
         let mut rows = vec![
             row(
                 "provisioned",
-                Unit::Share,
+                Unit::Share(Rounding::Down),
                 part(
                     sum(|fate| fate.provisioned),
                     sum(|fate| fate.started + fate.dropped),
@@ -100,7 +101,7 @@ impl Measured {
             ),
             row(
                 "throttled devices",
-                Unit::Share,
+                Unit::Share(Rounding::Up),
                 part(
                     sum(|fate| fate.throttled),
                     sum(|fate| fate.started + fate.dropped),

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
+use fleetstorm_reports::exact::Rounding;
 use fleetstorm_reports::units;
 
 use super::Outlook;
@@ -138,7 +139,7 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             cohort.name,
             units::count(cohort.devices),
             units::count(fate.provisioned),
-            percent(fate.throttled, cohort.devices),
+            bad(fate.throttled, cohort.devices),
             cohort.attestation,
             transports.join(" + "),
             cohort.retry.name(),
@@ -209,7 +210,7 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         time(forecast.server_cpu),
     );
     if let (Some(busiest), Some(machine)) = (outlook.busiest(), outlook.around.machine) {
-        let percent = (busiest * 100.0).min(100.0);
+        let percent = units::percentage_of(busiest.min(1.0), 0, Rounding::Down);
         let stretch = time(forecast.course.width());
         let queue = if busiest >= 1.0 {
             ": devices wait for them"
@@ -219,7 +220,7 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         // Writing to a string can't fail.
         let _ = write!(
             cpu,
-            "; {} cores are busy to {percent:.0} % in the busiest {stretch}{queue}",
+            "; {} cores are busy to {percent} in the busiest {stretch}{queue}",
             machine.cores
         );
     }
@@ -254,7 +255,7 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "{} of {} devices ({})",
         units::count(total.provisioned),
         units::count(devices),
-        percent(total.provisioned, devices)
+        good(total.provisioned, devices)
     );
     for (count, what) in [
         (total.failed, "give up or are refused"),
@@ -275,7 +276,7 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
                 "{} go back to DPS after an event, {} are provisioned again, {} are throttled",
                 units::count(again.started),
                 units::count(again.provisioned),
-                percent(again.throttled, again.started),
+                bad(again.throttled, again.started),
             ),
         )?;
     }
@@ -283,11 +284,11 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "throttled",
         format!(
             "{} of devices ({}); {} of {} requests are answered 429 ({})",
-            percent(total.throttled, devices),
+            bad(total.throttled, devices),
             units::count(total.throttled),
             units::count(forecast.turned_away),
             units::count(forecast.registers + forecast.polls),
-            percent(forecast.turned_away, forecast.registers + forecast.polls),
+            bad(forecast.turned_away, forecast.registers + forecast.polls),
         ),
     )?;
     let mut end = format!(
@@ -351,7 +352,7 @@ fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     )?;
     for row in &outlook.beside {
         let shown = |value: f64| match row.unit {
-            Unit::Share => format!("{:.1} %", value * 100.0),
+            Unit::Share(rounding) => units::percentage_of(value, 1, rounding),
             Unit::Count => format!("{value:.0}"),
             Unit::Seconds => time(Duration::try_from_secs_f64(value).unwrap_or_default()),
         };
@@ -403,8 +404,14 @@ fn rates(rates: Rates) -> String {
     words.join(", ")
 }
 
-fn percent(part: u64, whole: u64) -> String {
-    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
+/// Of what is good.
+fn good(part: u64, whole: u64) -> String {
+    units::percentage(part, whole, 1, Rounding::Down)
+}
+
+/// Of what is bad.
+fn bad(part: u64, whole: u64) -> String {
+    units::percentage(part, whole, 1, Rounding::Up)
 }
 
 fn time(duration: Duration) -> String {

@@ -1,7 +1,8 @@
 //! The run by cohort, transport, attestation and region, and how its objectives stand.
 
+use fleetstorm_reports::exact::Rounding;
 use fleetstorm_reports::snapshot::Snapshot;
-use fleetstorm_reports::units::{count, duration, or_dash};
+use fleetstorm_reports::units::{count, duration, or_dash, percentage_of};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::Line;
@@ -41,7 +42,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
         } else {
             theme.good()
         };
-        let budget = format!("{:.0} %", slo.budget_left * 100.0);
+        let budget = percentage_of(slo.budget_left, 0, Rounding::Down);
         let cells = [
             Cell::from(format!("   {}", slo.name)),
             number(count(slo.good)),

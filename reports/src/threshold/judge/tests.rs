@@ -77,7 +77,7 @@ fn tags_take_their_devices() {
     assert_eq!(judged(&mut of_second, &run_of(10)), ("1.00 s".into(), true));
     assert_eq!(
         judged(&mut share, &run_of(10)),
-        ("25 %".into(), false),
+        ("25 % (1 of 4)".into(), false),
         "of those planned"
     );
 }
@@ -144,7 +144,7 @@ fn shares_and_rates_over_windows_are_of_the_devices_that_ended_in_them() {
             None,
             "provisioned.ratio",
             ">= 90%",
-            "80 % from 10.0 s to 15.0 s",
+            "80 % (20 of 25) from 10.0 s to 15.0 s",
             false,
         ),
         (
@@ -241,8 +241,8 @@ fn too_few_samples_say_nothing_when_more_are_asked_for() {
         ..Terms::default()
     };
     for (terms, enough, passed) in [
-        (of(3, None), true, true),
-        (of(4, None), false, false),
+        (of(11, None), true, false),
+        (of(12, None), false, false),
         (of(5, Some(10)), true, true),
         (of(11, Some(10)), false, false),
     ] {
@@ -256,7 +256,7 @@ fn too_few_samples_say_nothing_when_more_are_asked_for() {
             (enough, passed),
             "{terms:?}"
         );
-        assert!(!result.is_crossed());
+        assert_eq!(result.is_crossed(), enough && !passed);
     }
 }
 
@@ -332,7 +332,7 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
             "dropped.ratio{cohort:gateways}",
             "<= 3%",
             5,
-            Some("33.333 %"),
+            Some("33.3334 % (3 of 9)"),
         ),
         (abort(None, None), "provisioned.ratio", ">= 66%", 5, None),
         (
@@ -340,7 +340,7 @@ fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
             "provisioned.ratio",
             "== 100%",
             5,
-            Some("66.666 %"),
+            Some("66.6666 % (6 of 9)"),
         ),
         (abort(None, None), "provisioned.count", "< 6", 5, Some("6")),
         (Terms::default(), "provisioned.count", "< 6", 5, None),
