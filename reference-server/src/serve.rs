@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use fleetstorm_protocol::x509::certificate_from_text;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
 use crate::config::{CaCertificateConfig, Config, InstanceConfig};
@@ -32,10 +32,12 @@ use crate::{tls, webhook};
 
 mod announcement;
 mod enrollment_lines;
+mod signals;
 
 pub use announcement::{AnnouncedInstance, Announcement};
 use enrollment_lines::Lines;
 pub use enrollment_lines::{EnrollmentSource, ListLine};
+use signals::Signals;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -298,47 +300,73 @@ pub struct ServeOptions {
     pub announce_json: bool,
     /// Where to write the CA's certificate, for clients.
     pub ca_out: Option<PathBuf>,
+    /// Whether SIGHUP ends it, as SIGTERM does: not where it was started to outlive its terminal.
+    pub hangup_stops: bool,
 }
 
-/// Serves until it is told to stop: by a signal, or by the end of its life line.
+/// Serves until it is told to stop: by a signal, also while it starts, or by the end of its life line.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
-    let config = options.config.clone();
-    let running = match &options.enrollments {
-        None => start(config, std::iter::empty())?,
-        Some(EnrollmentSource::StandardInput) => {
-            start(config, Lines::up_to_an_empty_one(io::stdin().lock()))?
-        }
-        Some(EnrollmentSource::File(path)) => start(config, Lines::of_file(path)?)?,
-    };
-    let announcement = running.announcement();
-    if let Some(path) = &options.ca_out {
-        write_ca(path, &announcement.ca_pem).map_err(|e| file_error(path, &e))?;
-    }
-    announce(announcement, &options)?;
     if options.enrollments == Some(EnrollmentSource::StandardInput) {
-        io::copy(&mut io::stdin().lock(), &mut io::sink())?;
-        let counters = running.stop();
-        if options.announce_json {
-            // Whoever had it announced may be gone with the life line.
-            let _ = writeln!(standard_output(), "{}", serde_json::json!(counters));
-        }
-        return Ok(());
+        return run_on_a_life_line(&options);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut terminated =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminated.recv() => Ok(()),
-        }
+    let running = runtime.block_on(async {
+        let mut signals = Signals::listen(options.hangup_stops)?;
+        let running = tokio::select! {
+            running = started(options.clone()) => running?,
+            () = signals.told_to_stop() => return Ok(None),
+        };
+        let running = ready(running, &options)?;
+        signals.told_to_stop().await;
+        Ok::<_, ServeError>(Some(running))
     })?;
+    drop(running);
     Ok(())
+}
+
+/// Starts on a thread of its own, which is left alone where it is not waited for.
+async fn started(options: ServeOptions) -> Result<Running, ServeError> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("start".into())
+        .spawn(move || {
+            let started = match &options.enrollments {
+                Some(EnrollmentSource::File(path)) => {
+                    Lines::of_file(path).and_then(|lines| start(options.config, lines))
+                }
+                _ => start(options.config, std::iter::empty()),
+            };
+            let _ = tell.send(started);
+        })?;
+    told.await
+        .unwrap_or_else(|_| Err(io::Error::other("a thread panicked").into()))
+}
+
+fn run_on_a_life_line(options: &ServeOptions) -> Result<(), ServeError> {
+    let lines = Lines::up_to_an_empty_one(io::stdin().lock());
+    let running = ready(start(options.config.clone(), lines)?, options)?;
+    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+    let counters = running.stop();
+    if options.announce_json {
+        // Whoever had it announced may be gone with the life line.
+        let _ = writeln!(standard_output(), "{}", serde_json::json!(counters));
+    }
+    Ok(())
+}
+
+/// Tells the world of one that listens.
+fn ready(running: Running, options: &ServeOptions) -> Result<Running, ServeError> {
+    let announcement = running.announcement();
+    if let Some(path) = &options.ca_out {
+        write_ca(path, &announcement.ca_pem).map_err(|e| file_error(path, &e))?;
+    }
+    announce(announcement, options)?;
+    Ok(running)
 }
 
 /// Says where it listens. A program that can't be told is none that would use it; people have other ways

@@ -25,6 +25,7 @@ use crate::cli::{Announce, ServeArgs};
 use crate::control::Control;
 use crate::failure::Failure;
 use crate::fleet::{self, Fleet};
+use crate::interrupt;
 use crate::link::dial::DialOptions;
 use crate::service_side::{HubSide, ServiceSide};
 use crate::target::Target;
@@ -107,6 +108,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
             // Programs have it in the announcement.
             (args.announce == Announce::Text).then(|| PathBuf::from("fleetstorm-out/ca.pem"))
         }),
+        hangup_stops: interrupt::is_hangup_heard(),
     })
     .map_err(refused)
 }

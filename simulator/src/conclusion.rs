@@ -5,21 +5,32 @@ use std::path::PathBuf;
 
 use fleetstorm_reports::aggregator::Finished;
 use fleetstorm_reports::render;
+use fleetstorm_reports::verdict::exit_code;
 
 use crate::console;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 use crate::report_folder::{ReportFolder, Unpublished};
 
 /// Keeps and shows what a run came to; returns the exit code of its verdict.
 ///
 /// # Errors
 /// The report, or the journal, could not be written to its end.
-pub fn conclude(finished: Finished, folder: &ReportFolder) -> Result<u8, Failure> {
+pub fn conclude(
+    finished: Finished,
+    folder: &ReportFolder,
+    interrupts: &Interrupts,
+) -> Result<u8, Failure> {
     let Finished { summary, journal } = finished;
     if journal.is_err() {
         folder.mark_journal_partial();
     }
     let published = folder.publish(&summary);
+    interrupts.end(if journal.is_ok() && published.is_ok() {
+        summary.exit_code
+    } else {
+        exit_code::UNWRITTEN
+    });
     let place = match &published {
         Ok(place) => Some(place),
         Err(unpublished) => unpublished.elsewhere.as_ref(),

@@ -109,7 +109,7 @@ impl Fleet {
     /// before are read from `cache`, when given. `progress` hears of (found, needed).
     ///
     /// # Errors
-    /// The cache can't be written.
+    /// A cohort can't be derived, or the run is called off meanwhile.
     pub fn prepare(
         plan: &Plan,
         cache: Option<&Path>,
@@ -239,10 +239,7 @@ impl CohortIdentities {
             AttestationKind::SymmetricKeyIndividual => Source::KeyIndividual(keys()),
             AttestationKind::Tpm => {
                 let tpms = Tpms::prepare((seed, &cohort.name), devices, resets, cache, progress);
-                Source::Tpm(Box::new(tpms.map_err(|e| {
-                    Failure::usage(format!("the cache of primes can't be written: {e}"))
-                        .hint("set XDG_CACHE_HOME to a folder that can")
-                })?))
+                Source::Tpm(Box::new(tpms?))
             }
         };
         Ok(Self {

@@ -38,3 +38,4 @@ pub mod start;
 pub mod stopwatch;
 pub mod target;
 pub mod tui;
+pub mod viewer;

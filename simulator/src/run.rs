@@ -1,9 +1,9 @@
 //! `fleetstorm run`: the whole data flow on one page.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread::ScopedJoinHandle;
 
@@ -11,14 +11,14 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::{Finished, RunInfo};
 use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::verdict::exit_code;
-use fleetstorm_reports::{Aggregator, Dimensions, Snapshot, recorder};
+use fleetstorm_reports::{Aggregator, Dimensions, recorder};
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
-use crate::cli::{RunArgs, TuiMode};
+use crate::cli::RunArgs;
 use crate::conclusion::conclude;
 use crate::console;
 use crate::device::geography::Geography;
@@ -28,21 +28,20 @@ use crate::director::{self, Director, EventLog, Instance, Stage};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
-use crate::interrupt;
+use crate::interrupt::{self, Interrupts};
 use crate::link::dial::Dialer;
 use crate::link::line::Lines;
 use crate::machine;
 use crate::observer::Observer;
 use crate::oracle::Oracle;
 use crate::preflight::{Has, Needs};
-use crate::progress::{self, Command};
 use crate::reconciliation::Reconciliation;
 use crate::report_folder::{self, ReportFolder};
 use crate::scheduler::{self, Gauges, Share};
 use crate::start::Start;
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
-use crate::tui;
+use crate::viewer;
 
 /// Records that may wait for the fold.
 const RECORD_QUEUE: usize = 1 << 16;
@@ -52,6 +51,13 @@ const RECORD_QUEUE: usize = 1 << 16;
 /// # Errors
 /// The run could not start, or its report could not be written.
 pub fn run(args: &RunArgs) -> Result<u8, Failure> {
+    let interrupts =
+        interrupt::listen().map_err(|e| Failure::bug(format!("signals can't be heard: {e}")))?;
+    // What fails because the run is called off is no failure of its own.
+    run_heard(args, &interrupts).map_err(|failure| interrupt::check().err().unwrap_or(failure))
+}
+
+fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
     let plan = Arc::new(plan_of(args)?);
     let scenario = plan.scenario();
     if let Some(target) = &scenario.target {
@@ -94,8 +100,15 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         director::rehearse(scenario, stage)?;
     }
     let around = (start, server, stage);
-    let finished = drive(&plan, fleet, &target, around, args, &mut folder)?;
-    conclude(finished, &folder)
+    let finished = drive(
+        &plan,
+        fleet,
+        &target,
+        around,
+        (args, interrupts),
+        &mut folder,
+    )?;
+    conclude(finished, &folder, interrupts)
 }
 
 /// Reads the scenario and applies the command line.
@@ -134,7 +147,7 @@ fn drive(
     fleet: Arc<Fleet>,
     target: &Target,
     (start, server, stage): (Start, Option<Arc<BundledServer>>, Option<Stage>),
-    args: &RunArgs,
+    (args, interrupts): (&RunArgs, &Interrupts),
     folder: &mut ReportFolder,
 ) -> Result<Finished, Failure> {
     let (clock, started_at) = start.begin();
@@ -149,10 +162,11 @@ fn drive(
     if let Some(error) = aggregator.journal_failure() {
         return Err(report_folder::no_journal(error));
     }
+    let (commands, asked) = watch::channel(None);
+    interrupts.begin(commands.clone())?;
     folder.begin();
 
     let (recorder, records) = recorder(RECORD_QUEUE);
-    let (commands, asked) = watch::channel(None);
     let gauges = Arc::new(Gauges::new(hubs.len()));
     let events = EventLog::of(plan.scenario());
     let (orders, ordered) = watch::channel(Orders::default());
@@ -187,8 +201,6 @@ fn drive(
         server,
         commands: commands.clone(),
     };
-    interrupt::listen(commands.clone())
-        .map_err(|e| Failure::bug(format!("signals can't be heard: {e}")))?;
 
     let seats = scheduler::seats(plan);
     std::thread::scope(|scope| {
@@ -215,7 +227,10 @@ fn drive(
         let (sender, snapshots) = sync_channel(2);
         let directing = scope.spawn(move || director.run());
         let watching = scope.spawn(move || observer.watch(&records, sender));
-        show(args.tui, &snapshots, &commands);
+        let asking = commands.clone();
+        viewer::show(args.tui, &snapshots, move |command| {
+            interrupt::ask(&asking, command);
+        });
         let mut bugs: Vec<_> = cores
             .into_iter()
             .filter_map(|core| broken("a core", core))
@@ -247,26 +262,6 @@ fn with_doubles(scenario: &Scenario) -> BTreeSet<u16> {
     let cohorts = (0..).zip(&scenario.cohorts);
     let with_doubles = cohorts.filter(|(_, cohort)| cohort.flaw == Some(Flaw::DuplicateEk));
     with_doubles.map(|(index, _)| index).collect()
-}
-
-/// Shows the run until it is over: as a terminal UI, or as a line a second.
-fn show(mode: TuiMode, snapshots: &Receiver<Snapshot>, commands: &watch::Sender<Option<Command>>) {
-    let wanted = match mode {
-        TuiMode::Always => true,
-        TuiMode::Never => false,
-        TuiMode::Auto => console::is_screen() && io::stdin().is_terminal(),
-    };
-    let ask = |command| interrupt::ask(commands, command);
-    let shown = if wanted {
-        tui::show(snapshots, &ask)
-    } else {
-        progress::show(snapshots, &mut console::remarks())
-    };
-    if let Err(error) = shown {
-        console::remark(format_args!("the run goes on unseen: {error}"));
-    }
-    // A viewer that gave up must not hold the run up.
-    snapshots.iter().for_each(drop);
 }
 
 /// What the devices of one core share.

@@ -6,12 +6,16 @@
 //! ```
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use crossterm::event::{self, Event, KeyEventKind};
+use crossterm::execute;
+use crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use fleetstorm_reports::Snapshot;
-use ratatui::DefaultTerminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::{DefaultTerminal, Terminal};
 
 use crate::progress::Command;
 use state::State;
@@ -36,22 +40,44 @@ const KEY_WAIT: Duration = Duration::from_millis(40);
 /// # Errors
 /// The terminal can't be used.
 pub fn show(snapshots: &Receiver<Snapshot>, command: &dyn Fn(Command)) -> io::Result<()> {
-    // Also makes a panic restore the terminal before it is told.
-    let terminal = ratatui::try_init()?;
-    let _restore = Restore;
-    watch(terminal, snapshots, command)
+    let mut screen = Screen::open()?;
+    watch(&mut screen.terminal, snapshots, command)
 }
 
-struct Restore;
+/// The terminal as long as it is ours. What ratatui has for this panics when the terminal is gone.
+struct Screen {
+    terminal: ManuallyDrop<DefaultTerminal>,
+}
 
-impl Drop for Restore {
+impl Screen {
+    fn open() -> io::Result<Self> {
+        // A panic is told on a terminal that is restored.
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = ratatui::try_restore();
+            tell(panic);
+        }));
+        enable_raw_mode()?;
+        #[expect(clippy::disallowed_methods, reason = "a failed write ends the viewer")]
+        let mut out = io::stdout();
+        let opened = execute!(out, EnterAlternateScreen)
+            .and_then(|()| Terminal::new(CrosstermBackend::new(out)));
+        let terminal = opened.inspect_err(|_| drop(ratatui::try_restore()))?;
+        Ok(Self {
+            terminal: ManuallyDrop::new(terminal),
+        })
+    }
+}
+
+impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        let _ = self.terminal.show_cursor();
+        let _ = ratatui::try_restore();
     }
 }
 
 fn watch(
-    mut terminal: DefaultTerminal,
+    terminal: &mut DefaultTerminal,
     snapshots: &Receiver<Snapshot>,
     command: &dyn Fn(Command),
 ) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! One life of the bundled server's process: started, handed its enrollments, ended.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -10,16 +10,34 @@ use std::time::{Duration, Instant};
 
 use super::Announcement;
 use crate::failure::Failure;
+use crate::interrupt;
 
 /// How long an idle child may take to announce itself once it has its enrollments.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is seen whether the run is called off meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a child may take to end once its life line is cut.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Most that it says in its life: a line at its start, one at its end.
 const MAX_SAID: u64 = 2 << 20;
 
 /// To a child's standard input.
-pub(super) type Pipe = BufWriter<ChildStdin>;
+pub(super) type Pipe = BufWriter<Interruptible>;
+
+/// Takes no more once the run is called off.
+#[derive(Debug)]
+pub(super) struct Interruptible(ChildStdin);
+
+impl Write for Interruptible {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        interrupt::check().map_err(|failure| io::Error::other(failure.message))?;
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
 
 /// A child that listens. Dropping it stops it.
 #[derive(Debug)]
@@ -136,13 +154,13 @@ fn hand_over(
     enrollments: impl FnOnce(&mut Pipe) -> std::io::Result<()>,
 ) -> Result<ChildStdin, String> {
     let pipe = pipe.ok_or("it has no standard input")?;
-    let mut lines = BufWriter::with_capacity(1 << 16, pipe);
+    let mut lines = BufWriter::with_capacity(1 << 16, Interruptible(pipe));
     enrollments(&mut lines).map_err(|e| format!("failed to hand over an enrollment: {e}"))?;
     lines
         .write_all(b"\n")
         .map_err(|e| format!("failed to end the enrollments: {e}"))?;
-    lines
-        .into_inner()
+    let pipe = lines.into_inner();
+    pipe.map(|Interruptible(pipe)| pipe)
         .map_err(|e| format!("failed to end the enrollments: {}", e.error()))
 }
 
@@ -161,14 +179,23 @@ fn lines_of(output: ChildStdout) -> Receiver<String> {
 }
 
 fn announcement(lines: &Receiver<String>) -> Result<Announcement, String> {
-    match lines.recv_timeout(START_LIMIT) {
-        Ok(text) => serde_json::from_str(&text)
-            .map_err(|e| format!("it announced itself in an unknown form: {e}")),
-        Err(RecvTimeoutError::Timeout) => Err(format!(
-            "it did not listen within {} s",
-            START_LIMIT.as_secs()
-        )),
-        Err(RecvTimeoutError::Disconnected) => Err("it ended before it listened".into()),
+    let asked = Instant::now();
+    loop {
+        interrupt::check().map_err(|failure| failure.message)?;
+        match lines.recv_timeout(LOOK) {
+            Ok(text) => {
+                return serde_json::from_str(&text)
+                    .map_err(|e| format!("it announced itself in an unknown form: {e}"));
+            }
+            Err(RecvTimeoutError::Timeout) if asked.elapsed() < START_LIMIT => {}
+            Err(RecvTimeoutError::Timeout) => {
+                let limit = START_LIMIT.as_secs();
+                return Err(format!("it did not listen within {limit} s"));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("it ended before it listened".into());
+            }
+        }
     }
 }
 

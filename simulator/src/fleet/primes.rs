@@ -21,6 +21,8 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::derive::Derivation;
 use crate::console;
+use crate::failure::Failure;
+use crate::interrupt;
 use crate::machine;
 
 /// Public exponent of every TPM key.
@@ -67,13 +69,13 @@ impl PrimePool {
     /// Finds `needed` primes, with all cores, or takes them out of the cache. `progress` hears of (found, needed).
     ///
     /// # Errors
-    /// The cache can't be written.
+    /// The run is called off meanwhile.
     pub fn prepare(
         derivation: &Derivation,
         needed: usize,
         cache: Option<&Path>,
         progress: &dyn Fn(usize, usize),
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Failure> {
         let file = cache.map(|folder| cache_file(folder, derivation));
         let mut primes = file.as_deref().map(read_cache).unwrap_or_default();
         if primes.len() >= needed {
@@ -83,8 +85,14 @@ impl PrimePool {
         progress(primes.len(), needed);
         let first = primes.len();
         primes.extend(find(derivation, first, needed));
-        if let Some(file) = file {
-            write_cache(&file, &primes)?;
+        interrupt::check()?;
+        if let Some(file) = file
+            && let Err(error) = write_cache(&file, &primes)
+        {
+            console::remark(format_args!(
+                "the primes can't be kept for the next run: {}: {error}",
+                file.display()
+            ));
         }
         Ok(Self { primes })
     }
@@ -97,7 +105,7 @@ impl PrimePool {
     }
 }
 
-/// Primes `first..needed`, dealt out to all cores.
+/// Primes `first..needed`, dealt out to all cores; fewer where the run is called off.
 fn find(derivation: &Derivation, first: usize, needed: usize) -> Vec<U1024> {
     let next = AtomicUsize::new(first);
     let mut found: Vec<(usize, U1024)> = std::thread::scope(|scope| {
@@ -107,7 +115,7 @@ fn find(derivation: &Derivation, first: usize, needed: usize) -> Vec<U1024> {
                     let mut found = Vec::new();
                     loop {
                         let k = next.fetch_add(1, Ordering::Relaxed);
-                        if k >= needed {
+                        if k >= needed || interrupt::check().is_err() {
                             return found;
                         }
                         found.push((k, prime(derivation, k)));

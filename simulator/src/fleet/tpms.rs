@@ -1,11 +1,11 @@
 //! The TPMs of one cohort: which keys out of which pool of primes.
 
-use std::io;
 use std::path::Path;
 
 use super::derive::Derivation;
 use super::primes::{PrimePool, primes_for};
 use super::tpm::{Factors, VirtualTpm};
+use crate::failure::Failure;
 
 /// One cohort's.
 pub struct Tpms {
@@ -35,14 +35,14 @@ impl Tpms {
     /// `progress` of (found, needed).
     ///
     /// # Errors
-    /// The cache can't be written.
+    /// The run is called off meanwhile.
     pub fn prepare(
         (seed, cohort): (u64, &str),
         devices: u32,
         resets: u64,
         cache: Option<&Path>,
         progress: &dyn Fn(usize, usize),
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Failure> {
         let pool = |derivation: &Derivation, moduli| {
             PrimePool::prepare(derivation, primes_for(moduli), cache, progress)
         };

@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -94,6 +97,80 @@ pub fn fleetstorm(args: &[&str]) -> Run {
         stdout: String::from_utf8(stdout).expect("UTF-8"),
         stderr: String::from_utf8(stderr).expect("UTF-8"),
     }
+}
+
+/// Beside a run, whose turn it is.
+pub fn fleetstorm_beside(args: &[&str]) -> Run {
+    let output = command(args).stdin(Stdio::null()).output();
+    let output = output.expect("the binary");
+    Run {
+        exit_code: output.status.code().expect("an exit code"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+/// A command that goes on while the test does something to it. Dropped, it is killed.
+pub struct Going {
+    pub child: Child,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Going {
+    /// One that has no terminal.
+    pub fn quietly(command: &mut Command) -> Self {
+        Self::start(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )
+    }
+
+    pub fn start(command: &mut Command) -> Self {
+        let turn = turn();
+        Self {
+            child: command.spawn().expect("the binary"),
+            _turn: turn,
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process"));
+        kill(pid, signal).expect("it runs");
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub fn exit_code(&mut self) -> i32 {
+        let mut status = None;
+        wait_until("it does not end", || {
+            status = self.child.try_wait().expect("a child");
+            status.is_some()
+        });
+        let status = status.expect("it has ended");
+        status.code().unwrap_or_else(|| panic!("{status}"))
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Records in a journal, as far as it goes.
+pub fn records(journal: &Path) -> usize {
+    let text = std::fs::read_to_string(journal).unwrap_or_default();
+    text.matches("{\"record\"").count()
 }
 
 /// `fleetstorm serve` on free ports, as a server that somebody else started.

@@ -1,11 +1,10 @@
 //! Runs that are cut off, and folders that have a report already: nothing that is known is lost.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::MutexGuard;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use crate::binary::{Run, Scratch, command, fleetstorm, path, turn};
+use crate::binary::{
+    Going, Run, Scratch, command, fleetstorm, fleetstorm_beside, path, records, turn, wait_until,
+};
 
 /// So many devices, at so many a second.
 fn scenario(name: &str, devices: u32, rate: u32) -> String {
@@ -31,46 +30,6 @@ transport = "mqtt"
     )
 }
 
-/// A run that goes on while the test does something to it.
-struct Going {
-    child: Child,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Going {
-    fn start(mut command: Command) -> Self {
-        let turn = turn();
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = quiet.stderr(Stdio::null()).spawn().expect("the binary");
-        Self { child, _turn: turn }
-    }
-}
-
-impl Drop for Going {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn records(journal: &Path) -> usize {
-    let text = std::fs::read_to_string(journal).unwrap_or_default();
-    text.matches("{\"record\"").count()
-}
-
-/// The journal of the run that is under way in a folder.
-fn journal_in(out: &Path) -> PathBuf {
-    out.join("unfinished/journal.jsonl")
-}
-
 fn told(run: &Run, exit_code: i32, words: &[&str]) {
     let all = format!("{}\n{}", run.stdout, run.stderr);
     assert_eq!(run.exit_code, exit_code, "{all}");
@@ -84,14 +43,16 @@ fn a_run_that_is_killed_can_be_reported_as_far_as_it_came() {
     let scratch = Scratch::new();
     let file = scratch.write("scenario.toml", &scenario("killed", 2_000, 40));
     let out = scratch.path("out");
-    let going = Going::start(command(&[
+    let going = Going::quietly(&mut command(&[
         "run",
         path(&file),
         "--out",
         path(&out),
         "--journal",
     ]));
-    wait_until("no record was written", || records(&journal_in(&out)) > 20);
+    wait_until("no record was written", || {
+        records(&out.join("unfinished/journal.jsonl")) > 20
+    });
     told(
         &fleetstorm_beside(&["run", path(&file), "--out", path(&out)]),
         2,
@@ -124,25 +85,13 @@ fn a_run_that_is_killed_can_be_reported_as_far_as_it_came() {
     told(&fleetstorm(&["report", path(&out)]), 98, &["cut off"]);
 }
 
-/// Beside a run, whose turn it is.
-fn fleetstorm_beside(args: &[&str]) -> Run {
-    let output = command(args).stdin(Stdio::null()).output();
-    let output = output.expect("the binary");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    Run {
-        exit_code: output.status.code().expect("an exit code"),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
-    }
-}
-
 /// A limit on the size of files fails as a full disk does.
 #[test]
 fn a_run_goes_on_when_its_journal_can_not_and_says_so() {
     let scratch = Scratch::new();
     let file = scratch.write("scenario.toml", &scenario("full", 600, 150));
     let out = scratch.path("out");
-    let limited = "trap '' XFSZ; ulimit -f 320; exec \"$0\" \"$@\"";
+    let limited = "ulimit -f 320; exec \"$0\" \"$@\"";
     let args = ["run", path(&file), "--out", path(&out), "--journal"];
     let plain = command(&args);
     let mut shell = Command::new("sh");

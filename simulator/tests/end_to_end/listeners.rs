@@ -1,15 +1,17 @@
 //! Whoever reads along may leave: that ends no run, changes no exit code and is no bug.
 
 use std::fs::File;
-use std::io::{PipeWriter, Read};
+use std::io::{PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use nix::pty::{OpenptyResult, openpty};
+use nix::sys::signal::Signal;
 use socket2::SockRef;
 
-use crate::binary::{Scratch, command, path, turn};
+use crate::binary::{Going, Scratch, command, path, turn, wait_until};
 
 const SCENARIO: &str = r#"
 name = "listeners"
@@ -113,6 +115,56 @@ fn an_answer_that_a_full_disk_can_not_take_has_an_exit_code_of_its_own() {
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("No space left"), "{said}");
+}
+
+/// Without a word to the run, as when its terminal was not its own: reading ends, writing fails.
+#[test]
+fn a_terminal_that_is_gone_ends_no_run() {
+    for tui in ["always", "never"] {
+        let scratch = Scratch::new();
+        let file = scratch.write("scenario.toml", SCENARIO);
+        let out = scratch.path("out");
+        let OpenptyResult { master, slave } = openpty(None, None).expect("a terminal");
+        let ours = || slave.try_clone().expect("a terminal");
+        let args = ["run", path(&file), "--out", path(&out), "--tui", tui];
+        let mut run = command(&args);
+        let mut going = Going::start(run.stdin(ours()).stdout(ours()).stderr(ours()));
+        drop((run, slave));
+        let mut terminal = File::from(master);
+        terminal.read_exact(&mut [0]).expect("it shows itself");
+        drop(terminal);
+        let exit_code = going.exit_code();
+        let summary = scratch.summary();
+        assert_eq!(summary["devices"]["provisioned"], 30, "{tui}");
+        assert_eq!(summary["exit_code"], exit_code, "{tui}");
+    }
+}
+
+/// What is said fills its place, and nobody ever reads it.
+#[test]
+fn a_listener_that_is_stuck_keeps_no_run_from_its_report() {
+    let full = || {
+        let (reader, mut writer) = UnixStream::pair().expect("sockets");
+        writer.set_nonblocking(true).expect("a socket can do that");
+        while writer.write(&[b' '; 512]).is_ok() {}
+        writer.set_nonblocking(false).expect("a socket can do that");
+        (reader, OwnedFd::from(writer))
+    };
+    let scratch = Scratch::new();
+    let file = scratch.write("scenario.toml", SCENARIO);
+    let out = scratch.path("out");
+    let args = ["run", path(&file), "--out", path(&out), "--tui", "never"];
+    let (_errors, stderr) = full();
+    let (_answers, stdout) = full();
+    let mut run = command(&args);
+    let mut going = Going::start(run.stdin(Stdio::null()).stdout(stdout).stderr(stderr));
+    wait_until("no report", || out.join("summary.json").exists());
+    let summary = scratch.summary();
+    assert_eq!(summary["devices"]["provisioned"], 30);
+    // It would still say so.
+    assert!(going.child.try_wait().expect("a child").is_none());
+    going.signal(Signal::SIGTERM);
+    assert_eq!(summary["exit_code"], going.exit_code());
 }
 
 #[test]

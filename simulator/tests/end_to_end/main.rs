@@ -23,5 +23,6 @@ mod runs;
 mod sales;
 mod same_seed;
 mod service;
+mod signals;
 mod tenants;
 mod thresholds;

@@ -1,0 +1,167 @@
+//! Signals at every point of a command: nothing is lost, nothing is left behind.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::binary::{Going, Scratch, command, path, records, wait_until};
+
+fn scenario(attestation: &str, arrival: &str) -> String {
+    format!(
+        r#"
+name = "signals"
+seed = 6
+
+[server]
+processing = {{ p50 = "1ms", p99 = "5ms" }}
+retry-after = "0s"
+
+[arrival]
+{arrival}
+
+[[cohort]]
+name = "meters"
+devices = 100
+attestation = "{attestation}"
+transport = "https"
+"#
+    )
+}
+
+/// A run of a hundred devices, of which some have ended.
+fn under_way(scratch: &Scratch, command: &mut Command) -> Going {
+    let going = Going::quietly(command);
+    let journal = scratch.path("out/unfinished/journal.jsonl");
+    wait_until("no record was written", || records(&journal) > 5);
+    going
+}
+
+fn args(scratch: &Scratch, scenario: &str) -> [PathBuf; 2] {
+    [
+        scratch.write("scenario.toml", scenario),
+        scratch.path("out"),
+    ]
+}
+
+const SLOW: &str = "kind = \"constant-rate\"\nrate = \"20/s\"";
+
+#[test]
+fn whoever_watched_has_gone_and_the_report_is_written() {
+    let scratch = Scratch::new();
+    let [file, out] = args(&scratch, &scenario("symmetric-key-group", SLOW));
+    let args = ["run", path(&file), "--out", path(&out), "--journal"];
+    let mut going = under_way(&scratch, &mut command(&args));
+    // A shell that ends says so a second time.
+    going.signal(Signal::SIGHUP);
+    going.signal(Signal::SIGHUP);
+    assert_eq!(going.exit_code(), 130);
+    let summary = scratch.summary();
+    assert_eq!(summary["verdict"], "invalid");
+    assert_eq!(summary["invalid_reasons"][0], "the run was interrupted");
+    let outcomes = summary["outcomes"].as_array().expect("outcomes");
+    assert_eq!(
+        outcomes.len(),
+        1,
+        "those under way came to their end: {summary}"
+    );
+    assert!(out.join("report.html").exists());
+}
+
+#[test]
+fn a_run_that_was_started_to_outlive_its_terminal_does() {
+    let scratch = Scratch::new();
+    let [file, out] = args(&scratch, &scenario("symmetric-key-group", SLOW));
+    let args = ["run", path(&file), "--out", path(&out), "--journal"];
+    let run = command(&args);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    let mut going = under_way(&scratch, shell.arg(run.get_program()).args(args));
+    going.signal(Signal::SIGHUP);
+    going.exit_code();
+    assert_eq!(scratch.summary()["devices"]["provisioned"], 100);
+}
+
+/// While primes are found, and while the server takes its enrollments.
+#[test]
+fn a_run_that_is_called_off_before_it_begins_leaves_nothing_behind() {
+    let at_once = "kind = \"all-at-once\"";
+    for (attestation, devices, is_ready) in [
+        ("tpm", "5000", false),
+        ("symmetric-key-individual", "50000", true),
+    ] {
+        let scratch = Scratch::new();
+        let [file, out] = args(&scratch, &scenario(attestation, at_once));
+        let args = [
+            "run",
+            path(&file),
+            "--out",
+            path(&out),
+            "--devices",
+            devices,
+        ];
+        let mut run = command(&args);
+        run.env("XDG_CACHE_HOME", scratch.path("cache"));
+        let mut going = Going::start(run.stdin(Stdio::null()).stderr(Stdio::piped()));
+        let mut said = BufReader::new(going.child.stderr.take().expect("piped"));
+        let mut line = String::new();
+        let mut server = None;
+        if is_ready {
+            wait_until("no server is started", || {
+                server = child_of(going.child.id());
+                server.is_some()
+            });
+        } else {
+            said.read_line(&mut line).expect("UTF-8");
+            assert!(line.contains("primes"), "{line}");
+        }
+        going.signal(Signal::SIGTERM);
+        assert_eq!(going.exit_code(), 130, "{attestation}");
+        line.clear();
+        said.read_line(&mut line).expect("UTF-8");
+        assert_eq!(line, "error: interrupted before the run began\n");
+        assert!(!out.exists());
+        if let Some(server) = server {
+            wait_until("the server is left alone", || !server.exists());
+        }
+    }
+}
+
+/// The process that another one has started, in /proc.
+fn child_of(parent: u32) -> Option<PathBuf> {
+    let children = format!("/proc/{parent}/task/{parent}/children");
+    let children = std::fs::read_to_string(children).ok()?;
+    let child = children.split_whitespace().next()?;
+    Some(Path::new("/proc").join(child))
+}
+
+#[test]
+fn a_server_stops_when_it_is_told_to_also_while_it_starts() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+        let scratch = Scratch::new();
+        let ca = scratch.path("ca.pem");
+        let list = scratch.path("list.jsonl");
+        let made = Command::new("mkfifo").arg(&list).status();
+        assert!(made.expect("mkfifo").success());
+        let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
+        let serve = ["serve", "--ca-out", path(&ca)];
+        let endless = [serve.as_slice(), &ports, &["--enrollments", path(&list)]].concat();
+        let mut starting = Going::quietly(&mut command(&endless));
+        // It opens its list, which does not end.
+        let _list = File::options().write(true).open(&list).expect("a reader");
+        starting.signal(signal);
+        assert_eq!(starting.exit_code(), 0, "{signal}");
+        assert!(!ca.exists());
+        drop(starting);
+
+        // Nobody reads where it listens.
+        let (_, unread) = std::io::pipe().expect("a pipe");
+        let mut serving = command(&[serve.as_slice(), &ports].concat());
+        let mut serving = Going::start(serving.stdin(Stdio::null()).stdout(unread));
+        wait_until("it does not start", || ca.exists());
+        serving.signal(signal);
+        assert_eq!(serving.exit_code(), 0, "{signal}");
+    }
+}
