@@ -19,6 +19,7 @@ use crate::oracle::Oracle;
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
+use crate::shortfall::Shortfall;
 use crate::slo::{Slo, SloFold, SloResult};
 use crate::snapshot::{MetricView, ProcessUsage, Progress, Snapshot, Stage};
 use crate::summary::{
@@ -144,6 +145,7 @@ pub struct Aggregator {
     slos: Vec<SloFold>,
     journal: Option<Journal>,
     total: Fold,
+    shortfall: Shortfall,
     cuts: Cuts,
     outcomes: BTreeMap<Outcome, u64>,
     hubs: Vec<u64>,
@@ -176,6 +178,7 @@ impl Aggregator {
                 .collect(),
             journal,
             total: Fold::new(Precision::Fine, Detail::All),
+            shortfall: Shortfall::default(),
             cuts: Cuts::new(&info.dimensions),
             outcomes: BTreeMap::new(),
             hubs: vec![0; info.dimensions.hubs.len()],
@@ -204,6 +207,7 @@ impl Aggregator {
             return;
         }
         self.total.add(record);
+        self.shortfall.add(record);
         self.generator.add(record);
         self.cuts.add(record);
         for judge in &mut self.judges {
@@ -442,7 +446,9 @@ impl Aggregator {
             events: ending.events,
             registration: self.total.registration(),
             provisioning: self.total.provisioning(),
+            failure: self.total.failure(),
             phases: self.total.phases(),
+            not_reached: self.shortfall.by_name(),
             outcomes: self.outcome_counts(),
             cuts: self.cuts.rows(),
             left_out: self.cuts.left_out(),

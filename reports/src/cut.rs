@@ -89,7 +89,7 @@ impl By {
     pub(crate) fn detail(self) -> Detail {
         match self {
             Self::Placement => Detail::Response,
-            _ => Detail::All,
+            _ => Detail::Reached,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::tries::Tries;
 pub enum Detail {
     /// Every metric.
     All,
+    /// Every metric but the time until failure.
+    Reached,
     /// The response time of provisioning.
     Response,
     /// Nothing.
@@ -28,6 +30,7 @@ impl Detail {
     fn has(self, metric: Metric) -> bool {
         match self {
             Self::All => true,
+            Self::Reached => !matches!(metric, Metric::FailedResponse | Metric::FailedService),
             Self::Response => metric == Metric::ProvisioningResponse,
             Self::Counts => false,
         }
@@ -120,6 +123,14 @@ impl Fold {
         Latency {
             response: self.percentiles(Metric::ProvisioningResponse),
             service: self.percentiles(Metric::ProvisioningService),
+        }
+    }
+
+    /// Until devices failed.
+    pub fn failure(&self) -> Latency {
+        Latency {
+            response: self.percentiles(Metric::FailedResponse),
+            service: self.percentiles(Metric::FailedService),
         }
     }
 

@@ -119,15 +119,19 @@ impl LatencyHistogram {
         if self.count == 0 {
             return None;
         }
-        let [p50_us, p90_us, p99_us, p999_us] = self.quantiles([5_000, 9_000, 9_900, 9_990]);
+        let [p50_us, p75_us, p90_us, p95_us, p99_us, p999_us, p9999_us] =
+            self.quantiles([5_000, 7_500, 9_000, 9_500, 9_900, 9_990, 9_999]);
         Some(Percentiles {
             count: self.count,
             min_us: self.min_us,
             mean_us: (self.sum_us + self.count / 2) / self.count,
             p50_us,
+            p75_us,
             p90_us,
+            p95_us,
             p99_us,
             p999_us,
+            p9999_us,
             max_us: self.max_us,
         })
     }
@@ -186,9 +190,12 @@ mod tests {
             min_us: 1,
             mean_us: 501,
             p50_us: 500,
+            p75_us: 750,
             p90_us: 900,
+            p95_us: 950,
             p99_us: 990,
             p999_us: 999,
+            p9999_us: 1000,
             max_us: 1000,
         };
         assert_eq!(
@@ -273,8 +280,12 @@ mod tests {
                 prop_assert_eq!(found.max_us, max_us);
                 prop_assert_eq!(Some(found.min_us), samples.iter().chain(&more).copied().min());
                 prop_assert_eq!(
-                    [found.p50_us, found.p90_us, found.p99_us, found.p999_us],
-                    [at(0.5), at(0.9), at(0.99), at(0.999)]
+                    [found.p50_us, found.p75_us, found.p90_us, found.p95_us],
+                    [at(0.5), at(0.75), at(0.9), at(0.95)]
+                );
+                prop_assert_eq!(
+                    [found.p99_us, found.p999_us, found.p9999_us],
+                    [at(0.99), at(0.999), at(0.9999)]
                 );
             }
         }

@@ -29,6 +29,7 @@ pub mod record;
 pub mod recorder;
 pub mod render;
 pub mod replay;
+mod shortfall;
 pub mod slo;
 pub mod snapshot;
 pub mod summary;

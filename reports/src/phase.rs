@@ -88,15 +88,19 @@ pub enum Metric {
     /// What the generator itself added, until the twin was read or the device ended without: a part of
     /// every other metric.
     Generator,
+    /// Intended start to failure, of devices that started and failed.
+    FailedResponse,
+    /// Actual start to failure.
+    FailedService,
     /// One phase.
     Phase(Phase),
 }
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = 5 + Phase::ALL.len();
+    pub const COUNT: usize = 7 + Phase::ALL.len();
 
-    /// Every metric: the four totals and the generator's part, then the phases in order.
+    /// Every metric: the four totals, the generator's part, and the time until failure; then the phases in order.
     pub fn all() -> impl Iterator<Item = Self> {
         [
             Self::RegistrationResponse,
@@ -104,6 +108,8 @@ impl Metric {
             Self::ProvisioningResponse,
             Self::ProvisioningService,
             Self::Generator,
+            Self::FailedResponse,
+            Self::FailedService,
         ]
         .into_iter()
         .chain(Phase::ALL.into_iter().map(Self::Phase))
@@ -117,7 +123,9 @@ impl Metric {
             Self::ProvisioningResponse => 2,
             Self::ProvisioningService => 3,
             Self::Generator => 4,
-            Self::Phase(phase) => 5 + phase as usize,
+            Self::FailedResponse => 5,
+            Self::FailedService => 6,
+            Self::Phase(phase) => 7 + phase as usize,
         }
     }
 
@@ -129,6 +137,8 @@ impl Metric {
             Self::ProvisioningResponse => "provisioning.response",
             Self::ProvisioningService => "provisioning.service",
             Self::Generator => "generator",
+            Self::FailedResponse => "failed.response",
+            Self::FailedService => "failed.service",
             Self::Phase(phase) => phase.name(),
         }
     }

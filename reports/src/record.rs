@@ -87,6 +87,8 @@ impl Record {
             Metric::ProvisioningResponse => since(self.provisioned_us(), self.intended_start_us),
             Metric::ProvisioningService => since(self.provisioned_us(), self.start_us),
             Metric::Generator => self.outcome.is_started().then_some(self.added_us.into()),
+            Metric::FailedResponse => since(self.failed_us(), self.intended_start_us),
+            Metric::FailedService => since(self.failed_us(), self.start_us),
             Metric::Phase(phase) => self.phase_us(phase).map(u64::from),
         }
     }
@@ -101,11 +103,19 @@ impl Record {
             Metric::ProvisioningResponse | Metric::ProvisioningService => {
                 self.provisioned_us().is_none()
             }
-            // What was added is known of whoever started.
-            Metric::Generator => false,
+            // What was added is known of whoever started, and who has not failed is not short of it.
+            Metric::Generator | Metric::FailedResponse | Metric::FailedService => false,
             Metric::Phase(phase) => {
                 self.failed_in() == Some(phase) && self.phase_us(phase).is_none()
             }
+        }
+    }
+
+    /// When it failed, if it started and did.
+    fn failed_us(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Provisioned | Outcome::Registered | Outcome::NotStarted => None,
+            _ => Some(self.end_us),
         }
     }
 

@@ -65,8 +65,15 @@ pub struct Summary {
     pub registration: Latency,
     /// Until the twin was read.
     pub provisioning: Latency,
+    /// Until devices failed: of those that started and ended without their twin.
+    #[serde(default)]
+    pub failure: Latency,
     /// By phase.
     pub phases: BTreeMap<String, Percentiles>,
+    /// Devices that were due to get so far and did not, by a metric's name: whom its percentiles are not of.
+    /// Without metrics that all reached.
+    #[serde(default)]
+    pub not_reached: BTreeMap<String, u64>,
     /// How devices ended, most frequent first.
     pub outcomes: Vec<OutcomeCount>,
     /// Per cohort, transport and attestation.
@@ -118,8 +125,15 @@ impl Summary {
             Metric::ProvisioningResponse => self.provisioning.response,
             Metric::ProvisioningService => self.provisioning.service,
             Metric::Generator => self.generator.added,
+            Metric::FailedResponse => self.failure.response,
+            Metric::FailedService => self.failure.service,
             Metric::Phase(phase) => self.phases.get(phase.name()).copied(),
         }
+    }
+
+    /// Devices that were due to get so far and did not.
+    pub fn not_reached(&self, metric: Metric) -> u64 {
+        self.not_reached.get(metric.name()).copied().unwrap_or(0)
     }
 }
 
@@ -160,12 +174,18 @@ pub struct Percentiles {
     pub mean_us: u64,
     /// Median.
     pub p50_us: u64,
+    /// 75th percentile.
+    pub p75_us: u64,
     /// 90th percentile.
     pub p90_us: u64,
+    /// 95th percentile.
+    pub p95_us: u64,
     /// 99th percentile.
     pub p99_us: u64,
     /// 99.9th percentile.
     pub p999_us: u64,
+    /// 99.99th percentile.
+    pub p9999_us: u64,
     /// Greatest.
     pub max_us: u64,
 }

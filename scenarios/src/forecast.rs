@@ -130,7 +130,7 @@ pub struct Forecast {
     pub last_start: Duration,
     /// When the last device has ended.
     pub last_end: Duration,
-    /// From due to provisioned: half of the devices; none where nobody is provisioned.
+    /// From due to provisioned: half of the devices that are; none where nobody is.
     pub response_p50: Option<Duration>,
     /// The same: 99 of 100.
     pub response_p99: Option<Duration>,
@@ -159,6 +159,8 @@ pub struct Forecast {
 pub struct RegionFate {
     /// Start.
     pub started: u64,
+    /// Of them, read their twin.
+    pub provisioned: u64,
     /// From due to provisioned: half of them; none where none of them is provisioned.
     pub response_p50: Option<Duration>,
     /// The same: 99 of 100.
@@ -169,6 +171,7 @@ impl RegionFate {
     fn of(tally: &tally::RegionTally) -> Self {
         Self {
             started: tally.started,
+            provisioned: tally.response_us.len(),
             response_p50: tally.response(50.0),
             response_p99: tally.response(99.0),
         }

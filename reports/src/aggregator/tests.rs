@@ -339,3 +339,40 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
     assert_eq!(summary.tries.attempts, 83);
     assert_eq!(replay(&path).expect("a journal").summary, summary);
 }
+
+#[test]
+fn percentiles_stand_beside_the_devices_that_they_are_not_of() {
+    let mut fold = aggregator(None);
+    (0..4).for_each(|_| fold.add(&dropped(1_000_000)));
+    let summary = fold.finish(ending()).summary;
+    let not_reached: Vec<_> = summary
+        .not_reached
+        .iter()
+        .map(|(metric, devices)| (metric.as_str(), *devices))
+        .collect();
+    assert_eq!(
+        not_reached,
+        [
+            ("provisioning.response", 5),
+            ("provisioning.service", 5),
+            ("queue", 4),
+            ("registration.response", 5),
+            ("registration.service", 5),
+        ]
+    );
+    let until_failed = summary.failure.response.expect("one has failed");
+    assert_eq!((until_failed.count, until_failed.max_us), (1, 5_000));
+    assert_eq!(
+        summary.failure.service.map(|it| it.max_us),
+        Some(4_000),
+        "it started a millisecond late"
+    );
+    let mut text = Vec::new();
+    crate::render::text::render(&summary, crate::render::text::Style::Plain, &mut text)
+        .expect("memory");
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(
+        text.contains("registration response           3       62.5 %   3.00 ms"),
+        "{text}"
+    );
+}

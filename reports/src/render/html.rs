@@ -38,6 +38,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     });
     page.add_filter("factor", units::factor);
     page.add_function("good_share", units::good_share);
+    page.add_function("bad_share", units::bad_share);
     page.add_template("report.html", TEMPLATE)
         .map_err(io::Error::other)?;
     let template = page.get_template("report.html").map_err(io::Error::other)?;
@@ -61,18 +62,24 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 struct Row {
     name: String,
     phase: bool,
-    percentiles: Percentiles,
+    reached: u64,
+    not_reached: u64,
+    percentiles: Option<Percentiles>,
 }
 
 fn latencies(summary: &Summary) -> Vec<Row> {
-    let rows = Metric::all().filter_map(|metric| {
-        Some(Row {
+    let rows = Metric::all().map(|metric| {
+        let percentiles = summary.percentiles(metric);
+        Row {
             name: metric.name().replace('.', " "),
             phase: matches!(metric, Metric::Phase(_)),
-            percentiles: summary.percentiles(metric)?,
-        })
+            reached: percentiles.map_or(0, |it| it.count),
+            not_reached: summary.not_reached(metric),
+            percentiles,
+        }
     });
-    rows.collect()
+    rows.filter(|row| row.reached + row.not_reached > 0)
+        .collect()
 }
 
 fn seconds(at: f64) -> String {
@@ -188,18 +195,24 @@ fn percentile_plot(summary: &Summary) -> String {
     let curve = |percentiles: Percentiles| {
         let Percentiles {
             p50_us,
+            p75_us,
             p90_us,
+            p95_us,
             p99_us,
             p999_us,
+            p9999_us,
             max_us,
             ..
         } = percentiles;
         [
             (2.0, p50_us),
+            (4.0, p75_us),
             (10.0, p90_us),
+            (20.0, p95_us),
             (100.0, p99_us),
             (1e3, p999_us),
-            (1e4, max_us),
+            (1e4, p9999_us),
+            (1e5, max_us),
         ]
         .map(|(at, us)| (at, Some(number(us))))
     };
@@ -217,12 +230,12 @@ fn percentile_plot(summary: &Summary) -> String {
     let y = Scale::log(values);
     let name = |at: f64| match at {
         1.0 => "0 %".into(),
-        1e4 => "max".into(),
+        1e5 => "max".into(),
         at => format!("{} %", (1.0 - 1.0 / at) * 100.0),
     };
     plot::lines(
         "Percentiles",
-        (Scale::Log { min: 1.0, max: 1e4 }, &name),
+        (Scale::Log { min: 1.0, max: 1e5 }, &name),
         (y, &|us| units::duration(whole(us))),
         &lines,
     )
@@ -232,6 +245,7 @@ fn percentile_plot(summary: &Summary) -> String {
 #[derive(Serialize)]
 struct Distribution {
     name: String,
+    not_reached: u64,
     percentiles: Percentiles,
     svg: String,
 }
@@ -245,6 +259,7 @@ fn histograms(summary: &Summary) -> Vec<Distribution> {
         let svg = plot::histogram(name, summary.histograms.get(name)?);
         Some(Distribution {
             name: name.replace('.', " "),
+            not_reached: summary.not_reached(metric),
             percentiles: summary.percentiles(metric)?,
             svg,
         })
@@ -258,6 +273,7 @@ fn cells(summary: &Summary) -> Vec<Distribution> {
     let drawn = cells.filter_map(|cell| {
         Some(Distribution {
             name: cell.name.clone(),
+            not_reached: cell.failed + cell.dropped,
             percentiles: cell.provisioning.response?,
             svg: plot::histogram(&cell.name, &cell.histogram),
         })

@@ -7,7 +7,9 @@ use crate::foremost::foremost;
 use crate::phase::Metric;
 use crate::slo::SloOutcome;
 use crate::summary::{Percentiles, Summary};
-use crate::units::{bytes, count, duration, factor, good_share, or_dash, percentage_of, rate};
+use crate::units::{
+    bytes, count, duration, factor, good_share, or_dash, percentage, percentage_of, rate,
+};
 use crate::verdict::Verdict;
 
 /// Whether and how to colour.
@@ -197,10 +199,11 @@ fn events(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()
     writeln!(out)
 }
 
+/// Percentiles of those that got so far, never without the share of those that did not.
 fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
     let head = format!(
-        "  {:<23}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        "latency", "count", "p50", "p90", "p99", "p99.9", "max"
+        "  {:<23}{:>10}{:>13}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "latency", "count", "not reached", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"
     );
     writeln!(out, "{}", style.paint(DIM, &head))?;
     for metric in Metric::all() {
@@ -209,23 +212,34 @@ fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result
             Metric::Generator => "generator added".into(),
             total => total.name().replace('.', " "),
         };
-        if let Some(percentiles) = summary.percentiles(metric) {
-            writeln!(out, "  {name:<23}{}", row(&percentiles))?;
+        let percentiles = summary.percentiles(metric);
+        let not_reached = summary.not_reached(metric);
+        if percentiles.is_none() && not_reached == 0 {
+            continue;
         }
+        let reached = percentiles.map_or(0, |it| it.count);
+        write!(
+            out,
+            "  {name:<23}{:>10}{:>13}",
+            count(reached),
+            percentage(not_reached, reached + not_reached, 2, Rounding::Up)
+        )?;
+        let figures: [fn(&Percentiles) -> u64; 7] = [
+            |it| it.p50_us,
+            |it| it.p90_us,
+            |it| it.p95_us,
+            |it| it.p99_us,
+            |it| it.p999_us,
+            |it| it.p9999_us,
+            |it| it.max_us,
+        ];
+        for figure in figures {
+            let figure = percentiles.as_ref().map(figure);
+            write!(out, "{:>10}", or_dash(figure, duration))?;
+        }
+        writeln!(out)?;
     }
     writeln!(out)
-}
-
-fn row(percentiles: &Percentiles) -> String {
-    format!(
-        "{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        count(percentiles.count),
-        duration(percentiles.p50_us),
-        duration(percentiles.p90_us),
-        duration(percentiles.p99_us),
-        duration(percentiles.p999_us),
-        duration(percentiles.max_us)
-    )
 }
 
 fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {

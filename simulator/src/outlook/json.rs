@@ -56,6 +56,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         .map(|(region, fate)| {
             let told = json!({
                 "devices": fate.started,
+                "provisioned": fate.provisioned,
                 "response_p50_s": fate.response_p50.map(seconds),
                 "response_p99_s": fate.response_p99.map(seconds),
             });

@@ -86,7 +86,9 @@ fn what_nobody_comes_to_is_null_and_a_dash() {
         let null = Some(&serde_json::Value::Null);
         assert_eq!(value.pointer(pointer), null, "{pointer}");
     }
-    assert!(text::of(&outlook).contains("response – half of them"));
+    assert!(
+        text::of(&outlook).contains("response of the 0 % that are provisioned: – half of them")
+    );
 }
 
 #[test]

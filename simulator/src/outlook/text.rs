@@ -154,9 +154,10 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     for (region, fate) in names.zip(&outlook.forecast.regions) {
         writeln!(
             text,
-            "  region {:<16} {:>5} devices, response {} half of them, {} 99 of 100",
+            "  region {:<16} {:>5} devices, response {}{} half of them, {} 99 of 100",
             region.name,
             units::count(fate.started),
+            of_the_provisioned(fate.provisioned, fate.started),
             units::or_dash(fate.response_p50, time),
             units::or_dash(fate.response_p99, time),
         )?;
@@ -308,7 +309,8 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     line(
         "response",
         format!(
-            "{} half of the devices, {} 99 of 100, {} all; {} where nobody is in the way",
+            "{}{} half of the devices, {} 99 of 100, {} all; {} where nobody is in the way",
+            of_the_provisioned(total.provisioned, devices),
             units::or_dash(forecast.response_p50, time),
             units::or_dash(forecast.response_p99, time),
             units::or_dash(forecast.response_max, time),
@@ -402,6 +404,17 @@ fn rates(rates: Rates) -> String {
         .map(|(rate, of)| format!("{} {of}", units::count(rate.into())))
         .collect();
     words.join(", ")
+}
+
+/// Whose response times are told, where they are not everybody's.
+fn of_the_provisioned(provisioned: u64, devices: u64) -> String {
+    if provisioned == devices {
+        return String::new();
+    }
+    format!(
+        "of the {} that are provisioned: ",
+        good(provisioned, devices)
+    )
 }
 
 /// Of what is good.

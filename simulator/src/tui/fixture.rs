@@ -132,9 +132,12 @@ fn percentiles(p50_us: u64, count: u64) -> Percentiles {
         min_us: p50_us / 2,
         mean_us: p50_us,
         p50_us,
+        p75_us: p50_us * 3 / 2,
         p90_us: p50_us * 2,
+        p95_us: p50_us * 3,
         p99_us: p50_us * 4,
         p999_us: p50_us * 6,
+        p9999_us: p50_us * 7,
         max_us: p50_us * 8,
     }
 }

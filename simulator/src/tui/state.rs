@@ -44,12 +44,16 @@ impl State {
         &self.shown
     }
 
-    /// The metrics that are shown: what comes after provisioning only where devices do it.
+    /// The metrics that are shown: what comes after provisioning only where devices do it. The time until
+    /// failure is for the report: there is no room for what most runs have not.
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let has_samples = |metric| self.shown.metrics.iter().any(|view| view.metric == metric);
         let comes_after =
             |metric| matches!(metric, Metric::Phase(phase) if Phase::AFTER.contains(&phase));
+        let is_of_failed =
+            |metric| matches!(metric, Metric::FailedResponse | Metric::FailedService);
         Metric::all()
+            .filter(|metric| !is_of_failed(*metric))
             .filter(|metric| !comes_after(*metric) || has_samples(*metric))
             .collect()
     }
