@@ -22,6 +22,7 @@ pub mod failure;
 pub mod fleet;
 pub mod generator;
 pub mod interrupt;
+pub mod limits;
 pub mod link;
 pub mod machine;
 pub mod observer;

@@ -29,6 +29,7 @@ use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
 use crate::interrupt::{self, Interrupts};
+use crate::limits::Limits;
 use crate::link::dial::Dialer;
 use crate::link::line::Lines;
 use crate::machine;
@@ -37,7 +38,7 @@ use crate::oracle::Oracle;
 use crate::preflight::{Has, Needs};
 use crate::reconciliation::Reconciliation;
 use crate::report_folder::{self, ReportFolder};
-use crate::scheduler::{self, Gauges, Share};
+use crate::scheduler::{Gauges, Share};
 use crate::start::Start;
 use crate::stopwatch::RunClock;
 use crate::target::{self, Target};
@@ -202,7 +203,7 @@ fn drive(
         commands: commands.clone(),
     };
 
-    let seats = scheduler::seats(plan);
+    let limits = Limits::of(plan);
     std::thread::scope(|scope| {
         let mut cores = Vec::with_capacity(shards);
         for (shard, lag) in lags.into_iter().enumerate() {
@@ -217,7 +218,7 @@ fn drive(
                 },
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
-                seats: Arc::clone(&seats),
+                limits: limits.clone(),
                 commands: asked.clone(),
                 orders: ordered.clone(),
             };

@@ -1,6 +1,5 @@
 //! Releases devices when the plan says so; the only place that sleeps for pacing.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,9 +9,10 @@ use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
 use fleetstorm_scenarios::{Event, Plan, Release};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use crate::device::life::{Life, Settled, Surroundings};
 use crate::device::orders::{Ear, Orders};
@@ -20,6 +20,7 @@ use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
 use crate::generator::delay::{Delay, Delayed};
 use crate::generator::event_loop::EventLoop;
+use crate::limits::Limits;
 use crate::progress::Command;
 
 /// What no record tells, from all cores.
@@ -50,20 +51,6 @@ impl Gauges {
     }
 }
 
-/// Seats of the cohorts whose devices take turns, which all cores share: by cohort, none where devices
-/// come at their time.
-pub type Seats = Arc<[Option<Arc<Semaphore>>]>;
-
-/// All seats free.
-pub fn seats(plan: &Plan) -> Seats {
-    let cohorts = plan.scenario().cohorts.iter();
-    let seats = cohorts.map(|cohort| {
-        let seats = cohort.arrival.concurrency()? as usize;
-        Some(Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS))))
-    });
-    seats.collect()
-}
-
 /// One core's share of a run.
 pub struct Share {
     /// Whose devices.
@@ -80,8 +67,8 @@ pub struct Share {
     pub gauges: Arc<Gauges>,
     /// How late this core is.
     pub lag: Arc<Mutex<LoopLag>>,
-    /// Where devices take turns.
-    pub seats: Seats,
+    /// How many may be under way, and stay.
+    pub limits: Limits,
     /// What the user asked for.
     pub commands: watch::Receiver<Option<Command>>,
     /// What has happened to devices that stay.
@@ -105,9 +92,6 @@ impl Share {
 
     async fn release_all(mut self) {
         let scenario = self.plan.scenario();
-        let places = |most: u32| Rc::new(Places::new((most as usize).div_ceil(self.shards)));
-        let under_way = places(scenario.max_in_flight);
-        let held = places(scenario.max_held);
         let conditions = Rc::new(self.conditions);
         let event_loop = Rc::new(EventLoop::new(conditions.clock, self.lag));
         tokio::task::spawn_local(Rc::clone(&event_loop).ticks());
@@ -116,23 +100,22 @@ impl Share {
             gauges: Arc::clone(&self.gauges),
             event_loop,
             recorder: self.recorder.clone(),
-            places: Rc::clone(&held),
+            limits: self.limits.clone(),
+            tasks: TaskTracker::new(),
             events: scenario.events.as_slice().into(),
             commands: self.commands.clone(),
             orders: self.orders.clone(),
         });
-        let turns = (0_u16..).zip(self.seats.iter());
-        let turns = turns.filter_map(|(cohort, seats)| {
+        for (cohort, seats) in self.limits.turns() {
             let turns = Turns {
                 plan: Arc::clone(&self.plan),
                 share: (cohort, self.shard, self.shards),
-                seats: Arc::clone(seats.as_ref()?),
+                seats,
                 stay: Rc::clone(&stay),
                 commands: self.commands.clone(),
             };
-            Some(tokio::task::spawn_local(turns.release_all()))
-        });
-        let turns: Vec<_> = turns.collect();
+            stay.tasks.spawn_local(turns.release_all());
+        }
         for release in self.plan.open_schedule(self.shard, self.shards) {
             let due = Instant::from_std(conditions.clock.at(release.intended_start));
             tokio::select! {
@@ -143,7 +126,7 @@ impl Share {
                 }
                 () = tokio::time::sleep_until(due) => {}
             }
-            let Some(place) = Places::take(&under_way) else {
+            let Some(place) = self.limits.start() else {
                 self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
                 let dropped = record_of(release, &conditions, Outcome::NotStarted);
                 // Those under way must not wait for the fold as well.
@@ -152,18 +135,11 @@ impl Share {
                 }
                 continue;
             };
-            stay.start(release, Some(place), None);
+            stay.start(release, Some(place));
         }
-        let all_ended = async {
-            for turns in turns {
-                // One that panicked has told so.
-                let _ = turns.await;
-            }
-            under_way.all_free().await;
-            held.all_free().await;
-        };
+        stay.tasks.close();
         tokio::select! {
-            () = all_ended => {}
+            () = stay.tasks.wait() => {}
             left = self.commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
         }
     }
@@ -180,11 +156,10 @@ struct Turns {
 }
 
 impl Turns {
-    /// Releases each when it has a seat; returns when all have ended.
+    /// Releases each when it has a seat.
     async fn release_all(mut self) {
         let (cohort, shard, shards) = self.share;
         let clock = self.stay.conditions.clock;
-        let mut devices = Vec::new();
         for release in self.plan.schedule_of(cohort, shard, shards) {
             let begin = Instant::from_std(clock.at(release.intended_start));
             let its_turn = async {
@@ -204,11 +179,7 @@ impl Turns {
                 ..release
             };
             self.stay.gauges.took_turns.fetch_add(1, Ordering::Relaxed);
-            devices.retain(|device: &tokio::task::JoinHandle<()>| !device.is_finished());
-            devices.push(self.stay.start(release, None, seat.ok()));
-        }
-        for device in devices {
-            let _ = device.await;
+            self.stay.start(release, seat.ok());
         }
     }
 }
@@ -219,7 +190,9 @@ struct Stay {
     gauges: Arc<Gauges>,
     event_loop: Rc<EventLoop>,
     recorder: Recorder,
-    places: Rc<Places>,
+    limits: Limits,
+    /// Every device of this core, and those that release them.
+    tasks: TaskTracker,
     events: Arc<[Event]>,
     commands: watch::Receiver<Option<Command>>,
     orders: watch::Receiver<Orders>,
@@ -227,12 +200,7 @@ struct Stay {
 
 impl Stay {
     /// Lets a device start. It frees its place under way, or its seat, at its end.
-    fn start(
-        self: &Rc<Self>,
-        release: Release,
-        place: Option<Place>,
-        seat: Option<OwnedSemaphorePermit>,
-    ) -> tokio::task::JoinHandle<()> {
+    fn start(self: &Rc<Self>, release: Release, place: Option<OwnedSemaphorePermit>) {
         self.gauges.released.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket::new(place, release, &self.conditions, self.recorder.clone());
         let stay = Rc::clone(self);
@@ -249,8 +217,7 @@ impl Stay {
                 settled.leave(conditions).await;
             }
             ticket.end(record);
-            drop(seat);
-        })
+        });
     }
 
     /// Lets a provisioned device stay, if it is to stay and there is a place. Gives back one that leaves.
@@ -260,7 +227,7 @@ impl Stay {
         let Some(hold) = hold.filter(|_| record.outcome.is_provisioned()) else {
             return Some(settled);
         };
-        let Some(place) = Places::take(&self.places) else {
+        let Some(place) = self.limits.stay() else {
             self.gauges.tally.turned_away.add();
             return Some(settled);
         };
@@ -286,65 +253,17 @@ impl Stay {
     }
 
     /// A task of this core that measures what the generator adds to it.
-    fn spawn(
-        &self,
-        delay: Delay,
-        device: impl Future<Output = ()> + 'static,
-    ) -> tokio::task::JoinHandle<()> {
+    fn spawn(&self, delay: Delay, device: impl Future<Output = ()> + 'static) {
         let event_loop = Rc::clone(&self.event_loop);
-        tokio::task::spawn_local(Delayed::new(device, delay, event_loop))
-    }
-}
-
-/// A bounded number of places for devices of this core.
-struct Places {
-    taken: Cell<usize>,
-    most: usize,
-    freed: Notify,
-}
-
-/// One of them.
-struct Place {
-    of: Rc<Places>,
-}
-
-impl Places {
-    fn new(most: usize) -> Self {
-        Self {
-            taken: Cell::new(0),
-            most,
-            freed: Notify::new(),
-        }
-    }
-
-    fn take(places: &Rc<Self>) -> Option<Place> {
-        let taken = places.taken.get();
-        (taken < places.most).then(|| {
-            places.taken.set(taken + 1);
-            Place {
-                of: Rc::clone(places),
-            }
-        })
-    }
-
-    async fn all_free(&self) {
-        while self.taken.get() > 0 {
-            self.freed.notified().await;
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.of.taken.set(self.of.taken.get() - 1);
-        self.of.freed.notify_one();
+        self.tasks
+            .spawn_local(Delayed::new(device, delay, event_loop));
     }
 }
 
 /// Makes sure that every released device leaves a record, also one that is cut short.
 struct Ticket {
     /// Freed with it.
-    _place: Option<Place>,
+    _place: Option<OwnedSemaphorePermit>,
     cancelled: Option<Record>,
     conditions: Rc<Conditions>,
     recorder: Recorder,
@@ -352,7 +271,7 @@ struct Ticket {
 
 impl Ticket {
     fn new(
-        place: Option<Place>,
+        place: Option<OwnedSemaphorePermit>,
         release: Release,
         conditions: &Rc<Conditions>,
         recorder: Recorder,

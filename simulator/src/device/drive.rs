@@ -143,7 +143,7 @@ impl<'run> Drive<'run> {
                     if flow.is_accepted() {
                         trip.enter(Phase::Assign);
                     }
-                    tokio::time::sleep(wait).await;
+                    trip.sleep(wait).await;
                     flow.after_wait()
                 }
                 Action::Poll(operation) => {

@@ -150,6 +150,11 @@ impl Trip {
         }
     }
 
+    /// Waits because it was told to.
+    pub async fn sleep(&self, wait: Duration) {
+        self.delay.sleep(wait).await;
+    }
+
     /// Since it started.
     pub fn elapsed(&self) -> Duration {
         let now_us = self.clock.now_us();

@@ -4,6 +4,9 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::event_loop::EventLoop;
 use super::stamp::Stamped;
@@ -18,6 +21,17 @@ impl Delay {
     /// So far.
     pub fn us(&self) -> u64 {
         self.added_us.get()
+    }
+
+    /// Sleeps for `wait`. While a device wants nothing but to sleep, nobody keeps it waiting, whatever wakes
+    /// it: what is added is how much later it goes on.
+    pub async fn sleep(&self, wait: Duration) {
+        let before_us = self.us();
+        let until = Instant::now() + wait;
+        tokio::time::sleep_until(until).await;
+        let late = until.elapsed().as_micros();
+        let late_us = u64::try_from(late).unwrap_or(u64::MAX);
+        self.added_us.set(before_us.saturating_add(late_us));
     }
 
     fn add(&self, us: u64) {
@@ -61,5 +75,58 @@ impl<F: Future<Output = ()>> Future for Delayed<F> {
         let polled = this.device.as_mut().poll(&mut context);
         this.delay.add(this.event_loop.end(began_us));
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::stopwatch::RunClock;
+
+    const NAP: Duration = Duration::from_millis(10);
+    const WORK: Duration = Duration::from_millis(60);
+
+    fn event_loop() -> Rc<EventLoop> {
+        let clock = RunClock::starting_at(std::time::Instant::now());
+        Rc::new(EventLoop::new(clock, Arc::new(Mutex::default())))
+    }
+
+    async fn run(device: impl Future<Output = ()>, delay: &Delay, event_loop: &Rc<EventLoop>) {
+        Delayed::new(device, delay.clone(), Rc::clone(event_loop)).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_ready_and_waits_for_another_is_delayed() {
+        let devices = LocalSet::new();
+        let event_loop = event_loop();
+        let delay = Delay::default();
+        let (waits, its_loop) = (delay.clone(), Rc::clone(&event_loop));
+        devices.spawn_local(event_loop.ticks());
+        devices.spawn_local(async {
+            tokio::time::sleep(NAP).await;
+            std::thread::sleep(WORK);
+        });
+        let device = async move { run(tokio::time::sleep(2 * NAP), &waits, &its_loop).await };
+        devices.run_until(device).await;
+        let us = delay.us();
+        assert!(us >= 30_000, "{us}");
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_is_delayed_by_what_the_sleep_is_too_long() {
+        let delay = Delay::default();
+        delay.add(7);
+        delay.sleep(NAP).await;
+        assert!(delay.us() >= 7, "{}", delay.us());
+        let before = delay.us();
+        let (asleep, awake) = (delay.clone(), delay.clone());
+        // What it is woken for in between keeps nobody waiting.
+        tokio::join!(asleep.sleep(WORK), async { awake.add(10_000_000) });
+        let us = delay.us() - before;
+        assert!(us < 1_000_000, "{us}");
     }
 }

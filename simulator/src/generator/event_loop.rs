@@ -17,8 +17,10 @@ use crate::stopwatch::RunClock;
 const TICK: Duration = Duration::from_millis(5);
 /// Timers are as exact as this: a tick that is no later is in time.
 const TIMER_GRAIN_US: u64 = 2_000;
-/// Events that a loop sees in one look are stamped within this.
-const ONE_LOOK_US: u64 = 2_000;
+/// A tick is stamped before other timers of the same look, within this …
+const ONE_TURN_US: u64 = 1_000;
+/// … and after what came over connections, within this.
+const ONE_LOOK_US: u64 = 10_000;
 /// No device works longer at a time (an RSA operation takes a tenth of it): what is beyond, the core did
 /// something else, or nothing.
 const LONGEST_WORK_US: u64 = 20_000;
@@ -72,7 +74,7 @@ impl EventLoop {
     /// How long an event had waited to be seen whose device was woken then.
     pub fn looked_late_us(&self, woken_us: u64) -> u64 {
         let (at_us, late_us) = self.looked.get();
-        if at_us.abs_diff(woken_us) <= ONE_LOOK_US {
+        if (woken_us.saturating_sub(ONE_TURN_US)..=woken_us + ONE_LOOK_US).contains(&at_us) {
             late_us
         } else {
             0

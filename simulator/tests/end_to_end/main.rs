@@ -8,6 +8,7 @@ mod durable;
 mod events;
 mod failures;
 mod foretold;
+mod generator;
 mod kills;
 mod life;
 mod lines;

@@ -89,7 +89,7 @@ impl Drive<'_> {
                 return (ended(error, trip.phase()), None);
             };
             trip.tries_again();
-            tokio::time::sleep(wait).await;
+            trip.sleep(wait).await;
         }
     }
 
