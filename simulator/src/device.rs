@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use self::drive::Drive;
 use self::drive::hub::Member;
 use self::geography::Geography;
+use self::goodbyes::Goodbyes;
 use self::life::Settled;
 use self::tally::{HubTally, Tally};
 use self::trip::Trip;
@@ -26,6 +27,7 @@ use crate::stopwatch::RunClock;
 pub mod drive;
 pub mod flow;
 pub mod geography;
+pub mod goodbyes;
 pub mod life;
 pub mod orders;
 pub mod patience;
@@ -52,6 +54,8 @@ pub struct Conditions {
     pub fleet: Arc<Fleet>,
     /// How they connect.
     pub dialer: Dialer,
+    /// How they leave.
+    pub goodbyes: Goodbyes,
     /// What they count.
     pub tally: Arc<Tally>,
     /// The instances, by tenant.
@@ -173,15 +177,14 @@ pub async fn provision_as(
 pub async fn provision_and_leave(release: Release, conditions: &Conditions) -> Record {
     let (record, settled) = provision(release, conditions, Delay::default()).await;
     if let Some(settled) = settled {
-        settled.leave(conditions).await;
+        settled.leave(conditions);
     }
     record
 }
 
 impl Settled {
     /// Leaves the hub: the device has what it came for.
-    pub async fn leave(self, conditions: &Conditions) {
-        // A hub that does not let it go makes no difference.
-        let _ = tokio::time::timeout(conditions.device_timeout, self.hub.close()).await;
+    pub fn leave(self, conditions: &Conditions) {
+        conditions.goodbyes.say(self.hub.close());
     }
 }

@@ -22,6 +22,7 @@ use crate::cli::RunArgs;
 use crate::conclusion::conclude;
 use crate::console;
 use crate::device::geography::Geography;
+use crate::device::goodbyes::Goodbyes;
 use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
 use crate::director::{self, Director, EventLog, Instance, Stage};
@@ -278,6 +279,10 @@ pub(crate) fn conditions(
         goal: Goal::Provisioned,
         fleet: Arc::clone(fleet),
         dialer: Dialer::new(&target.dial)?,
+        goodbyes: Goodbyes::new(
+            (scenario.max_in_flight as usize).div_ceil(machine::cores()),
+            scenario.device_timeout,
+        ),
         tally: Arc::default(),
         id_scopes: target.id_scopes.clone(),
         endpoint: target.endpoint.clone(),

@@ -86,7 +86,18 @@ impl Share {
             .enable_all()
             .build()?;
         let devices = LocalSet::new();
+        let mut commands = self.commands.clone();
+        let limit = self.conditions.device_timeout;
         devices.block_on(&runtime, self.release_all());
+        // Good-byes are left. Who wants to leave does not wait for them.
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                left = commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
+                () = devices => {}
+                () = tokio::time::sleep(limit) => {}
+            }
+        });
         Ok(())
     }
 
@@ -94,7 +105,7 @@ impl Share {
         let scenario = self.plan.scenario();
         let conditions = Rc::new(self.conditions);
         let event_loop = Rc::new(EventLoop::new(conditions.clock, self.lag));
-        tokio::task::spawn_local(Rc::clone(&event_loop).ticks());
+        let ticks = tokio::task::spawn_local(Rc::clone(&event_loop).ticks());
         let stay = Rc::new(Stay {
             conditions: Rc::clone(&conditions),
             gauges: Arc::clone(&self.gauges),
@@ -142,6 +153,7 @@ impl Share {
             () = stay.tasks.wait() => {}
             left = self.commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
         }
+        ticks.abort();
     }
 }
 
@@ -213,10 +225,10 @@ impl Stay {
             }
             // Its place under way is for those who are not provisioned yet.
             let left = settled.and_then(|settled| stay.begin(release, &record, settled));
-            if let Some(settled) = left {
-                settled.leave(conditions).await;
-            }
             ticket.end(record);
+            if let Some(settled) = left {
+                settled.leave(conditions);
+            }
         });
     }
 

@@ -94,6 +94,7 @@ impl<'run> Drive<'run> {
         if self.conditions.goal == Goal::Registered {
             return (Outcome::Registered, None);
         }
+        trip.enter(Phase::HubConnect);
         match self.member(assignment) {
             Ok(member) => {
                 let (outcome, hub) = self.settle(&member, trip).await;
@@ -103,7 +104,21 @@ impl<'run> Drive<'run> {
         }
     }
 
+    /// Until its hub is in hand, or it has failed; either way it does not wait for its good-bye to DPS.
     async fn register(&self, trip: &mut Trip) -> Result<Assignment, Outcome> {
+        let mut link = None;
+        let registered = self.register_over(&mut link, trip).await;
+        if let Some(link) = link {
+            self.conditions.goodbyes.say(link.close());
+        }
+        registered
+    }
+
+    async fn register_over(
+        &self,
+        link: &mut Option<DpsLink>,
+        trip: &mut Trip,
+    ) -> Result<Assignment, Outcome> {
         let caller = Caller {
             id_scope: self.id_scope(),
             registration_id: &self.identity.registration_id,
@@ -122,13 +137,12 @@ impl<'run> Drive<'run> {
                 patience,
             ),
         };
-        let mut link = None;
         let mut action = Action::Register;
         loop {
             action = match action {
                 Action::Register => {
                     let ask = Ask::Register(&body);
-                    self.ask(caller, ask, sas.as_deref(), &mut link, &mut flow, trip)
+                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, trip)
                         .await
                 }
                 Action::Prove(blob) => {
@@ -149,17 +163,11 @@ impl<'run> Drive<'run> {
                 Action::Poll(operation) => {
                     trip.polls();
                     let ask = Ask::OperationStatus(&operation);
-                    self.ask(caller, ask, sas.as_deref(), &mut link, &mut flow, trip)
+                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, trip)
                         .await
                 }
-                Action::Connect(assignment) => {
-                    close(link).await;
-                    return Ok(assignment);
-                }
-                Action::End(outcome) => {
-                    close(link).await;
-                    return Err(outcome);
-                }
+                Action::Connect(assignment) => return Ok(assignment),
+                Action::End(outcome) => return Err(outcome),
             };
         }
     }
@@ -366,11 +374,4 @@ fn is_unreadable(action: &Action) -> bool {
             ..
         })
     )
-}
-
-/// Says good-bye, where there is somebody to say it to.
-async fn close(link: Option<DpsLink>) {
-    if let Some(link) = link {
-        link.close().await;
-    }
 }

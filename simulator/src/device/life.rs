@@ -179,10 +179,17 @@ impl Life {
                 );
                 if is_sudden {
                     hub_tally.broken_off.add();
-                } else {
-                    let _ = timeout(self.conditions.device_timeout, hub.close()).await;
                 }
-                self.leave(leave)
+                let next = self.leave(leave);
+                match next {
+                    _ if is_sudden => drop(hub),
+                    // There is nothing to be late for, and all may be told to stop at once.
+                    Next::End => {
+                        let _ = timeout(self.conditions.device_timeout, hub.close()).await;
+                    }
+                    _ => self.conditions.goodbyes.say(hub.close()),
+                }
+                next
             }
             Err(error) => {
                 self.conditions.failed(error);
