@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fleetstorm_scenarios::{Arrival, Plan};
+use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::{Arrival, LinkShape, Plan};
 
 use crate::failure::Failure;
 use crate::machine;
@@ -72,7 +73,7 @@ impl Needs {
         Self {
             in_flight,
             held,
-            files: in_flight + held + OTHER_FILES,
+            files: in_flight + in_flight.min(on_the_line(plan)) + held + OTHER_FILES,
             memory: processes * (BASE_BYTES + in_flight * BYTES_PER_DEVICE + held * BYTES_PER_HELD),
             ports,
         }
@@ -173,6 +174,42 @@ fn peak_held(plan: &Plan) -> u64 {
         .filter(|cohort| cohort.after.hold.is_some());
     let devices: u64 = stay.map(|cohort| cohort.devices).sum();
     devices.min(u64::from(scenario.max_held))
+}
+
+/// Connections that a device has left while its last bytes were on its region's line.
+fn on_the_line(plan: &Plan) -> u64 {
+    let way = longest_round_trip(plan) / 2;
+    if way.is_zero() {
+        return 0;
+    }
+    most_within(plan, way)
+}
+
+/// The longest that a region's line ever is, to the farthest hub.
+fn longest_round_trip(plan: &Plan) -> Duration {
+    let scenario = plan.scenario();
+    let regions = (0_u8..).zip(&scenario.regions);
+    let trips = regions.map(|(index, region)| {
+        let changes = scenario
+            .events
+            .iter()
+            .filter_map(|event| match &event.action {
+                Action::Latency { region, properties } if *region == index => Some(properties),
+                _ => None,
+            });
+        let mut shape = region.link;
+        let mut longest = trip(shape);
+        for properties in changes {
+            shape = shape.with(properties);
+            longest = longest.max(trip(shape));
+        }
+        longest + region.latency.values().max().copied().unwrap_or_default()
+    });
+    trips.max().unwrap_or_default()
+}
+
+fn trip(shape: LinkShape) -> Duration {
+    shape.round_trip + shape.jitter
 }
 
 /// Connections closed and still holding a port: two a device.
@@ -278,6 +315,49 @@ mod tests {
             let scenario = fleetstorm_scenarios::parse(&text, "one.toml").expect("valid");
             let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
             assert_eq!(Needs::of(&plan).ports > 0, has_limit, "{target}");
+        }
+    }
+
+    #[test]
+    fn a_connection_whose_last_bytes_are_on_the_line_is_a_file_still() {
+        let at_once = r#"{ kind = "all-at-once" }"#;
+        let evenly = r#"{ kind = "constant-rate", rate = "100/s" }"#;
+        let detour = "[[event]]\nat = \"1s\"\ndo = \"latency\"\nregion = \"far\"\nrtt = \"2s\"";
+        for (line, arrival, event, files) in [
+            ("", at_once, "", 1_000),
+            ("rtt = \"200ms\"", at_once, "", 2_000),
+            ("rtt = \"200ms\"", evenly, "", 1_010),
+            (
+                "jitter = \"100ms\"\nlatency = { near = \"300ms\" }",
+                evenly,
+                "",
+                1_020,
+            ),
+            ("rtt = \"200ms\"", evenly, detour, 1_100),
+        ] {
+            let text = format!(
+                r#"
+                name = "one"
+                [[region]]
+                name = "far"
+                {line}
+                [[region]]
+                name = "near"
+                [[cohort]]
+                name = "a"
+                devices = 1_000
+                attestation = "tpm"
+                transport = "https"
+                regions = {{ far = 1 }}
+                arrival = {arrival}
+                {event}
+                "#
+            );
+            let scenario = fleetstorm_scenarios::parse(&text, "one.toml")
+                .unwrap_or_else(|error| panic!("{error}"));
+            let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
+            let needed = Needs::of(&plan).files - OTHER_FILES;
+            assert_eq!(needed, files, "{line} {arrival} {event}");
         }
     }
 
