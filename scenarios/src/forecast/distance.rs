@@ -1,5 +1,22 @@
-//! What a region's round trip adds to a device's way: how often each protocol goes there and back, as
-//! counted by the phases of runs over a line of 200 ms.
+//! What a region's round trip adds to a device's way: how often each protocol goes there and back, as counted by
+//! the phases of runs over a line of 200 ms, and through a proxy that delays bytes as much.
+//!
+//! | to DPS | connect | tls | open | attest | register | each poll |
+//! |---|---|---|---|---|---|---|
+//! | HTTPS | 1 | 1 | | | 1 | 1 |
+//! | HTTPS, TPM | 1 | 1 | | 1 | 1 | 1 |
+//! | MQTT | 1 | 1 | 2 | | 1 | 1 |
+//! | AMQP, X.509 | 1 | 1 | 1 | | 1 | 1 |
+//! | AMQP, SAS | 1 | 1 | 3 | | 1 | 1 |
+//! | AMQP, TPM | 1 | 1 | 1 | 5 | 1 | 1 |
+//!
+//! | to the hub | hub-connect | twin |
+//! |---|---|---|
+//! | MQTT | 3 | 2 |
+//! | AMQP, X.509 | 3 | 1 |
+//! | AMQP, SAS | 5 | 1 |
+//!
+//! A WebSocket is one more at either. A good-bye is none: nobody waits for it.
 
 use std::time::Duration;
 
@@ -10,11 +27,9 @@ use crate::plan::Plan;
 use crate::region::Region;
 use crate::scenario::{Cohort, Scenario};
 
-/// TCP and TLS 1.3, whose handshake ends half way into what follows.
-const CONNECTING: f64 = 2.5;
+/// TCP and TLS 1.3.
+const CONNECTING: f64 = 2.0;
 const QUESTION: f64 = 1.0;
-/// A poll, and the good-bye after it.
-const LAST_QUESTION: f64 = 1.5;
 
 /// How far devices are from what they turn to.
 #[derive(Debug)]
@@ -37,7 +52,7 @@ pub(super) struct Delays {
     pub(super) opening: u64,
     /// For any other question.
     pub(super) question: u64,
-    /// From the poll that tells of its hub to its twin.
+    /// From the answer that tells of its hub to its twin.
     pub(super) hub: u64,
 }
 
@@ -68,15 +83,14 @@ impl Distances {
             return Delays::default();
         };
         let at_hub = cohort.hub_transport.unwrap_or_else(|| transport.at_hub());
-        let to_hub = CONNECTING + 1.0 + hub_trips(cohort.attestation, at_hub);
+        let to_hub = CONNECTING + hub_trips(cohort.attestation, at_hub) + QUESTION;
         let us = |trips: f64| Duration::from_secs_f64(trips.max(0.0) / 1e6);
         let micros = |trips| u64::try_from(us(trips).as_micros()).unwrap_or(u64::MAX);
         let opening = CONNECTING + dps_trips(cohort.attestation, transport) + QUESTION;
         Delays {
             opening: micros(opening * distance.dps_us),
             question: micros(QUESTION * distance.dps_us),
-            // The last question has had its answer already.
-            hub: micros((LAST_QUESTION - QUESTION) * distance.dps_us + to_hub * distance.hub_us),
+            hub: micros(to_hub * distance.hub_us),
         }
     }
 }
@@ -151,7 +165,7 @@ fn dps_trips(attestation: AttestationKind, transport: TransportKind) -> f64 {
         }
 }
 
-/// From the handshake to the question for the twin, and its answer, at a hub.
+/// From the handshake to the question for the twin, at a hub.
 fn hub_trips(attestation: AttestationKind, transport: TransportKind) -> f64 {
     upgrade(transport)
         + match transport.protocol() {
