@@ -9,12 +9,13 @@
 //! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`], [`mqtt`] and [`amqp`] (how the bodies
 //! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`symmetric_key`], [`x509`]
 //! and [`tpm`] (how a device proves who it is), [`enrollment`] (what the service was told
-//! beforehand), [`quota`] (how often it may be asked).
+//! beforehand), [`quota`] (how often it may be asked), [`fault`] (what a server of ours does wrong on purpose).
 
 pub mod amqp;
 pub mod attestation;
 pub mod custom_allocation;
 pub mod enrollment;
+pub mod fault;
 pub mod http;
 pub mod hub;
 pub mod ids;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol, Occasion};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,8 +17,6 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::fault::line::{Cuttable, Line};
-use crate::fault::matcher::Event;
-use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
 use crate::patience::Patient;
 use crate::recording::Recorder;
@@ -276,7 +275,7 @@ async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> b
         line: Arc::clone(line),
         ..Client::default()
     };
-    let event = Event {
+    let occasion = Occasion {
         operation: FaultOperation::Connect,
         protocol: match port {
             Port::Https | Port::Control => FaultProtocol::Https,
@@ -289,7 +288,7 @@ async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> b
         region: None,
     };
     tokio::select! {
-        _ = host.trouble(&client, event) => true,
+        _ = host.trouble(&client, occasion) => true,
         () = line.is_cut() => false,
     }
 }

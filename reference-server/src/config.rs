@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use fleetstorm_protocol::fault::FaultRule;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::rule::FaultRule;
 use crate::limits::Limits;
 use crate::serve::ServeError;
 use crate::store::Durability;
@@ -107,7 +107,7 @@ impl Config {
     ///
     /// # Errors
     /// The first key that can't be used.
-    pub(crate) fn check(&self) -> Result<(), ServeError> {
+    pub fn check(&self) -> Result<(), ServeError> {
         let wrong = |key, problem: String| Err(ServeError::Config { key, problem });
         if !is_host(&self.global_endpoint) {
             let problem = format!("\"{}\" is no host name", self.global_endpoint);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use fleetstorm_protocol::fault::{FaultRule, Occasion, check};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,19 +14,15 @@ use crate::config::RegionConfig;
 use crate::counters::Count;
 use crate::regions::Regions;
 use crate::shards::Shards;
-use matcher::{Blow, Event, Matcher, Moment};
-use rule::FaultRule;
-
-pub mod rule;
-pub mod time;
+use matcher::{Blow, Matcher, Moment};
 
 pub(crate) mod answer;
 pub(crate) mod line;
 pub(crate) mod matcher;
 pub(crate) mod outage;
 
-/// Rules at once.
-const MAX_RULES: usize = 200;
+mod delay;
+
 /// Devices whose occurrences a rule with a share keeps in mind, a shard; later ones have no history.
 const MAX_DEVICES: usize = 16_384;
 
@@ -113,7 +110,10 @@ impl Faults {
         let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         let rules = current.iter().map(|armed| armed.matcher.rule().clone());
         let mut rules = how(rules.collect())?;
-        check(&mut rules)?;
+        check(&mut rules).map_err(|(index, flaw)| match rules.get(index) {
+            Some(rule) => format!("rule {} (\"{}\"): {flaw}", index + 1, rule.name),
+            None => flaw.to_string(),
+        })?;
         let arm = |rule: FaultRule| {
             let same = current.iter().find(|armed| *armed.matcher.rule() == rule);
             same.cloned().unwrap_or_else(|| Arc::new(Armed::new(rule)))
@@ -139,7 +139,7 @@ impl Faults {
     }
 
     /// What happens to a device, by the first rule that hits.
-    pub(crate) fn strike(&self, event: &Event<'_>) -> Option<Blow> {
+    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<Blow> {
         if !self.are_armed() {
             return None;
         }
@@ -148,11 +148,13 @@ impl Faults {
             at: Timestamp::now(),
         };
         self.current().iter().find_map(|armed| {
-            if !armed.matcher.matches(event, now) {
+            if !armed.matcher.matches(occasion, now) {
                 return None;
             }
-            let occurrence = armed.occurrence(event.device);
-            let blow = armed.matcher.strike(self.seed, event.device, occurrence)?;
+            let occurrence = armed.occurrence(occasion.device);
+            let blow = armed
+                .matcher
+                .strike(self.seed, occasion.device, occurrence)?;
             armed.hits.add();
             Some(blow)
         })
@@ -192,32 +194,10 @@ impl Armed {
     }
 }
 
-/// Names rules that have no name, and looks each over.
-fn check(rules: &mut [FaultRule]) -> Result<(), String> {
-    if rules.len() > MAX_RULES {
-        return Err(format!("there are more than {MAX_RULES} rules"));
-    }
-    for index in 0..rules.len() {
-        let (before, rest) = rules.split_at_mut(index);
-        let Some(rule) = rest.first_mut() else { break };
-        if rule.name.is_empty() {
-            let names = (index + 1..).map(|number| format!("fault-{number}"));
-            let is_free = |name: &String| before.iter().all(|other| other.name != *name);
-            rule.name = names.take(MAX_RULES).find(is_free).unwrap_or_default();
-        }
-        rule.check()
-            .map_err(|problem| format!("rule {} (\"{}\"): {problem}", index + 1, rule.name))?;
-        if before.iter().any(|other| other.name == rule.name) {
-            return Err(format!("\"{}\" is there twice", rule.name));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rule::{FaultOperation, FaultProtocol};
+    use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 
     fn rules(toml: &str) -> Vec<FaultRule> {
         #[derive(serde::Deserialize)]
@@ -227,8 +207,8 @@ mod tests {
         toml::from_str::<Rules>(toml).expect("rules").fault
     }
 
-    fn register(device: &str) -> Event<'_> {
-        Event {
+    fn register(device: &str) -> Occasion<'_> {
+        Occasion {
             operation: FaultOperation::Register,
             protocol: FaultProtocol::Https,
             device,

@@ -3,27 +3,10 @@
 use std::time::Duration;
 
 use aws_lc_rs::digest;
+use fleetstorm_protocol::fault::{FaultAction, FaultRule, Occasion, Selector};
 use jiff::Timestamp;
-use wildmatch::WildMatch;
 
-use super::rule::{FaultAction, FaultOperation, FaultProtocol, FaultRule};
-
-/// What a rule looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Event<'a> {
-    /// What the device does.
-    pub(crate) operation: FaultOperation,
-    /// What it speaks.
-    pub(crate) protocol: FaultProtocol,
-    /// Who it is; empty before it has said so.
-    pub(crate) device: &'a str,
-    /// Id scope that it named.
-    pub(crate) instance: Option<&'a str>,
-    /// Hub that it is at.
-    pub(crate) hub: Option<&'a str>,
-    /// Region of its address.
-    pub(crate) region: Option<&'a str>,
-}
+use super::delay::sample;
 
 /// When something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +35,7 @@ pub(crate) enum Blow {
 /// A rule that was checked, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    rule: FaultRule,
-    devices: Vec<WildMatch>,
+    selector: Selector,
 }
 
 /// `Retry-After` of a throttle that names none, as the real service mostly says.
@@ -64,41 +46,24 @@ const THROTTLED: u32 = 429_001;
 impl Matcher {
     /// Of a rule that was checked.
     pub(crate) fn new(rule: FaultRule) -> Self {
-        let devices = rule.devices.iter();
         Self {
-            devices: devices
-                .map(|pattern| WildMatch::new_case_insensitive(pattern))
-                .collect(),
-            rule,
+            selector: Selector::new(rule),
         }
     }
 
     /// The rule.
     pub(crate) fn rule(&self) -> &FaultRule {
-        &self.rule
+        self.selector.rule()
     }
 
     /// Whether it could hit: all but its share.
-    pub(crate) fn matches(&self, event: &Event<'_>, now: Moment) -> bool {
-        let rule = &self.rule;
-        let is = |wanted: &Option<String>, known: Option<&str>| match wanted {
-            None => true,
-            Some(wanted) => known.is_some_and(|known| known.eq_ignore_ascii_case(wanted)),
-        };
+    pub(crate) fn matches(&self, occasion: &Occasion<'_>, now: Moment) -> bool {
+        let rule = self.rule();
         let begun = rule.after.is_none_or(|after| now.since_start >= after.0)
             && rule.from.is_none_or(|from| now.at >= from);
         let over = rule.before.is_some_and(|end| now.since_start >= end.0)
             || rule.until.is_some_and(|until| now.at >= until);
-        let operations = &rule.operations;
-        begun
-            && !over
-            && rule.action.suits(event.operation)
-            && (operations.is_empty() || operations.contains(&event.operation))
-            && rule.protocol.is_none_or(|one| one == event.protocol)
-            && (self.devices.is_empty() || self.devices.iter().any(|one| one.matches(event.device)))
-            && is(&rule.instance, event.instance)
-            && is(&rule.hub, event.hub)
-            && is(&rule.region, event.region)
+        begun && !over && self.selector.selects(occasion)
     }
 
     /// What it does to the device that comes by for the `occurrence`th time, unless it spares it.
@@ -106,33 +71,33 @@ impl Matcher {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&seed.to_be_bytes());
         hash.update(&occurrence.to_be_bytes());
-        hash.update(self.rule.name.as_bytes());
+        hash.update(self.rule().name.as_bytes());
         hash.update(&[0]);
         hash.update(device.as_bytes());
         let hash = hash.finish();
         let (lot, draw) = hash.as_ref().split_at(8);
         let share = unit(lot);
-        if share >= self.rule.share {
+        if share >= self.rule().share {
             return None;
         }
         let draw = draw[..8]
             .iter()
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte));
         let time = || {
-            let time = self.rule.time.as_ref();
+            let time = self.rule().time.as_ref();
             time.map_or(Duration::ZERO, |time| {
-                time.sample(draw, unit(&draw.to_be_bytes()))
+                sample(time, draw, unit(&draw.to_be_bytes()))
             })
         };
-        let retry_after = self.rule.retry_after;
-        Some(match self.rule.action {
+        let retry_after = self.rule().retry_after;
+        Some(match self.rule().action {
             FaultAction::Delay | FaultAction::Stall => Blow::Wait(time()),
             FaultAction::Throttle => Blow::Refuse {
                 code: THROTTLED,
                 retry_after: retry_after.or(Some(RETRY_AFTER)),
             },
             FaultAction::Refuse => Blow::Refuse {
-                code: self.rule.code.unwrap_or(500_000),
+                code: self.rule().code.unwrap_or(500_000),
                 retry_after,
             },
             FaultAction::Drop => Blow::Drop,

@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::timestamp;
+use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use fleetstorm_protocol::twin::{DeviceTwin, InitialTwin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::HubRefusal;
-use limits::{Part, check_form, check_size};
 use merge::{Stamp, difference, merge, note};
 
 mod kept;
-mod limits;
 mod merge;
 mod shared;
 
@@ -163,13 +162,13 @@ impl Twin {
         // The SDKs may send back what they read.
         patch.remove("$version");
         patch.remove("$metadata");
-        check_form(Part::Reported, &patch)?;
+        check_form(Part::Reported, &patch).map_err(HubRefusal::Malformed)?;
         let mut twin = self.parsed();
         let mut metadata = self.metadata(&twin);
         let version = version_of(&twin.reported) + 1;
         twin.reported.remove("$version");
         merge(&mut twin.reported, &patch);
-        check_size(Part::Reported, &twin.reported)?;
+        check_size(Part::Reported, &twin.reported).map_err(HubRefusal::TooLarge)?;
         note(&mut metadata.reported, &patch, &stamp(now, None));
         set_version(&mut twin.reported, version);
         self.keep(&twin, &metadata);
@@ -235,13 +234,13 @@ impl Twin {
             (None, TwinChange::Merge) => return Ok(None),
             (patch, _) => patch.unwrap_or_default(),
         };
-        check_form(Part::Tags, &patch)?;
+        check_form(Part::Tags, &patch).map_err(HubRefusal::Malformed)?;
         let mut tags = match (change, &self.hidden) {
             (TwinChange::Merge, Some(hidden)) => hidden.tags.clone(),
             _ => Map::new(),
         };
         merge(&mut tags, &patch);
-        check_size(Part::Tags, &tags)?;
+        check_size(Part::Tags, &tags).map_err(HubRefusal::TooLarge)?;
         Ok(Some(tags))
     }
 
@@ -288,7 +287,7 @@ fn change_desired(
 ) -> Result<Option<DesiredChange>, HubRefusal> {
     asked.remove("$version");
     asked.remove("$metadata");
-    check_form(Part::Desired, &asked)?;
+    check_form(Part::Desired, &asked).map_err(HubRefusal::Malformed)?;
     let version = version_of(&twin.desired) + 1;
     twin.desired.remove("$version");
     let mut patch = match change {
@@ -300,7 +299,7 @@ fn change_desired(
         }
     };
     merge(&mut twin.desired, &patch);
-    check_size(Part::Desired, &twin.desired)?;
+    check_size(Part::Desired, &twin.desired).map_err(HubRefusal::TooLarge)?;
     note(&mut metadata.desired, &patch, &stamp(now, Some(version)));
     set_version(&mut twin.desired, version);
     set_version(&mut patch, version);

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol, Occasion};
 use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::ids::DeviceId;
 use jiff::Timestamp;
@@ -11,8 +12,7 @@ use super::{Client, Host};
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
-use crate::fault::matcher::{Blow, Event};
-use crate::fault::rule::{FaultOperation, FaultProtocol};
+use crate::fault::matcher::Blow;
 use crate::metrics::instance::shown;
 use crate::service::{Answer, Question, Refusal};
 
@@ -29,7 +29,7 @@ impl Host {
     /// there is no answer, and this never ends.
     pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
         let began = Instant::now();
-        let (mut answer, draw) = match self.trouble(client, event(question)).await {
+        let (mut answer, draw) = match self.trouble(client, occasion(question)).await {
             None => (self.instances.answer(question, Timestamp::now()), None),
             Some(Trouble::Refused(answer)) => (answer, None),
             Some(Trouble::Corrupt(draw)) => (
@@ -82,12 +82,12 @@ impl Host {
     }
 
     /// Waits as long as a fault wants, or ends the connection. Costs nothing without rules.
-    pub(crate) async fn trouble(&self, client: &Client, event: Event<'_>) -> Option<Trouble> {
+    pub(crate) async fn trouble(&self, client: &Client, occasion: Occasion<'_>) -> Option<Trouble> {
         if !self.faults.are_armed() {
             return None;
         }
         let region = self.faults.region_of(client.peer);
-        match self.faults.strike(&Event { region, ..event })? {
+        match self.faults.strike(&Occasion { region, ..occasion })? {
             Blow::Wait(time) => {
                 tokio::time::sleep(time).await;
                 None
@@ -113,27 +113,25 @@ impl Host {
     }
 }
 
-impl<'a> Event<'a> {
-    /// What a device does at a hub.
-    pub(super) fn at_hub(
-        hub: &'a str,
-        device: &'a DeviceId,
-        protocol: FaultProtocol,
-        operation: FaultOperation,
-    ) -> Self {
-        Self {
-            operation,
-            protocol,
-            device: device.as_str(),
-            instance: None,
-            hub: Some(hub),
-            region: None,
-        }
+/// What a device does at a hub.
+pub(super) fn at_hub<'a>(
+    hub: &'a str,
+    device: &'a DeviceId,
+    protocol: FaultProtocol,
+    operation: FaultOperation,
+) -> Occasion<'a> {
+    Occasion {
+        operation,
+        protocol,
+        device: device.as_str(),
+        instance: None,
+        hub: Some(hub),
+        region: None,
     }
 }
 
-fn event<'a>(question: &Question<'a>) -> Event<'a> {
-    Event {
+fn occasion<'a>(question: &Question<'a>) -> Occasion<'a> {
+    Occasion {
         operation: match question.operation {
             DeviceOperation::Register => FaultOperation::Register,
             _ => FaultOperation::Poll,

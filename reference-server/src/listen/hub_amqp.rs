@@ -11,6 +11,7 @@ use fleetstorm_protocol::amqp::dps::rejection;
 use fleetstorm_protocol::amqp::hub::HubNode;
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
@@ -19,13 +20,11 @@ use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
-use super::ask::Trouble;
+use super::ask::{Trouble, at_hub};
 use super::expiry::until;
 use super::{Client, Host, Stream};
 use crate::config::HubPermission;
 use crate::fault::answer::corrupt;
-use crate::fault::matcher as fault;
-use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
 use crate::hub::inbox::SessionEnd;
@@ -174,7 +173,7 @@ impl Gathering<'_> {
         let Some(device) = device else {
             return Some((event, None));
         };
-        let met = fault::Event::at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
+        let met = at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
         let Some(trouble) = self.host.trouble(self.client, met).await else {
             return Some((event, None));
         };

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::http::PathError;
 use fleetstorm_protocol::hub::route::{DeviceOperation, HubOperation, HubRoute};
 use fleetstorm_protocol::hub::sas_resource;
@@ -17,11 +18,9 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::ask::Trouble;
+use super::ask::{Trouble, at_hub};
 use super::body::{self, BodyError};
 use super::{Client, Host};
-use crate::fault::matcher::Event;
-use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
 use crate::service::Answer;
 
@@ -84,7 +83,7 @@ pub(super) async fn respond(
                     DeviceOperation::Send => FaultOperation::Telemetry,
                     _ => FaultOperation::HubConnect,
                 };
-                let met = Event::at_hub(hub, &device, FaultProtocol::Https, met);
+                let met = at_hub(hub, &device, FaultProtocol::Https, met);
                 if let Some(Trouble::Refused(answer)) = host.trouble(client, met).await {
                     return Ok(refused_by_fault(answer));
                 }

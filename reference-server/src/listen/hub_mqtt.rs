@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::hub::{
     DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, TWIN_RESPONSE_FILTER,
     TwinResponse, messages_filter, property_bag,
@@ -13,13 +14,11 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Publish};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::ask::Trouble;
+use super::ask::{Trouble, at_hub};
 use super::expiry::until;
 use super::mqtt::{Asked, Session, password};
 use super::{Client, Host, Stream};
 use crate::fault::answer::corrupt;
-use crate::fault::matcher::Event;
-use crate::fault::rule::{FaultOperation, FaultProtocol};
 use crate::hub::HubRefusal;
 use crate::hub::calls::MethodAnswer;
 use crate::hub::inbox::{Downstream, MethodRequest};
@@ -44,8 +43,8 @@ pub(super) async fn serve<Carrier: Stream>(
 ) {
     let hub = asked_for.unwrap_or(&user.host);
     let operation = FaultOperation::HubConnect;
-    let event = Event::at_hub(hub, &user.device_id, FaultProtocol::Mqtt, operation);
-    if host.trouble(client, event).await.is_some() {
+    let occasion = at_hub(hub, &user.device_id, FaultProtocol::Mqtt, operation);
+    if host.trouble(client, occasion).await.is_some() {
         return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
     }
     let now = Timestamp::now();
@@ -242,8 +241,8 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
     async fn trouble(&self, operation: FaultOperation) -> Option<Trouble> {
         let At { hub, client, host } = self.at;
         let device = self.device.device().id();
-        let event = Event::at_hub(hub, device, FaultProtocol::Mqtt, operation);
-        host.trouble(client, event).await
+        let occasion = at_hub(hub, device, FaultProtocol::Mqtt, operation);
+        host.trouble(client, occasion).await
     }
 
     /// Answers about the twin. A device that has not subscribed hears nothing.

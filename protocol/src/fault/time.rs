@@ -1,17 +1,12 @@
-//! Times of a fault rule: as people write them, and drawn from a distribution.
+//! Times of a fault rule, as people write them.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, LogNormal};
 use serde::{Deserialize, Serialize};
 
-/// Standard normal quantile of 99 %.
-const Z99: f64 = 2.326_347_874;
 /// Longer than any client waits.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Text like `"200ms"`; a day at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Serialize, Deserialize)]
@@ -76,7 +71,7 @@ impl Delay {
     ///
     /// # Errors
     /// In words.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         match self {
             Self::Constant(_) => Ok(()),
             Self::Uniform(range) if range.from <= range.to => Ok(()),
@@ -91,22 +86,5 @@ impl Delay {
                 }
             }
         }
-    }
-
-    /// One of them; the same for the same draw. `share` is below 1, and is where in an even spread it lies.
-    pub(crate) fn sample(&self, draw: u64, share: f64) -> Duration {
-        let sampled = match self {
-            Self::Constant(time) => time.0,
-            Self::Uniform(Range { from, to }) => from.0 + (to.0 - from.0).mul_f64(share),
-            Self::LogNormal(Percentiles { p50, p99 }) => {
-                let (p50, p99) = (p50.0.as_secs_f64(), p99.0.as_secs_f64());
-                LogNormal::new(p50.ln(), (p99 / p50).ln() / Z99)
-                    .ok()
-                    .map(|times| times.sample(&mut ChaCha8Rng::seed_from_u64(draw)))
-                    .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                    .unwrap_or(LONGEST)
-            }
-        };
-        sampled.min(LONGEST)
     }
 }

@@ -3,8 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::hub::HubRefusal;
-
 /// Largest desired or reported properties, in bytes.
 const MAX_PROPERTIES: usize = 32 * 1024;
 /// Largest tags, in bytes.
@@ -20,9 +18,12 @@ const MAX_INTEGER: i64 = 4_503_599_627_370_496;
 
 /// The parts of a twin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
+    /// Seen by the service only.
     Tags,
+    /// What the device should be.
     Desired,
+    /// What it says it is.
     Reported,
 }
 
@@ -47,24 +48,21 @@ impl Part {
 ///
 /// # Errors
 /// The first that breaks one.
-pub(super) fn check_form(part: Part, document: &Map<String, Value>) -> Result<(), HubRefusal> {
-    check_object(document, 1)
-        .map_err(|problem| HubRefusal::Malformed(format!("{}: {problem}", part.name())))
+pub fn check_form(part: Part, document: &Map<String, Value>) -> Result<(), String> {
+    check_object(document, 1).map_err(|problem| format!("{}: {problem}", part.name()))
 }
 
 /// Whether a whole part fits.
 ///
 /// # Errors
 /// It is too large.
-pub(super) fn check_size(part: Part, document: &Map<String, Value>) -> Result<(), HubRefusal> {
+pub fn check_size(part: Part, document: &Map<String, Value>) -> Result<(), String> {
     let (size, limit) = (size_of_object(document), part.limit());
     if size <= limit {
         Ok(())
     } else {
         let name = part.name();
-        Err(HubRefusal::TooLarge(format!(
-            "{name}: {size} bytes, the limit is {limit}"
-        )))
+        Err(format!("{name}: {size} bytes, the limit is {limit}"))
     }
 }
 
@@ -150,7 +148,7 @@ mod tests {
         (1..depth).fold(json!({"x": 1}), |inner, _| json!({ "x": inner }))
     }
 
-    fn form(document: &Value) -> Result<(), HubRefusal> {
+    fn form(document: &Value) -> Result<(), String> {
         check_form(Part::Reported, document.as_object().expect("an object"))
     }
 
@@ -181,7 +179,7 @@ mod tests {
             (json!({"a": [1, null]}), "null in an array"),
             (nested(11), "deeper than 10"),
         ] {
-            let problem = form(&bad).expect_err(words).to_string();
+            let problem = form(&bad).expect_err(words);
             assert!(problem.contains(words), "{problem}");
         }
     }
