@@ -14,6 +14,7 @@ use hyper::header::{
     USER_AGENT,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -52,8 +53,7 @@ pub(super) async fn open(
         Err(Error::Http(answer)) => Err(LinkError::Refused {
             status: answer.status().as_u16(),
         }),
-        Err(Error::Io(error)) => Err(fault_of(&error).into()),
-        Err(_) => Err(Fault::Protocol.into()),
+        Err(error) => Err(fault_of(&failure(error)).into()),
     }
 }
 
@@ -139,6 +139,14 @@ impl<Stream: Duplex> AsyncWrite for Messages<Stream> {
 fn failure(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
+        // Who is gone says nothing, and so nothing wrong.
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(
+            ProtocolError::HandshakeIncomplete
+            | ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::SendAfterClosing,
+        ) => io::Error::new(io::ErrorKind::ConnectionReset, error),
         other => io::Error::new(io::ErrorKind::InvalidData, other),
     }
 }
@@ -241,7 +249,7 @@ mod tests {
             (&GOOD.replace("{proof}", "AAAA"), Fault::Protocol.into()),
             (&GOOD.replace("mqtt", "soap"), Fault::Protocol.into()),
             ("SSH-2.0-OpenSSH\r\n\r\n", Fault::Protocol.into()),
-            ("", Fault::Protocol.into()),
+            ("", Fault::ConnectionLost.into()),
         ] {
             let (opened, _, _) = answered(answer).await;
             assert_eq!(opened.err(), Some(error), "{answer}");
@@ -261,6 +269,15 @@ mod tests {
         assert_eq!(heard[..2], [0x82, 0x83]);
         assert_eq!(heard[2 + 4 + 3..][..2], [0x88, 0x80]);
         carrier.shutdown().await.expect("it was said");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_without_a_good_bye_is_gone_and_says_nothing_wrong() {
+        let (opened, _, theirs) = answered(GOOD).await;
+        let mut carrier = opened.expect("a WebSocket");
+        drop(theirs);
+        let error = carrier.read_u8().await.expect_err("no byte");
+        assert_eq!(fault_of(&error), Fault::ConnectionLost);
     }
 
     #[tokio::test]

@@ -226,8 +226,12 @@ impl HubAmqp {
         let asking = self
             .link
             .exchange(self.questions, &question, true, is_answer);
-        let Heard::Answer(message) = asking.await? else {
-            return Err(Fault::Protocol.into());
+        let message = match asking.await? {
+            Heard::Answer(message) => message,
+            Heard::Rejection(rejected) => {
+                let (status, _, _) = refusal_of(&rejected);
+                return Err(LinkError::Refused { status });
+            }
         };
         match TwinMessage::of(&message) {
             Ok(TwinMessage::Answer { status, body, .. }) if (200..300).contains(&status) => {
