@@ -4,9 +4,10 @@
 //! as intended    provisioned at a hub that is allowed, or refused for the right reason
 //! fell short     timed out, throttled to the end, connection lost, cancelled: a matter of load, which
 //!                thresholds judge
-//! either way     something happened meanwhile that makes either outcome right
+//! either way     something happened to it that makes either outcome right
 //! contradiction  let in though it must be refused, refused though it must be let in, for another reason
-//!                than the right one, at a wrong hub, with a wrong twin, or twice
+//!                than the right one, at a wrong hub, with a wrong twin, or twice; an answer that can't be
+//!                read, a TLS failure, a server that is not trusted
 //! ```
 
 use schemars::JsonSchema;

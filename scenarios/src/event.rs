@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
+use fleetstorm_protocol::fault::FaultRule;
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::exact::Decimal;
 
@@ -47,8 +48,8 @@ pub enum Action {
         /// Index of the instance, the scenario's own being the first; all instances when `None`.
         tenant: Option<u8>,
     },
-    /// These fault rules, in the form of the server's control port, take the place of all others.
-    Faults(Vec<serde_json::Value>),
+    /// These fault rules take the place of all others.
+    Faults(Vec<FaultRule>),
     /// The enrollment group of this cohort lets nobody in any more, or does again.
     Enrollment {
         /// Index of the cohort.

@@ -153,6 +153,13 @@ impl<'f> Table<'f> {
             .note(self.place, &path, problem, hint.map(Into::into));
     }
 
+    /// Notes that what it has of `key`, or has not, is wrong. Always `None`, to be returned.
+    pub(crate) fn wrong<T>(&self, key: &str, problem: String) -> Option<T> {
+        let path = join(&self.path, key);
+        self.sheet.note(self.place, &path, problem, None);
+        None
+    }
+
     /// Notes the keys that nobody took. One that looks like a missing key is that key
     /// misspelt: one mistake, not two.
     pub(crate) fn finish(self) {

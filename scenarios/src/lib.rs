@@ -14,6 +14,7 @@ pub mod chance;
 pub mod error;
 pub mod event;
 pub mod forecast;
+pub mod names;
 pub mod plan;
 pub mod ports;
 pub mod region;

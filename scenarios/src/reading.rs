@@ -17,6 +17,7 @@ use std::time::Duration;
 use fleetstorm_reports::validity::MAX_DROPPED;
 
 use crate::file::{Table, Value};
+use crate::names;
 use crate::plan::TIME_SCALES;
 use crate::scenario::Scenario;
 use cohort::{SharedArrival, Surroundings};
@@ -61,6 +62,11 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         let around = tenant::Surroundings {
             hubs: server.hubs.as_deref(),
             bundled,
+            own_id_scope: match &target {
+                Some(Some(target)) => Some(target.id_scope.as_str()),
+                Some(None) => Some(names::OWN_ID_SCOPE),
+                None => None,
+            },
             server: &server,
         };
         tenant::read_all(&value, &around)
@@ -75,6 +81,7 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         },
         regions: regions.as_deref(),
         tenants: tenants.as_deref(),
+        time_scale,
         shared_arrival: shared_arrival.as_ref().map(|value| SharedArrival {
             value,
             arrival: arrival.as_ref(),
@@ -89,6 +96,13 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         regions: regions.as_deref(),
         tenants: tenants.as_deref(),
         bundled,
+        over: cohorts
+            .as_deref()
+            .zip(device_timeout)
+            .zip(time_scale)
+            .and_then(|((cohorts, device_timeout), time_scale)| {
+                event::latest_end(cohorts, device_timeout, time_scale)
+            }),
     };
     let events = or(root.take("event"), Vec::new(), |value| {
         event::read_all(&value, &around)

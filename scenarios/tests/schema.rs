@@ -77,6 +77,10 @@ fn every_table_has_the_keys_that_the_reader_knows() {
         ("[[cohort]]\n? = 1", "/definitions/cohort"),
         ("[[slo]]\n? = 1", "/definitions/slo"),
         (
+            "[[event]]\ndo = \"faults\"\nrules = [{ ? = 1 }]",
+            "/definitions/fault",
+        ),
+        (
             "[thresholds]\ntls.p99 = { is = \"< 1s\", ? = 1 }",
             "/definitions/threshold",
         ),
@@ -151,6 +155,15 @@ fn every_choice_has_the_words_that_the_reader_knows() {
         known_to_the_reader("[[slo]]\nof = \"?\""),
         words(&schema, "/definitions/slo/properties/of")
     );
+    for (key, written, pointer) in [
+        ("do", "\"?\"", "do"),
+        ("protocol", "\"?\"", "protocol"),
+        ("operations", "[\"?\"]", "operations/items"),
+    ] {
+        let text = format!("[[event]]\ndo = \"faults\"\nrules = [{{ {key} = {written} }}]");
+        let pointer = format!("/definitions/fault/properties/{pointer}");
+        assert_eq!(known_to_the_reader(&text), words(&schema, &pointer));
+    }
     let spacing = "[arrival]\nkind = \"constant-rate\"\nrate = \"1/s\"\nspacing = \"?\"";
     for arrival in [0, 1] {
         let pointer = format!("/definitions/arrival/oneOf/{arrival}/properties/spacing");

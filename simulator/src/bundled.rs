@@ -10,14 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reference_server::{
     Announcement, Config, HubConfig, InstanceConfig, LinkedHub, RegionConfig,
 };
 use fleetstorm_scenarios::event::{Action, End};
-use fleetstorm_scenarios::{Ports, ProcessingTime, Scenario, tenant};
+use fleetstorm_scenarios::{Ports, ProcessingTime, Scenario, names, tenant};
 use tempfile::TempDir;
 
 use self::process::{Pipe, Process, no_start};
@@ -44,6 +44,8 @@ pub struct BundledServer {
     /// By instance.
     id_scopes: Vec<IdScope>,
     life: Mutex<Life>,
+    /// Between which moments its first process started.
+    born: (Instant, Instant),
     /// Where it keeps what it has to know when it starts again; outlives its process.
     _data: Option<TempDir>,
 }
@@ -132,9 +134,11 @@ pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledS
     let data = restarts(scenario).then(data_folder).transpose()?;
     config.data_dir = data.as_ref().map(|folder| folder.path().to_owned());
     File::create(log).map_err(|e| no_start(&format!("failed to write {}: {e}", log.display())))?;
+    let launched = Instant::now();
     let (process, announcement) = Process::start(&text_of(&config)?, log, |lines| {
         enroll(&config.instances, fleet, lines)
     })?;
+    let born = (launched, Instant::now());
     let instances = announcement.instances.iter();
     let id_scopes = instances.map(|instance| IdScope::parse(&instance.id_scope));
     let id_scopes = id_scopes
@@ -148,6 +152,7 @@ pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledS
     Ok(BundledServer {
         config,
         log: log.to_owned(),
+        born,
         _data: data,
         announcement,
         id_scopes,
@@ -190,6 +195,11 @@ impl BundledServer {
             },
             hubs: self.announcement.hubs.clone(),
         }
+    }
+
+    /// Between which moments its first process started to count its time.
+    pub fn born(&self) -> (Instant, Instant) {
+        self.born
     }
 
     /// Its process: the last one, while there is none.
@@ -318,15 +328,25 @@ impl BundledServer {
     }
 }
 
+/// Whether a server can be set up as a scenario says. What can be told by its line, its reader has told.
+///
+/// # Errors
+/// The first key of the server's configuration that can't be used.
+pub fn check(scenario: &Scenario) -> Result<(), Failure> {
+    let checked = config_of(scenario).check();
+    checked.map_err(|e| Failure::usage(format!("the bundled server can't be set up so: {e}")))
+}
+
 fn config_of(scenario: &Scenario) -> Config {
     let settings = &scenario.server;
     Config {
+        global_endpoint: names::GLOBAL_ENDPOINT.into(),
         hubs: settings
             .hubs
             .iter()
             .map(|hub| HubConfig {
                 region: hub.region.clone(),
-                ..HubConfig::named(fleet::hub_host(&hub.name))
+                ..HubConfig::named(names::hub_host(&hub.name))
             })
             .collect(),
         regions: scenario
@@ -354,22 +374,23 @@ fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
         retry_after_seconds: u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX),
         ..InstanceConfig::default()
     };
+    let mut id_scopes = names::id_scopes(&scenario.tenants).into_iter();
     let own = InstanceConfig {
+        id_scope: id_scopes.next().unwrap_or_default(),
+        name: names::OWN_INSTANCE.into(),
         throttle: settings.throttle,
         ..paced(settings.processing, settings.retry_after)
     };
-    let tenants = (2..).zip(&scenario.tenants).map(|(number, tenant)| {
-        let id_scope = tenant.id_scope.clone();
-        InstanceConfig {
-            id_scope: id_scope.unwrap_or_else(|| format!("0ne{number:08}")),
-            name: format!("{}.dps.fleetstorm.test", tenant.name),
-            subscription: format!("00000000-0000-0000-0000-{number:012}"),
-            hubs: (tenant.hubs.iter())
-                .map(|hub| LinkedHub::named(fleet::hub_host(hub)))
-                .collect(),
-            throttle: tenant.throttle,
-            ..paced(tenant.processing, tenant.retry_after)
-        }
+    let tenants = (2..).zip(&scenario.tenants).zip(id_scopes);
+    let tenants = tenants.map(|((number, tenant), id_scope)| InstanceConfig {
+        id_scope,
+        name: names::instance_host(tenant),
+        subscription: format!("00000000-0000-0000-0000-{number:012}"),
+        hubs: (tenant.hubs.iter())
+            .map(|hub| LinkedHub::named(names::hub_host(hub)))
+            .collect(),
+        throttle: tenant.throttle,
+        ..paced(tenant.processing, tenant.retry_after)
     });
     [own].into_iter().chain(tenants).collect()
 }

@@ -14,8 +14,9 @@ use crate::bundled;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
 use crate::console;
 use crate::failure::Failure;
+use crate::loading;
 use crate::outlook;
-use crate::preflight::Needs;
+use crate::preflight::{Has, Needs};
 use crate::report_folder;
 use crate::run;
 
@@ -59,21 +60,31 @@ fn validate(args: &ValidateArgs) -> Result<u8, Failure> {
             tell(path, "passed over, a manifest of Cargo")?;
             continue;
         }
-        let plan = scenarios::load(path)
-            .map_err(|error| error.to_string())
-            .and_then(|scenario| {
-                Plan::new(scenario, &Overrides::default())
-                    .map_err(|problem| format!("{}: {problem}", path.display()))
-            });
+        let plan = loading::scenario(path)
+            .and_then(|scenario| loading::plan(scenario, path, &Overrides::default()));
         match plan {
-            Ok(plan) => tell(path, &outline(&plan))?,
+            Ok(plan) => {
+                tell(path, &outline(&plan))?;
+                // It may be validated for another machine.
+                if let Err(too_small) = Needs::of(&plan).check(&Has::look()) {
+                    tell(path, &too_small.message)?;
+                }
+            }
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    if mistakes.is_empty() {
+    let hint = mistakes.iter().find_map(|mistake| mistake.hint.clone());
+    let messages: Vec<_> = mistakes
+        .into_iter()
+        .map(|mistake| mistake.message)
+        .collect();
+    if messages.is_empty() {
         return Ok(exit_code::PASS);
     }
-    Err(Failure::usage(mistakes.join("\n\n")))
+    Err(Failure {
+        hint,
+        ..Failure::usage(messages.join("\n\n"))
+    })
 }
 
 fn tell(path: &Path, words: &str) -> Result<(), Failure> {
@@ -106,7 +117,7 @@ fn report(args: &ReportArgs) -> Result<u8, Failure> {
 
 /// Writes the enrollment list of an instance of a scenario as JSON lines, to load it into a real service.
 fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
-    let scenario = scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    let scenario = loading::scenario(&args.scenario)?;
     let overrides = Overrides {
         devices: args.devices,
         seed: args.seed,
@@ -122,7 +133,7 @@ fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
             index
         }
     };
-    let plan = Plan::new(scenario, &overrides).map_err(Failure::usage)?;
+    let plan = loading::plan(scenario, &args.scenario, &overrides)?;
     let fleet = run::prepare_fleet(&plan)?;
     match &args.out {
         None => console::answer(|mut out| fleet.write_enrollments(&mut out, tenant))?,

@@ -72,22 +72,6 @@ pub fn refuse_elsewhere(scenario: &Scenario) -> Result<(), Failure> {
     }
 }
 
-/// Tries what can be wrong with events that only the server knows: the fault rules.
-///
-/// # Errors
-/// The event, and what the server says of it.
-pub fn rehearse(scenario: &Scenario, stage: &Stage) -> Result<(), Failure> {
-    for (index, event) in scenario.events.iter().enumerate() {
-        if let Action::Faults(_) = &event.action {
-            let refused = |e: std::io::Error| Failure::usage(format!("event[{index}].rules: {e}"));
-            stage.act(&event.action, scenario).map_err(refused)?;
-            let none = Action::Faults(Vec::new());
-            stage.act(&none, scenario).map_err(refused)?;
-        }
-    }
-    Ok(())
-}
-
 impl Director {
     /// Waits for each event in its turn; until all have happened or the run is over.
     ///
@@ -155,6 +139,7 @@ impl Director {
             (Action::Expire { .. }, When::At(at), _) => self.start.is_at(at),
             (Action::RestartServer { end, off }, _, Some(stage)) => {
                 let restart = Restart {
+                    event: index,
                     server: Arc::clone(&stage.server),
                     end: *end,
                     off: *off,
@@ -181,7 +166,10 @@ impl Director {
                 .send_modify(|orders| Arc::make_mut(orders).push(order));
         }
         let problem = done.err().map(|error| error.to_string());
-        self.log.happened(index, self.clock.now_us(), problem);
+        // A restart is done once the server is back.
+        let goes_on = matches!(event.action, Action::RestartServer { .. });
+        let done_us = (!goes_on).then(|| self.clock.now_us());
+        self.log.happened(index, done_us, problem);
     }
 }
 

@@ -20,6 +20,7 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
 use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
 use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Cohort, Flaw, Plan, Scenario};
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
@@ -88,11 +89,6 @@ enum Source {
     KeyGroup(Box<SymmetricKeys>),
     KeyIndividual(Box<SymmetricKeys>),
     Tpm(Box<Tpms>),
-}
-
-/// Host name of a hub of the bundled server.
-pub fn hub_host(label: &str) -> String {
-    format!("{label}.fleetstorm.test")
 }
 
 /// Writes the line of a list that says whose the enrollments below it are.

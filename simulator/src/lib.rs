@@ -24,6 +24,7 @@ pub mod generator;
 pub mod interrupt;
 pub mod limits;
 pub mod link;
+pub mod loading;
 pub mod machine;
 pub mod observer;
 pub mod oracle;

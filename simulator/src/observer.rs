@@ -65,6 +65,8 @@ impl Observer {
         let mut next_tick = Instant::now();
         let mut last_end_us = 0;
         let mut server_death = None;
+        let fleet = Arc::clone(&self.fleet);
+        let name = |cohort, device| fleet.identity(cohort, device).registration_id.to_string();
         loop {
             let wait = next_tick.saturating_duration_since(Instant::now());
             match records.recv_timeout(wait) {
@@ -75,7 +77,8 @@ impl Observer {
                     }
                     self.reconciliation.count(&record);
                     let oracle = &mut self.oracle;
-                    self.events.so_far(|course| oracle.count(&record, course));
+                    self.events
+                        .so_far(|course| oracle.count(&record, course, name));
                     self.aggregator.add(&record);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -140,12 +143,7 @@ impl Observer {
             generator: live.generator,
             interrupted,
             aborted,
-            oracle: Some(self.oracle.close(live.released, |cohort, device| {
-                self.fleet
-                    .identity(cohort, device)
-                    .registration_id
-                    .to_string()
-            })),
+            oracle: Some(self.oracle.close(live.released, name)),
             server_counters,
             resources: meters.resources(),
             life: live.life,

@@ -1,28 +1,45 @@
 //! The oracle: what became of every device, against what plan, flaws, enrollments, events and
 //! placement say had to become of it. Pure: records and events in, findings out.
 
+use fleetstorm_reports::Record;
 use fleetstorm_reports::oracle::{Contradiction, MAX_EXAMPLES, Oracle as Findings, OracleRow};
-use fleetstorm_reports::{Dimensions, Record};
 use fleetstorm_scenarios::Plan;
+use jiff::Timestamp;
 
 use self::attendance::Attendance;
 use self::changes::Changes;
+use self::faults::{Case, Faults};
 use self::intent::{Finding, Intent, Wrong};
 use crate::director::Course;
 
 mod attendance;
 mod changes;
+mod faults;
 mod hubs;
 mod intent;
 
 /// Judges every record; holds a bit for each device of the plan, and counts.
 pub struct Oracle {
     changes: Changes,
+    faults: Faults,
     cohorts: Vec<Cohort>,
     /// Host names of the hubs, as records know them.
     hubs: Vec<String>,
     contradictions: u64,
     examples: Vec<Example>,
+}
+
+/// Where and when a run takes place.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Host names of the hubs, as far as they are known, by the index that records have.
+    pub hubs: Vec<String>,
+    /// Id scopes of the instances, by tenant.
+    pub id_scopes: Vec<String>,
+    /// When it began, by the calendar.
+    pub started_at: Timestamp,
+    /// Between which moments the bundled server started, microseconds since the run's start.
+    pub server_born_us: Option<(i64, i64)>,
 }
 
 struct Cohort {
@@ -46,13 +63,13 @@ struct Example {
 }
 
 impl Oracle {
-    /// Of a run; `dimensions` has the hubs, as far as they are known.
-    pub fn new(plan: &Plan, dimensions: &Dimensions) -> Self {
+    /// Of a run that takes place there.
+    pub fn new(plan: &Plan, setting: Setting) -> Self {
         let scenario = plan.scenario();
         let cohorts = scenario.cohorts.iter().map(|cohort| Cohort {
             name: cohort.name.clone(),
             planned: cohort.devices,
-            intent: Intent::of(cohort, scenario, &dimensions.hubs),
+            intent: Intent::of(cohort, scenario, &setting.hubs),
             attendance: Attendance::default(),
             dropped: 0,
             as_intended: 0,
@@ -61,17 +78,18 @@ impl Oracle {
             contradictions: 0,
         });
         Self {
-            changes: Changes::of(scenario),
             cohorts: cohorts.collect(),
-            hubs: dimensions.hubs.clone(),
+            changes: Changes::of(scenario),
+            faults: Faults::of(scenario, &setting),
+            hubs: setting.hubs,
             contradictions: 0,
             examples: Vec::new(),
         }
     }
 
     /// Judges one registration by what has happened until now: no event may have begun of which
-    /// `course` does not know.
-    pub fn count(&mut self, record: &Record, course: &[Course]) {
+    /// `course` does not know. `name` gives the registration id of a planned device.
+    pub fn count(&mut self, record: &Record, course: &[Course], name: impl Fn(u16, u32) -> String) {
         let Some(cohort) = self.cohorts.get_mut(usize::from(record.cohort)) else {
             return;
         };
@@ -85,6 +103,22 @@ impl Oracle {
             return;
         } else {
             cohort.intent.judge(record, times)
+        };
+        let finding = match finding {
+            Finding::Contradiction(wrong) => {
+                let case = Case {
+                    record,
+                    wrong,
+                    must_be_refused: cohort.intent.must_be_refused(times),
+                };
+                let name = || name(record.cohort, record.device);
+                if self.faults.explain(case, course, name) {
+                    Finding::EitherWay
+                } else {
+                    finding
+                }
+            }
+            finding => finding,
         };
         match finding {
             Finding::AsIntended => cohort.as_intended += 1,

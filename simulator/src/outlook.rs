@@ -8,13 +8,14 @@ mod text;
 use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
+use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{Budget, Forecast, Machine, Surroundings, forecast};
-use fleetstorm_scenarios::{self as scenarios, Plan};
 
 use crate::bench::calibrate;
 use crate::cli::PlanArgs;
 use crate::console;
 use crate::failure::Failure;
+use crate::loading;
 use crate::machine;
 use crate::preflight::{Has, Needs};
 use beside::{Measured, Row};
@@ -47,10 +48,9 @@ struct Outlook<'plan> {
 /// # Errors
 /// The scenario is wrong, or the result can't be written.
 pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let mut scenario =
-        scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut scenario = loading::scenario(&args.scenario)?;
     scenario.target = args.target.over(scenario.target)?;
-    let plan = Plan::new(scenario, &args.over.overrides()).map_err(Failure::usage)?;
+    let plan = loading::plan(scenario, &args.scenario, &args.over.overrides())?;
     let cores = u32::try_from(machine::cores()).unwrap_or(u32::MAX);
     let slowness = if args.calibrate {
         calibrate::slowness(&plan)?

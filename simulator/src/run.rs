@@ -13,7 +13,7 @@ use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_reports::{Aggregator, Dimensions, recorder};
 use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::{self as scenarios, Chance, Cohort, Flaw, Plan, Scenario};
+use fleetstorm_scenarios::{Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -33,9 +33,10 @@ use crate::interrupt::{self, Interrupts};
 use crate::limits::Limits;
 use crate::link::dial::Dialer;
 use crate::link::line::Lines;
+use crate::loading;
 use crate::machine;
 use crate::observer::Observer;
-use crate::oracle::Oracle;
+use crate::oracle::{self, Oracle};
 use crate::preflight::{Has, Needs};
 use crate::reconciliation::Reconciliation;
 use crate::report_folder::{self, ReportFolder};
@@ -98,9 +99,6 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
         })
     });
     let stage = stage.transpose()?;
-    if let Some(stage) = &stage {
-        director::rehearse(scenario, stage)?;
-    }
     let around = (start, server, stage);
     let finished = drive(
         &plan,
@@ -115,11 +113,10 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
 
 /// Reads the scenario and applies the command line.
 fn plan_of(args: &RunArgs) -> Result<Plan, Failure> {
-    let mut scenario =
-        scenarios::load(&args.scenario).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut scenario = loading::scenario(&args.scenario)?;
     scenario.target = args.target.over(scenario.target)?;
     director::refuse_elsewhere(&scenario)?;
-    Plan::new(scenario, &args.over.overrides()).map_err(Failure::usage)
+    loading::plan(scenario, &args.scenario, &args.over.overrides())
 }
 
 /// Derives the fleet; finding primes takes a moment the first time, so it is said.
@@ -156,7 +153,18 @@ fn drive(
 
     let dimensions = dimensions(plan.scenario(), target);
     let hubs = dimensions.hubs.clone();
-    let oracle = Oracle::new(plan, &dimensions);
+    let oracle = Oracle::new(
+        plan,
+        oracle::Setting {
+            hubs: hubs.clone(),
+            id_scopes: target.id_scopes.iter().map(ToString::to_string).collect(),
+            started_at,
+            server_born_us: server.as_ref().map(|server| {
+                let (earliest, latest) = server.born();
+                (clock.offset_us(earliest), clock.offset_us(latest))
+            }),
+        },
+    );
     let journal = args.journal.then(|| folder.journal()).transpose()?;
     let info = run_info(plan, target, dimensions, started_at);
     let aggregator = Aggregator::new(info, journal)

@@ -19,6 +19,14 @@ impl RunClock {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// A moment, microseconds after the start; negative before it.
+    pub fn offset_us(&self, moment: Instant) -> i64 {
+        let after = moment.saturating_duration_since(self.start);
+        let before = self.start.saturating_duration_since(moment);
+        let us = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        us(after) - us(before)
+    }
+
     /// The moment that lies `offset` after the start.
     pub fn at(&self, offset: Duration) -> Instant {
         self.start + offset

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
+use fleetstorm_protocol::twin::limits::Part;
 
 use super::{arrival, each, local_time, or, quantity, region, tenant};
 use crate::arrival::Arrival;
 use crate::file::{Table, Value, did_you_mean};
+use crate::plan::LONGEST_SCHEDULE;
 use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::scenario::{Boot, Cohort, Flaw, Hub, Reprovision};
@@ -29,6 +31,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) regions: Option<&'a [Region]>,
     /// The tenants there are, if known.
     pub(super) tenants: Option<&'a [Tenant]>,
+    /// How many seconds of the file pass in one, if known.
+    pub(super) time_scale: Option<f64>,
     /// The top-level arrival, if there is one.
     pub(super) shared_arrival: Option<SharedArrival<'a>>,
 }
@@ -64,16 +68,23 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
         let problem = "nobody uses it: every cohort has an arrival of its own";
         return shared.value.wrong(problem, None);
     }
-    let cohorts = drafts.into_iter().map(|draft| {
+    each(tables.iter().zip(drafts), |(value, draft)| {
         let mut cohort = draft.cohort;
         if draft.shares_arrival {
             let share = cohort.devices as f64 / all as f64;
             cohort.arrival = cohort.arrival.scaled(share);
         }
         cohort.arrival = local_time::later(cohort.arrival, draft.lateness);
-        cohort
-    });
-    Some(cohorts.collect())
+        let last = cohort.arrival.release_at(cohort.devices - 1);
+        let scale = around.time_scale.unwrap_or(1.0);
+        if last.as_secs_f64() > LONGEST_SCHEDULE.as_secs_f64() * scale {
+            return value.wrong(
+                "its last device would come after more than a year",
+                "raise the rate or lower the devices".to_string(),
+            );
+        }
+        Some(cohort)
+    })
 }
 
 fn read(
@@ -131,7 +142,7 @@ fn read(
         local_time::lateness(&value, regions.as_deref(), around.regions)
     });
     let desired = or(table.take("desired"), Default::default(), |value| {
-        properties::read(&value)
+        properties::read(&value, Part::Desired)
     });
     let after = or(table.take("after"), Default::default(), |value| {
         after::read(&value)

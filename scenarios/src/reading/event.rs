@@ -1,6 +1,10 @@
 //! `[[event]]`: what happens to a running fleet and its service.
 
+mod faults;
+mod reach;
 mod sale;
+
+pub(super) use reach::latest_end;
 
 use std::time::Duration;
 
@@ -11,7 +15,7 @@ use super::{each, or, quantity, server, tenant};
 use crate::event::{Action, End, Event, Proof, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::Region;
-use crate::scenario::{Cohort, Hub};
+use crate::scenario::{Cohort, Flaw, Hub};
 use crate::tenant::Tenant;
 
 /// Most events: each device that stays looks at each.
@@ -77,6 +81,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) tenants: Option<&'a [Tenant]>,
     /// Whether the run has a server of its own.
     pub(super) bundled: bool,
+    /// When the last device has ended at the latest, if that can be said.
+    pub(super) over: Option<Duration>,
 }
 
 pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Event>> {
@@ -85,7 +91,11 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
         return value.wrong(format!("has more than {MAX_EVENTS} events"), None);
     }
     let events = each(&tables, |value| read(value, around))?;
-    sale::are_possible(&tables, &events).then_some(events)
+    let possible = [
+        sale::are_possible(&tables, &events),
+        reach::are_reached(&tables, &events, around.over),
+    ];
+    possible.iter().all(|possible| *possible).then_some(events)
 }
 
 fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
@@ -100,10 +110,10 @@ fn read(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Event> {
     let action = match kind {
         Kind::HubDown => hub(&mut table, around).map(Action::HubDown),
         Kind::HubUp => hub(&mut table, around).map(Action::HubUp),
-        Kind::RegionDown => region(&mut table, around, "region").map(Action::RegionDown),
-        Kind::RegionUp => region(&mut table, around, "region").map(Action::RegionUp),
+        Kind::RegionDown => region_of_hubs(&mut table, around).map(Action::RegionDown),
+        Kind::RegionUp => region_of_hubs(&mut table, around).map(Action::RegionUp),
         Kind::Throttle => throttle(&mut table, around),
-        Kind::Faults => faults(&mut table).map(Action::Faults),
+        Kind::Faults => faults::read(&mut table, around).map(Action::Faults),
         Kind::DisableEnrollment => enrollment(&mut table, around, false),
         Kind::EnableEnrollment => enrollment(&mut table, around, true),
         Kind::Roll(proof) => {
@@ -233,6 +243,23 @@ fn region(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -
     super::region::named(&value, around.regions)
 }
 
+/// A region with a hub in it, which can go down.
+fn region_of_hubs(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<String> {
+    let value = table.require("region")?;
+    let name = super::region::named(&value, around.regions)?;
+    let stands_there = |hub: &Hub| hub.region.as_ref() == Some(&name);
+    if around
+        .hubs
+        .is_some_and(|hubs| !hubs.iter().any(stands_there))
+    {
+        return value.wrong(
+            format!("no hub stands in {name}"),
+            format!("give one a place: hub = [{{ name = \"hub-1\", region = \"{name}\" }}]"),
+        );
+    }
+    Some(name)
+}
+
 fn region_index(table: &mut Table<'_>, around: &Surroundings<'_>, key: &'static str) -> Option<u8> {
     let name = region(table, around, key)?;
     let known = around.regions.unwrap_or_default();
@@ -248,17 +275,6 @@ fn throttle(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> 
     Some(Action::Throttle {
         rates: rates?,
         tenant: tenant?,
-    })
-}
-
-fn faults(table: &mut Table<'_>) -> Option<Vec<serde_json::Value>> {
-    let rules = table.require("rules")?;
-    each(&rules.array()?, |rule| {
-        let table = rule.table()?;
-        each(table.into_entries(), |(key, value)| {
-            Some((key.to_owned(), properties::json(&value)?))
-        })
-        .map(|entries| serde_json::Value::Object(entries.into_iter().collect()))
     })
 }
 
@@ -304,6 +320,7 @@ fn cohort<'a>(value: &Value<'_>, around: &Surroundings<'a>) -> Option<(u16, &'a 
 fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -> Option<Action> {
     let value = table.require("cohort")?;
     let (index, cohort) = cohort(&value, around)?;
+    enrolled(&value, cohort)?;
     if !is_group(cohort) {
         return value.wrong(
             "has an enrollment for each of its devices, not one for all",
@@ -316,10 +333,20 @@ fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -
     })
 }
 
+/// Nothing can be done to the enrollments of a cohort that has none.
+fn enrolled(value: &Value<'_>, cohort: &Cohort) -> Option<()> {
+    if cohort.flaw == Some(Flaw::Unenrolled) {
+        let problem = "its devices are not enrolled: there is nothing to change";
+        return value.wrong(problem, "name a cohort without that flaw".to_string());
+    }
+    Some(())
+}
+
 /// The cohort whose proof is rolled, which must be of that kind.
 fn proven(table: &mut Table<'_>, around: &Surroundings<'_>, proof: Proof) -> Option<u16> {
     let value = table.require("cohort")?;
     let (index, cohort) = cohort(&value, around)?;
+    enrolled(&value, cohort)?;
     let actual = match cohort.attestation {
         AttestationKind::X509Group | AttestationKind::X509Individual => Some(Proof::Certificate),
         AttestationKind::SymmetricKeyGroup | AttestationKind::SymmetricKeyIndividual => {

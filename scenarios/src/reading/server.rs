@@ -7,6 +7,7 @@ use fleetstorm_protocol::quota::Rates;
 
 use super::{each, or, quantity, region};
 use crate::file::Value;
+use crate::names;
 use crate::region::Region;
 use crate::scenario::{Hub, ProcessingTime, ServerSettings};
 
@@ -138,6 +139,13 @@ fn hubs(value: &Value<'_>, regions: Option<&[Region]>) -> Option<Vec<Hub>> {
         table.finish();
         let written = written?;
         let name = quantity::name(&written)?;
+        let host = names::hub_host(&name);
+        if [names::GLOBAL_ENDPOINT, names::OWN_INSTANCE].contains(&host.as_str()) {
+            return written.wrong(
+                format!("the bundled server itself is called {host}"),
+                "choose another name".to_string(),
+            );
+        }
         if !seen.insert(name.clone()) {
             return written.wrong(format!("another hub is called \"{name}\" already"), None);
         }

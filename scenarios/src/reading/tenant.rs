@@ -5,11 +5,14 @@ use std::collections::HashSet;
 use super::cohort::hubs;
 use super::{each, or, quantity, server, target};
 use crate::file::{Value, did_you_mean};
+use crate::names;
 use crate::scenario::Hub;
 use crate::tenant::{OWN, Tenant};
 
 /// Most tenants: records carry their index in 8 bits, and every one has service keys and windows.
 const MAX_TENANTS: usize = 100;
+/// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
+const MAX_LINKED_HUBS: usize = 50;
 
 /// What tenants refer to.
 pub(super) struct Surroundings<'a> {
@@ -17,6 +20,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) hubs: Option<&'a [Hub]>,
     /// Whether the run has a server of its own.
     pub(super) bundled: bool,
+    /// Id scope of the scenario's own instance, if known.
+    pub(super) own_id_scope: Option<&'a str>,
     /// What holds for a tenant that says nothing else.
     pub(super) server: &'a server::Written,
 }
@@ -26,34 +31,61 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
     if tables.len() > MAX_TENANTS {
         return value.wrong(format!("has more than {MAX_TENANTS} tenants"), None);
     }
-    let (mut names, mut scopes) = (HashSet::new(), HashSet::new());
-    each(&tables, |value| {
-        read(value, around, &mut names, &mut scopes)
+    let mut taken = HashSet::new();
+    let mut scopes = Scopes {
+        own: around.own_id_scope,
+        of_tenants: HashSet::new(),
+    };
+    each(tables.iter().enumerate(), |(index, value)| {
+        read((index, value), around, &mut taken, &mut scopes)
     })
 }
 
+/// Id scopes that are taken; devices may write them in any case.
+struct Scopes<'a> {
+    own: Option<&'a str>,
+    of_tenants: HashSet<String>,
+}
+
+impl Scopes<'_> {
+    /// Takes one; `None` once it is noted that another instance has it.
+    fn take(&mut self, value: &Value<'_>, scope: &str, hint: Option<&str>) -> Option<()> {
+        let hint = hint.map(str::to_owned);
+        if self.own.is_some_and(|own| own.eq_ignore_ascii_case(scope)) {
+            let problem = format!("the scenario's own instance has the id scope {scope}");
+            return value.wrong(problem, hint);
+        }
+        if !self.of_tenants.insert(scope.to_ascii_lowercase()) {
+            return value.wrong(format!("another tenant has the id scope {scope}"), hint);
+        }
+        Some(())
+    }
+}
+
 fn read(
-    value: &Value<'_>,
+    (index, value): (usize, &Value<'_>),
     around: &Surroundings<'_>,
-    names: &mut HashSet<String>,
-    scopes: &mut HashSet<String>,
+    taken: &mut HashSet<String>,
+    scopes: &mut Scopes<'_>,
 ) -> Option<Tenant> {
     let mut table = value.table()?;
     let name = table.require("name").and_then(|value| {
         let name = quantity::name(&value)?;
-        if !names.insert(name.clone()) {
+        if !taken.insert(name.clone()) {
             return value.wrong(format!("another tenant is called \"{name}\" already"), None);
         }
         Some(name)
     });
     let id_scope = match table.take("id-scope") {
         Some(value) => target::id_scope(&value).and_then(|scope| {
-            if !scopes.insert(scope.clone()) {
-                return value.wrong("another tenant has this id scope already", None);
-            }
+            scopes.take(&value, &scope, None)?;
             Some(Some(scope))
         }),
-        None if around.bundled => Some(None),
+        None if around.bundled => {
+            let scope = names::unwritten_id_scope(index);
+            let taken = scopes.take(value, &scope, Some("give it an id-scope of its own"));
+            taken.map(|()| None)
+        }
         None => {
             let help = "another endpoint has instances of its own: say which is meant";
             table.missing("id-scope", Some(help));
@@ -68,7 +100,7 @@ fn read(
         }
     };
     let hubs = or(table.take("hubs"), Vec::new(), |value| {
-        ours(&value).then(|| hubs(&value, around.hubs)).flatten()
+        ours(&value).then(|| linked(&value, around.hubs)).flatten()
     });
     let throttle = match table.take("throttle") {
         Some(value) => ours(&value).then(|| server::rates(&value)).flatten(),
@@ -95,6 +127,23 @@ fn read(
         processing: processing?,
         retry_after: retry_after?,
     })
+}
+
+/// The hubs that an instance has linked.
+fn linked(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
+    let hubs = hubs(value, known)?;
+    if hubs.len() > MAX_LINKED_HUBS {
+        let problem = format!(
+            "{} hubs, an instance has at most {MAX_LINKED_HUBS}",
+            hubs.len()
+        );
+        return value.wrong(problem, None);
+    }
+    let twice = (1..hubs.len()).find(|&index| hubs[..index].contains(&hubs[index]));
+    match twice {
+        Some(index) => value.wrong(format!("\"{}\" is there twice", hubs[index]), None),
+        None => Some(hubs),
+    }
 }
 
 /// The tenant of this name, as its index in a run: the scenario's own instance comes first.

@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
 
-use crate::fleet::hub_host;
 use crate::link::dial::Way;
 use crate::link::line::Lines;
 

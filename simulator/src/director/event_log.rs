@@ -73,15 +73,15 @@ impl EventLog {
         });
     }
 
-    /// It has happened.
-    pub(super) fn happened(&self, index: u16, done_us: u64, problem: Option<String>) {
+    /// It has happened; `done_us` is none where it goes on.
+    pub(super) fn happened(&self, index: u16, done_us: Option<u64>, problem: Option<String>) {
         let mut log = self.log();
         let mut course = log.course.iter_mut();
         let Some(course) = course.find(|course| course.event == index) else {
             return;
         };
         let at_us = course.began_us;
-        course.done_us = problem.is_none().then_some(done_us);
+        course.done_us = done_us.filter(|_| problem.is_none());
         if let Some(what) = log.pending.remove(&index) {
             log.happened.push(Happened {
                 at_us,
@@ -91,9 +91,14 @@ impl EventLog {
         }
     }
 
-    /// Something has come of one of them.
-    pub(super) fn followed(&self, at_us: u64, what: &str, problem: Option<String>) {
-        self.log().happened.push(Happened {
+    /// Something has come of one that went on; it is done unless there was a problem.
+    pub(super) fn followed(&self, index: u16, at_us: u64, what: &str, problem: Option<String>) {
+        let mut log = self.log();
+        let mut course = log.course.iter_mut();
+        if let Some(course) = course.find(|course| course.event == index) {
+            course.done_us = problem.is_none().then_some(at_us);
+        }
+        log.happened.push(Happened {
             at_us,
             what: what.to_owned(),
             problem,
@@ -125,15 +130,17 @@ mod tests {
             devices = 1
             attestation = "tpm"
             transport = "https"
-            arrival = { kind = "all-at-once" }
+            arrival = { kind = "closed", concurrency = 1 }
         "#;
         let scenario = fleetstorm_scenarios::parse(text, "one.toml").expect("valid");
         let log = EventLog::of(&scenario);
         log.begins(0, 1_000_000);
         assert!(log.read().is_empty());
-        log.happened(0, 1_200_000, None);
+        log.happened(0, Some(1_200_000), None);
         assert_eq!(log.read()[0].at_us, 1_000_000);
         log.so_far(|course| assert_eq!(course[0].done_us, Some(1_200_000)));
+        log.followed(0, 1_500_000, "it is back", None);
+        log.so_far(|course| assert_eq!(course[0].done_us, Some(1_500_000)));
         let all = log.close(5_000_000);
         let told: Vec<_> = all
             .iter()
@@ -141,7 +148,11 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            [("hub-down hub-1", false), ("hub-up, all hubs", true)]
+            [
+                ("hub-down hub-1", false),
+                ("it is back", false),
+                ("hub-up, all hubs", true)
+            ]
         );
     }
 }

@@ -12,6 +12,8 @@ use crate::stopwatch::RunClock;
 
 /// How.
 pub(super) struct Restart {
+    /// Index of the event.
+    pub(super) event: u16,
     pub(super) server: Arc<BundledServer>,
     pub(super) end: End,
     pub(super) off: Duration,
@@ -34,7 +36,8 @@ impl Restart {
     }
 
     fn tell(&self, what: &str, problem: Option<String>) {
-        self.log.followed(self.clock.now_us(), what, problem);
+        let at_us = self.clock.now_us();
+        self.log.followed(self.event, at_us, what, problem);
     }
 }
 

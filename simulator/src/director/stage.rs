@@ -6,11 +6,12 @@ use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_scenarios::Scenario;
 use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::names::hub_host;
 use serde_json::json;
 
 use crate::bundled::BundledServer;
 use crate::control::Control;
-use crate::fleet::{self, Fleet, Roll};
+use crate::fleet::{Fleet, Roll};
 use crate::service_side::{HubSide, ServiceSide};
 
 /// A server whose service can be changed.
@@ -57,7 +58,7 @@ impl Stage {
             let hubs = scenario.server.hubs.iter().map(|hub| &hub.name);
             let mut meant = hubs.filter(|name| hub.as_ref().is_none_or(|hub| hub == *name));
             meant.try_for_each(|name| {
-                let path = format!("/hubs/{}/state", fleet::hub_host(name));
+                let path = format!("/hubs/{}/state", hub_host(name));
                 self.control
                     .put(&path, &json!({"state": state}).to_string())
             })

@@ -15,8 +15,6 @@ pub struct Times {
     pub proof_may_be_old: bool,
     /// Whether its certificate had expired.
     pub expired: Expired,
-    /// Whether the server answered by fault rules.
-    pub faults: bool,
     /// Whose it was.
     pub owner: Owner,
 }
@@ -83,9 +81,6 @@ enum Change {
     Retire {
         cohort: u16,
     },
-    Faults {
-        any: bool,
-    },
     /// Certificates of a share of the cohort's devices hold until then.
     Expire {
         cohort: u16,
@@ -110,9 +105,6 @@ impl Changes {
             }),
             Action::Roll { cohort, .. } => Some(Change::Roll { cohort: *cohort }),
             Action::Retire { cohort, .. } => Some(Change::Retire { cohort: *cohort }),
-            Action::Faults(rules) => Some(Change::Faults {
-                any: !rules.is_empty(),
-            }),
             Action::Expire { cohort, share } => match event.when {
                 When::At(at) => Some(Change::Expire {
                     cohort: *cohort,
@@ -132,7 +124,6 @@ impl Changes {
             | Action::RegionDown(_)
             | Action::RegionUp(_)
             | Action::Throttle { .. }
-            // So does a server that is away, with whose faults the oracle bears a little longer.
             | Action::RestartServer { .. }
             | Action::Latency { .. }
             | Action::PowerCut { .. }
@@ -140,7 +131,9 @@ impl Changes {
             // Its registration id, and so its enrollment, outlives it.
             | Action::FactoryReset(_)
             // Where a device is now, its record says.
-            | Action::Move { .. } => None,
+            | Action::Move { .. }
+            // They explain what they can cause, no more.
+            | Action::Faults(_) => None,
         });
         let chance = |cohort: &Cohort| Chance::new(scenario.seed, "event", &cohort.name);
         Self {
@@ -172,9 +165,6 @@ impl Changes {
                     } else {
                         Enabled::Changing
                     };
-                }
-                Change::Faults { any } => {
-                    times.faults = any || times.faults && !is_over;
                 }
                 // Who starts after it has the newest proof; who comes back may have missed the news.
                 Change::Retire { cohort } if cohort == record.cohort => {

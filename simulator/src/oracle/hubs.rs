@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_reports::Record;
+use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Cohort, Reprovision, Scenario};
-
-use crate::fleet::hub_host;
 
 /// The hubs that are allowed, by their index in records.
 #[derive(Debug)]
 pub enum AllowedHubs {
-    /// Nobody knows: another endpoint's.
-    Unknown,
+    /// Any but these: of another endpoint nobody has told all hubs.
+    NoneOf(Vec<u16>),
     /// One of these.
     Any(Vec<u16>),
     /// The nearest of these, from each region; a device that is nowhere, or may not leave the hub
@@ -27,25 +26,40 @@ pub enum AllowedHubs {
 impl AllowedHubs {
     /// Of a cohort. `hubs` are the host names behind a record's index.
     pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
-        if scenario.target.is_some() {
-            // What is enrolled there is not ours to know; of which hubs there are, the user may have told.
-            let all: Vec<u16> = (0..).zip(hubs).map(|(index, _)| index).collect();
-            return if all.is_empty() {
-                Self::Unknown
-            } else {
-                Self::Any(all)
-            };
-        }
         let tenants = scenario.tenant(cohort.tenant).map(|tenant| &tenant.hubs);
         let named = [Some(&cohort.hubs), tenants];
         let named = named.into_iter().flatten().find(|named| !named.is_empty());
+        let is_elsewhere = scenario.target.is_some();
+        let is_meant = |name: &String, host: &str| {
+            if is_elsewhere {
+                is_called(host, name)
+            } else {
+                hub_host(name) == host
+            }
+        };
         let all: Vec<u16> = (0..)
             .zip(hubs)
             .filter(|(_, host)| {
-                named.is_none_or(|named| named.iter().any(|label| hub_host(label) == **host))
+                named.is_none_or(|named| named.iter().any(|name| is_meant(name, host)))
             })
             .map(|(index, _)| index)
             .collect();
+        if is_elsewhere {
+            // Which hubs there are, the user may have told; how far they are, nobody has.
+            let has_host = |name: &String| hubs.iter().any(|host| is_called(host, name));
+            let told = !hubs.is_empty() && named.is_none_or(|named| named.iter().all(has_host));
+            return if told {
+                Self::Any(all)
+            } else {
+                Self::NoneOf(
+                    (0..)
+                        .zip(hubs)
+                        .map(|(index, _)| index)
+                        .filter(|index| !all.contains(index))
+                        .collect(),
+                )
+            };
+        }
         if cohort.allocation != AllocationPolicy::GeoLatency || scenario.regions.is_empty() {
             return Self::Any(all);
         }
@@ -73,7 +87,7 @@ impl AllowedHubs {
     pub fn allow(&self, record: &Record) -> bool {
         let is_in = |hubs: &[u16]| record.hub.is_some_and(|hub| hubs.contains(&hub));
         match self {
-            Self::Unknown => true,
+            Self::NoneOf(others) => !is_in(others),
             Self::Any(all) => is_in(all),
             Self::Nearest {
                 all,
@@ -92,7 +106,7 @@ impl AllowedHubs {
     /// For people: where.
     pub fn in_words(&self, hubs: &[String]) -> String {
         match self {
-            Self::Unknown => String::new(),
+            Self::NoneOf(_) => String::new(),
             Self::Any(all) if all.len() == hubs.len() && all.len() != 1 => " at any hub".into(),
             Self::Any(all) => {
                 let names = all
@@ -104,6 +118,12 @@ impl AllowedHubs {
             Self::Nearest { .. } => " at the nearest hub".into(),
         }
     }
+}
+
+/// Whether a name of a hub, as scenarios have it, is this host's: its first label, or all of it.
+fn is_called(host: &str, name: &str) -> bool {
+    let label = host.split('.').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(label)
 }
 
 /// Those of `all` that are nearest to a region by the scenario's table. A hub of no region, or of one that

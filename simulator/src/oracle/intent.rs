@@ -116,9 +116,6 @@ impl Intent {
             Expired::No | Expired::Surely => finding,
         };
         match finding {
-            Finding::Contradiction(Wrong::Outcome | Wrong::Hub) if times.faults => {
-                Finding::EitherWay
-            }
             Finding::Contradiction(Wrong::Outcome)
                 if self.has_double && is_displaced(record.outcome) =>
             {
@@ -137,6 +134,11 @@ impl Intent {
             }
             other => other,
         }
+    }
+
+    /// Whether the device must be refused, for whatever reason.
+    pub fn must_be_refused(&self, times: Times) -> bool {
+        self.refusal(times).is_some() || self.enabled(times) == Some(false)
     }
 
     /// How the device must be refused, if it must.
@@ -232,6 +234,12 @@ impl Refusal {
             (Self::Unauthorized(right), Outcome::Refused { status, code, .. }) => {
                 status == 401 && [0, right].contains(&code)
             }
+            // Another server may look at certificates in the handshake already.
+            (
+                Self::Unauthorized(code::INVALID_CERTIFICATE)
+                | Self::Unknown(code::INVALID_CERTIFICATE),
+                Outcome::Broken { fault, .. },
+            ) => fault == Fault::Tls,
             (Self::Unknown(right), Outcome::Refused { status, code, .. }) => match status {
                 401 => [0, right].contains(&code),
                 404 => [0, code::ENROLLMENT_NOT_FOUND].contains(&code),
@@ -258,7 +266,14 @@ const EXPIRED: Refusal = Refusal::Unauthorized(code::INVALID_CERTIFICATE);
 fn is_load(outcome: Outcome) -> bool {
     match outcome {
         Outcome::TimedOut { .. } | Outcome::Cancelled | Outcome::NotStarted => true,
-        Outcome::Broken { fault, .. } => fault != Fault::Activation,
+        Outcome::Broken { fault, .. } => match fault {
+            Fault::Unresolvable
+            | Fault::ConnectionRefused
+            | Fault::ConnectionLost
+            | Fault::LocalResources => true,
+            // Nobody answers garbage, fails at TLS or shows another certificate for want of time.
+            Fault::UntrustedServer | Fault::Tls | Fault::Protocol | Fault::Activation => false,
+        },
         Outcome::Refused { status, .. } => status == 408 || status == 429 || status >= 500,
         Outcome::Provisioned
         | Outcome::Registered
@@ -293,12 +308,15 @@ fn is_displaced(outcome: Outcome) -> bool {
                 ..
             }
     );
-    is_not_its || is_turned_away(outcome)
+    is_not_its || is_unknown(outcome) || is_unauthorized(outcome)
 }
 
 fn is_turned_away(outcome: Outcome) -> bool {
-    let is_unknown = matches!(outcome, Outcome::Refused { status: 404, .. });
-    is_unknown || is_unauthorized(outcome) || outcome == Outcome::Disabled
+    is_unknown(outcome) || is_unauthorized(outcome) || outcome == Outcome::Disabled
+}
+
+fn is_unknown(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Refused { status: 404, .. })
 }
 
 fn is_unauthorized(outcome: Outcome) -> bool {

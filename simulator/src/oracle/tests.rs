@@ -46,12 +46,14 @@ devices = 100
         );
         let scenario = fleetstorm_scenarios::parse(&text, "one.toml").expect("valid");
         let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
-        let dimensions = Dimensions {
+        let setting = Setting {
             hubs: HUBS.map(String::from).into(),
-            ..Dimensions::default()
+            id_scopes: vec!["0ne00000001".into(), "0ne00000002".into()],
+            started_at: "2030-01-01T12:00:00Z".parse().expect("a moment"),
+            server_born_us: Some((-3_000_000, -2_000_000)),
         };
         Self {
-            oracle: Oracle::new(&plan, &dimensions),
+            oracle: Oracle::new(&plan, setting),
             course: Vec::new(),
         }
     }
@@ -72,7 +74,7 @@ devices = 100
     /// What one more record is: the first letter of its class.
     fn judge(&mut self, record: Record) -> char {
         let before = self.classes();
-        self.oracle.count(&record, &self.course);
+        self.oracle.count(&record, &self.course, name);
         let after = self.classes();
         let changed = before.iter().zip(after).position(|(was, is)| *was != is);
         "ifec"
@@ -90,6 +92,10 @@ devices = 100
             cohort.contradictions,
         ]
     }
+}
+
+fn name(_cohort: u16, device: u32) -> String {
+    format!("a-{device:07}")
 }
 
 /// Of device 0, from second 10 to second 11; at `hub`, where it was let in.
@@ -187,7 +193,14 @@ fn a_good_device_is_let_in_or_falls_short() {
         (Some(1), Outcome::TimedOut { phase: Phase::Twin }, 'f'),
         (Some(1), refused(404, 0), 'c'),
         (None, broken(Fault::ConnectionRefused), 'f'),
+        (None, broken(Fault::ConnectionLost), 'f'),
+        (None, broken(Fault::Unresolvable), 'f'),
+        (None, broken(Fault::LocalResources), 'f'),
         (None, broken(Fault::Activation), 'c'),
+        (None, broken(Fault::Protocol), 'c'),
+        (None, broken(Fault::Tls), 'c'),
+        (None, broken(Fault::UntrustedServer), 'c'),
+        (Some(1), broken(Fault::Protocol), 'c'),
         (None, refused(429, 429_001), 'f'),
         (None, refused(503, 0), 'f'),
         (None, refused(401, 401_000), 'c'),
@@ -268,32 +281,6 @@ cohort = "a"
         other.outcome = refused(401, 401_000);
         assert_eq!(world.judge(other), 'c', "{course:?}");
     }
-}
-
-#[test]
-fn fault_rules_excuse_what_the_server_says_and_nobody_that_it_lets_in() {
-    let events = r#"
-[[event]]
-at = "1s"
-do = "faults"
-rules = [{ status = 500 }]
-[[event]]
-at = "2s"
-do = "faults"
-rules = []
-"#;
-    let wrong = record(None, refused(401, 401_000));
-    for (course, class) in [
-        (vec![(5, 6)], 'e'),
-        (vec![(5, 6), (9, 10)], 'e'),
-        (vec![(5, 6), (8, 9)], 'c'),
-    ] {
-        let mut world = World::new(KEYS, events).happened(&course);
-        assert_eq!(world.judge(wrong), class, "{course:?}");
-    }
-    let flaw = format!("{KEYS}\nflaw = \"wrong-key\"");
-    let mut world = World::new(&flaw, events).happened(&[(5, 6)]);
-    assert_eq!(world.judge(record(Some(0), Outcome::Provisioned)), 'c');
 }
 
 #[test]
@@ -441,7 +428,7 @@ fn who_was_due_and_not_started_came_to_nothing() {
             device,
             ..record(hub, outcome)
         };
-        world.oracle.count(&record, &world.course);
+        world.oracle.count(&record, &world.course, name);
     }
     let findings = world.oracle.close(2, |_, _| String::new());
     let cohort = &findings.cohorts[0];
@@ -454,3 +441,21 @@ fn who_was_due_and_not_started_came_to_nothing() {
     };
     assert_eq!(world.judge(twice), 'c', "it can't have been both");
 }
+
+#[test]
+fn a_certificate_may_be_refused_in_the_handshake_already() {
+    let x509 = "attestation = \"x509-group\"\ntransport = \"https\"";
+    for (cohort, flaw, class) in [
+        (x509, "flaw = \"wrong-root\"", 'i'),
+        (x509, "flaw = \"unenrolled\"", 'i'),
+        (KEYS, "flaw = \"wrong-key\"", 'c'),
+        (x509, "enabled = false", 'c'),
+    ] {
+        let mut world = World::new(&format!("{cohort}\n{flaw}"), "");
+        let judged = world.judge(record(None, broken(Fault::Tls)));
+        assert_eq!(judged, class, "{cohort} {flaw}");
+    }
+}
+
+mod faults;
+mod hubs;

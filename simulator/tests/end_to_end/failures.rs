@@ -209,7 +209,7 @@ fn validate_tells_of_every_file_and_passes_over_cargos() {
     refused(
         &fleetstorm(&["validate", path(&late), path(&good), path(&other)]),
         2,
-        &["late.toml: ", "other.toml: ", "more than a year"],
+        &["late.toml:14:1: ", "other.toml:14:1: ", "more than a year"],
     );
 }
 

@@ -27,3 +27,4 @@ mod service;
 mod signals;
 mod tenants;
 mod thresholds;
+mod validation;

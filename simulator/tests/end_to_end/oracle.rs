@@ -118,3 +118,60 @@ fn what_contradicts_the_scenario_fails_the_run_and_is_told_by_name() {
     let came = example["came"].as_str().expect("words");
     assert!(came.contains("which is not allowed"), "{came}");
 }
+
+#[test]
+fn at_another_endpoint_the_hubs_that_a_cohort_names_are_held_to() {
+    let scratch = Scratch::new();
+    let of = |hub: &str| {
+        let hubs = format!("hubs = [\"{hub}\"]");
+        HEAD.to_owned() + &cohort("meters", "symmetric-key-group", "mqtt", &hubs)
+    };
+    let theirs = scratch.write("theirs.toml", &of("hub-2"));
+    let list = scratch.path("enrollments.jsonl");
+    let exported = fleetstorm(&["enrollments", path(&theirs), "--out", path(&list)]);
+    assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+    let served = Served::with_enrollments(&list);
+    let ca = scratch.write("ca.pem", served.text("ca_pem"));
+    let mut flags = served.flags(&ca);
+    for hub in ["hub-1.fleetstorm.test", "hub-2.fleetstorm.test"] {
+        flags.extend(["--hub", hub]);
+    }
+    for (mine, exit_code, right, wrong) in [("hub-2", 0, 2, 0), ("hub-1", 99, 0, 2)] {
+        let out = scratch.path("out");
+        let _ = std::fs::remove_dir_all(&out);
+        let run = scratch.run(&of(mine), &flags);
+        assert_eq!(run.exit_code, exit_code, "{}\n{}", run.stdout, run.stderr);
+        let summary = scratch.summary();
+        let meters = row(&summary, "meters");
+        assert_eq!(meters["as_intended"], right, "{meters}");
+        assert_eq!(meters["contradictions"], wrong, "{meters}");
+    }
+}
+
+/// As many wrong refusals as there are devices, beside a rule that is for others.
+#[test]
+fn a_fault_rule_for_other_devices_excuses_nobody() {
+    let scratch = Scratch::new();
+    let strangers = HEAD.to_owned()
+        + &cohort("meters", "symmetric-key-group", "mqtt", "")
+        + &cohort("pumps", "symmetric-key-group", "https", "");
+    let rules = |devices: &str| {
+        format!(
+            "{strangers}\n[[event]]\nat = \"0s\"\ndo = \"faults\"\nrules = [{{ do = \"refuse\", code = 404201, operations = [\"register\"], devices = [\"{devices}\"] }}]\n"
+        )
+    };
+    let run = scratch.run(&rules("ghost-*"), &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    for name in ["meters", "pumps"] {
+        assert_eq!(row(&summary, name)["as_intended"], 2);
+    }
+    let scratch = Scratch::new();
+    let run = scratch.run(&rules("pumps-*"), &[]);
+    let summary = scratch.summary();
+    let told = format!("{}\n{}", run.stdout, run.stderr);
+    assert_eq!(row(&summary, "meters")["as_intended"], 2, "{told}");
+    // The first may have been there before the rule.
+    assert_ne!(row(&summary, "pumps")["either_way"], 0, "{told}");
+    assert_eq!(summary["oracle"]["contradictions"], 0, "{told}");
+}

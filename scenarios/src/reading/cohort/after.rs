@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::twin::limits::Part;
+
 use crate::file::Value;
 use crate::reading::{or, quantity};
 use crate::scenario::After;
@@ -15,7 +17,7 @@ const MAX_MESSAGES: u64 = 1_000;
 pub(super) fn read(value: &Value<'_>) -> Option<After> {
     let mut table = value.table()?;
     let reported = or(table.take("reported"), Default::default(), |value| {
-        properties::read(&value)
+        properties::read(&value, Part::Reported)
     });
     let messages = or(table.take("messages"), 0, |value| {
         value.integer(1..=MAX_MESSAGES)

@@ -2,16 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
 use super::each;
 use crate::file::Value;
 
-/// Properties of a cohort's twins.
-pub(in crate::reading) fn read(value: &Value<'_>) -> Option<BTreeMap<String, Json>> {
-    let entries = members(value)?;
-    Some(entries.into_iter().collect())
+/// Properties of a cohort's twins, as a hub takes them.
+pub(in crate::reading) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<String, Json>> {
+    let properties = each(value.table()?.into_entries(), |(key, value)| {
+        let property = Map::from_iter([(property(key, &value)?, json(&value)?)]);
+        match check_form(part, &property) {
+            Ok(()) => Some(property),
+            Err(problem) => value.wrong(problem, None),
+        }
+    })?;
+    let properties: Map<_, _> = properties.into_iter().flatten().collect();
+    match check_size(part, &properties) {
+        Ok(()) => Some(properties.into_iter().collect()),
+        Err(problem) => value.wrong(problem, None),
+    }
 }
 
 fn members(value: &Value<'_>) -> Option<Map<String, Json>> {
@@ -34,7 +45,7 @@ fn property(key: &str, value: &Value<'_>) -> Option<String> {
 }
 
 /// Any value that JSON has, too.
-pub(in crate::reading) fn json(value: &Value<'_>) -> Option<Json> {
+fn json(value: &Value<'_>) -> Option<Json> {
     match value.node() {
         DeValue::String(text) => Some(Json::from(text.as_ref())),
         DeValue::Boolean(boolean) => Some(Json::from(*boolean)),

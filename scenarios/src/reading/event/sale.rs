@@ -1,6 +1,8 @@
 //! `do = "change-owner"`: devices that are sold to another tenant.
 
-use super::{Surroundings, cohort, or, properties, quantity, tenant};
+use fleetstorm_protocol::twin::limits::Part;
+
+use super::{Surroundings, cohort, enrolled, or, properties, quantity, tenant};
 use crate::event::{Action, Event, Whom};
 use crate::file::{Table, Value};
 use crate::scenario::Flaw;
@@ -9,6 +11,7 @@ pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<A
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
     let sold = table.require("cohort").and_then(|value| {
         let (index, cohort) = cohort(&value, around)?;
+        enrolled(&value, cohort)?;
         if cohort.flaw == Some(Flaw::DuplicateEk) {
             return value.wrong(
                 "has two devices for each enrollment, which can't be sold apart",
@@ -28,7 +31,7 @@ pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<A
         Some(to)
     });
     let desired = or(table.take("desired"), None, |value| {
-        properties::read(&value).map(Some)
+        properties::read(&value, Part::Desired).map(Some)
     });
     let (index, _) = sold?;
     Some(Action::ChangeOwner {
