@@ -16,7 +16,6 @@ use self::geography::Geography;
 use self::goodbyes::Goodbyes;
 use self::life::Settled;
 use self::tally::{HubTally, Tally};
-use self::trip::Trip;
 use crate::fleet::Fleet;
 use crate::generator::delay::Delay;
 use crate::link::LinkError;
@@ -143,8 +142,8 @@ pub async fn provision(
 ) -> (Record, Option<Settled>) {
     // A real device has its key: deriving it is the simulator's cost, and shows as time in the queue.
     let identity = conditions.fleet.identity(release.cohort, release.device);
-    let drive = Drive::new(conditions, &identity, release);
-    let (record, settled) = provision_as(drive, release, conditions, delay).await;
+    let drive = Drive::new(conditions, &identity, release, delay);
+    let (record, settled) = provision_as(drive, conditions).await;
     let settled = settled.map(|(member, hub)| Settled {
         identity,
         member,
@@ -156,12 +155,9 @@ pub async fn provision(
 /// The same for a device that somebody drives.
 pub async fn provision_as(
     drive: Drive<'_>,
-    release: Release,
     conditions: &Conditions,
-    delay: Delay,
 ) -> (Record, Option<(Member, HubLink)>) {
-    let kind = (conditions.habits(release.cohort).attestation, drive.owner());
-    let mut trip = Trip::start(conditions.clock, delay, release, kind);
+    let mut trip = drive.trip();
     let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
         let phase = trip.phase();

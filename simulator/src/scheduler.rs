@@ -216,7 +216,7 @@ impl Stay {
         self.gauges.released.fetch_add(1, Ordering::Relaxed);
         let ticket = Ticket::new(place, release, &self.conditions, self.recorder.clone());
         let stay = Rc::clone(self);
-        let delay = Delay::default();
+        let delay = Delay::on(Rc::clone(&self.event_loop));
         self.spawn(delay.clone(), async move {
             let conditions = &stay.conditions;
             let (record, settled) = device::provision(release, conditions, delay).await;
@@ -243,7 +243,7 @@ impl Stay {
             self.gauges.tally.turned_away.add();
             return Some(settled);
         };
-        let delay = Delay::default();
+        let delay = Delay::on(Rc::clone(&self.event_loop));
         let around = Surroundings {
             delay: delay.clone(),
             conditions: Rc::clone(&self.conditions),

@@ -21,6 +21,7 @@ use super::trip::Trip;
 use super::{Conditions, Goal, Habits};
 use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
+use crate::generator::delay::Delay;
 use crate::link::dial::{Secured, Way};
 use crate::link::hub::HubLink;
 use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
@@ -38,6 +39,7 @@ pub struct Drive<'run> {
     identity: &'run Identity,
     release: Release,
     past: Past<'run>,
+    delay: Delay,
 }
 
 /// What a device has behind it, which its twin shows.
@@ -51,9 +53,15 @@ enum Past<'run> {
 }
 
 impl<'run> Drive<'run> {
-    /// A device that is about to start.
-    pub fn new(conditions: &'run Conditions, identity: &'run Identity, release: Release) -> Self {
+    /// A device that is about to start; `delay` is what its task measures of the generator.
+    pub fn new(
+        conditions: &'run Conditions,
+        identity: &'run Identity,
+        release: Release,
+        delay: Delay,
+    ) -> Self {
         Self {
+            delay,
             conditions,
             habits: conditions.habits(release.cohort),
             identity,
@@ -76,6 +84,13 @@ impl<'run> Drive<'run> {
             past: Past::Sold,
             ..self
         }
+    }
+
+    /// It starts now.
+    pub fn trip(&self) -> Trip {
+        let kind = (self.habits.attestation, self.owner());
+        let clock = self.conditions.clock;
+        Trip::start(clock, self.delay.clone(), self.release, kind)
     }
 
     /// Index of the instance that it belongs to.
@@ -263,7 +278,10 @@ impl<'run> Drive<'run> {
     }
 
     fn way(&self, host: &str) -> Way {
-        self.conditions.geography.way(self.release, host)
+        Way {
+            delay: self.delay.clone(),
+            ..self.conditions.geography.way(self.release, host)
+        }
     }
 
     async fn speak(

@@ -8,6 +8,7 @@ use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
 
+use crate::generator::delay::Delay;
 use crate::link::dial::Way;
 use crate::link::line::Lines;
 
@@ -61,6 +62,7 @@ impl Geography {
             sources: Some(first_source(region)),
             line: is_shaped.then(|| self.lines.line(index, farther)).flatten(),
             seed: chance.map_or(0, |chance| chance.bits(release.device, 0)),
+            delay: Delay::default(),
         }
     }
 }

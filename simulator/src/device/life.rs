@@ -350,7 +350,12 @@ impl Life {
     async fn seek(&mut self, lost: LinkError) -> Next {
         let conditions = Rc::clone(&self.conditions);
         let habits = conditions.habits(self.release.cohort);
-        let drive = Drive::new(&conditions, &self.identity, self.release);
+        let drive = Drive::new(
+            &conditions,
+            &self.identity,
+            self.release,
+            self.delay.clone(),
+        );
         let mut patience = Patience::new(habits.retry, drive.hub_transport().protocol());
         let began = Instant::now();
         let mut error = lost;
@@ -404,7 +409,12 @@ impl Life {
             return Next::Register { at };
         }
         let conditions = Rc::clone(&self.conditions);
-        let drive = Drive::new(&conditions, &self.identity, self.release);
+        let drive = Drive::new(
+            &conditions,
+            &self.identity,
+            self.release,
+            self.delay.clone(),
+        );
         match self.join(&drive).await {
             Ok(hub) => Next::Stay(hub),
             Err(error) if is_unknown(error) => self.register_now(),
@@ -429,14 +439,13 @@ impl Life {
             self.renew();
         }
         let conditions = Rc::clone(&self.conditions);
-        let drive = Drive::new(&conditions, &self.identity, release);
+        let drive = Drive::new(&conditions, &self.identity, release, self.delay.clone());
         let drive = if is_sold {
             drive.sold()
         } else {
             drive.again(self.member.hub())
         };
-        let (mut record, settled) =
-            super::provision_as(drive, release, &conditions, self.delay.clone()).await;
+        let (mut record, settled) = super::provision_as(drive, &conditions).await;
         record.again = true;
         self.recorder.record(record);
         let Some((member, hub)) = settled else {

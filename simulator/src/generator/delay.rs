@@ -3,21 +3,30 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::event_loop::EventLoop;
+use super::event_loop::{EventLoop, TIMER_GRAIN};
 use super::stamp::Stamped;
 
 /// What the generator has added to one device so far, microseconds. Copies count together.
 #[derive(Debug, Clone, Default)]
 pub struct Delay {
     added_us: Rc<Cell<u64>>,
+    event_loop: Option<Rc<EventLoop>>,
 }
 
 impl Delay {
+    /// Of a device on this loop.
+    pub fn on(event_loop: Rc<EventLoop>) -> Self {
+        Self {
+            added_us: Rc::default(),
+            event_loop: Some(event_loop),
+        }
+    }
+
     /// So far.
     pub fn us(&self) -> u64 {
         self.added_us.get()
@@ -34,8 +43,50 @@ impl Delay {
         self.added_us.set(before_us.saturating_add(late_us));
     }
 
+    /// Something that the device waits for was due so long ago. Timers are not exact.
+    pub fn late(&self, by: Duration) {
+        let late = by.saturating_sub(TIMER_GRAIN).as_micros();
+        self.add(u64::try_from(late).unwrap_or(u64::MAX));
+    }
+
     fn add(&self, us: u64) {
         self.added_us.set(self.added_us.get().saturating_add(us));
+    }
+}
+
+/// What comes for a device in another task than its own, which has to wait for its core as well.
+#[derive(Debug)]
+pub struct Incoming {
+    delay: Delay,
+    stamped: Option<Stamped>,
+}
+
+impl Incoming {
+    /// What is added is the device's.
+    pub fn new(delay: Delay) -> Self {
+        let event_loop = delay.event_loop.as_ref();
+        Self {
+            stamped: event_loop.map(|event_loop| Stamped::new(event_loop.clock())),
+            delay,
+        }
+    }
+
+    /// What wakes the task when something comes, and nothing else.
+    pub fn waker(&mut self, task: &Waker) -> Waker {
+        let stamped = self.stamped.as_mut();
+        stamped.map_or_else(|| task.clone(), |stamped| stamped.waker(task))
+    }
+
+    /// The task has taken what has come.
+    pub fn taken(&mut self) {
+        let (Some(stamped), Some(event_loop)) = (&self.stamped, &self.delay.event_loop) else {
+            return;
+        };
+        if let Some(woken_us) = stamped.take() {
+            let waited_us = event_loop.begin().saturating_sub(woken_us);
+            self.delay
+                .add(waited_us + event_loop.looked_late_us(woken_us));
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::stopwatch::RunClock;
 /// Between two ticks.
 const TICK: Duration = Duration::from_millis(5);
 /// Timers are as exact as this: a tick that is no later is in time.
-const TIMER_GRAIN_US: u64 = 2_000;
+pub(super) const TIMER_GRAIN: Duration = Duration::from_millis(2);
+const TIMER_GRAIN_US: u64 = TIMER_GRAIN.as_micros() as u64;
 /// A tick is stamped before other timers of the same look, within this …
 const ONE_TURN_US: u64 = 1_000;
 /// … and after what came over connections, within this.

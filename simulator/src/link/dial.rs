@@ -22,6 +22,7 @@ use super::line::Line;
 use super::shaped::Shaped;
 use super::trust::CachingVerifier;
 use crate::failure::Failure;
+use crate::generator::delay::Delay;
 
 use self::fault::why_unresolved;
 
@@ -63,6 +64,8 @@ pub struct Way {
     pub line: Option<Line>,
     /// Decides what is chance on it.
     pub seed: u64,
+    /// Of its device, which also waits for the task that hands bytes over.
+    pub delay: Delay,
 }
 
 /// What broke, and when.
@@ -167,7 +170,7 @@ impl Dialer {
             .socket(address, way.sources)
             .map_err(|error| fault_of(&error))?;
         let connecting = TcpSocket::from_std_stream(socket.into()).connect(address);
-        Shaped::connect(connecting, way.line, way.seed)
+        Shaped::connect(connecting, way.line, (way.seed, way.delay))
             .await
             .map_err(|error| fault_of(&error))
     }

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use self::far::Far;
+use self::far::{BothWays, Far};
 use super::line::Line;
+use crate::generator::delay::Delay;
 
 mod direction;
 mod far;
@@ -24,20 +25,22 @@ pub enum Shaped {
 }
 
 impl Shaped {
-    /// Connects over a line, if there is one; `seed` decides its jitter and when it stands still. The network's own
-    /// handshake is `connecting`, which the line makes longer by a round trip, also when it fails.
+    /// Connects over a line, if there is one; the seed decides its jitter and when it stands still, and what it is late
+    /// by itself is added to the device's delay. The network's own handshake is `connecting`, which the line makes
+    /// longer by a round trip, also when it fails.
     ///
     /// # Errors
     /// Those of `connecting`.
     pub async fn connect(
         connecting: impl Future<Output = io::Result<TcpStream>>,
         line: Option<Line>,
-        seed: u64,
+        (seed, delay): (u64, Delay),
     ) -> io::Result<Self> {
-        match line {
-            None => connecting.await.map(Self::Near),
-            Some(line) => Far::connect(connecting, line, seed).await.map(Self::Far),
-        }
+        let Some(line) = line else {
+            return connecting.await.map(Self::Near);
+        };
+        let line = BothWays::new(line, seed, delay);
+        Far::connect(connecting, line).await.map(Self::Far)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -15,6 +15,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::direction::{Direction, Medium};
+use crate::generator::delay::{Delay, Incoming};
 use crate::link::line::Line;
 
 /// Longest piece: what is read from the network, or taken from the user, at once.
@@ -35,7 +36,7 @@ pub struct Far {
 
 /// What is under way, which both ends see.
 #[derive(Debug)]
-struct BothWays {
+pub(super) struct BothWays {
     medium: Medium,
     there: Direction,
     back: Direction,
@@ -46,6 +47,12 @@ struct BothWays {
     reader: Option<Waker>,
     writer: Option<Waker>,
     handover: Option<Waker>,
+    delay: Delay,
+    /// When bytes were handed over last.
+    handed: Instant,
+    /// The peer does not take what has crossed.
+    is_stuck: bool,
+    incoming: Incoming,
 }
 
 impl Far {
@@ -55,13 +62,11 @@ impl Far {
     /// Those of `connecting`.
     pub(super) async fn connect<Stream>(
         connecting: impl Future<Output = io::Result<Stream>>,
-        line: Line,
-        seed: u64,
+        mut line: BothWays,
     ) -> io::Result<Self>
     where
         Stream: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let mut line = BothWays::new(line, seed);
         crossed(line.there.crossing(0, &mut line.medium, Instant::now())).await;
         let connected = connecting.await;
         crossed(line.back.crossing(0, &mut line.medium, Instant::now())).await;
@@ -169,7 +174,8 @@ impl AsyncWrite for Far {
 }
 
 impl BothWays {
-    fn new(line: Line, seed: u64) -> Self {
+    /// A line on which nothing is under way.
+    pub(super) fn new(line: Line, seed: u64, delay: Delay) -> Self {
         let now = Instant::now();
         Self {
             medium: Medium::new(line, seed, now),
@@ -180,6 +186,10 @@ impl BothWays {
             reader: None,
             writer: None,
             handover: None,
+            incoming: Incoming::new(delay.clone()),
+            delay,
+            handed: now,
+            is_stuck: false,
         }
     }
 
@@ -233,6 +243,7 @@ impl BothWays {
                 return Poll::Pending;
             };
             ready!(poll_crossed(alarm.as_mut(), arrival, cx));
+            self.count_delay(arrival);
             let stream = Pin::new(&mut *stream);
             let bytes = self.there.next();
             if bytes.is_empty() {
@@ -246,12 +257,24 @@ impl BothWays {
                     self.there.take(count?);
                     wake(&mut self.writer);
                 }
-                (Poll::Pending, None) => return Poll::Pending,
+                (Poll::Pending, None) => {
+                    self.is_stuck = true;
+                    return Poll::Pending;
+                }
                 (Poll::Pending, Some(until)) => {
                     ready!(poll_crossed(alarm.as_mut(), until, cx));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
             }
+        }
+    }
+
+    /// What is late because this end is, once for all that is late together. Nobody waits for a good-bye.
+    fn count_delay(&mut self, arrival: Instant) {
+        let now = Instant::now();
+        let since = arrival.max(mem::replace(&mut self.handed, now));
+        if !mem::take(&mut self.is_stuck) && self.there.ends_at().is_none() {
+            self.delay.late(now.saturating_duration_since(since));
         }
     }
 
@@ -261,6 +284,8 @@ impl BothWays {
         stream: &mut Stream,
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
+        let waker = self.incoming.waker(cx.waker());
+        let cx = &mut Context::from_waker(&waker);
         let mut piece = [MaybeUninit::uninit(); PIECE];
         while self.back.ends_at().is_none() && self.back.has_room() {
             let mut read = ReadBuf::uninit(&mut piece);
@@ -269,6 +294,7 @@ impl BothWays {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Ready(Ok(())) => {}
             }
+            self.incoming.taken();
             let now = Instant::now();
             match read.filled() {
                 [] => self.back.end(&mut self.medium, now),

@@ -1,13 +1,17 @@
 //! Over a duplex in memory, in virtual time.
 
+use std::sync::Arc;
+
 use fleetstorm_scenarios::LinkShape;
 use fleetstorm_scenarios::region::LinkProperty;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::task::LocalSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{advance, sleep, timeout};
 
 use super::*;
+use crate::generator::event_loop::EventLoop;
 use crate::link::line::Lines;
+use crate::stopwatch::RunClock;
 
 /// What the network takes before its peer has read it.
 const SOCKET: usize = 8 * 1024;
@@ -26,7 +30,7 @@ fn lines(round_trip: u64) -> Lines {
 /// A device's end, and the peer's.
 fn over(lines: &Lines) -> (Far, DuplexStream) {
     let (ours, theirs) = duplex(SOCKET);
-    let line = BothWays::new(lines.here(), 7);
+    let line = BothWays::new(lines.here(), 7, Delay::default());
     (Far::over(ours, line), theirs)
 }
 
@@ -58,17 +62,18 @@ fn pattern(length: u32) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn a_connection_takes_a_round_trip_and_so_does_one_that_is_refused() {
     locally(async {
+        let line = || BothWays::new(lines(200).here(), 7, Delay::default());
         let began = Instant::now();
         let (ours, _theirs) = duplex(SOCKET);
         let connecting = async {
             assert_eq!(began.elapsed(), ms(100), "when SYN has crossed");
             Ok(ours)
         };
-        let connected = Far::connect(connecting, lines(200).here(), 7).await;
+        let connected = Far::connect(connecting, line()).await;
         connected.expect("a connection");
         assert_eq!(began.elapsed(), ms(200));
         let refusing = async { Err::<DuplexStream, _>(io::ErrorKind::ConnectionRefused.into()) };
-        let refused = Far::connect(refusing, lines(200).here(), 7).await;
+        let refused = Far::connect(refusing, line()).await;
         let error = refused.expect_err("nobody is there");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(began.elapsed(), ms(400));
@@ -276,7 +281,7 @@ async fn a_connection_in_use_follows_a_change_of_its_line() {
         let lines = lines(0);
         let (ours, theirs) = duplex(SOCKET);
         let line = lines.line(0, ms(40)).expect("the region");
-        let mut far = Far::over(ours, BothWays::new(line, 7));
+        let mut far = Far::over(ours, BothWays::new(line, 7, Delay::default()));
         spawn_local(echo(theirs));
         for (round_trip, takes) in [(0, 40), (160, 200), (0, 40)] {
             lines.change(0, &[LinkProperty::RoundTrip(ms(round_trip))]);
@@ -326,4 +331,57 @@ async fn a_narrow_line_takes_its_time_each_way() {
         assert!((ms(600)..ms(1_000)).contains(&took), "{took:?}");
     })
     .await;
+}
+
+/// A core that was stopped, or busy: all that was due meanwhile is late once.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_handed_over_late_are_the_generators_delay() {
+    locally(async {
+        let delay = Delay::default();
+        let (ours, mut theirs) = duplex(SOCKET);
+        let mut far = Far::over(ours, BothWays::new(lines(200).here(), 7, delay.clone()));
+        for _ in 0..3 {
+            far.write_all(b"hello").await.expect("room");
+            sleep(ms(10)).await;
+        }
+        advance(ms(1_000)).await;
+        let mut heard = [0; 15];
+        theirs.read_exact(&mut heard).await.expect("all of it");
+        let grain = ms(2);
+        // Sent 1,030 ms ago, and due 100 ms later.
+        assert_eq!(Duration::from_micros(delay.us()), ms(930) - grain);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn bytes_that_come_and_wait_for_the_core_are_the_generators_delay() {
+    locally(async {
+        let clock = RunClock::starting_at(std::time::Instant::now());
+        let event_loop = Rc::new(EventLoop::new(clock, Arc::default()));
+        let delay = Delay::on(event_loop);
+        let (ours, mut theirs) = duplex(SOCKET);
+        let mut far = Far::over(ours, BothWays::new(lines(0).here(), 7, delay.clone()));
+        sleep(ms(5)).await;
+        theirs.write_all(b"hello").await.expect("room");
+        std::thread::sleep(ms(60));
+        let mut heard = [0; 5];
+        far.read_exact(&mut heard).await.expect("all of it");
+        assert!(delay.us() >= 50_000, "{}", delay.us());
+    })
+    .await;
+}
+
+/// What a far connection weighs that is held, beside what is under way.
+#[test]
+fn a_line_weighs_little() {
+    let line = BothWays::new(
+        Lines::shaped(LinkShape::default()).here(),
+        7,
+        Delay::default(),
+    );
+    let task = hand_over(tokio::io::empty(), Rc::new(RefCell::new(line)));
+    let alarm = size_of::<Sleep>();
+    let weight = size_of::<BothWays>() + size_of_val(&task) + alarm;
+    assert!(weight < 2_048, "{weight}");
 }
