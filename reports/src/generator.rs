@@ -155,6 +155,10 @@ pub struct Generator {
     pub distorted: u64,
     /// Devices that started more than a second later than planned.
     pub late_starts: u64,
+    /// Devices that it kept from their end itself: it did not start them, had no file or port for them, or took a
+    /// tenth of their patience or more.
+    #[serde(default)]
+    pub kept_from_end: u64,
     /// How it was.
     #[serde(flatten)]
     pub health: GeneratorHealth,
@@ -165,11 +169,13 @@ pub struct Generator {
 pub(crate) struct GeneratorFold {
     distorted: u64,
     late_starts: u64,
+    kept_from_end: u64,
 }
 
 impl GeneratorFold {
-    /// Counts one device.
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// Counts one device, which it may have kept from its end itself.
+    pub(crate) fn add(&mut self, record: &Record, is_kept_from_end: bool) {
+        self.kept_from_end += u64::from(is_kept_from_end);
         if !record.outcome.is_started() {
             return;
         }
@@ -191,6 +197,7 @@ impl GeneratorFold {
             added,
             distorted: self.distorted,
             late_starts: self.late_starts,
+            kept_from_end: self.kept_from_end,
             health,
         }
     }

@@ -8,7 +8,7 @@
 //! | the run's totals | | 17 histograms of three digits, 97 KiB each |
 //! | devices that went back to DPS | | 17 histograms of two digits |
 //! | the course of the run | 512 stretches | a histogram of two digits |
-//! | thresholds | 128, of them 32 over windows | a histogram of three digits, or 61 for windows of two |
+//! | thresholds | 128, of them 32 over windows | a histogram of three digits and one of two, or 126 of two for windows |
 //! | objectives | 32 | 8,192 stretches of 16 bytes |
 //!
 //! A histogram takes that much only where latencies are everywhere between a microsecond and an hour; a tenth
@@ -55,7 +55,8 @@ impl Extent {
         let totals = Metric::COUNT * FINE;
         let again = Metric::COUNT * COARSE + MAX_COUNTED * ROW;
         let course = timeline::MAX_POINTS * (timeline::POINT_BYTES + COARSE);
-        let thresholds = self.windows * threshold::WINDOWS_BYTES + self.thresholds * FINE;
+        let thresholds =
+            self.windows * threshold::WINDOWS_BYTES + self.thresholds * (FINE + COARSE);
         let slos = self.slos * slo::COURSE_BYTES;
         (cuts + totals + again + course + thresholds + slos) as u64
     }

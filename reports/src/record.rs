@@ -1,5 +1,7 @@
 //! The one thing that leaves a device: plain, small, no strings.
 
+mod without_generator;
+
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;

@@ -20,7 +20,9 @@ use crate::dimensions::Dimensions;
 use crate::exact::Decimal;
 use crate::outcome::Outcome;
 use crate::record::Record;
+use crate::summary::GeneratorShare;
 use crate::units;
+use crate::verdict::readings::{Judgement, Reading, Readings};
 pub use burn::BurnAlert;
 pub(crate) use burn::MOST_BYTES as COURSE_BYTES;
 use burn::{Budget, Course};
@@ -73,6 +75,8 @@ pub struct SloResult {
     /// Registrations that ended, and devices that were due and not started; those that the run cut short are
     /// not among them.
     pub total: u64,
+    /// The same without what the generator itself added.
+    pub without_generator: SloWithoutGenerator,
     /// The share that went well; absent without registrations.
     pub share: Option<f64>,
     /// Least and greatest share that the run is compatible with, each at `confidence`.
@@ -93,6 +97,18 @@ pub struct SloResult {
     pub alerts: Vec<BurnAlert>,
 }
 
+/// An objective without what the generator itself added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SloWithoutGenerator {
+    /// Registrations that went well.
+    pub good: u64,
+    /// Registrations, but for those that the generator kept from their end.
+    pub total: u64,
+    /// What the generator had to do with them.
+    #[serde(flatten)]
+    pub share: GeneratorShare,
+}
+
 /// Whether an objective was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -103,6 +119,8 @@ pub enum SloOutcome {
     Missed,
     /// Nobody can say: the run is no proof either way.
     NotEnoughEvidence,
+    /// What the generator itself added decides: the run is no proof about the service.
+    DependsOnGenerator,
 }
 
 /// An objective while the run goes on.
@@ -118,6 +136,16 @@ pub struct SloView {
     pub total: u64,
     /// Share of the error budget that is left.
     pub budget_left: f64,
+}
+
+impl Slo {
+    /// Whether a registration went well.
+    fn is_good(&self, record: &Record) -> bool {
+        self.of.reached_us(record).is_some_and(|at| {
+            let response = at.saturating_sub(record.intended_start_us);
+            self.within_us.is_none_or(|within| response <= within)
+        })
+    }
 }
 
 impl Aim {
@@ -143,13 +171,26 @@ impl Aim {
 impl SloResult {
     /// Why it is no proof, if it is none.
     pub(crate) fn why_unproven(&self) -> Option<String> {
-        (self.outcome == SloOutcome::NotEnoughEvidence).then(|| {
-            format!(
+        match self.outcome {
+            SloOutcome::Met | SloOutcome::Missed => None,
+            SloOutcome::NotEnoughEvidence => Some(format!(
                 "not enough evidence for slo {}: {} devices prove neither that it is met nor that it is missed",
                 self.name,
                 units::count(self.total)
-            )
-        })
+            )),
+            SloOutcome::DependsOnGenerator => {
+                let without = &self.without_generator;
+                Some(format!(
+                    "slo {} depends on the generator: {} of {} went well as measured, {} of {} without what it added itself ({})",
+                    self.name,
+                    units::count(self.good),
+                    units::count(self.total),
+                    units::count(without.good),
+                    units::count(without.total),
+                    without.share.in_words()
+                ))
+            }
+        }
     }
 }
 
@@ -160,6 +201,7 @@ impl SloOutcome {
             Self::Met => "met",
             Self::Missed => "missed",
             Self::NotEnoughEvidence => "not enough evidence",
+            Self::DependsOnGenerator => "depends on the generator",
         }
     }
 }
@@ -169,9 +211,31 @@ impl SloOutcome {
 pub(crate) struct SloFold {
     slo: Slo,
     words: String,
+    counts: Readings<Counts>,
+    left_out: u64,
+    added_us: u128,
+    course: Course,
+}
+
+/// Registrations, in one reading.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
     good: u64,
     bad: u64,
-    course: Course,
+}
+
+impl Counts {
+    fn total(self) -> u64 {
+        self.good + self.bad
+    }
+
+    fn add(&mut self, good: bool) {
+        if good {
+            self.good += 1;
+        } else {
+            self.bad += 1;
+        }
+    }
 }
 
 impl SloFold {
@@ -190,30 +254,32 @@ impl SloFold {
         Self {
             slo,
             words,
-            good: 0,
-            bad: 0,
+            counts: Readings::default(),
+            left_out: 0,
+            added_us: 0,
             course: Course::default(),
         }
     }
 
     /// Counts one registration, the first or another one of its device; or that it was not started.
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// `without_generator` is the same without what the generator added, if that says anything.
+    pub(crate) fn add(&mut self, record: &Record, without_generator: Option<&Record>) {
         let concerns = self.slo.cohort.is_none_or(|cohort| cohort == record.cohort);
         // What the run's end cut short says nothing about the service.
         if !concerns || record.outcome == Outcome::Cancelled {
             return;
         }
-        let reached = self.slo.of.reached_us(record);
-        let good = reached.is_some_and(|at| {
-            let response = at.saturating_sub(record.intended_start_us);
-            self.slo.within_us.is_none_or(|within| response <= within)
-        });
-        if good {
-            self.good += 1;
-        } else {
-            self.bad += 1;
-        }
+        let good = self.slo.is_good(record);
+        self.counts.measured.add(good);
         self.course.add(record.end_us / 1_000_000, good);
+        match without_generator {
+            Some(without) => {
+                let good = self.slo.is_good(without);
+                self.counts.without_generator.add(good);
+                self.added_us += u128::from(record.added_us);
+            }
+            None => self.left_out += 1,
+        }
     }
 
     /// How it stands.
@@ -221,8 +287,8 @@ impl SloFold {
         SloView {
             name: self.slo.name.clone(),
             objective: self.words.clone(),
-            good: self.good,
-            total: self.good + self.bad,
+            good: self.counts.measured.good,
+            total: self.counts.measured.total(),
             budget_left: self.budget().left(),
         }
     }
@@ -235,23 +301,43 @@ impl SloFold {
             window_s,
             ..
         } = self.slo;
-        let between = evidence::bounds(self.good, self.bad, confidence);
         let share = objective.as_f64();
-        let outcome = match between {
-            (low, _) if low >= share => SloOutcome::Met,
-            (_, high) if high < share => SloOutcome::Missed,
-            _ => SloOutcome::NotEnoughEvidence,
+        let bounds = |counts: Counts| evidence::bounds(counts.good, counts.bad, confidence);
+        let readings = self.counts.map(|counts| match bounds(counts) {
+            (low, _) if low >= share => Reading::Holds,
+            (_, high) if high < share => Reading::Fails,
+            _ => Reading::TooLittle,
+        });
+        let outcome = match readings.settle() {
+            Judgement::Holds => SloOutcome::Met,
+            Judgement::Fails => SloOutcome::Missed,
+            Judgement::TooLittle => SloOutcome::NotEnoughEvidence,
+            Judgement::DependsOnGenerator => SloOutcome::DependsOnGenerator,
         };
+        let Readings {
+            measured,
+            without_generator,
+        } = self.counts;
+        let others = u128::from(without_generator.total());
+        let added_mean_us = self.added_us.checked_div(others).unwrap_or(0);
         let burn_rate = self.budget().burn_rate();
-        let total = self.good + self.bad;
+        let total = measured.total();
         SloResult {
             name: self.slo.name.clone(),
             objective: self.words.clone(),
             outcome,
-            good: self.good,
+            good: measured.good,
             total,
-            share: (total > 0).then(|| number(self.good) / number(total)),
-            between,
+            without_generator: SloWithoutGenerator {
+                good: without_generator.good,
+                total: without_generator.total(),
+                share: GeneratorShare {
+                    left_out: self.left_out,
+                    added_mean_us: u64::try_from(added_mean_us).unwrap_or(u64::MAX),
+                },
+            },
+            share: (total > 0).then(|| number(measured.good) / number(total)),
+            between: bounds(measured),
             confidence,
             least_needed: evidence::least_needed(share, confidence),
             budget_left: self.budget().left(),
@@ -263,7 +349,8 @@ impl SloFold {
     }
 
     fn budget(&self) -> Budget {
-        Budget::new(self.good, self.bad, self.slo.objective)
+        let Counts { good, bad } = self.counts.measured;
+        Budget::new(good, bad, self.slo.objective)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::oracle::Oracle;
 use crate::phase::Metric;
 use crate::slo::SloResult;
 use crate::tries::Tries;
+use crate::units;
 use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
@@ -269,11 +270,10 @@ pub struct ThresholdResult {
     /// What was measured, in the threshold's own unit, like `1.2s`; `no samples` when there were none. Of
     /// windows it is the worst.
     pub observed: String,
-    /// Whether it held. A threshold without samples does not hold.
-    pub passed: bool,
-    /// Whether there were as many samples as it asks for; if not, it proves nothing.
-    #[serde(default = "yes")]
-    pub enough_samples: bool,
+    /// The same without what the generator itself added; absent of thresholds that have no such reading.
+    pub without_generator: Option<WithoutGenerator>,
+    /// What both readings come to.
+    pub outcome: ThresholdOutcome,
     /// The worst window, of a threshold over windows.
     #[serde(default)]
     pub over: Option<Stretch>,
@@ -282,21 +282,72 @@ pub struct ThresholdResult {
     pub stopped_the_run_us: Option<u64>,
 }
 
-/// Of summaries that were written before samples were counted.
-fn yes() -> bool {
-    true
+/// What a threshold came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThresholdOutcome {
+    /// It held, with and without what the generator itself added.
+    Held,
+    /// It did not, with and without; nor does one without samples.
+    Crossed,
+    /// There were fewer samples than it asks for: it proves nothing.
+    NotEnoughSamples,
+    /// What the generator itself added decides: it proves nothing about the service.
+    DependsOnGenerator,
+}
+
+/// A threshold without what the generator itself added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WithoutGenerator {
+    /// What is left of what was measured, like [`ThresholdResult::observed`].
+    pub observed: String,
+    /// What the generator had to do with it.
+    #[serde(flatten)]
+    pub share: GeneratorShare,
+}
+
+/// What the generator had to do with some devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorShare {
+    /// Devices that it kept from their end itself: it did not start them, had no file or port for them, or took a
+    /// tenth of their patience or more.
+    pub left_out: u64,
+    /// What it added to a device of all others, in the mean, microseconds.
+    pub added_mean_us: u64,
+}
+
+impl GeneratorShare {
+    /// For people.
+    pub fn in_words(&self) -> String {
+        let added = units::duration(self.added_mean_us);
+        match self.left_out {
+            0 => format!("it added {added} to a device in the mean"),
+            left_out => format!(
+                "it kept {} from their end, and added {added} to another in the mean",
+                units::counted(left_out, "device")
+            ),
+        }
+    }
 }
 
 impl ThresholdResult {
     /// Whether it failed the run.
     pub fn is_crossed(&self) -> bool {
-        !self.passed && self.enough_samples
+        self.outcome == ThresholdOutcome::Crossed
     }
 
     /// Why it makes the run invalid, if it does.
     pub fn why_unproven(&self) -> Option<String> {
-        let expression = &self.expression;
-        (!self.enough_samples).then(|| format!("not enough samples to judge {expression}"))
+        let (expression, observed) = (&self.expression, &self.observed);
+        match (self.outcome, &self.without_generator) {
+            (ThresholdOutcome::Held | ThresholdOutcome::Crossed, _) => None,
+            (ThresholdOutcome::DependsOnGenerator, Some(without)) => Some(format!(
+                "{expression} depends on the generator: {observed} as measured, {} without what it added itself ({})",
+                without.observed,
+                without.share.in_words()
+            )),
+            _ => Some(format!("not enough samples to judge {expression}")),
+        }
     }
 }
 

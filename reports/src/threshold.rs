@@ -34,8 +34,10 @@ mod measure;
 mod samples;
 mod subject;
 mod tags;
+mod tally;
 mod terms;
 mod value;
+mod windowed;
 mod windows;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use crate::dimensions::Dimensions;
 use condition::{Comparison, Condition};
 pub(crate) use judge::Judge;
+pub use judge::Stop;
 use subject::{Subject, nearest};
 pub use tags::Cut;
 use tags::{Among, Tags};
@@ -122,7 +125,8 @@ pub struct Aborted {
     /// When, microseconds since the start.
     pub at_us: u64,
     /// What was measured then.
-    pub observed: String,
+    #[serde(flatten)]
+    pub stop: Stop,
 }
 
 /// Why a threshold can't be read.

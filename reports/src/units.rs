@@ -47,6 +47,14 @@ pub fn count(count: u64) -> String {
     grouped
 }
 
+/// Like `1 device`, `1,234 devices`.
+pub fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{} {what}s", count(number)),
+    }
+}
+
 /// Like `1,234/s`, `42.1/s`, `0.52/s`.
 pub fn rate(per_second: f64) -> String {
     match per_second {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the generator added more than 100 ms, and more than a fifth of the response time, to more than 10 % of the devices | the latencies are the generator's |
 //! | more devices than the scenario tolerates (`max-dropped`, by default 1 %) were due and not started, or started more than a second late | the load was not the planned one |
+//! | the generator kept every device from its end itself | nobody has met the service |
 //! | the simulator ran out of files, ports or memory | devices failed for its sake |
 //! | the wall clock jumped by more than half a second | tokens and certificates are judged by it |
 //! | a threshold or an objective comes out otherwise without what the generator added | the failure, or the success, is not the service's |
@@ -37,6 +38,7 @@ pub(crate) fn doubts(generator: &Generator, load: Load) -> Vec<String> {
     let doubts = [
         overloaded(generator, load),
         not_offered(generator, load),
+        kept_all(generator, load),
         out_of_resources(generator),
     ];
     let jumps = generator.health.clock_jumps.iter().map(|jump| {
@@ -81,6 +83,14 @@ fn not_offered(generator: &Generator, load: Load) -> Option<String> {
             units::count(load.due),
             parts.join(" and "),
         )
+    })
+}
+
+fn kept_all(generator: &Generator, load: Load) -> Option<String> {
+    let kept = generator.kept_from_end;
+    (kept > 0 && kept == load.ended + load.dropped).then(|| {
+        let devices = units::counted(kept, "device");
+        format!("the generator kept every device from its end itself: {devices}")
     })
 }
 
@@ -140,6 +150,11 @@ mod tests {
             ended: 995,
             ..LOAD
         };
+        let kept_all = Generator {
+            kept_from_end: 1_000,
+            ..Generator::default()
+        };
+        assert!(reasons(&kept_all, LOAD).contains("every device from its end"));
         let said = reasons(&generator, load);
         assert!(said.contains("1,000 devices that were due, 5 not started and 6 started more"));
         let tested = Load {

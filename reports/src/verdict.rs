@@ -1,5 +1,7 @@
 //! Three verdicts, and the exit codes that go with them.
 
+pub(crate) mod readings;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +12,26 @@ use crate::summary::{Summary, ThresholdResult};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every threshold held, and every objective was met.
+    /// Every threshold held, and every objective was met, with and without what the generator itself added.
     Pass,
-    /// A threshold was crossed, an objective missed, what became of devices contradicts the scenario, or
-    /// nothing was provisioned.
+    /// A threshold was crossed or an objective missed, with and without what the generator itself added; what
+    /// became of devices contradicts the scenario, or nothing was provisioned.
     Fail,
     /// The generator, not the service, was the limit, the run was interrupted,
     /// or an objective or a threshold has too little evidence: the figures prove nothing.
     Invalid,
 }
 
-/// The verdict on what was measured, and the exit code that says it.
+/// The verdict on what was measured, and the exit code that says it, by the first of these that is so:
+///
+/// | | |
+/// |---|---|
+/// | the user stopped the run | INVALID, 130 |
+/// | nothing was provisioned, and not because the generator kept every device from its end | FAIL, 4 |
+/// | the whole run is in doubt ([`crate::validity`]) | INVALID, 98 |
+/// | a threshold was crossed, an objective missed, a count differs, or the oracle is contradicted | FAIL, 99 |
+/// | a threshold or an objective depends on the generator ([`readings`]), or has too little evidence | INVALID, 98 |
+/// | none of it | PASS, 0 |
 pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
     let crossed = summary.thresholds.iter().any(ThresholdResult::is_crossed);
     let disagree = summary
@@ -31,17 +42,21 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
         .oracle
         .as_ref()
         .is_some_and(|oracle| !oracle.agrees());
-    let came_to = |outcome| summary.slos.iter().any(|slo| slo.outcome == outcome);
-    let unproven = summary.thresholds.iter().any(|it| !it.enough_samples);
+    let devices = summary.devices;
+    let kept = summary.generator.kept_from_end;
+    let is_generators = kept > 0 && kept >= devices.failed + devices.dropped;
+    let missed = (summary.slos.iter()).any(|slo| slo.outcome == SloOutcome::Missed);
+    let is_unproven = (summary.thresholds.iter()).any(|it| it.why_unproven().is_some())
+        || (summary.slos.iter()).any(|slo| slo.why_unproven().is_some());
     if interrupted {
         (Verdict::Invalid, exit_code::INTERRUPTED)
-    } else if summary.devices.provisioned == 0 {
+    } else if devices.provisioned == 0 && !is_generators {
         (Verdict::Fail, exit_code::NOTHING_PROVISIONED)
     } else if !summary.invalid_reasons.is_empty() {
         (Verdict::Invalid, exit_code::INVALID)
-    } else if crossed || disagree || contradicted || came_to(SloOutcome::Missed) {
+    } else if crossed || disagree || contradicted || missed {
         (Verdict::Fail, exit_code::THRESHOLDS_CROSSED)
-    } else if came_to(SloOutcome::NotEnoughEvidence) || unproven {
+    } else if is_unproven {
         (Verdict::Invalid, exit_code::INVALID)
     } else {
         (Verdict::Pass, exit_code::PASS)

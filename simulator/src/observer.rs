@@ -194,7 +194,7 @@ impl Observer {
         }
         if let Some(aborted) = self.aggregator.aborted() {
             let name = self.aggregator.threshold(aborted.threshold);
-            let observed = &aborted.observed;
+            let observed = &aborted.stop.observed;
             warnings.push(format!("{name} is crossed ({observed}): the run stops"));
         }
         Live {

@@ -5,7 +5,10 @@ use crate::replay::replay;
 use crate::slo::SloOutcome;
 use crate::snapshot::SecondView;
 use crate::summary::Percentiles;
-use crate::threshold::Terms;
+use crate::summary::ThresholdOutcome;
+use crate::threshold::{Stop, Terms};
+
+mod error_bar;
 
 #[test]
 fn the_summary_counts_every_device_once() {
@@ -246,7 +249,10 @@ fn a_threshold_that_stops_the_run_fails_it_also_when_it_is_read_back() {
     let expected = Aborted {
         threshold: 0,
         at_us: 2_100_000,
-        observed: "1".into(),
+        stop: Stop {
+            observed: "1".into(),
+            without_generator: None,
+        },
     };
     assert_eq!(aborted, Some(expected));
     let ending = Ending {
@@ -276,6 +282,8 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
     };
     let info = RunInfo {
         planned: 600,
+        // It says that this is what it tests.
+        max_dropped: Decimal::ONE,
         slos: vec![Slo {
             objective: crate::exact::Decimal::parse("0.95").expect("a share"),
             ..info().slos.remove(0)
@@ -320,7 +328,11 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
         (devices.released, devices.dropped, devices.failed),
         (83, 517, 0)
     );
-    let passed: Vec<_> = summary.thresholds.iter().map(|it| it.passed).collect();
+    let passed: Vec<_> = summary
+        .thresholds
+        .iter()
+        .map(|it| it.outcome == ThresholdOutcome::Held)
+        .collect();
     assert_eq!(
         passed,
         [false, false, false, false, false, false, true, true, true],

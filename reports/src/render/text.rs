@@ -6,7 +6,7 @@ use crate::exact::Rounding;
 use crate::foremost::foremost;
 use crate::phase::Metric;
 use crate::slo::SloOutcome;
-use crate::summary::{Percentiles, Summary};
+use crate::summary::{Percentiles, Summary, ThresholdOutcome, ThresholdResult};
 use crate::units::{
     bytes, count, duration, factor, good_share, or_dash, percentage, percentage_of, rate,
 };
@@ -280,10 +280,12 @@ fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     let widths = widths.map(|threshold| threshold.expression.chars().count() + 2);
     let width = widths.fold(44, usize::max);
     for threshold in &summary.thresholds {
-        let (mark, colour) = match (threshold.passed, threshold.enough_samples) {
-            (true, _) => ("✓", GREEN),
-            (false, true) => ("✗", RED),
-            (false, false) => ("?", YELLOW),
+        let (mark, colour) = match threshold.outcome {
+            ThresholdOutcome::Held => ("✓", GREEN),
+            ThresholdOutcome::Crossed => ("✗", RED),
+            ThresholdOutcome::NotEnoughSamples | ThresholdOutcome::DependsOnGenerator => {
+                ("?", YELLOW)
+            }
         };
         let mark = style.paint(colour, mark);
         writeln!(
@@ -291,6 +293,9 @@ fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
             "  {mark} {:<width$}{}",
             threshold.expression, threshold.observed
         )?;
+        if let Some(without) = told_apart(threshold) {
+            writeln!(out, "      {without} without what the generator added")?;
+        }
         if let Some(at_us) = threshold.stopped_the_run_us {
             let text = format!("it stopped the run at {}", duration(at_us));
             writeln!(out, "      {}", style.paint(RED, &text))?;
@@ -302,12 +307,19 @@ fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Resul
     writeln!(out)
 }
 
+/// What a threshold is without what the generator added, where that makes the difference.
+fn told_apart(threshold: &ThresholdResult) -> Option<&str> {
+    let depends = threshold.outcome == ThresholdOutcome::DependsOnGenerator;
+    let without = threshold.without_generator.as_ref()?;
+    depends.then_some(without.observed.as_str())
+}
+
 fn objectives(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
     for slo in &summary.slos {
         let (mark, colour) = match slo.outcome {
             SloOutcome::Met => ("✓", GREEN),
             SloOutcome::Missed => ("✗", RED),
-            SloOutcome::NotEnoughEvidence => ("?", YELLOW),
+            SloOutcome::NotEnoughEvidence | SloOutcome::DependsOnGenerator => ("?", YELLOW),
         };
         let mark = style.paint(colour, mark);
         writeln!(

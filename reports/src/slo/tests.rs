@@ -24,7 +24,7 @@ fn result(slo: Slo, all: u64, bad: u64) -> SloResult {
             record.registered_us = None;
             record.outcome = Outcome::Disabled;
         }
-        fold.add(&record);
+        fold.add(&record, Some(&record));
     }
     fold.result()
 }
@@ -70,10 +70,10 @@ fn late_is_bad_and_cut_short_is_neither() {
         ..slo("0.9")
     };
     let mut fold = SloFold::new(patient, &Dimensions::default());
-    fold.add(&sample());
+    fold.add(&sample(), Some(&sample()));
     let mut cancelled = sample();
     cancelled.outcome = Outcome::Cancelled;
-    fold.add(&cancelled);
+    fold.add(&cancelled, Some(&cancelled));
     let found = fold.result();
     assert_eq!((found.good, found.total), (1, 1));
     assert_eq!(found.objective, "90 % registered within 3.00 ms");

@@ -1,15 +1,20 @@
-//! One threshold, judged while the run goes on and at its end.
+//! One threshold, judged while the run goes on and at its end, in both readings.
 
 use super::figures::Figures;
 use super::measure::Measure;
+use super::tally::Tally;
 use super::value::Value;
-use super::windows::{Window, Windows, micros};
+use super::windowed::Windowed;
+use super::windows::{Windows, micros};
 use super::{Aborted, Threshold};
 use crate::aggregator::Live;
 use crate::histogram::Precision;
 use crate::record::Record;
-use crate::summary::{Stretch, Summary, ThresholdResult};
+use crate::summary::{
+    GeneratorShare, Stretch, Summary, ThresholdOutcome, ThresholdResult, WithoutGenerator,
+};
 use crate::units;
+use crate::verdict::readings::{Judgement, Reading, Readings};
 
 /// A threshold and what it has seen.
 #[derive(Debug)]
@@ -24,49 +29,57 @@ pub(crate) struct Judge {
 #[derive(Debug)]
 enum Seen {
     /// Its devices, in its part of the run.
-    Part(Box<Measure>),
+    Part(Box<Tally>),
     /// Every window.
     Windows(Box<Windowed>),
 }
 
-#[derive(Debug)]
-struct Windowed {
-    windows: Windows,
-    worst: Option<Judged>,
-    /// The first that is crossed late enough to stop the run.
-    crossed: Option<Judged>,
-    /// Whether there were windows with too few samples to judge.
-    few: bool,
+/// What one reading comes to, and what was measured, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Read {
+    pub reading: Reading,
+    pub observed: String,
 }
 
-/// A value in a window.
-#[derive(Debug, Clone, Copy)]
-struct Judged {
-    value: Value,
-    window: Window,
+impl Read {
+    pub(super) fn nothing() -> Self {
+        Self {
+            reading: Reading::Nothing,
+            observed: "no samples".into(),
+        }
+    }
+
+    pub(super) fn too_little() -> Self {
+        Self {
+            reading: Reading::TooLittle,
+            observed: "not enough samples".into(),
+        }
+    }
 }
 
 impl Judge {
     /// Of a threshold that is about so many devices of the plan.
     pub(crate) fn new(threshold: Threshold, planned: u64) -> Self {
         let terms = threshold.terms;
-        let measure = |precision| {
+        let tally = |precision| {
             let Threshold {
                 subject,
                 among,
                 condition,
                 ..
             } = threshold;
-            Measure::new(subject, among, condition, precision)
+            Tally::new(Readings {
+                measured: Measure::new(subject, among, condition, precision),
+                // Two digits are enough to tell how far off it is: counts decide.
+                without_generator: Measure::new(subject, among, condition, Precision::Coarse),
+            })
         };
         let seen = match terms.window {
-            Some(window) => Seen::Windows(Box::new(Windowed {
-                windows: Windows::new(window, terms.between, measure(Precision::Coarse)),
-                worst: None,
-                crossed: None,
-                few: false,
-            })),
-            None => Seen::Part(Box::new(measure(Precision::Fine))),
+            Some(window) => {
+                let windows = Windows::new(window, terms.between, tally(Precision::Coarse));
+                Seen::Windows(Box::new(Windowed::new(windows)))
+            }
+            None => Seen::Part(Box::new(tally(Precision::Fine))),
         };
         Self {
             threshold,
@@ -75,24 +88,24 @@ impl Judge {
         }
     }
 
-    /// Counts one device.
-    pub(crate) fn add(&mut self, record: &Record) {
+    /// Counts one device; `without_generator` is the same without what the generator added, if that says anything.
+    pub(crate) fn add(&mut self, record: &Record, without_generator: Option<&Record>) {
         self.goes_on(record.end_us);
         if !self.threshold.cut.takes(record) {
             return;
         }
         match &mut self.seen {
-            Seen::Part(measure) => {
+            Seen::Part(tally) => {
                 let between = self.threshold.terms.between;
                 let is_in = between
                     .is_none_or(|(from, to)| (micros(from)..micros(to)).contains(&record.end_us));
                 if is_in {
-                    measure.add(record);
+                    tally.add(record, without_generator);
                 }
             }
-            Seen::Windows(seen) => {
-                if let Some(slot) = seen.windows.slot(record.end_us) {
-                    slot.add(record);
+            Seen::Windows(windowed) => {
+                if let Some(slot) = windowed.windows.slot(record.end_us) {
+                    slot.add(record, without_generator);
                 }
             }
         }
@@ -100,45 +113,13 @@ impl Judge {
 
     /// Time has come so far while devices were under way.
     pub(crate) fn goes_on(&mut self, now_us: u64) {
-        while let Seen::Windows(seen) = &mut self.seen
-            && let Some(window) = seen.windows.complete(now_us)
-        {
-            self.judge(window);
+        if let Seen::Windows(windowed) = &mut self.seen {
+            windowed.goes_on(&self.threshold, now_us);
         }
     }
 
-    fn judge(&mut self, window: Window) {
-        let Threshold {
-            subject,
-            condition,
-            terms,
-            ..
-        } = self.threshold;
-        let Seen::Windows(seen) = &mut self.seen else {
-            return;
-        };
-        let is_enough = terms
-            .samples
-            .is_none_or(|least| subject.samples(&window.figures) >= least);
-        seen.few |= !is_enough;
-        let value = subject.observe(&window.figures).filter(|_| is_enough);
-        let Some(value) = value else { return };
-        let judged = Judged { value, window };
-        let worst = seen.worst;
-        if worst.is_none_or(|worst| condition.is_worse(value, worst.value)) {
-            seen.worst = Some(judged);
-        }
-        let is_late_enough = terms
-            .after
-            .is_none_or(|after| window.to_us >= micros(after));
-        if seen.crossed.is_none() && is_late_enough && !condition.holds(value) {
-            seen.crossed = Some(judged);
-        }
-    }
-
-    /// What stops the run now, if it is to stop: what was measured, for people. `again` is of devices that
-    /// went back to DPS.
-    pub(crate) fn stops(&self, live: &Live, again: (u64, u64)) -> Option<String> {
+    /// What stops the run now, if it is to stop. `again` is of devices that went back to DPS.
+    pub(crate) fn stops(&self, live: &Live, again: (u64, u64)) -> Option<Stop> {
         let terms = self.threshold.terms;
         let is_early = terms
             .after
@@ -147,32 +128,50 @@ impl Judge {
             return None;
         }
         match &self.seen {
-            Seen::Windows(seen) => seen.crossed.map(|judged| self.shown(judged)),
-            Seen::Part(measure) => {
+            Seen::Windows(windowed) => windowed.crossed().cloned(),
+            Seen::Part(tally) => {
                 let since = terms.between.map_or(0, |(from, _)| micros(from));
-                let mut figures = Figures {
+                let figures = tally.figures(live.elapsed_us.saturating_sub(since));
+                let figures = figures.map(|figures| Figures {
+                    // Of all that are due: those under way are no loss yet.
+                    base: if self.threshold.subject.is_of_dropped() && self.is_of_all() {
+                        live.due
+                    } else {
+                        figures.base
+                    },
                     life: live.life,
                     again: again.0,
                     again_failed: again.1,
-                    ..measure.figures(live.elapsed_us.saturating_sub(since))
+                    ..figures
+                });
+                let reads = self.threshold.read_both(&figures);
+                let is_crossed = |figures: &Figures, read: &Read| {
+                    read.reading == Reading::Fails && !self.may_still_hold(figures)
                 };
-                // Of all that are due: those under way are no loss yet.
-                if self.threshold.subject.is_of_dropped() && self.is_of_all() {
-                    figures.base = live.due;
-                }
-                let result = self.result_of(&figures);
-                // What only grows crosses "== 5" by the sixth, not by the first.
-                let subject = self.threshold.subject;
-                let limit = Value::Of(self.threshold.condition.limit.into());
-                let may_come = subject.only_grows()
-                    && subject.observe(&figures).is_none_or(|value| value < limit);
-                let is_crossed = !result.passed
-                    && result.enough_samples
-                    && result.observed != NO_SAMPLES
-                    && !may_come;
-                is_crossed.then_some(result.observed)
+                is_crossed(&figures.measured, &reads.measured).then(|| {
+                    let other = (&figures.without_generator, &reads.without_generator);
+                    Stop {
+                        observed: reads.measured.observed.clone(),
+                        without_generator: (!is_crossed(other.0, other.1))
+                            .then(|| without_generator(&reads, tally.share())),
+                    }
+                })
             }
         }
+    }
+
+    /// What only grows crosses "== 5" by the sixth, not by the first.
+    fn may_still_hold(&self, figures: &Figures) -> bool {
+        let Threshold {
+            subject, condition, ..
+        } = self.threshold;
+        let limit = Value::Of(condition.limit.into());
+        subject.only_grows() && subject.observe(figures).is_none_or(|value| value < limit)
+    }
+
+    /// Whether it is about all devices and the whole run.
+    fn is_of_all(&self) -> bool {
+        self.threshold.cut.is_whole() && self.threshold.terms.between.is_none()
     }
 
     /// What it came to, with the summary of the whole run; `aborted` if it has stopped it.
@@ -183,9 +182,13 @@ impl Judge {
     ) -> ThresholdResult {
         let mut result = self.at_the_end(summary);
         if let Some(aborted) = aborted {
-            result.observed.clone_from(&aborted.observed);
-            result.passed = false;
-            result.enough_samples = true;
+            let stop = &aborted.stop;
+            result.observed.clone_from(&stop.observed);
+            result.outcome = match stop.without_generator {
+                Some(_) => ThresholdOutcome::DependsOnGenerator,
+                None => ThresholdOutcome::Crossed,
+            };
+            result.without_generator = stop.without_generator.clone();
             result.stopped_the_run_us = Some(aborted.at_us);
         }
         result
@@ -193,113 +196,110 @@ impl Judge {
 
     fn at_the_end(&mut self, summary: &Summary) -> ThresholdResult {
         let end_us = summary.duration_us;
-        while let Seen::Windows(seen) = &mut self.seen
-            && let Some(window) = seen.windows.rest(end_us)
-        {
-            self.judge(window);
-        }
-        let whole = match &self.seen {
-            Seen::Windows(seen) => seen.windows.whole(end_us),
-            Seen::Part(_) => None,
-        };
-        if let Some(window) = whole {
-            self.judge(window);
-        }
         let terms = self.threshold.terms;
-        match &self.seen {
-            Seen::Part(measure) => {
+        let (reads, share, over) = match &mut self.seen {
+            Seen::Part(tally) => {
                 let (from, to) = terms
                     .between
                     .map_or((0, u64::MAX), |(from, to)| (micros(from), micros(to)));
-                let mut figures = measure.figures(end_us.min(to).saturating_sub(from));
-                figures.life = summary.life;
-                figures.again = summary.again.provisioned;
-                figures.again_failed = summary.again.failed;
+                let mut figures = tally.figures(end_us.min(to).saturating_sub(from));
                 if terms.between.is_none() {
-                    figures.base = self.planned;
+                    figures.measured.base = self.planned;
+                    figures.without_generator.base = self.planned.saturating_sub(tally.left_out());
                 }
-                self.result_of(&figures)
+                let figures = figures.map(|figures| Figures {
+                    life: summary.life,
+                    again: summary.again.provisioned,
+                    again_failed: summary.again.failed,
+                    ..figures
+                });
+                (self.threshold.read_both(&figures), tally.share(), None)
             }
-            Seen::Windows(seen) => match &seen.worst {
-                Some(worst) => ThresholdResult {
-                    over: Some(Stretch {
-                        from_us: worst.window.from_us,
-                        to_us: worst.window.to_us,
-                    }),
-                    passed: self.threshold.condition.holds(worst.value),
-                    ..self.told(self.shown(*worst))
-                },
-                None if seen.few => self.too_few(),
-                None => self.told(NO_SAMPLES.into()),
-            },
-        }
-    }
-
-    /// Whether it is about all devices and the whole run.
-    fn is_of_all(&self) -> bool {
-        self.threshold.cut.is_whole() && self.threshold.terms.between.is_none()
-    }
-
-    fn result_of(&self, figures: &Figures) -> ThresholdResult {
-        let Threshold {
-            subject,
-            condition,
-            terms,
-            ..
-        } = self.threshold;
-        let samples = subject.samples(figures);
-        if terms.samples.is_some_and(|least| samples < least) {
-            return self.too_few();
-        }
-        let Some(value) = subject.observe(figures) else {
-            return self.told(NO_SAMPLES.into());
+            Seen::Windows(windowed) => windowed.at_the_end(&self.threshold, end_us),
         };
-        ThresholdResult {
-            passed: condition.holds(value),
-            ..self.told(subject.shown(value, figures, condition.limit))
-        }
+        self.told(&reads, share, over)
     }
 
-    fn shown(&self, Judged { value, window }: Judged) -> String {
-        let Threshold {
-            subject, condition, ..
-        } = self.threshold;
-        format!(
-            "{} from {} to {}",
-            subject.shown(value, &window.figures, condition.limit),
-            moment(window.from_us),
-            moment(window.to_us)
-        )
-    }
-
-    fn too_few(&self) -> ThresholdResult {
-        ThresholdResult {
-            enough_samples: false,
-            ..self.told("not enough samples".into())
-        }
-    }
-
-    fn told(&self, observed: String) -> ThresholdResult {
+    fn told(
+        &self,
+        reads: &Readings<Read>,
+        share: GeneratorShare,
+        over: Option<Stretch>,
+    ) -> ThresholdResult {
+        let has_both = !self.threshold.subject.is_read_once();
         ThresholdResult {
             expression: self.threshold.expression(),
-            observed,
-            passed: false,
-            enough_samples: true,
-            over: None,
+            observed: reads.measured.observed.clone(),
+            without_generator: has_both.then(|| without_generator(reads, share)),
+            outcome: match reads.as_ref().map(|read| read.reading).settle() {
+                Judgement::Holds => ThresholdOutcome::Held,
+                Judgement::Fails => ThresholdOutcome::Crossed,
+                Judgement::TooLittle => ThresholdOutcome::NotEnoughSamples,
+                Judgement::DependsOnGenerator => ThresholdOutcome::DependsOnGenerator,
+            },
+            over,
             stopped_the_run_us: None,
         }
     }
 }
 
-const NO_SAMPLES: &str = "no samples";
+/// Why a run stops: what was measured, and what it is without the generator's own share, where that is not crossed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stop {
+    /// As measured, for people.
+    pub observed: String,
+    /// Without the generator's own share, where it would not have stopped the run.
+    pub without_generator: Option<WithoutGenerator>,
+}
 
-/// Since the start.
-fn moment(us: u64) -> String {
-    if us == 0 {
-        "0 s".into()
-    } else {
-        units::duration(us)
+pub(super) fn without_generator(reads: &Readings<Read>, share: GeneratorShare) -> WithoutGenerator {
+    WithoutGenerator {
+        observed: reads.without_generator.observed.clone(),
+        share,
     }
+}
+
+impl Threshold {
+    /// Both readings of some figures.
+    pub(super) fn read_both(&self, figures: &Readings<Figures>) -> Readings<Read> {
+        if self.subject.is_read_once() {
+            return Readings::both(self.read(&figures.measured));
+        }
+        figures.as_ref().map(|figures| self.read(figures))
+    }
+
+    fn read(&self, figures: &Figures) -> Read {
+        let Self {
+            subject,
+            condition,
+            terms,
+            ..
+        } = self;
+        let samples = subject.samples(figures);
+        if terms.samples.is_some_and(|least| samples < least) {
+            return Read::too_little();
+        }
+        let Some(value) = subject.observe(figures) else {
+            return Read::nothing();
+        };
+        Read {
+            reading: if condition.holds(value) {
+                Reading::Holds
+            } else {
+                Reading::Fails
+            },
+            observed: subject.shown(value, figures, condition.limit),
+        }
+    }
+}
+
+/// A part of the run, for people.
+pub(super) fn stretch(over: Stretch) -> String {
+    let moment = |us| match us {
+        0 => "0 s".into(),
+        us => units::duration(us),
+    };
+    format!("from {} to {}", moment(over.from_us), moment(over.to_us))
 }
 
 #[cfg(test)]

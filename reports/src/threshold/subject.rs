@@ -8,7 +8,7 @@ use super::samples::Statistic;
 use super::tags;
 use super::value::Value;
 use crate::exact::{Decimal, Ratio, Rounding};
-use crate::phase::Metric;
+use crate::phase::{Metric, Phase};
 use crate::units;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,19 @@ impl Subject {
     /// Whether a ratio is one of devices that did not start.
     pub(super) fn is_of_dropped(self) -> bool {
         matches!(self, Self::Ratio(Population::Dropped))
+    }
+
+    /// Whether it has one reading alone: it is about the generator itself, or not counted device by device.
+    pub(super) fn is_read_once(self) -> bool {
+        match self {
+            Self::Lived(_)
+            | Self::Ratio(Population::Dropped)
+            | Self::Count(Population::Dropped) => true,
+            _ => matches!(
+                self.metric(),
+                Some(Metric::Generator | Metric::Phase(Phase::Queue))
+            ),
+        }
     }
 
     /// The figure of a latency.

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::figures::Figures;
-use super::measure::Measure;
+use super::tally::Tally;
 use crate::histogram::{LatencyHistogram, Precision};
+use crate::summary::{GeneratorShare, Stretch};
+use crate::verdict::readings::Readings;
 
 /// Most slots of a window.
 const MAX_SLOTS: u64 = 60;
@@ -18,7 +20,7 @@ const GRACE_US: u64 = 1_000_000;
 
 /// What the windows of one threshold take at most: the slots of one, two that are open, and their sum.
 pub(crate) const MOST_BYTES: usize = (MAX_SLOTS as usize + 3)
-    * (size_of::<Measure>() + LatencyHistogram::most_bytes(Precision::Coarse));
+    * (size_of::<Tally>() + 2 * LatencyHistogram::most_bytes(Precision::Coarse));
 
 /// The windows of one threshold.
 #[derive(Debug)]
@@ -28,9 +30,9 @@ pub(super) struct Windows {
     slots: u64,
     from_us: u64,
     to_us: u64,
-    empty: Measure,
+    empty: Tally,
     /// The slots that a window to come has, from slot `first` on.
-    ring: VecDeque<Measure>,
+    ring: VecDeque<Tally>,
     first: u64,
     /// Slots that are closed.
     closed: u64,
@@ -39,12 +41,22 @@ pub(super) struct Windows {
 /// One window.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
-    /// Since the start, microseconds.
-    pub from_us: u64,
-    /// Where it ends.
-    pub to_us: u64,
+    /// When it was.
+    pub over: Stretch,
     /// What was measured in it.
-    pub figures: Figures,
+    pub figures: Readings<Figures>,
+    /// What the generator had to do with it.
+    pub share: GeneratorShare,
+}
+
+impl Window {
+    fn of(tally: &Tally, from_us: u64, to_us: u64) -> Self {
+        Self {
+            over: Stretch { from_us, to_us },
+            figures: tally.figures(to_us - from_us),
+            share: tally.share(),
+        }
+    }
 }
 
 impl Windows {
@@ -52,7 +64,7 @@ impl Windows {
     pub(super) fn new(
         window: Duration,
         between: Option<(Duration, Duration)>,
-        empty: Measure,
+        empty: Tally,
     ) -> Self {
         let window_us = micros(window).max(1);
         let slots = (window_us / 1_000_000).clamp(1, MAX_SLOTS);
@@ -70,7 +82,7 @@ impl Windows {
     }
 
     /// The slot to count in what ends then, if it is in the part of the run that is judged.
-    pub(super) fn slot(&mut self, end_us: u64) -> Option<&mut Measure> {
+    pub(super) fn slot(&mut self, end_us: u64) -> Option<&mut Tally> {
         if end_us >= self.to_us {
             return None;
         }
@@ -102,11 +114,8 @@ impl Windows {
     /// All of a run that was too short for a window.
     pub(super) fn whole(&self, end_us: u64) -> Option<Window> {
         let end_us = end_us.min(self.to_us);
-        (self.closed < self.slots && end_us > self.from_us).then(|| Window {
-            from_us: self.from_us,
-            to_us: end_us,
-            figures: self.sum(self.ring.len()).figures(end_us - self.from_us),
-        })
+        (self.closed < self.slots && end_us > self.from_us)
+            .then(|| Window::of(&self.sum(self.ring.len()), self.from_us, end_us))
     }
 
     /// Closes slots until there are so many, or one completes a window, which ends at `end_us` at the latest.
@@ -119,20 +128,16 @@ impl Windows {
             let from_us = self.from_us + begin * self.slot_us;
             let to_us = (from_us + self.slots * self.slot_us).min(end_us);
             let of_window = usize::try_from(self.slots).unwrap_or(usize::MAX);
-            let figures = self.sum(of_window).figures(to_us - from_us);
+            let window = Window::of(&self.sum(of_window), from_us, to_us);
             self.ring.pop_front();
             self.first = begin + 1;
-            return Some(Window {
-                from_us,
-                to_us,
-                figures,
-            });
+            return Some(window);
         }
         None
     }
 
     /// The first so many slots together.
-    fn sum(&self, slots: usize) -> Measure {
+    fn sum(&self, slots: usize) -> Tally {
         let mut sum = self.empty.clone();
         self.ring
             .iter()
@@ -154,18 +159,21 @@ mod tests {
     use crate::histogram::Precision;
     use crate::record::{Record, sample};
     use crate::threshold::condition::{Comparison, Condition};
+    use crate::threshold::measure::Measure;
     use crate::threshold::subject::{Population, Subject};
     use crate::threshold::tags::Among;
     use proptest::prelude::*;
 
     /// What `failed.count == 0` sees.
-    fn counts() -> Measure {
+    fn counts() -> Tally {
         let condition = Condition {
             comparison: Comparison::Equal,
             limit: Decimal::ZERO,
         };
         let subject = Subject::Count(Population::Failed);
-        Measure::new(subject, Among::default(), condition, Precision::Coarse)
+        let among = Among::default();
+        let measure = Measure::new(subject, among, condition, Precision::Coarse);
+        Tally::new(Readings::both(measure))
     }
 
     proptest! {
@@ -189,7 +197,7 @@ mod tests {
                 }
                 let end_us = latest_us.saturating_sub(*late_us);
                 if let Some(slot) = windows.slot(end_us) {
-                    slot.add(&Record { end_us, ..sample() });
+                    slot.add(&Record { end_us, ..sample() }, None);
                 }
             }
             let run_us = ends.last().map_or(0, |last_us| last_us + 1);
@@ -199,18 +207,18 @@ mod tests {
             found.extend(windows.whole(run_us));
             let ended: Vec<_> = ends.iter().zip(&late).map(|(end, late)| end.saturating_sub(*late)).collect();
             for window in &found {
-                let by_hand = ended.iter().filter(|end| (window.from_us..window.to_us).contains(end));
-                prop_assert_eq!(window.figures.ended, by_hand.count() as u64);
+                let by_hand = ended.iter().filter(|end| (window.over.from_us..window.over.to_us).contains(end));
+                prop_assert_eq!(window.figures.measured.ended, by_hand.count() as u64);
             }
             let length_us = windows.slots * windows.slot_us;
             for (one, next) in found.iter().zip(found.iter().skip(1)) {
-                prop_assert_eq!(next.from_us - one.from_us, windows.slot_us);
-                prop_assert_eq!(one.to_us - one.from_us, length_us);
+                prop_assert_eq!(next.over.from_us - one.over.from_us, windows.slot_us);
+                prop_assert_eq!(one.over.to_us - one.over.from_us, length_us);
             }
             let (from_us, to_us) = (windows.from_us, windows.to_us.min(run_us));
             if to_us > from_us {
-                prop_assert_eq!(found.first().map(|first| first.from_us), Some(from_us));
-                prop_assert_eq!(found.last().map(|last| last.to_us), Some(to_us));
+                prop_assert_eq!(found.first().map(|first| first.over.from_us), Some(from_us));
+                prop_assert_eq!(found.last().map(|last| last.over.to_us), Some(to_us));
             }
         }
     }

@@ -147,7 +147,7 @@ fn a_crossed_threshold_exits_99_and_says_what_was_measured() {
     );
     let summary = scratch.summary();
     assert_eq!(summary["verdict"], "fail");
-    assert_eq!(summary["thresholds"][0]["passed"], false);
+    assert_eq!(summary["thresholds"][0]["outcome"], "crossed");
 }
 
 #[test]

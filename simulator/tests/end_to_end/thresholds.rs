@@ -56,7 +56,7 @@ fn cuts_and_windows_are_judged_by_themselves() {
     assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
     let results = summary["thresholds"].as_array().expect("results");
-    let passed: Vec<_> = results.iter().map(|it| it["passed"] == true).collect();
+    let passed: Vec<_> = results.iter().map(|it| it["outcome"] == "held").collect();
     assert_eq!(
         passed,
         [
@@ -177,7 +177,7 @@ objective = "95%"
     assert_eq!(count("released") + dropped, 300);
     assert_eq!(count("failed"), 0);
     let results = summary["thresholds"].as_array().expect("results");
-    let passed: Vec<_> = results.iter().map(|it| it["passed"] == true).collect();
+    let passed: Vec<_> = results.iter().map(|it| it["outcome"] == "held").collect();
     assert_eq!(passed, [false, false, false, true, true], "{}", run.stdout);
     let slo = &summary["slos"][0];
     assert_eq!(slo["total"], 300);
