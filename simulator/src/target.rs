@@ -1,17 +1,14 @@
 //! Where a run goes to: the bundled server or another endpoint, told apart by nothing but the address.
 
 use std::net::{IpAddr, ToSocketAddrs};
-use std::time::Duration;
 
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_reports::Fault;
-use fleetstorm_scenarios::{self as scenarios, Plan, Ports};
+use fleetstorm_scenarios::{self as scenarios, Ports};
 
 use crate::failure::Failure;
-use crate::link::dial::{DialOptions, Dialer, Way};
+use crate::link::dial::{DialOptions, Dialer};
 
-/// Longest wait for a first connection.
-const PROBE_LIMIT: Duration = Duration::from_secs(15);
+mod probe;
 
 /// A global endpoint and the instances behind it, as devices see them.
 #[derive(Debug, Clone)]
@@ -68,56 +65,6 @@ impl Target {
             },
             hubs: Vec::new(),
         })
-    }
-
-    /// One connection to each port that the plan's devices use, before any load: a wrong
-    /// name, port or trust anchor is told once, and not by every device.
-    ///
-    /// # Errors
-    /// What stands in the way: exit 3.
-    pub fn probe(&self, plan: &Plan) -> Result<(), Failure> {
-        let mut ports: Vec<u16> = (plan.scenario().cohorts.iter())
-            .flat_map(|cohort| &cohort.transports)
-            .map(|(transport, _)| self.ports.of(*transport))
-            .collect();
-        ports.sort_unstable();
-        ports.dedup();
-        let dialer = Dialer::new(&self.dial)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::bug(format!("the probe could not start: {e}")))?;
-        for port in ports {
-            let dialled = runtime.block_on(async {
-                let dial = dialer.dial(&self.endpoint, port, None, Way::default());
-                tokio::time::timeout(PROBE_LIMIT, dial).await
-            });
-            match dialled {
-                Ok(Ok(_)) => {}
-                Ok(Err(broken)) => return Err(self.unreachable(port, broken.fault)),
-                Err(_) => {
-                    let limit = PROBE_LIMIT.as_secs();
-                    return Err(Failure::unreachable(format!(
-                        "{}:{port} did not answer within {limit} s",
-                        self.endpoint
-                    ))
-                    .hint("check the host, the port and the firewall"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn unreachable(&self, port: u16, fault: Fault) -> Failure {
-        let hint = match fault {
-            Fault::UntrustedServer => {
-                "name the CA that signed the server's certificate with --ca FILE"
-            }
-            Fault::Unresolvable => "check the host name, or give its address with --connect-to",
-            Fault::ConnectionRefused => "check the port: nobody listens there",
-            _ => "check that host and port are those of a DPS endpoint",
-        };
-        Failure::unreachable(format!("{}:{port}: {}", self.endpoint, fault.name())).hint(hint)
     }
 }
 

@@ -213,6 +213,27 @@ fn validate_tells_of_every_file_and_passes_over_cargos() {
     );
 }
 
+/// The endpoint answers, and nobody would have had a hub.
+#[test]
+fn an_unreachable_port_of_a_hub_exits_3() {
+    let scratch = Scratch::new();
+    let served = Served::start(&[]);
+    let ca = scratch.write("ca.pem", served.text("ca_pem"));
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("its number").port().to_string();
+    drop(free);
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let mut flags = served.flags(&ca);
+    let mqtt = flags.iter().position(|flag| *flag == "--mqtt-port");
+    flags[mqtt.expect("the flag") + 1] = &port;
+    let unnamed = scratch.run(&scenario(good, ""), &flags);
+    refused(&unnamed, 3, &["hubs at 127.0.0.1:", &port, "refused"]);
+    flags.extend(["--hub", "hub-1.fleetstorm.test"]);
+    let named = scratch.run(&scenario(good, ""), &flags);
+    let place = format!("hub hub-1.fleetstorm.test:{port}: connection refused");
+    refused(&named, 3, &[&place]);
+}
+
 #[test]
 fn an_unreachable_endpoint_exits_3() {
     let scratch = Scratch::new();
