@@ -40,7 +40,7 @@ pub use tally::Fate;
 
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
-use crate::scenario::ProcessingTime;
+use crate::scenario::{Cohort, ProcessingTime};
 use distance::Distances;
 use instance::Pace;
 use tally::Tally;
@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub rates: Rates,
     /// How long an assignment takes, but at instances of tenants that say otherwise.
     pub processing: ProcessingTime,
+    /// What that is times, at all instances: 1, but to see what hangs on it.
+    pub processing_factor: f64,
     /// What an unfinished assignment tells devices to wait.
     pub retry_after: Duration,
     /// Where the run starts within a minute of the service's clock, by which it counts.
@@ -253,28 +255,43 @@ impl Surroundings {
             .map(|(index, cohort)| {
                 let pace = Pace::of(plan, self, cohort.tenant);
                 let assignment = pace.longest();
-                let protocol = (cohort.transports.first())
-                    .map_or(Protocol::Http, |(transport, _)| transport.protocol());
-                let decision = cohort.retry.decide(Situation {
-                    protocol,
-                    step: Step::Poll,
-                    setback: Setback::Unfinished,
-                    failures: 0,
-                    retry_after: Some(pace.retry_after),
-                    elapsed: Duration::ZERO,
-                    chance: 0.5,
-                });
-                let waits = match decision {
-                    Decision::Wait(wait) if !wait.is_zero() => {
+                let waits = match self.between_polls(plan, cohort) {
+                    Some(wait) => {
                         let waits = (assignment / wait.as_secs_f64()).ceil().max(1.0);
                         wait.mul_f64(waits.min(1e6))
                     }
-                    _ => Duration::from_secs_f64(assignment),
+                    None => Duration::from_secs_f64(assignment),
                 };
                 waits + distances.longest(index, cohort)
             })
             .max()
             .unwrap_or_default()
+    }
+
+    /// The shortest time between two polls of a device; none where one asks without a pause.
+    pub fn shortest_poll_interval(&self, plan: &Plan) -> Option<Duration> {
+        let cohorts = plan.scenario().cohorts.iter();
+        let intervals = cohorts.map(|cohort| self.between_polls(plan, cohort));
+        intervals.collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
+    /// How long a cohort's devices wait between two polls; none for no time.
+    fn between_polls(&self, plan: &Plan, cohort: &Cohort) -> Option<Duration> {
+        let protocol = (cohort.transports.first())
+            .map_or(Protocol::Http, |(transport, _)| transport.protocol());
+        let decision = cohort.retry.decide(Situation {
+            protocol,
+            step: Step::Poll,
+            setback: Setback::Unfinished,
+            failures: 0,
+            retry_after: Some(Pace::of(plan, self, cohort.tenant).retry_after),
+            elapsed: Duration::ZERO,
+            chance: 0.5,
+        });
+        match decision {
+            Decision::Wait(wait) if !wait.is_zero() => Some(wait),
+            _ => None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod beside;
 mod json;
+mod knife_edge;
 mod plot;
 mod text;
 
@@ -19,6 +20,7 @@ use crate::loading;
 use crate::machine;
 use crate::preflight::{Has, Needs};
 use beside::{Measured, Row};
+use knife_edge::KnifeEdge;
 
 /// What the real service tells devices to wait for an assignment.
 const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
@@ -39,6 +41,8 @@ struct Outlook<'plan> {
     has: Has,
     /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
     ends: Option<(Duration, Duration)>,
+    /// Whether the median hangs on a hair.
+    knife_edge: Option<KnifeEdge>,
     /// The figures of a run beside the forecast's; none without a run.
     beside: Vec<Row>,
 }
@@ -90,6 +94,7 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration
             Rates::AZURE
         },
         processing: scenario.server.processing,
+        processing_factor: 1.0,
         retry_after: if is_bundled {
             scenario.server.retry_after
         } else {
@@ -120,6 +125,7 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration
         needs: Needs::of(plan),
         has,
         ends,
+        knife_edge: KnifeEdge::of(plan, &around),
         beside: Vec::new(),
     }
 }

@@ -72,8 +72,13 @@ impl Pace {
             .map_or((around.processing, around.retry_after), |own| {
                 (own.processing, own.retry_after)
             });
+        let ProcessingTime { p50, p99 } = processing;
+        let factor = around.processing_factor;
         Self {
-            processing,
+            processing: ProcessingTime {
+                p50: p50.mul_f64(factor),
+                p99: p99.mul_f64(factor),
+            },
             retry_after,
         }
     }

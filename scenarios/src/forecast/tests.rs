@@ -32,6 +32,7 @@ fn around(rates: Rates) -> Surroundings {
             p50: Duration::from_millis(20),
             p99: Duration::from_millis(100),
         },
+        processing_factor: 1.0,
         retry_after: Duration::from_secs(1),
         starts_in_minute: Duration::ZERO,
         machine: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Outlook;
+use super::knife_edge::CHANGE;
 
 /// One object; times in seconds.
 pub(super) fn of(outlook: &Outlook<'_>) -> Value {
@@ -123,6 +124,11 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             "max": forecast.response_max.map(seconds),
             "unhindered": seconds(forecast.unhindered),
         },
+        "knife_edge": outlook.knife_edge.map(|edge| json!({
+            "processing_change": CHANGE,
+            "p50_s_with_less": seconds(edge.with_less),
+            "p50_s_with_more": seconds(edge.with_more),
+        })),
         "storms": forecast.storms,
         "storm_level": forecast.storm_level.devices,
         "longest_storm": storm,

@@ -111,3 +111,45 @@ fn json_says_what_the_screen_says() {
         "those that go back to DPS are due once more"
     );
 }
+
+/// 300 devices that poll every second and are processed in this time.
+fn polled_at(p50: &str, p99: &str) -> Plan {
+    plan_of(&format!(
+        r#"
+        name = "polled"
+        [server]
+        processing = {{ p50 = "{p50}", p99 = "{p99}" }}
+        retry-after = "1s"
+        [[cohort]]
+        name = "meters"
+        devices = 300
+        attestation = "symmetric-key-group"
+        transport = "mqtt"
+        arrival = {{ kind = "constant-rate", rate = "20/s" }}
+        "#
+    ))
+}
+
+#[test]
+fn a_median_that_a_few_percent_of_processing_move_by_a_poll_is_told() {
+    for (p50, p99, is_on_edge) in [
+        ("2s", "3s", true),
+        ("1s", "1100ms", true),
+        ("1500ms", "2500ms", false),
+        ("20ms", "100ms", false),
+    ] {
+        let plan = polled_at(p50, p99);
+        let outlook = look(&plan, machine(&plan), HAS, None);
+        assert_eq!(outlook.knife_edge.is_some(), is_on_edge, "{p50}, {p99}");
+        let told = text::of(&outlook).contains("a poll sooner or later");
+        assert_eq!(told, is_on_edge, "{p50}, {p99}");
+        let value = json::of(&outlook);
+        assert_eq!(value["knife_edge"].is_null(), !is_on_edge, "{p50}, {p99}");
+    }
+    let edge = look(&polled_at("2s", "3s"), None, HAS, None).knife_edge;
+    let edge = edge.expect("on the edge");
+    assert!(
+        edge.with_more - edge.with_less >= Duration::from_millis(900),
+        "{edge:?}"
+    );
+}

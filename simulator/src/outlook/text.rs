@@ -9,6 +9,7 @@ use fleetstorm_reports::units;
 
 use super::Outlook;
 use super::beside::Unit;
+use super::knife_edge::CHANGE;
 use super::plot::{self, Merge};
 
 /// The whole screen.
@@ -317,6 +318,17 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             time(forecast.unhindered),
         ),
     )?;
+    if let Some(edge) = outlook.knife_edge {
+        let change = CHANGE * 100.0;
+        line(
+            "knife edge",
+            format!(
+                "half of the devices in {} with {change:.0} % less time to process them, in {} with {change:.0} % more: a poll sooner or later",
+                time(edge.with_less),
+                time(edge.with_more),
+            ),
+        )?;
+    }
     line(
         "backlog",
         format!("{} devices at most", units::count(forecast.peak_in_flight)),
