@@ -6,7 +6,7 @@
 //! | placements (region × hub) with one histogram | 256 | 14 KiB |
 //! | cuts that count devices alone | 16,384 of each dimension | some 500 bytes |
 //! | the run's totals | | 17 histograms of three digits, 97 KiB each |
-//! | devices that went back to DPS | | 17 histograms of two digits |
+//! | devices that went back to DPS | | 17 histograms of two digits, 16,384 placements |
 //! | the course of the run | 512 stretches | a histogram of two digits |
 //! | thresholds | 128, of them 32 over windows | a histogram of three digits and one of two, or 126 of two for windows |
 //! | objectives | 32 | 8,192 stretches of 16 bytes |
@@ -24,6 +24,8 @@ const FINE: usize = LatencyHistogram::most_bytes(Precision::Fine);
 const COARSE: usize = LatencyHistogram::most_bytes(Precision::Coarse);
 /// A row of counts: with its key, in a tree whose nodes may be half empty.
 const ROW: usize = 2 * (size_of::<Fold>() + 2 * size_of::<usize>());
+/// A count of a placement with its key, in such a tree.
+const PLACEMENT: usize = 2 * 2 * size_of::<u64>();
 
 /// How many there are of everything that a fold's memory depends on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Extent {
     pub fn most_bytes(&self) -> u64 {
         let cuts: usize = By::ALL.into_iter().map(|by| self.cut(by)).sum();
         let totals = Metric::COUNT * FINE;
-        let again = Metric::COUNT * COARSE + MAX_COUNTED * ROW;
+        let again = Metric::COUNT * COARSE + MAX_COUNTED * PLACEMENT;
         let course = timeline::MAX_POINTS * (timeline::POINT_BYTES + COARSE);
         let thresholds =
             self.windows * threshold::WINDOWS_BYTES + self.thresholds * (FINE + COARSE);
@@ -107,6 +109,6 @@ mod tests {
             hubs: 2,
             ..wide
         };
-        assert!(small.most_bytes() < 32 << 20, "{}", small.most_bytes());
+        assert!(small.most_bytes() < 20 << 20, "{}", small.most_bytes());
     }
 }

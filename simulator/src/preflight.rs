@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
+use fleetstorm_reports::memory::Extent;
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Arrival, LinkShape, Plan};
 
@@ -15,8 +17,8 @@ const OTHER_FILES: u64 = 200;
 const BYTES_PER_DEVICE: u64 = 48 * 1024;
 /// Memory of one device that stays, on each side (measured, rounded up).
 const BYTES_PER_HELD: u64 = 32 * 1024;
-/// Memory of a process without devices: histograms, code, trust anchors.
-const BASE_BYTES: u64 = 128 << 20;
+/// Memory of a process without devices: code, keys, trust anchors (measured, rounded up).
+const BASE_BYTES: u64 = 64 << 20;
 /// How long a closed connection keeps its port where the peer is another machine (Linux TIME_WAIT).
 const TIME_WAIT: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,9 @@ pub struct Needs {
     pub files: u64,
     /// Bytes, simulator and bundled server together.
     pub memory: u64,
+    /// Of them those that do not depend on how many devices there are at once: two processes, and what the
+    /// simulator counts.
+    pub fixed_memory: u64,
     /// Local ports towards one address.
     pub ports: u64,
 }
@@ -70,11 +75,14 @@ impl Needs {
         } else {
             in_flight + held + lingering(plan)
         };
+        let fixed_memory = processes * BASE_BYTES + counting(plan);
+        let devices = in_flight * BYTES_PER_DEVICE + held * BYTES_PER_HELD;
         Self {
             in_flight,
             held,
             files: in_flight + in_flight.min(on_the_line(plan)) + held + OTHER_FILES,
-            memory: processes * (BASE_BYTES + in_flight * BYTES_PER_DEVICE + held * BYTES_PER_HELD),
+            memory: fixed_memory + processes * devices,
+            fixed_memory,
             ports,
         }
     }
@@ -95,13 +103,17 @@ impl Needs {
         if let Some(memory) = has.memory
             && self.memory > memory
         {
-            let room = memory.saturating_sub(2 * BASE_BYTES) / (2 * BYTES_PER_DEVICE);
+            let room = memory.saturating_sub(self.fixed_memory) / (2 * BYTES_PER_DEVICE);
+            let advice = match room {
+                0 => "have fewer cohorts, regions, tenants and thresholds over windows".into(),
+                room => self.lower(room),
+            };
             short.push(format!(
-                "{} need about {} MiB, {} MiB are free: {} or free memory",
+                "{} need about {} MiB, {} of them however few they are; {} MiB are free: {advice} or free memory",
                 self.devices(),
                 self.memory >> 20,
+                self.fixed_memory >> 20,
                 memory >> 20,
-                self.lower(room),
             ));
         }
         if self.ports > has.ports {
@@ -143,6 +155,35 @@ impl Needs {
             ),
         }
     }
+}
+
+/// What the simulator takes to count all that the plan tells apart: the fold of its records, and a bit for
+/// every device, in a list that may have room for twice as many.
+fn counting(plan: &Plan) -> u64 {
+    let scenario = plan.scenario();
+    let thresholds = scenario.thresholds.iter();
+    let windows = thresholds.filter(|it| it.terms.window.is_some()).count();
+    // The run's own instance is one beside the tenants.
+    let tenants = match scenario.tenants.len() {
+        0 => 0,
+        tenants => tenants + 1,
+    };
+    let extent = Extent {
+        cohorts: scenario.cohorts.len(),
+        transports: TransportKind::ALL.len(),
+        attestations: AttestationKind::ALL.len(),
+        tenants,
+        regions: scenario.regions.len(),
+        hubs: match scenario.target {
+            None => scenario.server.hubs.len(),
+            // Any number can be told on the command line.
+            Some(_) => usize::from(u16::MAX),
+        },
+        windows,
+        thresholds: scenario.thresholds.len() - windows,
+        slos: scenario.slos.len(),
+    };
+    extent.most_bytes() + plan.devices() / 4
 }
 
 /// At most `max-in-flight`, at most the devices that come within one device's longest life.
@@ -274,6 +315,7 @@ mod tests {
             held: 0,
             files: in_flight + OTHER_FILES,
             memory: in_flight * BYTES_PER_DEVICE,
+            fixed_memory: 0,
             ports,
         }
     }
@@ -386,6 +428,48 @@ mod tests {
         ];
         for (arrival, most) in rows {
             assert_eq!(peak(&arrival, TIME_WAIT), most, "{arrival:?}");
+        }
+    }
+
+    /// So many regions and cohorts, and what the plan needs.
+    fn wide(regions: usize, cohorts: usize) -> Needs {
+        let list = |what: &str| {
+            let tables = (0..regions).map(|index| format!("[[{what}]]\nname = \"r-{index}\"\n"));
+            tables.collect::<String>()
+        };
+        let cohort = |index| {
+            format!(
+                r#"
+                [[cohort]]
+                name = "c-{index}"
+                devices = 10
+                attestation = "tpm"
+                transport = "https"
+                arrival = {{ kind = "all-at-once" }}
+                "#
+            )
+        };
+        let cohorts: String = (0..cohorts).map(cohort).collect();
+        let text = format!("name = \"wide\"\n{}{cohorts}", list("region"));
+        let scenario = fleetstorm_scenarios::parse(&text, "wide.toml").expect("valid");
+        Needs::of(&Plan::new(scenario, &Overrides::default()).expect("a plan"))
+    }
+
+    #[test]
+    fn what_is_counted_apart_takes_memory_that_has_a_bound() {
+        let (one, wide, wider) = (wide(0, 1), wide(200, 50), wide(200, 2_000));
+        let fold = |needs: &Needs| (needs.fixed_memory - 2 * BASE_BYTES) >> 20;
+        assert!(fold(&one) < 24, "{}", fold(&one));
+        assert!((64..112).contains(&fold(&wide)), "{}", fold(&wide));
+        assert!(fold(&wider) < 192, "{}", fold(&wider));
+
+        let small = Has {
+            memory: Some(128 << 20),
+            ..ROOMY
+        };
+        let failure = wide.check(&small).expect_err("too small");
+        for words in ["of them however few", "have fewer cohorts, regions"] {
+            assert!(failure.message.contains(words), "{words}: {failure}");
         }
     }
 
