@@ -12,7 +12,7 @@ use rows::{Key, Rows};
 
 mod rows;
 
-pub(crate) use rows::{MAX_COUNTED, MAX_ROWS};
+pub(crate) use rows::{MAX_COUNTED, MAX_ROWS, most_detailed};
 
 /// A dimension of more rows than can be looked at as pictures has none.
 const MAX_DRAWN: usize = 64;

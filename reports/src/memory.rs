@@ -2,11 +2,11 @@
 //!
 //! | what | most | each at most |
 //! |---|---|---|
-//! | cuts with every histogram | 256 of each dimension | 17 histograms of two digits, 14 KiB each |
-//! | placements (region × hub) with one histogram | 256 | 14 KiB |
+//! | cuts with all latencies | 256 of each dimension | a histogram of two digits for every metric, 14 KiB each |
+//! | placements (region × hub) with one latency | 1,024 | a histogram of two digits |
 //! | cuts that count devices alone | 16,384 of each dimension | some 500 bytes |
-//! | the run's totals | | 17 histograms of three digits, 97 KiB each |
-//! | devices that went back to DPS | | 17 histograms of two digits, 16,384 placements |
+//! | the run's totals | | a histogram of three digits for every metric, 97 KiB each |
+//! | devices that went back to DPS | | a histogram of two digits for every metric, 16,384 placements |
 //! | the course of the run | 512 stretches | a histogram of two digits |
 //! | thresholds | 128, of them 32 over windows | a histogram of three digits and one of two, or 126 of two for windows |
 //! | objectives | 32 | 8,192 stretches of 16 bytes |
@@ -14,7 +14,7 @@
 //! A histogram takes that much only where latencies are everywhere between a microsecond and an hour; a tenth
 //! of it is common.
 
-use crate::cut::{By, MAX_COUNTED, MAX_ROWS};
+use crate::cut::{By, MAX_COUNTED, most_detailed};
 use crate::fold::Fold;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::Metric;
@@ -65,7 +65,7 @@ impl Extent {
 
     fn cut(&self, by: By) -> usize {
         let rows = self.rows(by).min(MAX_COUNTED);
-        rows * ROW + rows.min(MAX_ROWS) * by.detail().histograms() * COARSE
+        rows * ROW + rows.min(most_detailed(by.detail())) * by.detail().histograms() * COARSE
     }
 
     fn rows(&self, by: By) -> usize {

@@ -1,7 +1,7 @@
 //! The rows of one dimension, in memory that is bounded whatever the dimension is.
 //!
-//! The first [`MAX_ROWS`] rows that devices come to have histograms; others count devices alone, and those
-//! beyond [`MAX_COUNTED`] are counted together. Of more than [`MAX_ROWS`] rows those are told that matter
+//! The first rows that devices come to have histograms ([`most_detailed`]); others count devices alone, and
+//! those beyond [`MAX_COUNTED`] are counted together. Of more than [`MAX_ROWS`] rows those are told that matter
 //! most: by devices that failed or were not started, then by devices.
 
 use std::collections::BTreeMap;
@@ -13,13 +13,25 @@ use crate::histogram::Precision;
 use crate::record::Record;
 use crate::summary::LeftOut;
 
-/// Most rows that have latencies, and that are told.
+/// Most rows that are told.
 pub(crate) const MAX_ROWS: usize = 256;
+/// Most rows that have one histogram each.
+const MAX_PLACED: usize = 1_024;
 /// Most rows that are counted apart.
 pub(crate) const MAX_COUNTED: usize = 16_384;
 
 /// A row by the indices of [`crate::Dimensions`]: by both where it is of two of them.
 pub(super) type Key = (usize, usize);
+
+/// Most rows that have histograms. One of their own is so little that more rows have it than are told: which will
+/// be, nobody knows before the end.
+pub(crate) fn most_detailed(detail: Detail) -> usize {
+    match detail {
+        Detail::All | Detail::Reached => MAX_ROWS,
+        Detail::Response => MAX_PLACED,
+        Detail::Counts => 0,
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -45,7 +57,7 @@ impl Rows {
         let fold = match self.rows.entry(key) {
             Entry::Occupied(row) => row.into_mut(),
             Entry::Vacant(_) if !exists() => return,
-            Entry::Vacant(free) if known < MAX_ROWS => {
+            Entry::Vacant(free) if known < most_detailed(self.detail) => {
                 free.insert(Fold::new(Precision::Coarse, self.detail))
             }
             Entry::Vacant(free) if known < MAX_COUNTED => free.insert(counting()),
