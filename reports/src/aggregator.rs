@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use live_seconds::LiveSeconds;
+use live_seconds::{LiveSeconds, Totals};
 
 use crate::again::AgainFold;
 use crate::cut::Cuts;
@@ -92,6 +92,8 @@ pub struct Live {
     pub stage: Stage,
     /// Devices due by now.
     pub due: u64,
+    /// Of them those whose turn came when another had ended.
+    pub turns: u64,
     /// Devices released.
     pub released: u64,
     /// Devices that stay with their hubs.
@@ -166,6 +168,8 @@ pub struct Aggregator {
     generator: GeneratorFold,
     last_start_us: u64,
     live: LiveSeconds,
+    /// Devices that had taken turns when somebody looked last.
+    turns: u64,
 }
 
 impl Aggregator {
@@ -199,6 +203,7 @@ impl Aggregator {
             generator: GeneratorFold::default(),
             last_start_us: 0,
             live: LiveSeconds::default(),
+            turns: 0,
             info,
         };
         let start = Entry::Run(Box::new(aggregator.info.clone()));
@@ -274,13 +279,16 @@ impl Aggregator {
         written.map_or("", |written| &written.name)
     }
 
-    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs; and
-    /// whether there was any to come, or under way. What the journal knows by then outlives this process.
-    pub(crate) fn due(&mut self, second: u64, due: u64, held: u64, busy: bool) {
+    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs if somebody
+    /// looked; and whether there was any to come, or under way. What the journal knows by then outlives this
+    /// process.
+    pub(crate) fn due(&mut self, second: u64, due: u64, held: Option<u64>, busy: bool) {
         self.timeline.due(second, due);
-        self.timeline.held(second, held);
+        if let Some(held) = held {
+            self.timeline.held(second, held);
+        }
         if busy {
-            let now_us = (second + 1) * 1_000_000;
+            let now_us = second.saturating_add(1).saturating_mul(1_000_000);
             for judge in &mut self.judges {
                 judge.goes_on(now_us);
             }
@@ -291,7 +299,32 @@ impl Aggregator {
             held,
             busy,
         });
-        self.flush();
+    }
+
+    /// Closes the seconds that have passed, and the one under way when the run is over; says whether there were
+    /// any.
+    fn close(&mut self, live: &Live, due_before: impl Fn(u64) -> u64) -> bool {
+        let totals = Totals {
+            released: live.released,
+            provisioned: self.total.provisioned,
+            failed: self.total.failed(),
+        };
+        let busy = matches!(live.stage, Stage::Running | Stage::Draining);
+        let (first, end) = (self.live.closed, live.elapsed_us / 1_000_000);
+        for second in first..end {
+            let looked = second + 1 == end;
+            let turns = if looked { live.turns } else { self.turns };
+            let due = due_before(second + 1) + turns;
+            self.due(second, due, looked.then_some(live.life.held), busy);
+            self.live.close(due, looked.then_some(totals));
+        }
+        self.turns = live.turns;
+        let is_over = live.stage == Stage::Finished;
+        if is_over {
+            self.due(end, live.due, Some(live.life.held), busy);
+            self.live.close(live.due, Some(totals));
+        }
+        self.live.closed > first
     }
 
     /// Whether a threshold stops the run now.
@@ -311,20 +344,18 @@ impl Aggregator {
         });
     }
 
-    /// The live picture; also closes the seconds that have passed.
-    pub fn snapshot(&mut self, live: &Live) -> Snapshot {
-        let (provisioned, failed) = (self.total.provisioned, self.total.failed());
-        if let Some(second) = self.live.close(live, provisioned, failed) {
-            let busy = matches!(live.stage, Stage::Running | Stage::Draining);
-            self.due(second, live.due, live.life.held, busy);
+    /// The live picture; also closes the seconds that have passed. `due_before` says how many devices are due before
+    /// so many seconds have passed since the start, of those that come at their time.
+    pub fn snapshot(&mut self, live: &Live, due_before: impl Fn(u64) -> u64) -> Snapshot {
+        if self.close(live, due_before) {
+            self.flush();
             self.look(live);
         }
-        let last = self.live.seconds.back().copied().unwrap_or_default();
+        let last = self.live.last();
+        let seen = last.seen.unwrap_or_default();
         let generator = self.generator(live.generator.clone());
         let mut warnings = live.warnings.clone();
         warnings.extend(self.doubts(&generator, live.due));
-        #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
-        let (achieved_rate, provisioned_rate) = (last.released as f64, last.provisioned as f64);
         Snapshot {
             scenario: self.info.scenario.clone(),
             target: self.info.target.clone(),
@@ -337,14 +368,14 @@ impl Aggregator {
                 dropped: self.total.dropped,
                 in_flight: live.released.saturating_sub(self.total.ended),
                 registered: self.total.registered,
-                provisioned,
-                failed,
+                provisioned: self.total.provisioned,
+                failed: self.total.failed(),
                 throttled: self.total.tries.throttled,
                 tried_again: self.total.tries.tried_again,
             },
             target_rate: last.target,
-            achieved_rate,
-            provisioned_rate,
+            achieved_rate: seen.released,
+            provisioned_rate: seen.provisioned,
             metrics: self.metrics(),
             outcomes: self.outcome_counts(),
             cuts: self.cuts.views(),

@@ -30,9 +30,9 @@ pub(crate) enum Entry {
         second: u64,
         /// Devices.
         due: u64,
-        /// Devices that stayed with their hubs then.
+        /// Devices that stayed with their hubs then, if somebody looked.
         #[serde(default)]
-        held: u64,
+        held: Option<u64>,
         /// Whether there were devices to come, or under way.
         #[serde(default)]
         busy: bool,
@@ -101,7 +101,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregator::fixture::{aggregator, live};
+    use crate::aggregator::fixture::{aggregator, due_before, live};
 
     #[test]
     fn a_second_later_all_of_it_outlives_the_process() {
@@ -115,15 +115,15 @@ mod tests {
                 .count()
         };
         assert_eq!(lines(), 1, "the run, from its start");
-        aggregator.snapshot(&live());
-        assert_eq!(lines(), 1 + 4 + 1, "the run, its devices, a second");
+        aggregator.snapshot(&live(), due_before);
+        assert_eq!(lines(), 1 + 4 + 2, "the run, its devices, its seconds");
     }
 
     #[test]
     fn a_full_disk_ends_the_journal_and_not_the_run() {
         let full = Journal::create(Path::new("/dev/full")).expect("it opens");
         let mut aggregator = aggregator(Some(full));
-        aggregator.snapshot(&live());
+        aggregator.snapshot(&live(), due_before);
         let failure = aggregator.journal_failure().map(io::Error::kind);
         assert_eq!(failure, Some(io::ErrorKind::StorageFull));
         let finished = aggregator.finish(crate::aggregator::fixture::ending());

@@ -6,6 +6,9 @@
 //!                          |  at the end: Summary   -> thresholds, objectives -> Verdict -> renderers
 //! ```
 //!
+//! Memory is bounded, whatever the length of the run and the number of devices, cohorts, regions and hubs:
+//! [`memory`] says by what.
+//!
 //! A leaf: it knows neither transports nor DPS, only names it was given
 //! ([`Dimensions`]). No renderer computes a statistic.
 

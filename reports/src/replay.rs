@@ -45,7 +45,7 @@ pub fn replay(path: &Path) -> io::Result<Replayed> {
                 held,
                 busy,
             }) => {
-                reached_us = reached_us.max((second + 1) * 1_000_000);
+                reached_us = reached_us.max(second.saturating_add(1).saturating_mul(1_000_000));
                 aggregator.due(second, due, held, busy);
             }
             Line::Whole(Entry::Ending(ended)) => ending = Some(*ended),

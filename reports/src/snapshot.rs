@@ -144,12 +144,19 @@ pub struct CellView {
 pub struct SecondView {
     /// Releases that the plan asked for.
     pub target: f64,
+    /// What happened; none where nobody looked when it ended.
+    pub seen: Option<Seen>,
+}
+
+/// What happened in a second: where nobody had looked for longer, on average since then.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Seen {
     /// Devices released.
-    pub released: u64,
+    pub released: f64,
     /// Devices provisioned.
-    pub provisioned: u64,
+    pub provisioned: f64,
     /// Devices that ended otherwise.
-    pub failed: u64,
+    pub failed: f64,
 }
 
 /// A process's use of the machine.

@@ -440,7 +440,8 @@ pub struct TimelinePoint {
     pub at_s: u64,
     /// How long it is, seconds.
     pub span_s: u64,
-    /// Releases that the plan asked for.
+    /// Releases that the plan asked for: exactly, of devices that come at their time; of those that take turns, as
+    /// seen at the end.
     pub target: f64,
     /// Devices released.
     pub released: u64,
@@ -453,9 +454,9 @@ pub struct TimelinePoint {
     /// Devices that went back to DPS and ended.
     #[serde(default)]
     pub again: u64,
-    /// Devices that stayed with their hubs at its end.
+    /// Devices that stayed with their hubs at its end; null where nobody looked then.
     #[serde(default)]
-    pub held: u64,
+    pub held: Option<u64>,
     /// Median provisioning response time of those that were provisioned in it; null where nobody was.
     pub p50_us: Option<u64>,
     /// 99th percentile of the same.

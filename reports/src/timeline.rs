@@ -24,7 +24,7 @@ struct Point {
     provisioned: u64,
     failed: u64,
     again: u64,
-    held: u64,
+    held: Option<u64>,
     response: Option<LatencyHistogram>,
 }
 
@@ -68,9 +68,7 @@ impl Timeline {
 
     /// Hears that `held` devices stayed with their hubs at the end of `second`.
     pub fn held(&mut self, second: u64, held: u64) {
-        if held > 0 {
-            self.point(second).held = held;
-        }
+        self.point(second).held = Some(held);
     }
 
     /// The stretches so far.
@@ -130,7 +128,7 @@ impl Point {
         self.provisioned += other.provisioned;
         self.failed += other.failed;
         self.again += other.again;
-        self.held = other.held;
+        self.held = other.held.or(self.held);
         match (&mut self.response, other.response) {
             (Some(response), Some(more)) => response.add(&more),
             (response @ None, more) => *response = more,

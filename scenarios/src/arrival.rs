@@ -149,6 +149,12 @@ impl Arrival {
         due
     }
 
+    /// The same before a moment: a device whose start it is is not due before it.
+    pub fn due_before(&self, moment: Duration) -> u64 {
+        let last_moment = moment.checked_sub(Duration::from_nanos(1));
+        last_moment.map_or(0, |last_moment| self.due(last_moment))
+    }
+
     /// The same curve with every rate times `share`, above zero: what remains for a cohort
     /// that shares an arrival with others.
     #[must_use]
@@ -289,6 +295,7 @@ mod tests {
             arrival: Box::new(Arrival::AllAtOnce),
         };
         assert_eq!(arrival.due(Duration::from_millis(4_999)), 0);
+        assert_eq!(arrival.due_before(Duration::from_secs(5)), 0);
         assert_eq!(arrival.due(Duration::from_secs(5)), u64::MAX);
     }
 
@@ -341,6 +348,9 @@ mod tests {
             prop_assert!(due > rank);
             prop_assert!(arrival.release_at(due - 1) <= at);
             prop_assert!(arrival.release_at(due) > at);
+            let before = arrival.due_before(at);
+            prop_assert!(before <= rank);
+            prop_assert!(before.checked_sub(1).is_none_or(|last| arrival.release_at(last) < at));
         }
 
         #[test]

@@ -149,10 +149,19 @@ impl Plan {
 
     /// Devices due by `elapsed`, of those that come at their time.
     pub fn due(&self, elapsed: Duration) -> u64 {
+        self.sum_of_open(|arrival| arrival.due(elapsed))
+    }
+
+    /// Devices due before a moment, of those that come at their time.
+    pub fn due_before(&self, moment: Duration) -> u64 {
+        self.sum_of_open(|arrival| arrival.due_before(moment))
+    }
+
+    fn sum_of_open(&self, due: impl Fn(&Arrival) -> u64) -> u64 {
         let cohorts = self.scenario.cohorts.iter();
         cohorts
             .filter(|cohort| cohort.arrival.concurrency().is_none())
-            .map(|cohort| cohort.arrival.due(elapsed).min(cohort.devices))
+            .map(|cohort| due(&cohort.arrival).min(cohort.devices))
             .sum()
     }
 
@@ -233,9 +242,8 @@ fn cut(scenario: &mut Scenario, duration: Duration) -> Result<(), String> {
             closed.name
         ));
     }
-    let last_moment = duration.checked_sub(Duration::from_nanos(1));
     for cohort in &mut scenario.cohorts {
-        let due = last_moment.map_or(0, |moment| cohort.arrival.due(moment));
+        let due = cohort.arrival.due_before(duration);
         cohort.devices = cohort.devices.min(due);
     }
     if scenario.cohorts.iter().all(|cohort| cohort.devices == 0) {

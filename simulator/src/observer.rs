@@ -62,7 +62,9 @@ impl Observer {
         snapshots: SyncSender<Snapshot>,
     ) -> Finished {
         let mut meters = Meters::new(self.server.clone());
-        let mut next_tick = Instant::now();
+        let plan = Arc::clone(&self.plan);
+        let due_before = |second| plan.due_before(Duration::from_secs(second));
+        let mut next_tick = first_tick(self.clock.at(Duration::ZERO), Instant::now());
         let mut last_end_us = 0;
         let mut server_death = None;
         let fleet = Arc::clone(&self.fleet);
@@ -86,9 +88,10 @@ impl Observer {
             }
             let now = Instant::now();
             if now >= next_tick {
-                self.health.look(now - next_tick, self.clock.now_us());
+                let late = now - next_tick;
+                self.health.look(late, self.clock.now_us());
                 // One that was late does not make up for it with ticks that tell nothing.
-                next_tick = (next_tick + TICK).max(now);
+                next_tick += TICK * (whole_ticks(late) + 1);
                 if server_death.is_none() {
                     server_death = self.server.as_ref().and_then(|server| server.has_died());
                 }
@@ -98,13 +101,14 @@ impl Observer {
                         .push(format!("the bundled server ended ({status})"));
                 }
                 // A viewer that is behind misses a picture, no more.
-                drop(snapshots.try_send(self.aggregator.snapshot(&live)));
+                let picture = self.aggregator.snapshot(&live, due_before);
+                drop(snapshots.try_send(picture));
                 self.abort();
             }
         }
         let mut live = self.live(&mut meters);
         live.stage = Stage::Finished;
-        let last = self.aggregator.snapshot(&live);
+        let last = self.aggregator.snapshot(&live, due_before);
         let mut invalid_reasons = Vec::new();
         if let Some(status) = server_death {
             invalid_reasons.push(format!(
@@ -197,11 +201,12 @@ impl Observer {
             let observed = &aborted.stop.observed;
             warnings.push(format!("{name} is crossed ({observed}): the run stops"));
         }
+        let turns = self.gauges.took_turns.load(Ordering::Relaxed);
         Live {
             elapsed_us,
             stage,
-            due: self.plan.due(Duration::from_micros(elapsed_us))
-                + self.gauges.took_turns.load(Ordering::Relaxed),
+            due: self.plan.due(Duration::from_micros(elapsed_us)) + turns,
+            turns,
             released,
             life: self.gauges.tally.life(),
             events: self.events.read(),
@@ -211,6 +216,18 @@ impl Observer {
             warnings,
         }
     }
+}
+
+/// Ticks fall on whole seconds of the run, so that what is counted then is theirs: the first from `now` on.
+fn first_tick(start: Instant, now: Instant) -> Instant {
+    match start.checked_duration_since(now) {
+        Some(ahead) => start - TICK * whole_ticks(ahead),
+        None => start + TICK * (whole_ticks(now - start) + 1),
+    }
+}
+
+fn whole_ticks(duration: Duration) -> u32 {
+    u32::try_from(duration.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX)
 }
 
 struct Meters {
@@ -285,5 +302,24 @@ impl Meters {
             simulator: of(simulator),
             server: server.map(of),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_fall_on_whole_seconds_of_the_run() {
+        let start = Instant::now() + Duration::from_secs(60);
+        for (ahead_ms, first_ms) in [(0, 0), (50, 0), (250, 250), (3_100, 3_000)] {
+            let now = start - Duration::from_millis(ahead_ms);
+            let first = start - Duration::from_millis(first_ms);
+            assert_eq!(first_tick(start, now), first, "{ahead_ms} ms before");
+        }
+        let under_way = start + Duration::from_secs(1);
+        let next = start + Duration::from_millis(1_250);
+        assert_eq!(first_tick(start, under_way), next);
+        assert_eq!(whole_ticks(Duration::from_millis(760)), 3);
     }
 }

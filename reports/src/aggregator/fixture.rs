@@ -157,6 +157,11 @@ pub(crate) fn aggregator(journal: Option<Journal>) -> Aggregator {
     aggregator
 }
 
+/// A device every half second.
+pub(crate) fn due_before(second: u64) -> u64 {
+    (2 * second).min(4)
+}
+
 /// The moment after the last device.
 pub(crate) fn live() -> Live {
     Live {

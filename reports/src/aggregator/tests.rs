@@ -1,9 +1,9 @@
-use super::fixture::{self, aggregator, ending, info, live, summary};
+use super::fixture::{self, aggregator, due_before, ending, info, live, summary};
 use super::*;
 use crate::record::{dropped, sample};
 use crate::replay::replay;
 use crate::slo::SloOutcome;
-use crate::snapshot::SecondView;
+use crate::snapshot::{SecondView, Seen};
 use crate::summary::Percentiles;
 use crate::summary::ThresholdOutcome;
 use crate::threshold::{Stop, Terms};
@@ -109,24 +109,89 @@ fn a_snapshot_closes_the_seconds_that_have_passed() {
         released: 2,
         ..Live::default()
     };
-    assert!(aggregator.snapshot(&moment).seconds.is_empty());
+    assert!(aggregator.snapshot(&moment, due_before).seconds.is_empty());
     (moment.elapsed_us, moment.due, moment.released) = (1_020_000, 3, 3);
-    let snapshot = aggregator.snapshot(&moment);
+    let snapshot = aggregator.snapshot(&moment, due_before);
+    let first = SecondView {
+        target: 2.0,
+        seen: Some(Seen {
+            released: 3.0,
+            provisioned: 3.0,
+            failed: 1.0,
+        }),
+    };
+    assert_eq!(snapshot.seconds, [first]);
+    assert_eq!((snapshot.target_rate, snapshot.achieved_rate), (2.0, 3.0));
+}
+
+#[test]
+fn what_nobody_saw_is_a_gap_with_the_plan_in_it() {
+    let mut aggregator = aggregator(None);
+    let mut moment = Live {
+        elapsed_us: 4_200_000,
+        stage: Stage::Running,
+        released: 8,
+        ..Live::default()
+    };
+    let snapshot = aggregator.snapshot(&moment, |second| 10 * second.pow(2));
+    let targets = snapshot.seconds.iter().map(|second| second.target);
+    assert_eq!(targets.collect::<Vec<_>>(), [10.0, 30.0, 50.0, 70.0]);
+    let released = |second: &SecondView| second.seen.map(|seen| seen.released);
+    let released: Vec<_> = snapshot.seconds.iter().map(released).collect();
+    assert_eq!(released, [None, None, None, Some(2.0)]);
+    assert_eq!((snapshot.target_rate, snapshot.achieved_rate), (70.0, 2.0));
+    moment.elapsed_us = 400_000_000;
+    assert_eq!(aggregator.snapshot(&moment, due_before).seconds.len(), 300);
+}
+
+#[test]
+fn bursts_on_whole_seconds_are_due_in_the_second_that_they_begin() {
+    let plain = RunInfo {
+        slos: Vec::new(),
+        thresholds: Vec::new(),
+        ..info()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let journal = Journal::create(&path).expect("a journal");
+    let mut fold = Aggregator::new(plain, Some(journal)).expect("a journal");
+    // Ten at 0 s, 2 s and 4 s; of those that take turns one at every look.
+    let due_by = |us: u64| 10 * (us / 2_000_000 + 1);
+    let due_before = |second: u64| {
+        second
+            .checked_sub(1)
+            .map_or(0, |last| due_by(last * 1_000_000))
+    };
+    for look in [0, 240_000, 1_130_000, 2_250_000, 4_010_000, 4_900_000] {
+        let turns = look / 1_000_000;
+        let moment = Live {
+            elapsed_us: look,
+            stage: Stage::Running,
+            due: due_by(look) + turns,
+            turns,
+            ..Live::default()
+        };
+        fold.snapshot(&moment, due_before);
+    }
+    let over = Live {
+        elapsed_us: 4_950_000,
+        stage: Stage::Finished,
+        due: due_by(4_950_000) + 4,
+        turns: 4,
+        ..Live::default()
+    };
+    let live = fold.snapshot(&over, due_before);
+    let targets: Vec<_> = live.seconds.iter().map(|second| second.target).collect();
+    assert_eq!(targets, [11.0, 1.0, 10.0, 2.0, 10.0]);
+    let summary = fold.finish(ending()).summary;
+    let told: Vec<_> = summary.timeline.iter().map(|point| point.target).collect();
+    assert_eq!(told, targets);
+    let held: Vec<_> = summary.timeline.iter().map(|point| point.held).collect();
+    assert_eq!(held, [Some(0), Some(0), None, Some(0), Some(0)]);
     assert_eq!(
-        snapshot.seconds,
-        [SecondView {
-            target: 3.0,
-            released: 3,
-            provisioned: 3,
-            failed: 1
-        }]
+        crate::replay::replay(&path).expect("a journal").summary,
+        summary
     );
-    (moment.elapsed_us, moment.due, moment.released) = (3_100_000, 4, 4);
-    let snapshot = aggregator.snapshot(&moment);
-    assert_eq!(snapshot.seconds.len(), 3);
-    assert_eq!(snapshot.achieved_rate, 1.0);
-    moment.elapsed_us = 4_000_000_000_000;
-    assert_eq!(aggregator.snapshot(&moment).seconds.len(), 300);
 }
 
 #[test]
@@ -236,15 +301,15 @@ fn a_threshold_that_stops_the_run_fails_it_also_when_it_is_read_back() {
         elapsed_us: 1_100_000,
         ..live()
     };
-    fold.snapshot(&moment);
+    fold.snapshot(&moment, due_before);
     assert_eq!(fold.aborted(), None);
     fixture::records()
         .iter()
         .for_each(|record| fold.add(record));
-    fold.snapshot(&moment);
+    fold.snapshot(&moment, due_before);
     assert_eq!(fold.aborted(), None, "once a second");
     moment.elapsed_us = 2_100_000;
-    fold.snapshot(&moment);
+    fold.snapshot(&moment, due_before);
     let aborted = fold.aborted().cloned();
     let expected = Aborted {
         threshold: 0,
@@ -315,7 +380,7 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
         };
         fold.add(&record);
     }
-    let snapshot = fold.snapshot(&live());
+    let snapshot = fold.snapshot(&live(), due_before);
     assert_eq!(snapshot.progress.dropped, 517);
     assert_eq!(snapshot.progress.failed, 0);
     let ending = Ending {

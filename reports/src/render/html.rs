@@ -151,7 +151,7 @@ fn held_plot(summary: &Summary) -> Option<String> {
     if !summary.life.is_lived() {
         return None;
     }
-    let held = |point: &TimelinePoint| Some(number(point.held));
+    let held = |point: &TimelinePoint| point.held.map(number);
     let again = |point: &TimelinePoint| Some(number(point.again) / number(point.span_s));
     let lines: [(&str, ValueOf<'_>); 2] = [("provisioned", &held), ("p99", &again)];
     let greatest = values(summary, &lines).fold(0.0, f64::max);

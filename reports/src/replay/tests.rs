@@ -1,5 +1,5 @@
 use super::*;
-use crate::aggregator::fixture::{aggregator, ending, live};
+use crate::aggregator::fixture::{aggregator, due_before, ending, live};
 use crate::journal::Journal;
 use crate::render;
 use crate::verdict::Verdict;
@@ -13,7 +13,7 @@ fn journal() -> (Vec<u8>, Summary) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal.jsonl");
     let mut aggregator = aggregator(Some(Journal::create(&path).expect("a journal")));
-    aggregator.snapshot(&live());
+    aggregator.snapshot(&live(), due_before);
     let finished = aggregator.finish(ending());
     finished.journal.expect("a writable journal");
     (std::fs::read(&path).expect("readable"), finished.summary)

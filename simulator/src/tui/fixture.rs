@@ -3,7 +3,7 @@
 use fleetstorm_reports::generator::Generator;
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
-    CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Snapshot, Stage,
+    CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
 };
 use fleetstorm_reports::summary::{HistogramBucket, OutcomeCount, Percentiles};
 use fleetstorm_reports::{Metric, Phase};
@@ -117,12 +117,14 @@ fn comes_after(metric: Metric) -> bool {
 }
 
 fn second(at: u32) -> SecondView {
-    let released = u64::from(at * 9);
+    let released = f64::from(at * 9);
     SecondView {
-        target: f64::from(at * 9),
-        released,
-        provisioned: released.saturating_sub(9),
-        failed: 0,
+        target: released,
+        seen: Some(Seen {
+            released,
+            provisioned: (released - 9.0).max(0.0),
+            failed: 0.0,
+        }),
     }
 }
 

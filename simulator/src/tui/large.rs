@@ -77,37 +77,29 @@ fn rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
         Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(area);
     let columns = usize::from(area.width).max(20);
     let seconds = &snapshot.seconds[snapshot.seconds.len().saturating_sub(columns)..];
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "devices in a second, seconds on a screen"
-    )]
-    let series = |value: fn(&SecondView) -> f64| -> Vec<(f64, f64)> {
-        seconds
-            .iter()
-            .enumerate()
-            .map(|(at, second)| (at as f64, value(second)))
-            .collect()
+    let series = |value: fn(&SecondView) -> Option<f64>, style| {
+        let parts = between_gaps(seconds.iter().map(value));
+        parts.into_iter().map(move |points| (points, style))
     };
-    #[expect(clippy::cast_precision_loss, reason = "devices in a second")]
-    let drawn = [
-        (series(|second| second.target), theme.dim()),
-        (series(|second| second.released as f64), theme.accent()),
-        (series(|second| second.provisioned as f64), theme.good()),
-    ];
+    let drawn: Vec<(Vec<(f64, f64)>, Style)> = series(|second| Some(second.target), theme.dim())
+        .chain(series(|second| Some(second.seen?.released), theme.accent()))
+        .chain(series(
+            |second| Some(second.seen?.provisioned),
+            theme.good(),
+        ))
+        .collect();
     let greatest = drawn
         .iter()
         .flat_map(|(points, _)| points)
         .map(|(_, value)| *value)
         .fold(1.0, f64::max);
-    let sets = drawn
-        .iter()
-        .map(|(points, style): &(Vec<(f64, f64)>, Style)| {
-            Dataset::default()
-                .data(points)
-                .style(*style)
-                .marker(Marker::Braille)
-                .graph_type(GraphType::Line)
-        });
+    let sets = drawn.iter().map(|(points, style)| {
+        Dataset::default()
+            .data(points)
+            .style(*style)
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+    });
     #[expect(clippy::cast_precision_loss, reason = "seconds on a screen")]
     let end = seconds.len().saturating_sub(1).max(1) as f64;
     let x = Axis::default().bounds([0.0, end]).style(theme.dim());
@@ -128,4 +120,30 @@ fn rates(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
         Span::styled(" ─ provisioned", theme.good()),
     ]);
     frame.render_widget(names, legend);
+}
+
+/// The stretches of a course that has gaps, with the place of each value.
+fn between_gaps(course: impl Iterator<Item = Option<f64>>) -> Vec<Vec<(f64, f64)>> {
+    let mut parts = vec![Vec::new()];
+    for (at, value) in (0_u32..).zip(course) {
+        match (value, parts.last_mut()) {
+            (Some(value), Some(part)) => part.push((f64::from(at), value)),
+            _ => parts.push(Vec::new()),
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_saw_is_a_gap() {
+        let course = [None, Some(1.0), Some(2.0), None, None, Some(5.0)];
+        let parts = between_gaps(course.into_iter());
+        assert_eq!(parts, [vec![(1.0, 1.0), (2.0, 2.0)], vec![(5.0, 5.0)]]);
+        assert!(between_gaps(std::iter::empty()).is_empty());
+    }
 }

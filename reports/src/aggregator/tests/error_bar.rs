@@ -251,7 +251,7 @@ fn a_run_that_the_generator_alone_would_stop_is_not_the_services_failure() {
                 released: 40,
                 ..live()
             };
-            fold.snapshot(&moment);
+            fold.snapshot(&moment, due_before);
             let aborted = fold.aborted().cloned();
             assert!(aborted.is_some(), "{window:?}");
             let ending = Ending {
