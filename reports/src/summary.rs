@@ -41,7 +41,8 @@ pub struct Summary {
     pub time_scale: f64,
     /// Pass, fail or invalid.
     pub verdict: Verdict,
-    /// What the process exits with.
+    /// The verdict as the process's exit code; that is another one where this, or the journal, could not be
+    /// written.
     pub exit_code: u8,
     /// Why the run is invalid, one sentence each; empty when valid.
     pub invalid_reasons: Vec<String>,

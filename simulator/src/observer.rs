@@ -104,6 +104,9 @@ impl Observer {
                 let picture = self.aggregator.snapshot(&live, due_before);
                 drop(snapshots.try_send(picture));
                 self.abort();
+                if server_death.is_some() {
+                    self.leave_if_stopping();
+                }
             }
         }
         let mut live = self.live(&mut meters);
@@ -163,6 +166,20 @@ impl Observer {
                 let is_new = asked.is_none();
                 asked.get_or_insert(Command::Stop);
                 is_new
+            });
+        }
+    }
+
+    /// Those under way wait in vain for a server that has ended, too: whoever asks all processes to stop has
+    /// asked both.
+    fn leave_if_stopping(&self) {
+        if self.aggregator.aborted().is_none() {
+            self.commands.send_if_modified(|asked| {
+                let is_stopping = *asked == Some(Command::Stop);
+                if is_stopping {
+                    *asked = Some(Command::Leave);
+                }
+                is_stopping
             });
         }
     }

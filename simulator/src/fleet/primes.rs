@@ -193,12 +193,13 @@ fn write_cache(file: &Path, primes: &[U1024]) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     let draft = file.with_extension(std::process::id().to_string());
-    let mut out = std::fs::File::create(&draft)?;
-    out.write_all(MAGIC)?;
-    out.write_all(&bytes)?;
-    out.write_all(digest(&SHA256, &bytes).as_ref())?;
-    drop(out);
-    std::fs::rename(&draft, file)
+    let written = std::fs::File::create(&draft).and_then(|mut out| {
+        out.write_all(MAGIC)?;
+        out.write_all(&bytes)?;
+        out.write_all(digest(&SHA256, &bytes).as_ref())?;
+        std::fs::rename(&draft, file)
+    });
+    written.inspect_err(|_| drop(std::fs::remove_file(&draft)))
 }
 
 #[cfg(test)]
@@ -248,5 +249,13 @@ mod tests {
         bytes[40] ^= 1;
         std::fs::write(&file, bytes).expect("damage");
         assert_eq!(prepare(3), grown);
+    }
+
+    #[test]
+    fn primes_that_can_not_be_kept_are_primes() {
+        let derivation = Derivation::new(9, "cohort");
+        let nowhere = Some(Path::new("/dev/null"));
+        let pool = PrimePool::prepare(&derivation, 2, nowhere, &|_, _| {});
+        assert_eq!(pool.expect("a pool").primes.len(), 2);
     }
 }

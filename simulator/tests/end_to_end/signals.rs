@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::binary::{Going, Scratch, command, path, records, wait_until};
 
@@ -68,6 +69,29 @@ fn whoever_watched_has_gone_and_the_report_is_written() {
         "those under way came to their end: {summary}"
     );
     assert!(out.join("report.html").exists());
+}
+
+/// As when a machine shuts down: the server ends as soon as the run hears of it.
+#[test]
+fn a_run_whose_server_is_asked_to_stop_with_it_does_not_wait_for_answers() {
+    let scratch = Scratch::new();
+    let patient = scenario("symmetric-key-group", SLOW)
+        .replace("p50 = \"1ms\", p99 = \"5ms\"", "p50 = \"2s\", p99 = \"3s\"")
+        .replace("[server]", "device-timeout = \"10m\"\n\n[server]");
+    let [file, out] = args(&scratch, &patient);
+    let args = ["run", path(&file), "--out", path(&out), "--journal"];
+    let mut going = under_way(&scratch, &mut command(&args));
+    let server = child_of(going.child.id()).expect("a server");
+    let server = server
+        .file_name()
+        .and_then(|pid| pid.to_str()?.parse().ok());
+    going.signal(Signal::SIGTERM);
+    kill(Pid::from_raw(server.expect("a process")), Signal::SIGTERM).expect("it runs");
+    assert_eq!(going.exit_code(), 130);
+    assert_eq!(
+        scratch.summary()["invalid_reasons"][0],
+        "the run was interrupted"
+    );
 }
 
 #[test]
