@@ -371,25 +371,26 @@ pub struct ServerCounters {
 }
 
 impl ServerCounters {
-    /// The same, of a server that was killed during the run.
-    #[must_use]
-    pub fn of_killed(mut self, was_killed: bool) -> Self {
-        for row in &mut self.rows {
-            row.at_least = was_killed;
+    /// Of these rows, whose `agrees` follows from the rest of them.
+    pub fn of(mut rows: Vec<CounterRow>) -> Self {
+        for row in &mut rows {
+            row.agrees = row.can_be_right();
         }
-        self.agree = self.rows.iter().all(CounterRow::agrees);
-        self
+        Self {
+            agree: rows.iter().all(|row| row.agrees),
+            rows,
+        }
     }
 }
 
 impl CounterRow {
     /// Whether both ends can be right: the server may have done what no device heard of, as often
     /// as answers got lost, and no more. Where devices displace their doubles, one may have heard what was
-    /// done for the other.
-    pub fn agrees(&self) -> bool {
+    /// done for the other; and a server that was killed may have done what it did not tell.
+    fn can_be_right(&self) -> bool {
         match self.server.checked_sub(self.simulator) {
             Some(surplus) => surplus <= self.unheard,
-            None => self.at_least || self.simulator - self.server <= self.displaced,
+            None => self.simulator - self.server <= self.displaced + self.uncounted,
         }
     }
 }
@@ -410,10 +411,13 @@ pub struct CounterRow {
     /// Devices that failed because another one has the same name.
     #[serde(default)]
     pub displaced: u64,
-    /// Whether the server was killed during the run: what it had counted since it was read last is lost, so
-    /// that it counted at least so many.
+    /// What devices heard of between the last reading of a server that was killed and its next life: it may
+    /// have counted that, and not told it.
     #[serde(default)]
-    pub at_least: bool,
+    pub uncounted: u64,
+    /// Whether both can be right.
+    #[serde(default)]
+    pub agrees: bool,
 }
 
 /// What the run cost.

@@ -145,6 +145,7 @@ impl Director {
                     off: *off,
                     clock: self.clock,
                     log: self.log.clone(),
+                    tally: Arc::clone(&self.gauges.tally),
                 };
                 tokio::spawn(restart.happen());
                 Ok(())

@@ -131,11 +131,7 @@ impl Observer {
                 None
             }
             Some(server) if !interrupted && server_death.is_none() => match server.counters() {
-                Ok(counters) => Some(
-                    self.reconciliation
-                        .compare(&counters, &self.gauges.tally)
-                        .of_killed(server.was_killed()),
-                ),
+                Ok(counters) => Some(self.reconciliation.compare(&counters, &self.gauges.tally)),
                 Err(failure) => {
                     invalid_reasons.push(failure.message);
                     None

@@ -6,6 +6,7 @@ use fleetstorm_reports::Record;
 use fleetstorm_reports::summary::{CounterRow, ServerCounters};
 
 use crate::bundled::Counters;
+use crate::device::tally::deaths::HeardOfHub;
 use crate::device::tally::{Count, Exchanges, HubTally, Tally};
 
 /// What the devices saw that their records tell; the rest is in their tally.
@@ -22,11 +23,14 @@ pub struct Reconciliation {
 }
 
 /// How both ends may differ in one counter.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Allowance {
     /// Answers that may have been on their way when a device lost its connection or its patience.
     unheard: u64,
+    /// Devices that failed because another one has the same name.
     displaced: u64,
+    /// What devices heard of while the server was being killed.
+    uncounted: u64,
 }
 
 impl Reconciliation {
@@ -56,77 +60,83 @@ impl Reconciliation {
 
     /// Lays both ends side by side.
     pub fn compare(&self, server: &Counters, tally: &Tally) -> ServerCounters {
-        let unheard = tally.unheard_assignments.get();
-        let allowed = Allowance {
-            unheard,
-            displaced: self.displaced,
+        let at_deaths = tally.heard_at_deaths();
+        let uncounted = |index: u16, of: fn(&HeardOfHub) -> u64| {
+            at_deaths.hubs.get(usize::from(index)).map_or(0, of)
         };
+        let unheard = tally.unheard_assignments.get();
         let in_all = row(
             "registrations assigned".into(),
             (server.registrations_assigned, self.registered),
-            allowed,
+            Allowance {
+                unheard,
+                displaced: self.displaced,
+                uncounted: at_deaths.registered,
+            },
         );
-        // Nobody knows which hub it was that a device has not heard of.
-        let allowed = Allowance {
-            unheard: unheard + self.astray,
-            ..allowed
-        };
         let mut rows = vec![in_all];
         rows.extend(self.by_hub("assigned to", &server.assignments, |index| {
             let seen = self.assigned.get(&index).copied();
+            let allowed = Allowance {
+                // Nobody knows which hub it was that a device has not heard of.
+                unheard: unheard + self.astray,
+                displaced: self.displaced,
+                uncounted: uncounted(index, |hub| hub.assigned),
+            };
             (seen.unwrap_or(0), allowed)
         }));
-        let exchanges = |of: fn(&HubTally) -> &Exchanges| {
+        let exchanges = |of: fn(&HubTally) -> &Exchanges, at_deaths: fn(&HeardOfHub) -> u64| {
             move |index| {
                 let exchanges = of(tally.hub(Some(index)));
                 let allowed = Allowance {
                     unheard: exchanges.unheard.get(),
                     displaced: 0,
+                    uncounted: uncounted(index, at_deaths),
                 };
                 (exchanges.heard.get(), allowed)
             }
         };
-        let heard = |of: fn(&HubTally) -> &Count| {
+        let heard = |of: fn(&HubTally) -> &Count, at_deaths: fn(&HeardOfHub) -> u64| {
             move |index| {
                 let hub = tally.hub(Some(index));
                 let allowed = Allowance {
                     unheard: hub.broken_off.get(),
                     displaced: 0,
+                    uncounted: uncounted(index, at_deaths),
                 };
                 (of(hub).get(), allowed)
             }
         };
-        let twins = exchanges(|hub| &hub.twins);
+        let twins = exchanges(|hub| &hub.twins, |hub| hub.twins);
         rows.extend(self.by_hub("twins read from", &server.twins_read, twins));
         // Most scenarios end with the twin.
         let after = [
             self.by_hub(
                 "reports to",
                 &server.reported_patches,
-                exchanges(|hub| &hub.reports),
+                exchanges(|hub| &hub.reports, |hub| hub.reports),
             ),
             self.by_hub(
                 "messages to",
                 &server.device_to_cloud_messages,
-                exchanges(|hub| &hub.messages),
+                exchanges(|hub| &hub.messages, |hub| hub.messages),
             ),
             self.by_hub(
                 "desired changes by",
                 &server.desired_changes_sent,
-                heard(|hub| &hub.desired),
+                heard(|hub| &hub.desired, |hub| hub.desired),
             ),
             self.by_hub(
                 "methods called by",
                 &server.methods_called,
-                heard(|hub| &hub.methods),
+                heard(|hub| &hub.methods, |hub| hub.methods),
             ),
         ];
         let has_happened = |row: &CounterRow| row.server > 0 || row.simulator > 0;
         for happened in after.into_iter().filter(|of| of.iter().any(has_happened)) {
             rows.extend(happened);
         }
-        let agree = rows.iter().all(CounterRow::agrees);
-        ServerCounters { rows, agree }
+        ServerCounters::of(rows)
     }
 
     /// A row each hub; `seen` by the devices, by the hub's index.
@@ -153,7 +163,8 @@ fn row(name: String, (server, simulator): (u64, u64), allowed: Allowance) -> Cou
         simulator,
         unheard: allowed.unheard,
         displaced: allowed.displaced,
-        at_least: false,
+        uncounted: allowed.uncounted,
+        agrees: false,
     }
 }
 
@@ -200,7 +211,7 @@ mod tests {
 
     /// The names of the rows that differ.
     fn differing(compared: &ServerCounters) -> Vec<&str> {
-        let rows = compared.rows.iter().filter(|row| !row.agrees());
+        let rows = compared.rows.iter().filter(|row| !row.agrees);
         let names: Vec<_> = rows.map(|row| row.name.as_str()).collect();
         assert_eq!(compared.agree, names.is_empty());
         names
@@ -303,6 +314,28 @@ mod tests {
             let compared = seen.compare(&server(assigned, 0), &tally);
             let told = format!("cohort {cohort}, {other}");
             assert_eq!(differing(&compared).len(), differs, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_killed_server_may_have_counted_what_was_heard_then_and_no_more() {
+        for (heard, differs) in [(1, 3), (2, 0), (3, 0)] {
+            let tally = Tally::new(1);
+            let mut seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
+            let mut hear = |times| {
+                for _ in 0..times {
+                    seen.count(&record(Some(0), Outcome::Provisioned));
+                    tally.hub(Some(0)).assigned.add();
+                    tally.hub(Some(0)).twins.heard.add();
+                }
+            };
+            hear(5);
+            tally.deaths.begin(tally.heard());
+            hear(heard);
+            tally.deaths.end(&tally.heard());
+            hear(5 - heard);
+            let compared = seen.compare(&server(8, 8), &tally);
+            assert_eq!(differing(&compared).len(), differs, "{heard} of two lost");
         }
     }
 }

@@ -102,7 +102,8 @@ pub(crate) fn ending() -> Ending {
         simulator: 3,
         unheard: 0,
         displaced: 0,
-        at_least: false,
+        uncounted: 0,
+        agrees: true,
     };
     Ending {
         elapsed_us: 1_505_000,

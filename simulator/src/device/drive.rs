@@ -106,6 +106,7 @@ impl<'run> Drive<'run> {
             Err(outcome) => return (outcome, None),
         };
         trip.registered(self.conditions.hubs.get(&assignment.hub).copied());
+        self.conditions.tally_of(&assignment.hub).assigned.add();
         if self.conditions.goal == Goal::Registered {
             return (Outcome::Registered, None);
         }

@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_reports::life::Life;
 
+use self::deaths::{Deaths, Heard, HeardOfHub};
 use crate::link::LinkError;
+
+pub mod deaths;
 
 /// A number that cores share.
 #[derive(Debug, Default)]
@@ -86,6 +89,8 @@ pub struct Tally {
     pub rebooted: Count,
     /// Messages acknowledged to devices that stay.
     pub messages: Count,
+    /// When the bundled server was being killed.
+    pub deaths: Deaths,
     hubs: Vec<HubTally>,
     /// Hubs that the run does not know: those of an endpoint that it did not start.
     others: HubTally,
@@ -94,6 +99,8 @@ pub struct Tally {
 /// One hub's.
 #[derive(Debug, Default)]
 pub struct HubTally {
+    /// Devices that heard that they were assigned to it.
+    pub assigned: Count,
     /// Twins read.
     pub twins: Exchanges,
     /// Properties reported.
@@ -127,6 +134,29 @@ impl Tally {
         let held = self.held.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_held.fetch_max(held, Ordering::Relaxed);
         Held { tally: self }
+    }
+
+    /// Everything that devices have heard so far.
+    pub fn heard(&self) -> Heard {
+        let of_hub = |hub: &HubTally| HeardOfHub {
+            assigned: hub.assigned.get(),
+            twins: hub.twins.heard.get(),
+            reports: hub.reports.heard.get(),
+            messages: hub.messages.heard.get(),
+            desired: hub.desired.get(),
+            methods: hub.methods.get(),
+        };
+        let hubs: Vec<_> = self.hubs.iter().map(of_hub).collect();
+        let known: u64 = hubs.iter().map(|hub| hub.assigned).sum();
+        Heard {
+            registered: known + self.others.assigned.get(),
+            hubs,
+        }
+    }
+
+    /// What they heard while the bundled server was being killed.
+    pub fn heard_at_deaths(&self) -> Heard {
+        self.deaths.within(&self.heard())
     }
 
     /// Where it stands.

@@ -8,7 +8,12 @@ use tokio::task::spawn_blocking;
 
 use super::EventLog;
 use crate::bundled::BundledServer;
+use crate::device::tally::Tally;
+use crate::device::tally::deaths::Heard;
 use crate::stopwatch::RunClock;
+
+/// How long devices may still hear of what a server did that was killed: what is in their sockets.
+const LINGERS: Duration = Duration::from_secs(1);
 
 /// How.
 pub(super) struct Restart {
@@ -19,20 +24,38 @@ pub(super) struct Restart {
     pub(super) off: Duration,
     pub(super) clock: RunClock,
     pub(super) log: EventLog,
+    /// What devices hear meanwhile.
+    pub(super) tally: Arc<Tally>,
 }
 
 impl Restart {
     /// Ends it, waits, starts it; the log hears when it is back, or why it is not.
     pub(super) async fn happen(self) {
+        let before = self.tally.heard();
         let (server, end) = (Arc::clone(&self.server), self.end);
         let ended = spawn_blocking(move || server.end(end).map_err(|e| e.to_string())).await;
-        if let Some(problem) = problem_of(ended) {
-            return self.tell("the server was to end", Some(problem));
+        let is_told = match flat(ended) {
+            Ok(is_told) => is_told,
+            Err(problem) => return self.tell("the server was to end", Some(problem)),
+        };
+        let dies = end == End::Kill || !is_told;
+        if dies {
+            // Of a life without a last word nothing is known.
+            let since = if is_told { before } else { Heard::default() };
+            self.tally.deaths.begin(since);
         }
         tokio::time::sleep(self.off).await;
         let server = Arc::clone(&self.server);
         let started = spawn_blocking(move || server.start_again().map_err(|e| e.to_string()));
-        self.tell("the server is back", problem_of(started.await));
+        let problem = flat(started.await).err().or_else(|| {
+            let is_silent = end == End::Stop && !is_told;
+            is_silent.then(|| "before, it ended without telling its counters".into())
+        });
+        self.tell("the server is back", problem);
+        if dies {
+            tokio::time::sleep(LINGERS).await;
+            self.tally.deaths.end(&self.tally.heard());
+        }
     }
 
     fn tell(&self, what: &str, problem: Option<String>) {
@@ -41,9 +64,6 @@ impl Restart {
     }
 }
 
-fn problem_of(done: Result<Result<(), String>, tokio::task::JoinError>) -> Option<String> {
-    match done {
-        Ok(done) => done.err(),
-        Err(error) => Some(error.to_string()),
-    }
+fn flat<Done>(done: Result<Result<Done, String>, tokio::task::JoinError>) -> Result<Done, String> {
+    done.unwrap_or_else(|error| Err(error.to_string()))
 }

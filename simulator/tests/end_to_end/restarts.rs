@@ -100,17 +100,18 @@ fn what_a_server_counted_before_a_stop_is_added_to_what_it_counts_after() {
     let (run, summary) = ran("off = \"1s\"");
     assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
     let row = assigned(&summary);
-    assert_eq!(row["at_least"], false, "{row}");
+    assert_eq!(row["uncounted"], 0, "{row}");
     assert_eq!(row["simulator"], 36 + 12, "{row}");
     assert!(row["server"].as_u64() >= Some(36 + 12), "both lives: {row}");
 }
 
+/// What devices hear in the moment before, no more.
 #[test]
 fn a_server_that_is_killed_may_have_counted_more_than_it_tells() {
     let (run, summary) = ran("how = \"kill\"\noff = \"1s\"");
     assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
     let row = assigned(&summary);
-    assert_eq!(row["at_least"], true, "{row}");
     assert!(row["server"].as_u64() > Some(12), "both lives: {row}");
-    assert!(run.stdout.contains("it was killed"), "{}", run.stdout);
+    // Those that come in the second after it is back, at most.
+    assert!(row["uncounted"].as_u64() < Some(20), "{row}");
 }

@@ -71,11 +71,11 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
     let Some(counters) = &summary.server_counters else {
         return Ok(());
     };
-    let differing: Vec<_> = counters.rows.iter().filter(|row| !row.agrees()).collect();
+    let differing: Vec<_> = counters.rows.iter().filter(|row| !row.agrees).collect();
     if differing.is_empty() {
         let all = counters.rows.len();
         let equal = counters.rows.iter().all(|row| row.server == row.simulator);
-        let found = if counters.rows.iter().any(|row| row.at_least) {
+        let found = if counters.rows.iter().any(|row| row.uncounted > 0) {
             "fit the devices' (it was killed: its last counts before are lost)"
         } else if equal {
             "equal the devices'"
