@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use fleetstorm_reports::{Journal, Summary, render};
 
+use crate::console;
 use crate::failure::Failure;
 use contents::Contents;
 
@@ -97,6 +98,12 @@ impl ReportFolder {
         settle(&path).map_err(failed)?;
         let unfinished = path.join(UNFINISHED);
         make_room(&path).map_err(failed)?;
+        if path.join(CUT_OFF).exists() {
+            console::remark(format_args!(
+                "an earlier run in this folder was cut off: {} has its journal until this one has finished",
+                path.join(CUT_OFF).display()
+            ));
+        }
         fs::create_dir(&unfinished).map_err(failed)?;
         let claimed = Self {
             _locks: [Some(lock), self::lock(&unfinished).map_err(failed)?],

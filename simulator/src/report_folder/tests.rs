@@ -159,6 +159,8 @@ fn of_two_runs_at_once_the_second_is_refused() {
     );
     let reopened = reopen(&path).expect_err("not yet");
     assert!(reopened.message.contains("under way"), "{reopened}");
+    let inner = reopen(&path.join(UNFINISHED)).expect_err("not yet");
+    assert!(inner.message.contains("under way"), "{inner}");
     drop(first);
     claim(&path, "a").expect("the other one has gone");
 }
