@@ -423,17 +423,19 @@ rtt = "60ms"
     assert_eq!(records.len(), 12);
     for record in records {
         // Three bursts: over no line, a long one and a shorter one.
-        let round_trip = match record["intended_start_us"].as_u64().expect("a time") {
+        let round_trip: u64 = match record["intended_start_us"].as_u64().expect("a time") {
             0..2_000_000 => 0,
             2_000_000..5_000_000 => 200_000,
             _ => 60_000,
         };
         let connect = number(&record, "/phases_us/2");
+        // A line is right in the mean: each way may be a millisecond short, or long.
+        let least = round_trip.saturating_sub(2_000);
         assert!(
-            (round_trip..round_trip + 60_000).contains(&connect),
+            (least..round_trip + 60_000).contains(&connect),
             "{connect} for {round_trip}: {record}"
         );
         let took = number(&record, "/end_us") - number(&record, "/start_us");
-        assert!(took >= 8 * round_trip, "each question takes one: {record}");
+        assert!(took >= 10 * round_trip, "eleven there and back: {record}");
     }
 }
