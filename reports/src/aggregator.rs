@@ -4,152 +4,28 @@ use std::collections::BTreeMap;
 use std::io;
 
 use live_seconds::{LiveSeconds, Totals};
+pub use told::{Ending, Finished, Live, RunInfo};
 
 use crate::again::AgainFold;
 use crate::cut::Cuts;
-use crate::dimensions::Dimensions;
-use crate::event::Happened;
-use crate::exact::Decimal;
 use crate::fold::{Detail, Fold};
 use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
-use crate::life::Life;
-use crate::oracle::Oracle;
 use crate::outcome::Outcome;
 use crate::phase::Metric;
 use crate::record::Record;
 use crate::shortfall::Shortfall;
-use crate::slo::{Slo, SloFold, SloResult};
-use crate::snapshot::{MetricView, ProcessUsage, Progress, Snapshot, Stage};
-use crate::summary::{
-    Devices, OutcomeCount, Rates, Resources, SCHEMA_VERSION, ServerCounters, Summary,
-    ThresholdResult,
-};
-use crate::threshold::{Aborted, Judge, Threshold, Written};
+use crate::slo::{SloFold, SloResult};
+use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
+use crate::summary::{Devices, OutcomeCount, Rates, SCHEMA_VERSION, Summary, ThresholdResult};
+use crate::threshold::{Aborted, Judge, Threshold};
 use crate::timeline::Timeline;
 use crate::validity::{self, Load};
 use crate::verdict::{self, Verdict};
 
 /// Kinds of outcome told apart: a peer must not grow memory by inventing error codes.
 const MAX_OUTCOMES: usize = 256;
-
-/// What is known before the run starts.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct RunInfo {
-    /// The scenario's name.
-    pub scenario: String,
-    /// Where devices connect to.
-    pub target: String,
-    /// The seed.
-    pub seed: u64,
-    /// How many seconds of the scenario pass in one.
-    #[serde(default = "crate::summary::unscaled")]
-    pub time_scale: f64,
-    /// Version of fleetstorm.
-    pub fleetstorm_version: String,
-    /// When it starts, RFC 3339.
-    pub started_at: String,
-    /// Devices by the plan.
-    pub planned: u64,
-    /// When the plan releases its last device, microseconds since the start; zero where it can't say.
-    pub schedule_us: u64,
-    /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
-    #[serde(default = "max_dropped")]
-    pub max_dropped: Decimal,
-    /// The names behind the indices.
-    pub dimensions: Dimensions,
-    /// The thresholds.
-    pub thresholds: Vec<Written>,
-    /// The service level objectives.
-    #[serde(default)]
-    pub slos: Vec<Slo>,
-}
-
-impl RunInfo {
-    /// A record without the generator's own share. Devices that were not started are the service's matter where the
-    /// scenario says that it tests that, by tolerating more of them than any does by default.
-    fn without_generator(&self, record: &Record) -> Option<Record> {
-        let are_drops_tested = self.max_dropped > validity::MAX_DROPPED;
-        if !record.outcome.is_started() && are_drops_tested {
-            return Some(*record);
-        }
-        record.without_generator()
-    }
-}
-
-/// Of journals that were written before scenarios could say it.
-fn max_dropped() -> Decimal {
-    validity::MAX_DROPPED
-}
-
-/// What the run knows at one moment and no record tells. Counts are since the start.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// Microseconds since the run started.
-    pub elapsed_us: u64,
-    /// The stage.
-    pub stage: Stage,
-    /// Devices due by now.
-    pub due: u64,
-    /// Of them those whose turn came when another had ended.
-    pub turns: u64,
-    /// Devices released.
-    pub released: u64,
-    /// Devices that stay with their hubs.
-    pub life: Life,
-    /// Events so far.
-    pub events: Vec<Happened>,
-    /// How the generator is.
-    pub generator: GeneratorHealth,
-    /// The simulator's use of the machine.
-    pub simulator: ProcessUsage,
-    /// The bundled server's.
-    pub server: Option<ProcessUsage>,
-    /// What makes the run doubtful.
-    pub warnings: Vec<String>,
-}
-
-/// What is known when it is over.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
-pub struct Ending {
-    /// Microseconds from the start to the last device's end.
-    pub elapsed_us: u64,
-    /// Devices released.
-    pub released: u64,
-    /// Why the figures prove nothing, beside what follows from them; empty when they do.
-    pub invalid_reasons: Vec<String>,
-    /// How the generator was.
-    #[serde(default)]
-    pub generator: GeneratorHealth,
-    /// Whether the user stopped it.
-    pub interrupted: bool,
-    /// Outcome against intent.
-    #[serde(default)]
-    pub oracle: Option<Oracle>,
-    /// The server's counters beside the devices'.
-    pub server_counters: Option<ServerCounters>,
-    /// Devices that stayed with their hubs.
-    #[serde(default)]
-    pub life: Life,
-    /// What happened.
-    #[serde(default)]
-    pub events: Vec<Happened>,
-    /// The threshold that stopped it.
-    #[serde(default)]
-    pub aborted: Option<Aborted>,
-    /// What it cost.
-    pub resources: Resources,
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub struct Finished {
-    /// The result.
-    pub summary: Summary,
-    /// Whether its journal, if it has one, is all on disk.
-    pub journal: io::Result<()>,
-}
 
 /// Folds records.
 pub struct Aggregator {
@@ -571,6 +447,7 @@ fn per_second(count: u64, us: u64) -> Option<f64> {
 }
 
 mod live_seconds;
+mod told;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -14,6 +14,7 @@
 
 pub mod again;
 pub mod aggregator;
+pub mod counters;
 mod cut;
 pub mod dimensions;
 pub mod event;

@@ -15,12 +15,18 @@ use serde::{Deserialize, Serialize};
 
 /// Most contradictions that are told one by one.
 pub const MAX_EXAMPLES: usize = 10;
+/// Most cohorts that are told one by one.
+pub const MAX_ROWS: usize = 256;
 
 /// Outcome against intent, of every registration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Oracle {
-    /// By cohort, in the scenario's order.
+    /// By cohort, in the scenario's order: the 256 that matter most, by contradictions, then by devices that
+    /// fell short or did not start, then by devices.
     pub cohorts: Vec<OracleRow>,
+    /// Cohorts that are left out.
+    #[serde(default)]
+    pub left_out: u64,
     /// Contradictions in all; the run fails by one.
     pub contradictions: u64,
     /// The first of them.
@@ -61,6 +67,14 @@ pub struct Contradiction {
     pub intended: String,
     /// What came.
     pub came: String,
+}
+
+impl OracleRow {
+    /// How much it matters beside others.
+    pub fn weight(&self) -> impl Ord + use<> {
+        let short = self.fell_short + self.not_started;
+        (self.contradictions, short, self.planned)
+    }
 }
 
 impl Oracle {

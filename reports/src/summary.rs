@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::again::Again;
+use crate::counters::ServerCounters;
 use crate::event::Happened;
 use crate::generator::Generator;
 use crate::life::Life;
@@ -359,65 +360,6 @@ pub struct Stretch {
     pub from_us: u64,
     /// Its end.
     pub to_us: u64,
-}
-
-/// The server's own counters beside the devices'.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ServerCounters {
-    /// One row a counter.
-    pub rows: Vec<CounterRow>,
-    /// Whether every row agrees.
-    pub agree: bool,
-}
-
-impl ServerCounters {
-    /// Of these rows, whose `agrees` follows from the rest of them.
-    pub fn of(mut rows: Vec<CounterRow>) -> Self {
-        for row in &mut rows {
-            row.agrees = row.can_be_right();
-        }
-        Self {
-            agree: rows.iter().all(|row| row.agrees),
-            rows,
-        }
-    }
-}
-
-impl CounterRow {
-    /// Whether both ends can be right: the server may have done what no device heard of, as often
-    /// as answers got lost, and no more. Where devices displace their doubles, one may have heard what was
-    /// done for the other; and a server that was killed may have done what it did not tell.
-    fn can_be_right(&self) -> bool {
-        match self.server.checked_sub(self.simulator) {
-            Some(surplus) => surplus <= self.unheard,
-            None => self.simulator - self.server <= self.displaced + self.uncounted,
-        }
-    }
-}
-
-/// One counter, seen from both ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CounterRow {
-    /// Like `registrations assigned` or `assigned to hub-1.fleetstorm.test`.
-    pub name: String,
-    /// The server's.
-    pub server: u64,
-    /// The devices'.
-    pub simulator: u64,
-    /// Answers to what this row counts that may have been on their way when a device lost its connection
-    /// or its patience.
-    #[serde(default)]
-    pub unheard: u64,
-    /// Devices that failed because another one has the same name.
-    #[serde(default)]
-    pub displaced: u64,
-    /// What devices heard of between the last reading of a server that was killed and its next life: it may
-    /// have counted that, and not told it.
-    #[serde(default)]
-    pub uncounted: u64,
-    /// Whether both can be right.
-    #[serde(default)]
-    pub agrees: bool,
 }
 
 /// What the run cost.

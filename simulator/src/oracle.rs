@@ -1,8 +1,10 @@
 //! The oracle: what became of every device, against what plan, flaws, enrollments, events and
 //! placement say had to become of it. Pure: records and events in, findings out.
 
-use fleetstorm_reports::Record;
-use fleetstorm_reports::oracle::{Contradiction, MAX_EXAMPLES, Oracle as Findings, OracleRow};
+use fleetstorm_reports::oracle::{
+    Contradiction, MAX_EXAMPLES, MAX_ROWS, Oracle as Findings, OracleRow,
+};
+use fleetstorm_reports::{Record, foremost};
 use fleetstorm_scenarios::Plan;
 use jiff::Timestamp;
 
@@ -10,6 +12,7 @@ use self::attendance::Attendance;
 use self::changes::Changes;
 use self::faults::{Case, Faults};
 use self::intent::{Finding, Intent, Wrong};
+use self::places::Places;
 use crate::director::Course;
 
 mod attendance;
@@ -17,6 +20,7 @@ mod changes;
 mod faults;
 mod hubs;
 mod intent;
+mod places;
 
 /// Judges every record; holds a bit for each device of the plan, and counts.
 pub struct Oracle {
@@ -66,10 +70,11 @@ impl Oracle {
     /// Of a run that takes place there.
     pub fn new(plan: &Plan, setting: Setting) -> Self {
         let scenario = plan.scenario();
+        let mut places = Places::of(scenario, &setting.hubs);
         let cohorts = scenario.cohorts.iter().map(|cohort| Cohort {
             name: cohort.name.clone(),
             planned: cohort.devices,
-            intent: Intent::of(cohort, scenario, &setting.hubs),
+            intent: Intent::of(cohort, &mut places),
             attendance: Attendance::default(),
             dropped: 0,
             as_intended: 0,
@@ -77,8 +82,9 @@ impl Oracle {
             either_way: 0,
             contradictions: 0,
         });
+        let cohorts = cohorts.collect();
         Self {
-            cohorts: cohorts.collect(),
+            cohorts,
             changes: Changes::of(scenario),
             faults: Faults::of(scenario, &setting),
             hubs: setting.hubs,
@@ -157,6 +163,7 @@ impl Oracle {
             either_way: cohort.either_way,
             contradictions: cohort.contradictions,
         });
+        let told = foremost(cohorts, MAX_ROWS, OracleRow::weight);
         let examples = self.examples.iter().map(|example| {
             let record = &example.record;
             let device = match (self.cohorts.get(usize::from(record.cohort)), example.wrong) {
@@ -174,7 +181,8 @@ impl Oracle {
             contradictions: self.contradictions,
             examples: examples.collect(),
             unrecorded: released.saturating_sub(started.sum()),
-            cohorts: cohorts.collect(),
+            left_out: (self.cohorts.len() - told.len()) as u64,
+            cohorts: told,
         }
     }
 }

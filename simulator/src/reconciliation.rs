@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetstorm_reports::Record;
-use fleetstorm_reports::summary::{CounterRow, ServerCounters};
+use fleetstorm_reports::counters::{CounterRow, ServerCounters};
 
 use crate::bundled::Counters;
 use crate::device::tally::deaths::HeardOfHub;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Aggregator, Ending, Live, RunInfo};
+use crate::counters::{CounterRow, ServerCounters};
 use crate::dimensions::Dimensions;
 use crate::exact::Decimal;
 use crate::journal::Journal;
@@ -12,7 +13,7 @@ use crate::phase::Phase;
 use crate::record::{Record, sample};
 use crate::slo::{Aim, Slo};
 use crate::snapshot::Stage;
-use crate::summary::{CounterRow, ProcessResources, Resources, ServerCounters, Summary};
+use crate::summary::{ProcessResources, Resources, Summary};
 use crate::threshold::{Terms, Written};
 
 /// What is known beforehand.
@@ -111,6 +112,7 @@ pub(crate) fn ending() -> Ending {
         server_counters: Some(ServerCounters {
             rows: vec![row("registrations assigned")],
             agree: true,
+            left_out: 0,
         }),
         resources: Resources {
             simulator: ProcessResources {
@@ -138,6 +140,7 @@ fn oracle() -> Oracle {
     };
     Oracle {
         cohorts: vec![row("gateways", 3, 0), row("controllers", 0, 1)],
+        left_out: 0,
         contradictions: 1,
         examples: vec![Contradiction {
             device: "controllers-0000000".into(),

@@ -1,12 +1,15 @@
 use super::fixture::{self, aggregator, due_before, ending, info, live, summary};
 use super::*;
+use crate::counters::ServerCounters;
+use crate::exact::Decimal;
+use crate::oracle::Oracle;
 use crate::record::{dropped, sample};
 use crate::replay::replay;
-use crate::slo::SloOutcome;
+use crate::slo::{Slo, SloOutcome};
 use crate::snapshot::{SecondView, Seen};
 use crate::summary::Percentiles;
 use crate::summary::ThresholdOutcome;
-use crate::threshold::{Stop, Terms};
+use crate::threshold::{Stop, Terms, Written};
 
 mod error_bar;
 
@@ -228,8 +231,8 @@ fn verdicts_in_order_of_weight() {
     let doubt = |ending: &mut Ending| ending.invalid_reasons.push("slow".into());
     let disagree = |ending: &mut Ending| {
         ending.server_counters = Some(ServerCounters {
-            rows: Vec::new(),
             agree: false,
+            ..ServerCounters::default()
         });
     };
     let contradict = |contradictions: u64, unrecorded: u64| {

@@ -1,11 +1,14 @@
 //! Which hubs a cohort's devices may be assigned to.
 
-use std::time::Duration;
-
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_reports::Record;
 use fleetstorm_scenarios::names::hub_host;
-use fleetstorm_scenarios::{Cohort, Reprovision, Scenario};
+use fleetstorm_scenarios::{Cohort, Reprovision};
+
+use super::places::{Near, Places};
+
+/// Most hubs that are told by name.
+const MAX_NAMED: usize = 8;
 
 /// The hubs that are allowed, by their index in records.
 #[derive(Debug)]
@@ -18,14 +21,15 @@ pub enum AllowedHubs {
     /// where it was before, can be at any of those that are near to somebody.
     Nearest {
         all: Vec<u16>,
-        by_region: Vec<Vec<u16>>,
+        by_region: Near,
         stays: bool,
     },
 }
 
 impl AllowedHubs {
-    /// Of a cohort. `hubs` are the host names behind a record's index.
-    pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
+    /// Of a cohort.
+    pub fn of(cohort: &Cohort, places: &mut Places<'_>) -> Self {
+        let Places { scenario, hubs, .. } = *places;
         let tenants = scenario.tenant(cohort.tenant).map(|tenant| &tenant.hubs);
         let named = [Some(&cohort.hubs), tenants];
         let named = named.into_iter().flatten().find(|named| !named.is_empty());
@@ -63,24 +67,21 @@ impl AllowedHubs {
         if cohort.allocation != AllocationPolicy::GeoLatency || scenario.regions.is_empty() {
             return Self::Any(all);
         }
-        let by_region = (0..scenario.regions.len())
-            .map(|region| nearest(region, &all, scenario, hubs))
-            .collect();
         Self::Nearest {
+            by_region: places.nearest(&all),
             all,
-            by_region,
             stays: cohort.reprovision == Reprovision::Never,
         }
     }
 
     /// The same for those that the instance of another tenant bought: as its enrollments say.
-    pub fn of_buyer(cohort: &Cohort, buyer: u8, scenario: &Scenario, hubs: &[String]) -> Self {
+    pub fn of_buyer(cohort: &Cohort, buyer: u8, places: &mut Places<'_>) -> Self {
         let sold = Cohort {
             tenant: buyer,
             hubs: Vec::new(),
             ..cohort.clone()
         };
-        Self::of(&sold, scenario, hubs)
+        Self::of(&sold, places)
     }
 
     /// Whether a device that was assigned may be where it is.
@@ -113,7 +114,11 @@ impl AllowedHubs {
                     .iter()
                     .filter_map(|index| hubs.get(usize::from(*index)))
                     .map(|host| host.split('.').next().unwrap_or_default());
-                format!(" at {}", names.collect::<Vec<_>>().join(" or "))
+                let told = names.take(MAX_NAMED).collect::<Vec<_>>().join(" or ");
+                match all.len().saturating_sub(MAX_NAMED) {
+                    0 => format!(" at {told}"),
+                    more => format!(" at {told} or {more} more"),
+                }
             }
             Self::Nearest { .. } => " at the nearest hub".into(),
         }
@@ -124,24 +129,4 @@ impl AllowedHubs {
 fn is_called(host: &str, name: &str) -> bool {
     let label = host.split('.').next().unwrap_or_default();
     name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(label)
-}
-
-/// Those of `all` that are nearest to a region by the scenario's table. A hub of no region, or of one that
-/// the table leaves out, is farther than all others, as it is to the server.
-fn nearest(region: usize, all: &[u16], scenario: &Scenario, hubs: &[String]) -> Vec<u16> {
-    let distance = |index: u16| {
-        let from = &scenario.regions[region];
-        let host = hubs.get(usize::from(index));
-        let mut of_scenario = scenario.server.hubs.iter();
-        let hub = of_scenario.find(|hub| Some(&hub_host(&hub.name)) == host);
-        match hub.and_then(|hub| hub.region.as_ref()) {
-            Some(there) if *there == from.name => Duration::ZERO,
-            Some(there) => from.latency.get(there).copied().unwrap_or(Duration::MAX),
-            None => Duration::MAX,
-        }
-    };
-    let least = all.iter().map(|&index| distance(index)).min();
-    let near = all.iter().copied();
-    near.filter(|&index| Some(distance(index)) == least)
-        .collect()
 }

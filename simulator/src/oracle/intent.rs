@@ -8,6 +8,7 @@ use fleetstorm_scenarios::{Cohort, Flaw, Scenario};
 
 use super::changes::{Enabled, Expired, Owner, Times};
 use super::hubs::AllowedHubs;
+use super::places::Places;
 
 /// One cohort's.
 #[derive(Debug)]
@@ -75,22 +76,23 @@ pub enum Wrong {
 }
 
 impl Intent {
-    /// Of a cohort; `hubs` are the host names behind a record's index.
-    pub fn of(cohort: &Cohort, scenario: &Scenario, hubs: &[String]) -> Self {
+    /// Of a cohort.
+    pub fn of(cohort: &Cohort, places: &mut Places<'_>) -> Self {
+        let hubs = places.hubs;
         let owned = |tenant, hubs_of: AllowedHubs| Owned {
             tenant,
             place: hubs_of.in_words(hubs),
             hubs: hubs_of,
         };
-        let buyer = sold_to(cohort, scenario);
+        let buyer = sold_to(cohort, places.scenario);
         Self {
             refusal: cohort
                 .flaw
                 .and_then(|flaw| refusal(flaw, cohort.attestation)),
             has_double: cohort.flaw == Some(Flaw::DuplicateEk),
             enabled: cohort.enabled,
-            seller: owned(cohort.tenant, AllowedHubs::of(cohort, scenario, hubs)),
-            buyer: buyer.map(|to| owned(to, AllowedHubs::of_buyer(cohort, to, scenario, hubs))),
+            seller: owned(cohort.tenant, AllowedHubs::of(cohort, places)),
+            buyer: buyer.map(|to| owned(to, AllowedHubs::of_buyer(cohort, to, places))),
         }
     }
 

@@ -46,14 +46,8 @@ devices = 100
         );
         let scenario = fleetstorm_scenarios::parse(&text, "one.toml").expect("valid");
         let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
-        let setting = Setting {
-            hubs: HUBS.map(String::from).into(),
-            id_scopes: vec!["0ne00000001".into(), "0ne00000002".into()],
-            started_at: "2030-01-01T12:00:00Z".parse().expect("a moment"),
-            server_born_us: Some((-3_000_000, -2_000_000)),
-        };
         Self {
-            oracle: Oracle::new(&plan, setting),
+            oracle: Oracle::new(&plan, setting(HUBS.map(String::from).into())),
             course: Vec::new(),
         }
     }
@@ -91,6 +85,15 @@ devices = 100
             cohort.either_way,
             cohort.contradictions,
         ]
+    }
+}
+
+fn setting(hubs: Vec<String>) -> Setting {
+    Setting {
+        hubs,
+        id_scopes: vec!["0ne00000001".into(), "0ne00000002".into()],
+        started_at: "2030-01-01T12:00:00Z".parse().expect("a moment"),
+        server_born_us: Some((-3_000_000, -2_000_000)),
     }
 }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::*;
+use crate::exact::Decimal;
 use crate::outcome::Fault;
 use crate::phase::Phase;
 use crate::record::NOT_REACHED;
+use crate::slo::Slo;
+use crate::threshold::Written;
 
 /// 40 devices over 20 s, registered after `response_us`, of which the generator added `added_us`; one in two
 /// of cohort 0.

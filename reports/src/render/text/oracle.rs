@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{DIM, RED, Style};
+use super::{DIM, MAX_LINES, RED, Style};
+use crate::foremost::foremost;
 use crate::oracle::{Oracle, OracleRow};
 use crate::summary::Summary;
 use crate::units::{count, duration};
@@ -16,8 +17,9 @@ pub(super) fn render(summary: &Summary, style: Style, out: &mut dyn Write) -> io
 }
 
 fn intents(oracle: &Oracle, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    let rows = foremost(&oracle.cohorts, MAX_LINES, |row| row.weight());
     let width = |title: &str, text: fn(&OracleRow) -> &str| {
-        let texts = oracle.cohorts.iter().map(text).chain([title]);
+        let texts = rows.iter().map(|row| text(row)).chain([title]);
         texts.map(|text| text.chars().count()).max().unwrap_or(0)
     };
     let names = width("cohort", |row| &row.cohort);
@@ -27,7 +29,7 @@ fn intents(oracle: &Oracle, style: Style, out: &mut dyn Write) -> io::Result<()>
         "cohort", "intended"
     );
     writeln!(out, "{}", style.paint(DIM, &head))?;
-    for row in &oracle.cohorts {
+    for row in &rows {
         let contradictions = format!("{:>14}", count(row.contradictions));
         let contradictions = match row.contradictions {
             0 => contradictions,
@@ -43,6 +45,11 @@ fn intents(oracle: &Oracle, style: Style, out: &mut dyn Write) -> io::Result<()>
             count(row.either_way),
             count(row.not_started)
         )?;
+    }
+    let more = oracle.cohorts.len() as u64 - rows.len() as u64 + oracle.left_out;
+    if more > 0 {
+        let more = format!("… {} more cohorts", count(more));
+        writeln!(out, "             {}", style.paint(DIM, &more))?;
     }
     for example in &oracle.examples {
         let text = format!(
@@ -73,7 +80,7 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
     };
     let differing: Vec<_> = counters.rows.iter().filter(|row| !row.agrees).collect();
     if differing.is_empty() {
-        let all = counters.rows.len();
+        let all = count(counters.rows.len() as u64 + counters.left_out);
         let equal = counters.rows.iter().all(|row| row.server == row.simulator);
         let found = if counters.rows.iter().any(|row| row.uncounted > 0) {
             "fit the devices' (it was killed: its last counts before are lost)"
@@ -86,7 +93,8 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
         };
         return writeln!(out, "  server     all {all} of its own counters {found}");
     }
-    for row in differing {
+    let hidden = differing.len().saturating_sub(MAX_LINES);
+    for row in differing.into_iter().take(MAX_LINES) {
         let text = format!(
             "{}: server {}, devices {}",
             row.name,
@@ -94,6 +102,13 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
             count(row.simulator)
         );
         writeln!(out, "  server     {}", style.paint(RED, &text))?;
+    }
+    if hidden > 0 {
+        writeln!(
+            out,
+            "             … {} more that differ",
+            count(hidden as u64)
+        )?;
     }
     Ok(())
 }
