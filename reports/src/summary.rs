@@ -408,6 +408,9 @@ pub struct TimelinePoint {
     pub p50_us: Option<u64>,
     /// 99th percentile of the same.
     pub p99_us: Option<u64>,
+    /// The most that the generator itself added to one of the devices that ended in it; null where nobody did.
+    #[serde(default)]
+    pub added_max_us: Option<u64>,
 }
 
 /// One bar of a histogram.

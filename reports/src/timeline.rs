@@ -26,6 +26,7 @@ struct Point {
     again: u64,
     held: Option<u64>,
     response: Option<LatencyHistogram>,
+    added_max_us: Option<u64>,
 }
 
 impl Default for Timeline {
@@ -43,6 +44,7 @@ impl Timeline {
     pub fn add(&mut self, record: &Record) {
         self.point(record.start_us / 1_000_000).released += 1;
         let end = self.point(record.end_us / 1_000_000);
+        end.added_max_us = end.added_max_us.max(Some(record.added_us.into()));
         if let Some(at) = record.provisioned_us() {
             end.provisioned += 1;
             let response = end
@@ -93,6 +95,7 @@ impl Timeline {
                 held: point.held,
                 p50_us: response.map(|response| response.p50_us),
                 p99_us: response.map(|response| response.p99_us),
+                added_max_us: point.added_max_us,
             }
         });
         points.collect()
@@ -129,6 +132,7 @@ impl Point {
         self.failed += other.failed;
         self.again += other.again;
         self.held = other.held.or(self.held);
+        self.added_max_us = self.added_max_us.max(other.added_max_us);
         match (&mut self.response, other.response) {
             (Some(response), Some(more)) => response.add(&more),
             (response @ None, more) => *response = more,
