@@ -15,6 +15,8 @@ use super::stamp::Stamped;
 #[derive(Debug, Clone, Default)]
 pub struct Delay {
     added_us: Rc<Cell<u64>>,
+    /// The look of its event loop that it has been told of: one that was late delays a device once.
+    look_us: Rc<Cell<u64>>,
     event_loop: Option<Rc<EventLoop>>,
 }
 
@@ -23,6 +25,7 @@ impl Delay {
     pub fn on(event_loop: Rc<EventLoop>) -> Self {
         Self {
             added_us: Rc::default(),
+            look_us: Rc::default(),
             event_loop: Some(event_loop),
         }
     }
@@ -47,6 +50,16 @@ impl Delay {
     pub fn late(&self, by: Duration) {
         let late = by.saturating_sub(TIMER_GRAIN).as_micros();
         self.add(u64::try_from(late).unwrap_or(u64::MAX));
+    }
+
+    /// It was woken then and goes on now.
+    fn waited(&self, event_loop: &EventLoop, woken_us: u64, now_us: u64) {
+        self.add(now_us.saturating_sub(woken_us));
+        if let Some((at_us, late_us)) = event_loop.look_at(woken_us)
+            && self.look_us.replace(at_us) != at_us
+        {
+            self.add(late_us);
+        }
     }
 
     fn add(&self, us: u64) {
@@ -83,9 +96,7 @@ impl Incoming {
             return;
         };
         if let Some(woken_us) = stamped.take() {
-            let waited_us = event_loop.begin().saturating_sub(woken_us);
-            self.delay
-                .add(waited_us + event_loop.looked_late_us(woken_us));
+            self.delay.waited(event_loop, woken_us, event_loop.begin());
         }
     }
 }
@@ -118,9 +129,7 @@ impl<F: Future<Output = ()>> Future for Delayed<F> {
         let began_us = this.event_loop.begin();
         let waker = this.stamped.waker(context.waker());
         if let Some(woken_us) = this.stamped.take() {
-            let waited_us = began_us.saturating_sub(woken_us);
-            this.delay
-                .add(waited_us + this.event_loop.looked_late_us(woken_us));
+            this.delay.waited(&this.event_loop, woken_us, began_us);
         }
         let mut context = Context::from_waker(&waker);
         let polled = this.device.as_mut().poll(&mut context);
@@ -161,10 +170,22 @@ mod tests {
             tokio::time::sleep(NAP).await;
             std::thread::sleep(WORK);
         });
-        let device = async move { run(tokio::time::sleep(2 * NAP), &waits, &its_loop).await };
+        let due = Instant::now() + 2 * NAP;
+        let late = Rc::new(Cell::new(0));
+        let measured = Rc::clone(&late);
+        let device = async move {
+            tokio::time::sleep_until(due).await;
+            measured.set(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
+            // What wakes it next comes in time.
+            tokio::task::yield_now().await;
+        };
+        let device = async move { run(device, &waits, &its_loop).await };
         devices.run_until(device).await;
-        let us = delay.us();
-        assert!(us >= 30_000, "{us}");
+        let (us, late_us) = (delay.us(), late.get());
+        assert!(
+            us >= late_us / 2 && us <= late_us * 3 / 2,
+            "{us} of {late_us}"
+        );
     }
 
     #[tokio::test]

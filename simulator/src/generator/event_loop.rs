@@ -72,14 +72,12 @@ impl EventLoop {
         lasted_us - worked_us
     }
 
-    /// How long an event had waited to be seen whose device was woken then.
-    pub fn looked_late_us(&self, woken_us: u64) -> u64 {
+    /// The look at events that has woken a device then, if a tick was among them: when it was, and how long
+    /// an event had waited for it, microseconds.
+    pub fn look_at(&self, woken_us: u64) -> Option<(u64, u64)> {
         let (at_us, late_us) = self.looked.get();
-        if (woken_us.saturating_sub(ONE_TURN_US)..=woken_us + ONE_LOOK_US).contains(&at_us) {
-            late_us
-        } else {
-            0
-        }
+        let its_own = woken_us.saturating_sub(ONE_TURN_US)..=woken_us + ONE_LOOK_US;
+        its_own.contains(&at_us).then_some((at_us, late_us))
     }
 
     /// Ticks for as long as it is polled.

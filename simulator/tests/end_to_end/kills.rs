@@ -191,7 +191,16 @@ fn what_devices_were_told_outlives_kills_of_the_server() {
         let killing = scope.spawn(|| kill_again_and_again(served, (share, kills), &is_over, anew));
         let run = scratch.run(&scenario, &flags);
         is_over.store(true, Ordering::Relaxed);
-        assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+        // Latencies are no matter here: a machine that is too slow for them may say so.
+        let summary = scratch.summary();
+        let reasons = summary["invalid_reasons"].as_array().expect("reasons");
+        let is_slow = !reasons.is_empty()
+            && reasons.iter().all(|reason| {
+                let reason = reason.as_str().expect("text");
+                reason.starts_with("the generator was the bottleneck")
+            });
+        let is_well = run.exit_code == 0 || run.exit_code == 98 && is_slow;
+        assert!(is_well, "{}\n{}", run.stdout, run.stderr);
         killing.join().expect("a server that starts anew each time")
     });
     assert_eq!(
