@@ -1,17 +1,19 @@
-//! What a sample says about the share behind it: one-sided confidence bounds.
+//! What a sample says about the share behind it: one-sided confidence bounds, exact whatever the counts are
+//! (Clopper and Pearson, 1934).
 //!
-//! Exact (Clopper and Pearson, 1934) as long as the rarer kind is rare enough to sum over; beyond
-//! that by Wilson's score (1927), where the two agree in the digits that are shown.
+//! They are where the binomial distribution's tails have what is left of the confidence. A tail is summed from its
+//! greatest term on, as far as terms tell: some ten standard deviations, of a thousand million devices
+//! a hundred thousand terms. (The inverse beta distribution of statrs 0.19 would give them as well, but does not
+//! come to an end for ten million devices of which none is bad.)
 
-use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::factorial::ln_binomial;
 
 use super::number;
 
-/// Up to so many of the rarer kind the bounds are exact.
-const EXACT: u64 = 1_000;
 /// Halvings of an interval of shares: beyond what a double tells apart near 1.
 const HALVINGS: u32 = 52;
+/// A term that is such a part of what is summed so far does not change it, nor do those after it.
+const NOTHING: f64 = 1e-18;
 
 /// Least and greatest share of good ones that `good` and `bad` are compatible with: each is
 /// wrong with a chance of at most `1 − confidence`.
@@ -19,9 +21,9 @@ pub(super) fn bounds(good: u64, bad: u64, confidence: f64) -> (f64, f64) {
     if good + bad == 0 {
         return (0.0, 1.0);
     }
+    // Near zero a double tells shares apart that it does not near one.
     if good < bad {
-        let (low, high) = bounds_of_rarer(good, good + bad, confidence);
-        return (low, high);
+        return bounds_of_rarer(good, good + bad, confidence);
     }
     let (low, high) = bounds_of_rarer(bad, good + bad, confidence);
     (1.0 - high, 1.0 - low)
@@ -38,9 +40,6 @@ pub(super) fn least_needed(objective: f64, confidence: f64) -> u64 {
 }
 
 fn bounds_of_rarer(rare: u64, all: u64, confidence: f64) -> (f64, f64) {
-    if rare > EXACT {
-        return wilson(rare, all, confidence);
-    }
     let error = 1.0 - confidence;
     // The chance of so few falls as the share grows.
     let high = where_it_falls_below(error, |share| at_most(rare, all, share));
@@ -50,19 +49,40 @@ fn bounds_of_rarer(rare: u64, all: u64, confidence: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// The chance of at most `rare` among `all` when each is one with the chance `share`.
+/// The chance of at most `rare` among `all` when each is one with the chance `share`, between none and all.
 fn at_most(rare: u64, all: u64, share: f64) -> f64 {
-    let (hit, miss) = (share.ln(), (-share).ln_1p());
-    let chances = (0..=rare).map(|count| {
-        // At most EXACT of them, so that `0 · −∞` can come from the misses alone.
-        let missed = match all - count {
-            0 => 0.0,
-            misses => number(misses) * miss,
+    let odds = share / (1.0 - share);
+    let ln_chance = |count: u64| {
+        let hits = number(count) * share.ln();
+        ln_binomial(all, count) + hits + number(all - count) * (-share).ln_1p()
+    };
+    let term = |count: u64| ln_chance(count).exp();
+    if number(rare) <= number(all) * share {
+        // Terms fall from it downwards.
+        let fewer = |(count, term): (u64, f64)| {
+            let times = number(count) / number(all - count + 1) / odds;
+            Some((count.checked_sub(1)?, term * times))
         };
-        let hits = if count == 0 { 0.0 } else { number(count) * hit };
-        (ln_binomial(all, count) + hits + missed).exp()
-    });
-    chances.sum()
+        return tail((rare, term(rare)), fewer);
+    }
+    let more = |(count, term): (u64, f64)| {
+        let times = number(all - count) / number(count + 1) * odds;
+        (count < all).then_some((count + 1, term * times))
+    };
+    1.0 - tail((rare + 1, term(rare + 1)), more)
+}
+
+/// The sum of terms that fall, from the first on.
+fn tail(first: (u64, f64), next: impl Fn((u64, f64)) -> Option<(u64, f64)>) -> f64 {
+    let terms = std::iter::successors(Some(first), |term| next(*term));
+    let mut sum = 0.0;
+    for (_, term) in terms {
+        sum += term;
+        if term <= sum * NOTHING {
+            break;
+        }
+    }
+    sum
 }
 
 fn where_it_falls_below(limit: f64, falling: impl Fn(f64) -> f64) -> f64 {
@@ -76,14 +96,6 @@ fn where_it_falls_below(limit: f64, falling: impl Fn(f64) -> f64) -> f64 {
         }
     }
     f64::midpoint(above, below)
-}
-
-fn wilson(rare: u64, all: u64, confidence: f64) -> (f64, f64) {
-    let z = Normal::standard().inverse_cdf(confidence);
-    let (rare, all) = (number(rare), number(all));
-    let middle = (rare + z * z / 2.0) / (all + z * z);
-    let half = z / (all + z * z) * (rare * (all - rare) / all + z * z / 4.0).sqrt();
-    (middle - half, middle + half)
 }
 
 #[cfg(test)]
@@ -106,12 +118,28 @@ mod tests {
         assert_eq!(bounds(0, 0, 0.95), (0.0, 1.0));
     }
 
+    /// The quantiles of the beta distribution as scipy 1.17 gives them, which takes them from Boost.
     #[test]
-    fn the_exact_bounds_and_wilsons_meet_where_they_change() {
-        let exact = bounds(99_000, 1_000, 0.95);
-        let score = bounds(98_999, 1_001, 0.95);
-        assert!((exact.0 - score.0).abs() < 1e-4, "{exact:?} {score:?}");
-        assert!((exact.1 - score.1).abs() < 1e-4, "{exact:?} {score:?}");
+    fn bounds_are_exact_however_many_there_are() {
+        for (good, bad, low, high) in [
+            (99_000, 1_000, 0.989_466_799_099, 0.990_512_002_743),
+            (98_999, 1_001, 0.989_456_543_325, 0.990_502_259_075),
+            (990_000, 10_000, 0.989_834_786_018, 0.990_163_111_602),
+            (500_000, 500_000, 0.499_177_073_949, 0.500_822_926_051),
+            (99_999_000, 1_000, 0.999_989_463_972, 0.999_990_514_399),
+            (999_000_000, 1_000_000, 0.998_998_354_402, 0.999_001_643_464),
+            (50_000, 5_000_000, 0.009_828_628_352, 0.009_973_767_358),
+            (
+                500_000_000,
+                500_000_000,
+                0.499_973_992_081,
+                0.500_026_007_919,
+            ),
+        ] {
+            let found = bounds(good, bad, 0.95);
+            let off = (found.0 - low).abs().max((found.1 - high).abs());
+            assert!(off < 2e-9, "{good} {bad}: {found:?}, off by {off}");
+        }
     }
 
     #[test]
