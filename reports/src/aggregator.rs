@@ -14,11 +14,12 @@ use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
 use crate::outcome::Outcome;
 use crate::phase::Metric;
+use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
 use crate::shortfall::Shortfall;
 use crate::slo::{SloFold, SloResult};
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
-use crate::summary::{Devices, OutcomeCount, Rates, SCHEMA_VERSION, Summary, ThresholdResult};
+use crate::summary::{Devices, OutcomeCount, SCHEMA_VERSION, Summary, ThresholdResult};
 use crate::threshold::{Aborted, Judge, Threshold};
 use crate::timeline::Timeline;
 use crate::validity::{self, Load};
@@ -42,7 +43,7 @@ pub struct Aggregator {
     timeline: Timeline,
     again: AgainFold,
     generator: GeneratorFold,
-    last_start_us: u64,
+    starts: Starts,
     live: LiveSeconds,
     /// Devices that had taken turns when somebody looked last.
     turns: u64,
@@ -77,7 +78,7 @@ impl Aggregator {
             timeline: Timeline::default(),
             again: AgainFold::default(),
             generator: GeneratorFold::default(),
-            last_start_us: 0,
+            starts: Starts::default(),
             live: LiveSeconds::default(),
             turns: 0,
             info,
@@ -124,7 +125,7 @@ impl Aggregator {
         }
         if record.outcome.is_started() {
             self.timeline.add(record);
-            self.last_start_us = self.last_start_us.max(record.start_us);
+            self.starts.add(record.start_us);
         }
         self.write(&Entry::Record(*record));
     }
@@ -236,7 +237,7 @@ impl Aggregator {
             scenario: self.info.scenario.clone(),
             target: self.info.target.clone(),
             elapsed_us: live.elapsed_us,
-            schedule_us: self.info.schedule_us,
+            schedule_us: self.info.arrivals.map_or(0, |it| it.last_us),
             stage: live.stage,
             progress: Progress {
                 planned: self.info.planned,
@@ -383,8 +384,9 @@ impl Aggregator {
                 .collect(),
             rates: Rates {
                 provisioned_per_second: per_second(self.total.provisioned, ending.elapsed_us),
-                released_per_second: per_second(ending.released, self.last_start_us),
-                planned_per_second: per_second(self.info.planned, self.info.schedule_us),
+                released_per_second: self.starts.released(ending.released, self.info.arrivals),
+                planned_per_second: (self.info.arrivals)
+                    .and_then(|arrivals| arrivals.planned(self.info.planned)),
             },
             thresholds: Vec::new(),
             slos: Vec::new(),
@@ -435,15 +437,6 @@ impl Aggregator {
             journal.flush();
         }
     }
-}
-
-/// None where no time has passed.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of devices and microseconds of a run"
-)]
-fn per_second(count: u64, us: u64) -> Option<f64> {
-    (us > 0).then(|| count as f64 * 1e6 / us as f64)
 }
 
 mod live_seconds;

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod oracle;
 pub mod outcome;
 pub mod phase;
+pub mod rates;
 pub mod record;
 pub mod recorder;
 pub mod render;

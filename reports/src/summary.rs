@@ -12,6 +12,7 @@ use crate::generator::Generator;
 use crate::life::Life;
 use crate::oracle::Oracle;
 use crate::phase::Metric;
+use crate::rates::Rates;
 use crate::slo::SloResult;
 use crate::tries::Tries;
 use crate::units;
@@ -250,18 +251,6 @@ pub struct LeftOut {
     pub failed: u64,
     /// Devices due and not started.
     pub dropped: u64,
-}
-
-/// Rates over the run; null where no time has passed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Rates {
-    /// Devices provisioned a second, over the whole duration.
-    pub provisioned_per_second: Option<f64>,
-    /// Devices released a second, until the last release.
-    pub released_per_second: Option<f64>,
-    /// Releases a second that the plan asked for, until the last release; null where the plan does not say when
-    /// devices come.
-    pub planned_per_second: Option<f64>,
 }
 
 /// One threshold of the scenario.

@@ -91,7 +91,7 @@ fn a_wide_run_fits_into_its_memory_and_its_report_into_a_mail() {
         started_at: "2026-01-01T00:00:00Z".into(),
         planned: DEVICES,
         max_dropped: fleetstorm_reports::validity::MAX_DROPPED,
-        schedule_us: DEVICES * 1_000,
+        arrivals: None,
         dimensions: Dimensions {
             cohorts: names("cohort", COHORTS),
             transports: names("transport", 5),

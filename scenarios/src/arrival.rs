@@ -100,6 +100,24 @@ impl Arrival {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
+    /// When one more would come after so many, by the rate alone: bursts take all of their time, and a share
+    /// of one its share of it.
+    pub fn until(&self, devices: u64) -> Duration {
+        let place = devices as f64;
+        match self {
+            Self::Bursts { size, every } => {
+                let seconds = place / size * every.as_secs_f64();
+                Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+            }
+            Self::ByChance { arrival, .. } => arrival.until(devices),
+            Self::Delayed { by, arrival } => arrival.until(devices).saturating_add(*by),
+            Self::ConstantRate { .. }
+            | Self::RampingRate { .. }
+            | Self::AllAtOnce
+            | Self::Closed { .. } => self.at(devices, place),
+        }
+    }
+
     /// Deals out so many devices by this chance, where they come by chance.
     pub(crate) fn deal(&mut self, devices: u64, chance: &Chance) {
         match self {
@@ -278,6 +296,35 @@ mod tests {
         ];
         for (arrival, rank, expected) in rows {
             assert_eq!(arrival.release_at(rank), expected, "{arrival:?} {rank}");
+        }
+    }
+
+    #[test]
+    fn as_many_as_come_in_a_time_make_the_rate() {
+        let millis = Duration::from_millis;
+        let constant = Arrival::ConstantRate { rate: 200.0 };
+        let bursts = Arrival::Bursts {
+            size: 100.0,
+            every: millis(10_000),
+        };
+        let by_chance = Arrival::ByChance {
+            scatter: None,
+            arrival: Box::new(constant.clone()),
+        };
+        let delayed = Arrival::Delayed {
+            by: millis(500),
+            arrival: Box::new(by_chance.clone()),
+        };
+        for (arrival, devices, until) in [
+            (&constant, 1_000, millis(5_000)),
+            (&constant, 1, millis(5)),
+            (&bursts, 300, millis(30_000)),
+            (&bursts, 150, millis(15_000)),
+            (&by_chance, 1_000, millis(5_000)),
+            (&delayed, 1_000, millis(5_500)),
+            (&Arrival::AllAtOnce, 1_000, millis(0)),
+        ] {
+            assert_eq!(arrival.until(devices), until, "{arrival:?}");
         }
     }
 

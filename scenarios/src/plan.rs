@@ -147,6 +147,25 @@ impl Plan {
             .unwrap_or_default()
     }
 
+    /// When the first device comes, and when one more would come after the last; none where some take turns, so that
+    /// nobody can say.
+    pub fn arrivals(&self) -> Option<(Duration, Duration)> {
+        let cohorts = self.scenario.cohorts.iter();
+        let cohorts = cohorts.filter(|cohort| cohort.devices > 0);
+        let times = cohorts.map(
+            |Cohort {
+                 arrival, devices, ..
+             }| {
+                let comes = arrival.concurrency().is_none();
+                comes.then(|| (arrival.release_at(0), arrival.until(*devices)))
+            },
+        );
+        let times = times.collect::<Option<Vec<_>>>()?;
+        let first = times.iter().map(|(first, _)| *first).min()?;
+        let until = times.iter().map(|(_, until)| *until).max()?;
+        Some((first, until))
+    }
+
     /// Devices due by `elapsed`, of those that come at their time.
     pub fn due(&self, elapsed: Duration) -> u64 {
         self.sum_of_open(|arrival| arrival.due(elapsed))

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread::ScopedJoinHandle;
+use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::aggregator::{Finished, RunInfo};
 use fleetstorm_reports::generator::LoopLag;
+use fleetstorm_reports::rates::Arrivals;
 use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_reports::{Aggregator, Dimensions, recorder};
 use fleetstorm_scenarios::event::Action;
@@ -382,13 +384,15 @@ fn tenants(scenario: &Scenario, target: &Target) -> Vec<String> {
     own.into_iter().chain(names).collect()
 }
 
-/// When the last device is due; zero where some take turns, so that nobody can say.
-fn schedule_us(plan: &Plan) -> u64 {
-    let mut arrivals = plan.scenario().cohorts.iter().map(|cohort| &cohort.arrival);
-    if arrivals.any(|arrival| arrival.concurrency().is_some()) {
-        return 0;
-    }
-    u64::try_from(plan.last_release().as_micros()).unwrap_or(u64::MAX)
+/// When devices come; none where some take turns, so that nobody can say.
+fn arrivals(plan: &Plan) -> Option<Arrivals> {
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let (first, until) = plan.arrivals()?;
+    Some(Arrivals {
+        first_us: us(first),
+        last_us: us(plan.last_release()),
+        until_us: us(until),
+    })
 }
 
 fn run_info(
@@ -406,7 +410,7 @@ fn run_info(
         fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
         started_at: started_at.to_string(),
         planned: plan.devices(),
-        schedule_us: schedule_us(plan),
+        arrivals: arrivals(plan),
         max_dropped: scenario.max_dropped,
         dimensions,
         slos: scenario.slos.clone(),

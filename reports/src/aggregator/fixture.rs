@@ -10,6 +10,7 @@ use crate::journal::Journal;
 use crate::oracle::{Contradiction, Oracle, OracleRow};
 use crate::outcome::Outcome;
 use crate::phase::Phase;
+use crate::rates::Arrivals;
 use crate::record::{Record, sample};
 use crate::slo::{Aim, Slo};
 use crate::snapshot::Stage;
@@ -37,7 +38,11 @@ pub(crate) fn info() -> RunInfo {
         fleetstorm_version: "0.1.0".into(),
         started_at: "2026-11-24T10:00:00Z".into(),
         planned: 4,
-        schedule_us: 1_500_000,
+        arrivals: Some(Arrivals {
+            first_us: 0,
+            last_us: 1_500_000,
+            until_us: 2_000_000,
+        }),
         max_dropped: crate::validity::MAX_DROPPED,
         dimensions: Dimensions {
             cohorts: names(&["gateways", "controllers"]),

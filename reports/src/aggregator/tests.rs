@@ -67,7 +67,7 @@ fn the_summary_counts_every_device_once() {
 #[test]
 fn what_has_no_samples_is_null_and_never_zero() {
     let info = RunInfo {
-        schedule_us: 0,
+        arrivals: None,
         ..info()
     };
     let mut fold = Aggregator::new(info, None).expect("no journal");

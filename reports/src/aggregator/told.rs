@@ -9,6 +9,7 @@ use crate::exact::Decimal;
 use crate::generator::GeneratorHealth;
 use crate::life::Life;
 use crate::oracle::Oracle;
+use crate::rates::Arrivals;
 use crate::record::Record;
 use crate::slo::Slo;
 use crate::snapshot::{ProcessUsage, Stage};
@@ -34,8 +35,9 @@ pub struct RunInfo {
     pub started_at: String,
     /// Devices by the plan.
     pub planned: u64,
-    /// When the plan releases its last device, microseconds since the start; zero where it can't say.
-    pub schedule_us: u64,
+    /// When the plan has devices come; none where it can't say.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
     /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
     #[serde(default = "max_dropped")]
     pub max_dropped: Decimal,

@@ -72,7 +72,7 @@ impl<R: BufRead> Lines<R> {
 /// Whether its times can be those of a run.
 fn is_of_a_run(entry: &Entry) -> bool {
     match entry {
-        Entry::Run(info) => info.schedule_us <= LAST_US,
+        Entry::Run(info) => info.arrivals.is_none_or(|it| it.last_us <= LAST_US),
         Entry::Record(record) => {
             let last = record.end_us.max(record.registered_us.unwrap_or(0));
             let first = record.start_us.max(record.intended_start_us);

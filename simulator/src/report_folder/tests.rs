@@ -20,7 +20,6 @@ fn info(scenario: &str) -> RunInfo {
         "fleetstorm_version": "0",
         "started_at": "2026-11-24T10:00:00Z",
         "planned": 1,
-        "schedule_us": 0,
         "dimensions": {
             "cohorts": [], "transports": [], "attestations": [], "tenants": [], "regions": [], "hubs": [],
         },
