@@ -80,7 +80,7 @@ fn counters(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
     };
     let differing: Vec<_> = counters.rows.iter().filter(|row| !row.agrees).collect();
     if differing.is_empty() {
-        let all = count(counters.rows.len() as u64 + counters.left_out);
+        let all = count((counters.rows.len() as u64).saturating_add(counters.left_out));
         let equal = counters.rows.iter().all(|row| row.server == row.simulator);
         let found = if counters.rows.iter().any(|row| row.uncounted > 0) {
             "fit the devices' (it was killed: its last counts before are lost)"
