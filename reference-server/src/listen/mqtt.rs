@@ -154,8 +154,10 @@ impl<Carrier: Stream> Session<Carrier> {
         }
     }
 
-    /// Ends the connection in order.
+    /// Ends the connection in order. Acknowledgements that still wait stand for what was not done, and are
+    /// not sent.
     pub(super) async fn close(mut self) {
+        self.packets.write_buffer_mut().clear();
         // A client that is gone already makes no difference.
         let _ = self.packets.close().await;
     }
@@ -283,6 +285,25 @@ mod tests {
     use tokio::io::{AsyncReadExt, duplex};
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_not_done_is_not_acknowledged_at_the_end() {
+        let (mut client, server) = duplex(64);
+        let codec = Codec {
+            max_incoming_size: 64,
+            max_outgoing_size: 64,
+        };
+        let connect = Connect::new("pump-1");
+        let mut session = Session::new(Framed::new(server, codec), &connect, Limits::default());
+        let mut message = Publish::new("devices/pump-1/messages/events/", QoS::AtLeastOnce, "{}");
+        message.pkid = 7;
+        let asked = session.acknowledge(Some(Packet::Publish(message)), |_| true);
+        assert!(matches!(asked.await, Asked::Published(_)));
+        session.close().await;
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.expect("an end");
+        assert_eq!(heard, b"");
+    }
 
     #[tokio::test]
     async fn a_subscription_holds_before_its_acknowledgement_is_on_the_wire() {
