@@ -253,6 +253,15 @@ fn is_garbled(operation: FaultOperation, outcome: Outcome, must_be_refused: bool
                 fault: Fault::Activation,
             },
         ) => phase == Phase::Attest,
+        // The same, without JSON.
+        (
+            Register,
+            Outcome::Refused {
+                phase: Phase::Attest,
+                status: 401,
+                ..
+            },
+        ) => true,
         // The code of a refusal.
         (Register, Outcome::Refused { phase, .. }) if phases(operation).contains(&phase) => {
             must_be_refused

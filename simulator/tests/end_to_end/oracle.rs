@@ -182,3 +182,40 @@ fn a_fault_rule_for_other_devices_excuses_nobody() {
     assert_ne!(row(&summary, "pumps")["either_way"], 0, "{told}");
     assert_eq!(summary["oracle"]["contradictions"], 0, "{told}");
 }
+
+/// Over every transport, by every attestation: what faults do to devices is theirs, and every answer that got
+/// lost is accounted for.
+#[test]
+fn whatever_faults_do_contradicts_nothing_and_makes_no_counter_differ() {
+    let refusals = [401_000, 400_004, 403_001, 404_201, 500_001]
+        .map(|code| format!("{{ do = \"refuse\", code = {code}, share = 0.05 }}, "));
+    for rules in [
+        "{ do = \"corrupt\", share = 0.3 }".to_owned(),
+        refusals.concat() + "{ do = \"throttle\", share = 0.05 }",
+        "{ do = \"drop\", share = 0.08 }, { do = \"reset\", share = 0.08 }, { do = \"stall\", time = \"200ms\", share = 0.03 }, { do = \"delay\", time = \"2s\", share = 0.05 }".to_owned(),
+    ] {
+        let mut text = HEAD.replace("\"20s\"", "\"1500ms\"");
+        for (attestation, transports) in [
+            ("x509-group", &["https", "mqtt", "mqtt-ws", "amqp", "amqp-ws"][..]),
+            ("symmetric-key-individual", &["https", "mqtt", "amqp-ws"]),
+            ("tpm", &["https", "amqp"]),
+        ] {
+            for transport in transports {
+                let after = "desired = { interval = 30 }\nafter = { reported = { sealed = true }, messages = 1 }";
+                let cohort = cohort(&format!("{attestation}-{transport}"), attestation, transport, after);
+                text += &cohort.replace("devices = 2", "devices = 12");
+            }
+        }
+        text += &cohort("bad", "x509-group", "https", "flaw = \"wrong-root\"");
+        text += &cohort("off", "symmetric-key-group", "mqtt", "enabled = false");
+        text += &format!("[[event]]\nat = \"0s\"\ndo = \"faults\"\nrules = [{rules}]\n");
+        let scratch = Scratch::new();
+        let run = scratch.run(&text, &[]);
+        let summary = scratch.summary();
+        let told = format!("{}\n{}", run.stdout, run.stderr);
+        assert_eq!(summary["oracle"]["contradictions"], 0, "{told}");
+        assert_eq!(summary["oracle"]["unrecorded"], 0, "{told}");
+        assert_eq!(summary["server_counters"]["agree"], true, "{told}");
+        assert_ne!(summary["devices"]["failed"], 0, "{told}");
+    }
+}

@@ -95,6 +95,8 @@ fn a_rule_excuses_what_it_can_cause_and_nothing_else() {
         (corrupt, None, garbled(Phase::Open), 'c'),
         (corrupt, None, broken(Fault::UntrustedServer), 'c'),
         (corrupt, None, at(Phase::Register, 401, 401_000), 'c'),
+        (corrupt, None, at(Phase::Attest, 401, 0), 'e'),
+        (corrupt_poll, None, at(Phase::Attest, 401, 0), 'c'),
         (corrupt, None, at(Phase::Assign, 404, 404_201), 'e'),
         (corrupt_poll, None, garbled(Phase::Register), 'c'),
         (corrupt_poll, Some(0), garbled(Phase::HubConnect), 'e'),
