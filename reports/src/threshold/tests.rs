@@ -339,3 +339,35 @@ fn unknown_tags_name_the_nearest() {
     let error = plain("provisioned.ratio{outcome:succeeded}", "== 100%").expect_err("no latency");
     assert!(error.to_string().contains("leave outcome out"), "{error}");
 }
+
+/// Words in backticks of the guide's page.
+fn guide() -> Vec<&'static str> {
+    let page = include_str!("../../../scenarios/THRESHOLDS.md");
+    page.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_guide_lists_every_name() {
+    let words = guide();
+    for subject in Subject::all() {
+        let name = subject.to_string();
+        let (metric, statistic) = name.rsplit_once('.').expect("two parts");
+        let is_told = match subject.metric() {
+            Some(_) => words.contains(&metric) && words.contains(&statistic),
+            None => words.contains(&name.as_str()),
+        };
+        assert!(is_told, "{name}");
+    }
+    for word in tags::KEYS.into_iter().chain([tags::SUCCEEDED]) {
+        assert!(words.contains(&word), "{word}");
+    }
+    // What looks like a subject is one.
+    let dotted = words.iter().filter(|word| word.contains('.'));
+    for word in dotted.filter(|word| {
+        word.chars()
+            .all(|c| c.is_ascii_lowercase() || ".-".contains(c))
+    }) {
+        let is_known = Threshold::is_known(word) || Threshold::is_known(&format!("{word}.p99"));
+        assert!(is_known, "{word}");
+    }
+}
