@@ -16,7 +16,7 @@ pub const STALL_US: u64 = 100_000;
 /// Most stalls that are told one by one: the longest.
 const MAX_STALLS: usize = 32;
 /// What the generator added to a device distorts it from here on, microseconds …
-const DISTORTED_US: u64 = 100_000;
+const DISTORTED_US: u64 = 500_000;
 /// … where it is more than one part in so many of the device's response time.
 const DISTORTED_PART: u64 = 5;
 /// A device that starts so much later than planned was not offered when it should have been, microseconds.
@@ -151,7 +151,7 @@ pub struct GeneratorHealth {
 pub struct Generator {
     /// What it added to devices until they were provisioned, or failed: a part of every latency.
     pub added: Option<Percentiles>,
-    /// Devices to which it added more than 100 ms and more than a fifth of their response time.
+    /// Devices to which it added more than half a second and more than a fifth of their response time.
     pub distorted: u64,
     /// Devices that started more than a second later than planned.
     pub late_starts: u64,

@@ -2,7 +2,7 @@
 //!
 //! | a run is invalid when | because |
 //! |---|---|
-//! | the generator added more than 100 ms, and more than a fifth of the response time, to more than 10 % of the devices | the latencies are the generator's |
+//! | the generator added more than half a second, and more than a fifth of the response time, to more than 10 % of the devices | the latencies are the generator's |
 //! | more devices than the scenario tolerates (`max-dropped`, by default 1 %) were due and not started, or started more than a second late | the load was not the planned one |
 //! | the generator kept every device from its end itself | nobody has met the service |
 //! | the simulator ran out of files, ports or memory | devices failed for its sake |
@@ -57,7 +57,7 @@ fn overloaded(generator: &Generator, load: Load) -> Option<String> {
     (distorted * 100 > load.ended * DISTORTED_SHARE).then(|| {
         let added = generator.added;
         format!(
-            "the generator was the bottleneck: it added {} to half of the devices and {} to one of a hundred, more than a fifth of the response time of {} of {}; lower the rate, or give it more cores",
+            "the generator was the bottleneck: it added {} to half of the devices and {} to one of a hundred, more than half a second and a fifth of the response time to {} of {}; lower the rate, or give it more cores",
             units::or_dash(added.map(|it| it.p50_us), units::duration),
             units::or_dash(added.map(|it| it.p99_us), units::duration),
             units::count(distorted),

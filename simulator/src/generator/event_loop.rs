@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fleetstorm_reports::generator::{LoopLag, Stall};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::stamp::Stamped;
 use crate::stopwatch::RunClock;
 
 /// Between two ticks.
 const TICK: Duration = Duration::from_millis(5);
+const TICK_US: u64 = TICK.as_micros() as u64;
 /// Timers are as exact as this: a tick that is no later is in time.
 pub(super) const TIMER_GRAIN: Duration = Duration::from_millis(2);
 const TIMER_GRAIN_US: u64 = TIMER_GRAIN.as_micros() as u64;
@@ -84,7 +85,7 @@ impl EventLoop {
     pub fn ticks(self: Rc<Self>) -> Ticks {
         let due = Instant::now() + TICK;
         Ticks {
-            sleep: Box::pin(tokio::time::sleep_until(due)),
+            next: Box::pin(tokio::time::sleep_until(due)),
             event_loop: self,
         }
     }
@@ -117,7 +118,7 @@ impl EventLoop {
 
 /// The ticker of a loop; never ends.
 pub struct Ticks {
-    sleep: Pin<Box<Sleep>>,
+    next: Pin<Box<dyn Future<Output = ()>>>,
     event_loop: Rc<EventLoop>,
 }
 
@@ -130,7 +131,7 @@ impl Future for Ticks {
         let waker = event_loop.tick.borrow_mut().waker(context.waker());
         let mut context = Context::from_waker(&waker);
         loop {
-            if this.sleep.as_mut().poll(&mut context).is_pending() {
+            if this.next.as_mut().poll(&mut context).is_pending() {
                 return Poll::Pending;
             }
             // The first time, nothing was due.
@@ -138,12 +139,19 @@ impl Future for Ticks {
                 event_loop.look();
                 event_loop.ticked();
             }
-            event_loop.tick.borrow().take();
-            let now = Instant::now();
-            let due = now + TICK;
-            let tick_us = u64::try_from(TICK.as_micros()).unwrap_or(u64::MAX);
-            event_loop.due_us.set(event_loop.clock.now_us() + tick_us);
-            this.sleep.as_mut().reset(due);
+            // Counted from the look that woke it, not from its turn: what others did before it is what the next
+            // look comes late by.
+            let looked_us = event_loop.tick.borrow().take();
+            let looked_us = looked_us.unwrap_or_else(|| event_loop.clock.now_us());
+            event_loop.due_us.set(looked_us + TICK_US);
+            let due = event_loop.clock.at(Duration::from_micros(looked_us) + TICK);
+            let due = Instant::from_std(due);
+            this.next = if due > Instant::now() {
+                Box::pin(tokio::time::sleep_until(due))
+            } else {
+                // Overdue: with the very next look.
+                Box::pin(tokio::task::yield_now())
+            };
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     if generator.distorted > 0 {
         writeln!(
             out,
-            "             it added more than 100 ms and a fifth of the response time to {} of {} devices",
+            "             it added more than half a second and a fifth of the response time to {} of {} devices",
             count(generator.distorted),
             count(added.count)
         )?;
