@@ -66,7 +66,7 @@ pub struct Conditions {
     /// Longest time from actual start to twin read.
     pub device_timeout: Duration,
     /// Where devices and hubs are.
-    pub geography: Geography,
+    pub geography: Arc<Geography>,
     /// What each cohort's devices share.
     pub cohorts: Vec<Habits>,
     /// Hub host name to index in the run's dimensions.

@@ -214,6 +214,7 @@ fn drive(
         commands: commands.clone(),
     };
 
+    let geography = Arc::new(Geography::of(plan.scenario(), &lines));
     let limits = Limits::of(plan);
     std::thread::scope(|scope| {
         let mut cores = Vec::with_capacity(shards);
@@ -225,7 +226,7 @@ fn drive(
                 shards,
                 conditions: Conditions {
                     tally: Arc::clone(&gauges.tally),
-                    ..conditions(plan, &fleet, target, (clock, &lines))?
+                    ..conditions(plan, &fleet, target, (clock, &geography))?
                 },
                 recorder: recorder.clone(),
                 gauges: Arc::clone(&gauges),
@@ -281,7 +282,7 @@ pub(crate) fn conditions(
     plan: &Plan,
     fleet: &Arc<Fleet>,
     target: &Target,
-    (clock, lines): (RunClock, &Lines),
+    (clock, geography): (RunClock, &Arc<Geography>),
 ) -> Result<Conditions, Failure> {
     let scenario = plan.scenario();
     Ok(Conditions {
@@ -298,7 +299,7 @@ pub(crate) fn conditions(
         endpoint: target.endpoint.clone(),
         ports: target.ports,
         device_timeout: scenario.device_timeout,
-        geography: Geography::of(scenario, lines),
+        geography: Arc::clone(geography),
         cohorts: scenario
             .cohorts
             .iter()

@@ -5,6 +5,7 @@
 
 use std::process::{Command, Stdio};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::TransportKind;
@@ -16,6 +17,7 @@ use tokio::task::LocalSet;
 use super::Setup;
 use crate::cli::HeldArgs;
 use crate::console;
+use crate::device::geography::Geography;
 use crate::device::{self, Conditions};
 use crate::failure::Failure;
 use crate::generator::delay::Delay;
@@ -99,7 +101,8 @@ fn only(scenario: Scenario, index: u16) -> Result<Plan, Failure> {
 
 async fn hold(setup: &Setup, transport: TransportKind) -> Result<Held, Failure> {
     let clock = RunClock::starting_at(Instant::now());
-    let around = (clock, &Lines::of(&[]));
+    let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));
+    let around = (clock, &Arc::new(geography));
     let conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
     let conditions = Rc::new(conditions);
     for link in stay(0..WARM_UP, transport, &conditions).await? {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use fleetstorm_scenarios::Release;
 use tokio::task::LocalSet;
 
 use super::{Setup, bare};
+use crate::device::geography::Geography;
 use crate::device::{self, Conditions, Goal};
 use crate::failure::Failure;
 use crate::fleet::{Credential, Fleet};
@@ -58,7 +60,8 @@ pub(super) fn measure(
     let clock = RunClock::starting_at(Instant::now());
     let last = next.load(Ordering::Relaxed) + devices;
     let work = |_core| -> Result<Conditions, Failure> {
-        let around = (clock, &Lines::of(&[]));
+        let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));
+        let around = (clock, &Arc::new(geography));
         let mut conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
         conditions.goal = flow.goal;
         Ok(conditions)
