@@ -339,3 +339,38 @@ arrival = { kind = "constant-rate", rate = "10/s" }
     assert_eq!(refused.exit_code, 2);
     assert!(refused.stderr.contains("--devices"), "{}", refused.stderr);
 }
+
+#[test]
+fn bursts_on_whole_seconds_are_due_in_them_and_what_nobody_did_is_null() {
+    let scratch = Scratch::new();
+    let text = r#"
+name = "bursts"
+[server]
+processing = { p50 = "1ms", p99 = "5ms" }
+retry-after = "0s"
+[[cohort]]
+name = "meters"
+devices = 30
+attestation = "symmetric-key-group"
+transport = "https"
+arrival = { kind = "bursts", size = 15, every = "2s" }
+"#;
+    let run = scratch.run(text, &["--journal"]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    let timeline = summary["timeline"].as_array().expect("a course");
+    let column = |key: &str| -> Vec<&Value> { timeline.iter().map(|point| &point[key]).collect() };
+    let targets: Vec<_> = column("target").into_iter().map(Value::as_f64).collect();
+    assert_eq!(targets[..3], [Some(15.0), Some(0.0), Some(15.0)]);
+    for (provisioned, median) in column("provisioned").into_iter().zip(column("p50_us")) {
+        assert_eq!(provisioned.as_u64() == Some(0), median.is_null());
+    }
+    assert!(
+        summary["phases"]["attest"].is_null(),
+        "{}",
+        summary["phases"]
+    );
+    let again = fleetstorm(&["report", path(&scratch.path("out"))]);
+    assert_eq!(again.exit_code, 0, "{}", again.stderr);
+    assert_eq!(scratch.summary(), summary);
+}
