@@ -74,6 +74,20 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// The same, which hears SIGHUP although whoever started the tests (nohup, a service manager) ignores it.
+pub fn command_that_hears_hangups(args: &[&str]) -> Command {
+    let command = command(args);
+    let mut hearing = Command::new("env");
+    hearing
+        .arg("--default-signal=HUP")
+        .arg(command.get_program())
+        .args(args);
+    for (name, value) in command.get_envs() {
+        hearing.env(name, value.unwrap_or_default());
+    }
+    hearing
+}
+
 /// One run at a time: runs side by side would rob each other of the cores, and rightly say so.
 static TURN: Mutex<()> = Mutex::new(());
 

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::binary::{Going, Scratch, command, path, records, wait_until};
+use crate::binary::{
+    Going, Scratch, command, command_that_hears_hangups, path, records, wait_until,
+};
 
 fn scenario(attestation: &str, arrival: &str) -> String {
     format!(
@@ -54,7 +56,7 @@ fn whoever_watched_has_gone_and_the_report_is_written() {
     let scratch = Scratch::new();
     let [file, out] = args(&scratch, &scenario("symmetric-key-group", SLOW));
     let args = ["run", path(&file), "--out", path(&out), "--journal"];
-    let mut going = under_way(&scratch, &mut command(&args));
+    let mut going = under_way(&scratch, &mut command_that_hears_hangups(&args));
     // A shell that ends says so a second time.
     going.signal(Signal::SIGHUP);
     going.signal(Signal::SIGHUP);
@@ -172,7 +174,7 @@ fn a_server_stops_when_it_is_told_to_also_while_it_starts() {
         let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
         let serve = ["serve", "--ca-out", path(&ca)];
         let endless = [serve.as_slice(), &ports, &["--enrollments", path(&list)]].concat();
-        let mut starting = Going::quietly(&mut command(&endless));
+        let mut starting = Going::quietly(&mut command_that_hears_hangups(&endless));
         // It opens its list, which does not end.
         let _list = File::options().write(true).open(&list).expect("a reader");
         starting.signal(signal);
@@ -182,7 +184,7 @@ fn a_server_stops_when_it_is_told_to_also_while_it_starts() {
 
         // Nobody reads where it listens.
         let (_, unread) = std::io::pipe().expect("a pipe");
-        let mut serving = command(&[serve.as_slice(), &ports].concat());
+        let mut serving = command_that_hears_hangups(&[serve.as_slice(), &ports].concat());
         let mut serving = Going::start(serving.stdin(Stdio::null()).stdout(unread));
         wait_until("it does not start", || ca.exists());
         serving.signal(signal);
