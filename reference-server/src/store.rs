@@ -20,8 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use folder::Folder;
 
+mod damage;
 mod folder;
+mod format;
+mod journal;
 mod syncing;
+mod tables;
 
 /// What an answer waits for, where there is a data folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

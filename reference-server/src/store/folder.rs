@@ -1,8 +1,7 @@
-//! The folder: its format, its lock, the database in it, and what goes wrong with them in words.
+//! The database in a folder: nothing is served out of one that is not whole.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -10,22 +9,53 @@ use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, UserValue,
 };
 
+use super::damage::{damaged, io_words, words};
+use super::journal::Journals;
 use super::syncing::Syncing;
-use super::{Durability, Kind, StoreError};
+use super::{Durability, Kind, StoreError, format, tables};
 
-/// First line of the file `format` of a folder that this version reads and writes.
-const FORMAT: &str = "fleetstorm data 1";
 /// What ends the scope in a key; neither host names nor id scopes have it.
 const END_OF_SCOPE: char = '\0';
 /// Bytes of a kind that are held in memory before they are sorted into a file.
 const MEMTABLE: u64 = 16 << 20;
 /// Bytes of the cache for reads: there are hardly any once a server runs.
 const CACHE: u64 = 4 << 20;
+/// Sorted files that stay open.
+const FILES: usize = 64;
 /// Bytes of journals that may wait to be sorted: what a start has to read once more.
 const JOURNALS: u64 = 128 << 20;
-/// Most that a write which was under way at the end may have left at the end of a journal. Where
-/// more can't be read, the file was damaged otherwise.
-const MAX_TORN: u64 = 2 << 20;
+
+/// A database, and what it keeps of each kind.
+struct Tree {
+    database: Database,
+    keyspaces: [Keyspace; Kind::ALL.len()],
+}
+
+impl Tree {
+    fn open(store: &Path) -> Result<Self, String> {
+        let database = Database::builder(store)
+            .cache_size(CACHE)
+            .max_cached_files(Some(FILES))
+            .max_journaling_size(JOURNALS)
+            .worker_threads(1)
+            .open()
+            .map_err(|e| words(&e))?;
+        let open = |kind: Kind| {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
+            database.keyspace(kind.name(), options)
+        };
+        let keyspaces = Kind::ALL
+            .map(open)
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>();
+        let keyspaces = keyspaces.map_err(|e| words(&e))?.try_into();
+        let keyspaces = keyspaces.unwrap_or_else(|_| unreachable!("one for each kind"));
+        Ok(Self {
+            database,
+            keyspaces,
+        })
+    }
+}
 
 /// A data folder that is this process's.
 pub(super) struct Folder {
@@ -46,38 +76,22 @@ impl Folder {
             problem,
         };
         let on_disk = |e: io::Error| failed(io_words(&e));
-        // Keys are in it.
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(path).map_err(on_disk)?;
-        let lock = lock(path).map_err(&failed)?;
-        check_format(path).map_err(&failed)?;
+        format::make_folder(path).map_err(on_disk)?;
+        let lock = format::lock(path).map_err(&failed)?;
+        format::prepare(path, |new| Tree::open(new).map(drop)).map_err(&failed)?;
         let store = path.join("store");
-        let before = journal_bytes(&store).map_err(on_disk)?;
-        let database = Database::builder(&store)
-            .cache_size(CACHE)
-            .max_journaling_size(JOURNALS)
-            .worker_threads(1)
-            .open()
-            .map_err(|e| failed(words(&e)))?;
-        let after = journal_bytes(&store).map_err(on_disk)?;
-        if before.saturating_sub(after) > MAX_TORN {
-            return Err(failed(damaged(&format!(
-                "the last {} bytes of its journal were unreadable and are cut off; what stood before them is left",
-                before - after
-            ))));
-        }
-        let open = |kind: Kind| {
-            let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE);
-            let opened = database.keyspace(kind.name(), options);
-            opened.map_err(|e| failed(words(&e)))
-        };
-        let mut keyspaces = Vec::with_capacity(Kind::ALL.len());
-        for kind in Kind::ALL {
-            keyspaces.push(open(kind)?);
-        }
-        let keyspaces = keyspaces.try_into();
-        let keyspaces = keyspaces.unwrap_or_else(|_| unreachable!("one for each kind"));
+        tables::check(&store)?;
+        format::check_reached(path, &store)?;
+        let journals = Journals::read(&store, &path.join("torn"))?;
+        let Tree {
+            database,
+            keyspaces,
+        } = Tree::open(&store).map_err(&failed)?;
+        journals.are_known(|keyspace, key| {
+            let keyspace = keyspaces.iter().find(|known| known.id() == keyspace);
+            let known = keyspace.map(|keyspace| keyspace.get(key)).transpose();
+            known.map(Option::flatten).map_err(|e| failed(words(&e)))
+        })?;
         let syncing = match durability {
             Durability::Process => None,
             Durability::Disk => Some(Syncing::start(database.clone()).map_err(on_disk)?),
@@ -195,6 +209,13 @@ impl std::fmt::Debug for Folder {
 
 #[cfg(test)]
 impl Folder {
+    /// Sorts what is in memory into files.
+    pub(super) fn sort(&self) {
+        for keyspace in &self.keyspaces {
+            keyspace.rotate_memtable_and_wait().expect("room");
+        }
+    }
+
     /// Writes that are not on the disk yet.
     pub(super) fn unsynced(&self) -> u64 {
         self.syncing.as_ref().map_or(0, Syncing::unsynced)
@@ -204,7 +225,11 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // Whether it is on the disk or not: nobody was promised that it is, or was told already.
-        let _ = self.database.persist(PersistMode::SyncAll);
+        let persisted = self.database.persist(PersistMode::SyncAll);
+        if persisted.is_ok() && self.failure.get().is_none() {
+            // It is for the next start to know more than it has to.
+            let _ = format::write_reached(&self.path, &self.path.join("store"));
+        }
     }
 }
 
@@ -214,103 +239,4 @@ pub(super) fn key(scope: &str, id: &str) -> String {
     key.push(END_OF_SCOPE);
     key.push_str(id);
     key
-}
-
-/// The system frees it when the process ends, however it ends.
-fn lock(folder: &Path) -> Result<File, String> {
-    let path = folder.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|e| io_words(&e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err("another server uses it: stop that one, or name another folder".into())
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(io_words(&error)),
-    }
-}
-
-fn check_format(folder: &Path) -> Result<(), String> {
-    let format = folder.join("format");
-    match std::fs::read_to_string(&format) {
-        Ok(text) if text.trim_end() == FORMAT => Ok(()),
-        Ok(text) => {
-            let found = text.lines().next().unwrap_or_default();
-            Err(format!(
-                "its format is \"{found}\", this version knows \"{FORMAT}\": use the version that wrote it, or another folder"
-            ))
-        }
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            for entry in std::fs::read_dir(folder).map_err(|e| io_words(&e))? {
-                let name = entry.map_err(|e| io_words(&e))?.file_name();
-                if name != "lock" {
-                    return Err(
-                        "is no data folder and not empty: name an empty or a new one".into(),
-                    );
-                }
-            }
-            std::fs::write(&format, format!("{FORMAT}\n")).map_err(|e| io_words(&e))
-        }
-        Err(e) => Err(io_words(&e)),
-    }
-}
-
-/// Bytes that all journals hold; none where there is no database yet.
-fn journal_bytes(store: &Path) -> io::Result<u64> {
-    let entries = match std::fs::read_dir(store) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
-        entries => entries?,
-    };
-    let mut bytes = 0;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_some_and(|end| end == "jnl") {
-            bytes += end_of(&File::open(path)?)?;
-        }
-    }
-    Ok(bytes)
-}
-
-/// Where a journal ends: room for more is set aside behind that, all zero. What is written last
-/// of a change is not.
-fn end_of(journal: &File) -> io::Result<u64> {
-    let mut block = vec![0; 1 << 16];
-    let mut end = journal.metadata()?.len();
-    while end > 0 {
-        let start = (end - 1) / block.len() as u64 * block.len() as u64;
-        let length = usize::try_from(end - start).map_or(block.len(), |rest| rest.min(block.len()));
-        let read = &mut block[..length];
-        journal.read_exact_at(read, start)?;
-        if let Some(last) = read.iter().rposition(|byte| *byte != 0) {
-            return Ok(start + last as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-fn words(error: &fjall::Error) -> String {
-    match error {
-        fjall::Error::Locked => {
-            "another server uses it: stop that one, or name another folder".into()
-        }
-        fjall::Error::Io(error) => io_words(error),
-        fjall::Error::Poisoned => "an earlier write failed".into(),
-        other => damaged(&other.to_string()),
-    }
-}
-
-fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("the disk is full ({error})"),
-        _ => error.to_string(),
-    }
-}
-
-fn damaged(problem: &str) -> String {
-    format!("is damaged ({problem}): bring back a copy of it, or name another folder")
 }

@@ -4,6 +4,8 @@ use std::process::{Command, Stdio};
 
 use super::{Durability, Kind, Store, StoreError};
 
+mod damage;
+
 fn open(path: &Path) -> Result<Store, StoreError> {
     Store::in_folder(path, Durability::Process)
 }
@@ -92,66 +94,6 @@ fn a_folder_that_cant_be_used_is_refused_in_words() {
     std::fs::write(foreign.join("letter"), "dear").expect("writable");
     refused(&foreign, "is no data folder and not empty");
     refused(&foreign.join("letter"), "");
-}
-
-/// The journal is the one file of a small store.
-fn journal(path: &Path) -> std::path::PathBuf {
-    let files = std::fs::read_dir(path.join("store")).expect("a folder");
-    let files = files.map(|entry| entry.expect("readable").path());
-    let mut journals = files.filter(|path| path.extension().is_some_and(|end| end == "jnl"));
-    journals.next().expect("a journal")
-}
-
-#[test]
-fn a_damaged_file_is_told_and_a_torn_end_is_not() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("data");
-    let store = open(&path).expect("a new folder");
-    for number in 0..10 {
-        put(&store, "hub", &number.to_string(), "the value of it");
-    }
-    drop(store);
-    let journal = journal(&path);
-    let mut whole = std::fs::read(&journal).expect("readable");
-    let end = whole.iter().rposition(|byte| *byte != 0);
-    whole.truncate(end.expect("something") + 1);
-
-    // The kernel stops a write between two pages when its process is killed; behind them is
-    // nothing yet, or room that was set aside.
-    for cut in (whole.len() - 60..whole.len()).step_by(3) {
-        for room in [0, 1 << 16] {
-            let mut torn = whole[..cut].to_vec();
-            torn.resize(cut + room, 0);
-            std::fs::write(&journal, &torn).expect("writable");
-            let store = open(&path).expect("what was under way is cut off");
-            assert_eq!(all(&store, "hub").len(), 9, "{cut} {room}");
-        }
-    }
-
-    let place = whole.windows(5).position(|bytes| bytes == b"value");
-    whole[place.expect("a value")] ^= 1;
-    std::fs::write(&journal, &whole).expect("writable");
-    let refusal = open(&path).expect_err("refused").to_string();
-    assert!(refusal.contains("is damaged"), "{refusal}");
-    assert!(refusal.contains("bring back a copy"), "{refusal}");
-}
-
-#[test]
-fn much_that_cant_be_read_is_told_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("data");
-    let store = open(&path).expect("a new folder");
-    for number in 0..6 {
-        put(&store, "hub", &number.to_string(), &"x".repeat(1 << 20));
-    }
-    drop(store);
-    let journal = journal(&path);
-    let mut bytes = std::fs::read(&journal).expect("readable");
-    bytes[0] = 0xff;
-    std::fs::write(&journal, &bytes).expect("writable");
-    let refusal = open(&path).expect_err("refused").to_string();
-    assert!(refusal.contains("are cut off"), "{refusal}");
-    assert!(open(&path).is_ok(), "it was told");
 }
 
 /// Where the writer that is killed writes.

@@ -1,0 +1,152 @@
+//! A data folder's own files: who uses it, what is in it, and how a new one is made.
+//!
+//! ```text
+//! lock       held by the server that uses it
+//! format     what is in it; written once the database is whole, so that there is no folder with half of one
+//! store/     the database; made as `new/`
+//! reached    how far its last journal reached when a server was stopped
+//! torn/      ends of journals that were left out
+//! ```
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::damage::{at, at_or, damaged, io_error, io_words};
+use super::{StoreError, journal};
+
+/// First line of the file `format` of a folder that this version reads and writes.
+const FORMAT: &str = "fleetstorm data 1";
+
+/// Makes a folder that only its owner may read, for keys are in it, and whatever is above it.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder)
+}
+
+/// Brings the names of a folder's files to the disk.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The system frees it when the process ends, however it ends.
+pub(super) fn lock(folder: &Path) -> Result<File, String> {
+    let mut options = File::options();
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options
+        .open(folder.join("lock"))
+        .map_err(|e| io_words(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err("another server uses it: stop that one, or name another folder".into())
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(io_words(&error)),
+    }
+}
+
+/// Sees to it that a folder has a database that this version knows: with `make` in one that is new.
+pub(super) fn prepare(
+    folder: &Path,
+    make: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<(), String> {
+    let (store, new) = (folder.join("store"), folder.join("new"));
+    let format = match std::fs::read(folder.join("format")) {
+        Ok(format) => String::from_utf8_lossy(&format).into_owned(),
+        Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(io_words(&e)),
+    };
+    let found = format.lines().next().unwrap_or_default();
+    if format.is_empty() {
+        check_empty(folder)?;
+        if new.exists() {
+            std::fs::remove_dir_all(&new).map_err(|e| io_words(&e))?;
+        }
+        make(&new)?;
+        write_whole(folder, "format", &format!("{FORMAT}\n")).map_err(|e| io_words(&e))?;
+    } else if format.trim_end() != FORMAT {
+        return Err(format!(
+            "its format is \"{found}\", this version knows \"{FORMAT}\": use the version that wrote it, or another folder"
+        ));
+    } else if !store.exists() && !new.exists() {
+        return Err(damaged("its folder `store` is gone"));
+    }
+    if !store.exists() {
+        let moved = std::fs::rename(&new, &store).and_then(|()| sync_folder(folder));
+        moved.map_err(|e| io_words(&e))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder without a format holds nothing but what making it has left.
+fn check_empty(folder: &Path) -> Result<(), String> {
+    if folder.join("store").exists() {
+        return Err(damaged("its file `format` is empty or gone"));
+    }
+    for entry in std::fs::read_dir(folder).map_err(|e| io_words(&e))? {
+        let name = entry.map_err(|e| io_words(&e))?.file_name();
+        if !["lock", "format", "format.new", "new"]
+            .iter()
+            .any(|ours| name == *ours)
+        {
+            return Err("is no data folder and not empty: name an empty or a new one".into());
+        }
+    }
+    // The folder itself may be new.
+    let synced = folder
+        .canonicalize()
+        .and_then(|folder| match folder.parent() {
+            Some(parent) => sync_folder(parent),
+            None => Ok(()),
+        });
+    synced.map_err(|e| io_words(&e))
+}
+
+/// Writes down how far the last journal reaches.
+pub(super) fn write_reached(folder: &Path, store: &Path) -> io::Result<()> {
+    match journal::last(store)? {
+        Some((journal, offset)) => write_whole(folder, "reached", &format!("{journal} {offset}\n")),
+        None => Ok(()),
+    }
+}
+
+/// Whether the journals reach as far as it was written down. They may reach further.
+pub(super) fn check_reached(folder: &Path, store: &Path) -> Result<(), StoreError> {
+    let path = folder.join("reached");
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(io_error(&path, &e)),
+    };
+    let reached = std::str::from_utf8(&text).ok().and_then(|text| {
+        let (number, offset) = text.trim_end().split_once(' ')?;
+        Some((number.parse::<u64>().ok()?, offset.parse::<usize>().ok()?))
+    });
+    let Some((number, offset)) = reached else {
+        return Err(at(&path, 0, "does not say how far a journal reached"));
+    };
+    // Without that journal all that it said is in sorted files.
+    let journal = journal::path(store, number);
+    match journal::end(&journal) {
+        Ok(end) if end < offset => {
+            let problem = format!("reached up to {offset} when its server was stopped");
+            let instead = format!("without what is missing: rm {}", path.display());
+            Err(at_or(&journal, end, &problem, &instead))
+        }
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(io_error(&journal, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file so that it is there whole, on the disk, or as before.
+fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    let draft = folder.join(format!("{name}.new"));
+    let mut options = File::options();
+    let options = options.create(true).truncate(true).write(true).mode(0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&draft, folder.join(name))?;
+    sync_folder(folder)
+}
