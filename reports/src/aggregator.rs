@@ -17,9 +17,9 @@ use crate::phase::Metric;
 use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
 use crate::shortfall::Shortfall;
-use crate::slo::{SloFold, SloResult};
+use crate::slo::SloFold;
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
-use crate::summary::{Devices, OutcomeCount, SCHEMA_VERSION, Summary, ThresholdResult};
+use crate::summary::{Devices, OutcomeCount, SCHEMA_VERSION, Summary};
 use crate::threshold::{Aborted, Judge, Threshold};
 use crate::timeline::Timeline;
 use crate::validity::{self, Load};
@@ -300,10 +300,7 @@ impl Aggregator {
         summary.slos = self.slos.iter().map(SloFold::result).collect();
         (summary.verdict, summary.exit_code) = verdict::of(&summary, ending.interrupted);
         if summary.verdict == Verdict::Invalid {
-            let few = summary.thresholds.iter();
-            let few = few.filter_map(ThresholdResult::why_unproven);
-            let unproven = summary.slos.iter().filter_map(SloResult::why_unproven);
-            let unproven: Vec<_> = few.chain(unproven).collect();
+            let unproven = verdict::unproven(&summary);
             summary.invalid_reasons.extend(unproven);
         }
         if ending.interrupted {
@@ -335,6 +332,7 @@ impl Aggregator {
         let due = ending.released + self.total.dropped;
         let mut invalid_reasons = ending.invalid_reasons;
         invalid_reasons.extend(self.doubts(&generator, due));
+        invalid_reasons.extend(validity::failed_events(&ending.events));
         let histograms = Metric::all().filter_map(|metric| {
             Some((
                 metric.name().to_owned(),

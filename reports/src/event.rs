@@ -12,4 +12,7 @@ pub struct Happened {
     pub what: String,
     /// Why it failed, if it did.
     pub problem: Option<String>,
+    /// Whether it never happened, for the run was over before; that is its problem, then.
+    #[serde(default)]
+    pub missed: bool,
 }

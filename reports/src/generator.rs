@@ -144,6 +144,9 @@ pub struct GeneratorHealth {
     /// Of the time in which the bundled server had work, the share in which it waited for a core; absent for
     /// another target, or where the kernel does not say.
     pub server_waited: Option<f64>,
+    /// Of the looks, four a second, that found the bundled server with work, the share that found it starved: since
+    /// the look before, it had waited for a core for half of the time or more. Absent as above.
+    pub server_starved: Option<f64>,
 }
 
 /// What the generator added, and how it was.

@@ -7,10 +7,15 @@
 //! | the generator kept every device from its end itself | nobody has met the service |
 //! | the simulator ran out of files, ports or memory | devices failed for its sake |
 //! | the wall clock jumped by more than half a second | tokens and certificates are judged by it |
+//! | an event of the scenario failed | what was measured is not what was planned |
 //! | a threshold or an objective comes out otherwise without what the generator added | the failure, or the success, is not the service's |
+//! | a threshold is crossed or an objective missed, and the bundled server starved for a core in more than 10 % of the time in which it had work | the failure is the machine's |
+//! | nothing failed, and an event of the scenario did not happen | nobody knows what would have come of it |
 //!
-//! The last is judged where thresholds and objectives are.
+//! The last three are judged where thresholds and objectives are: they are no doubt of a failure that is one without
+//! them.
 
+use crate::event::Happened;
 use crate::exact::Decimal;
 use crate::generator::Generator;
 use crate::units;
@@ -50,6 +55,34 @@ pub(crate) fn doubts(generator: &Generator, load: Load) -> Vec<String> {
         )
     });
     doubts.into_iter().flatten().chain(jumps).collect()
+}
+
+/// The events that were to happen and failed.
+pub(crate) fn failed_events(events: &[Happened]) -> Option<String> {
+    let failed = events.iter().filter(|event| !event.missed);
+    about_events("failed", failed)
+}
+
+/// The events that the run was over before.
+pub(crate) fn missed_events(events: &[Happened]) -> Option<String> {
+    let missed = events.iter().filter(|event| event.missed);
+    about_events("did not happen", missed)
+        .map(|said| format!("{said}; have it earlier, or let devices stay longer (hold)"))
+}
+
+/// Names the first of those that have a problem.
+fn about_events<'a>(what: &str, events: impl Iterator<Item = &'a Happened>) -> Option<String> {
+    let mut events = events.filter_map(|event| Some((event, event.problem.as_ref()?)));
+    let (first, problem) = events.next()?;
+    let more = match events.count() {
+        0 => String::new(),
+        count => format!(", and {count} more"),
+    };
+    Some(format!(
+        "an event of the scenario {what}: {} at {}: {problem}{more}",
+        first.what,
+        units::duration(first.at_us)
+    ))
 }
 
 fn overloaded(generator: &Generator, load: Load) -> Option<String> {

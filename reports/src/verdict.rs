@@ -5,8 +5,14 @@ pub(crate) mod readings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::slo::SloOutcome;
+use crate::exact::Rounding;
+use crate::slo::{SloOutcome, SloResult};
 use crate::summary::{Summary, ThresholdResult};
+use crate::{units, validity};
+
+/// A bundled server that starved for more than this share of the time in which it had work fails for the machine's
+/// sake.
+const STARVED: f64 = 0.1;
 
 /// What a run is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +24,8 @@ pub enum Verdict {
     /// became of devices contradicts the scenario, or nothing was provisioned.
     Fail,
     /// The generator, not the service, was the limit, the run was interrupted,
-    /// or an objective or a threshold has too little evidence: the figures prove nothing.
+    /// an event of the scenario did not happen, or an objective or a threshold has too little evidence: the figures
+    /// prove nothing.
     Invalid,
 }
 
@@ -29,11 +36,11 @@ pub enum Verdict {
 /// | the user stopped the run | INVALID, 130 |
 /// | nothing was provisioned, and not because the generator kept every device from its end | FAIL, 4 |
 /// | the whole run is in doubt ([`crate::validity`]) | INVALID, 98 |
-/// | a threshold was crossed, an objective missed, a count differs, or the oracle is contradicted | FAIL, 99 |
-/// | a threshold or an objective depends on the generator ([`readings`]), or has too little evidence | INVALID, 98 |
+/// | a count differs, or the oracle is contradicted | FAIL, 99 |
+/// | a threshold was crossed, or an objective missed, and the bundled server did not starve | FAIL, 99 |
+/// | there is something [`unproven`]: a threshold or an objective depends on the generator ([`readings`]) or has too little evidence, or an event did not happen | INVALID, 98 |
 /// | none of it | PASS, 0 |
 pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
-    let crossed = summary.thresholds.iter().any(ThresholdResult::is_crossed);
     let disagree = summary
         .server_counters
         .as_ref()
@@ -45,22 +52,46 @@ pub(crate) fn of(summary: &Summary, interrupted: bool) -> (Verdict, u8) {
     let devices = summary.devices;
     let kept = summary.generator.kept_from_end;
     let is_generators = kept > 0 && kept >= devices.failed + devices.dropped;
-    let missed = (summary.slos.iter()).any(|slo| slo.outcome == SloOutcome::Missed);
-    let is_unproven = (summary.thresholds.iter()).any(|it| it.why_unproven().is_some())
-        || (summary.slos.iter()).any(|slo| slo.why_unproven().is_some());
     if interrupted {
         (Verdict::Invalid, exit_code::INTERRUPTED)
     } else if devices.provisioned == 0 && !is_generators {
         (Verdict::Fail, exit_code::NOTHING_PROVISIONED)
     } else if !summary.invalid_reasons.is_empty() {
         (Verdict::Invalid, exit_code::INVALID)
-    } else if crossed || disagree || contradicted || missed {
+    } else if disagree || contradicted || (fell_short(summary) && starved(summary).is_none()) {
         (Verdict::Fail, exit_code::THRESHOLDS_CROSSED)
-    } else if is_unproven {
+    } else if !unproven(summary).is_empty() {
         (Verdict::Invalid, exit_code::INVALID)
     } else {
         (Verdict::Pass, exit_code::PASS)
     }
+}
+
+/// What keeps a run from its verdict, without making its figures doubtful: one sentence each.
+pub(crate) fn unproven(summary: &Summary) -> Vec<String> {
+    let thresholds = summary.thresholds.iter();
+    let thresholds = thresholds.filter_map(ThresholdResult::why_unproven);
+    let objectives = summary.slos.iter().filter_map(SloResult::why_unproven);
+    let starved = starved(summary).filter(|_| fell_short(summary));
+    let events = validity::missed_events(&summary.events);
+    (thresholds.chain(objectives).chain(starved).chain(events)).collect()
+}
+
+/// Whether a threshold was crossed or an objective missed.
+fn fell_short(summary: &Summary) -> bool {
+    summary.thresholds.iter().any(ThresholdResult::is_crossed)
+        || (summary.slos.iter()).any(|slo| slo.outcome == SloOutcome::Missed)
+}
+
+/// Why the bundled server could not do better, if the machine kept it from its work.
+fn starved(summary: &Summary) -> Option<String> {
+    let starved = summary.generator.health.server_starved?;
+    (starved > STARVED).then(|| {
+        format!(
+            "the bundled server starved for a core in {} of the time in which it had work; leave it more cores, or lower the rate",
+            units::percentage_of(starved, 0, Rounding::Down)
+        )
+    })
 }
 
 /// Exit codes of the command line (documented in the README).

@@ -12,6 +12,7 @@ use crate::summary::ThresholdOutcome;
 use crate::threshold::{Stop, Terms, Written};
 
 mod error_bar;
+mod surroundings;
 
 #[test]
 fn the_summary_counts_every_device_once() {

@@ -60,6 +60,7 @@ impl EventLog {
             at_us,
             what: what.clone(),
             problem: Some("it did not happen: the run was over before".into()),
+            missed: true,
         });
         log.happened.iter().cloned().chain(missed).collect()
     }
@@ -87,6 +88,7 @@ impl EventLog {
                 at_us,
                 what,
                 problem,
+                missed: false,
             });
         }
     }
@@ -102,6 +104,7 @@ impl EventLog {
             at_us,
             what: what.to_owned(),
             problem,
+            missed: false,
         });
     }
 
@@ -144,7 +147,7 @@ mod tests {
         let all = log.close(5_000_000);
         let told: Vec<_> = all
             .iter()
-            .map(|event| (event.what.as_str(), event.problem.is_some()))
+            .map(|event| (event.what.as_str(), event.problem.is_some() && event.missed))
             .collect();
         assert_eq!(
             told,

@@ -12,6 +12,10 @@ use crate::bundled::BundledServer;
 const CLOCK_JUMP: Duration = Duration::from_millis(500);
 /// Most jumps that are told.
 const MAX_JUMPS: usize = 32;
+/// A process has work that has it for this share of the time …
+const WORK: f64 = 0.05;
+/// … and starves when it waits for a core for this share.
+const STARVED: f64 = 0.5;
 /// Both clocks are read within this, or once more.
 const ONE_MOMENT: Duration = Duration::from_millis(5);
 
@@ -34,6 +38,15 @@ struct ServerTime {
     /// When this life began to be watched, and as last read.
     life: Option<(CoreTime, CoreTime)>,
     before: CoreTime,
+    looks: Looks,
+}
+
+/// Looks that found a process with work, and those of them that found it without a core.
+#[derive(Debug, Default)]
+struct Looks {
+    last: Option<(Instant, CoreTime)>,
+    with_work: u64,
+    starved: u64,
 }
 
 impl HealthWatch {
@@ -64,7 +77,7 @@ impl HealthWatch {
         }
         self.clocks = clocks;
         if let Some(server) = &mut self.server {
-            server.read();
+            server.look(clocks.0);
         }
     }
 
@@ -87,6 +100,7 @@ impl HealthWatch {
             stolen: self.pressure.stolen(),
             simulator_waited: own.and_then(|(now, before)| now.since(before).waited()),
             server_waited: self.server.as_ref().and_then(ServerTime::waited),
+            server_starved: self.server.as_ref().and_then(ServerTime::starved),
         }
     }
 }
@@ -99,7 +113,17 @@ impl ServerTime {
             pid,
             life: CoreTime::of(pid).map(|now| (now, now)),
             before: CoreTime::default(),
+            looks: Looks::default(),
         }
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.read();
+        self.looks.add(now, self.so_far());
+    }
+
+    fn starved(&self) -> Option<f64> {
+        self.looks.starved()
     }
 
     fn read(&mut self) {
@@ -123,6 +147,25 @@ impl ServerTime {
 
     fn waited(&self) -> Option<f64> {
         self.so_far().waited()
+    }
+}
+
+impl Looks {
+    /// One more, when the process had come so far.
+    fn add(&mut self, now: Instant, so_far: CoreTime) {
+        if let Some((then, before)) = self.last.replace((now, so_far)) {
+            let since = so_far.since(before);
+            let elapsed = now.saturating_duration_since(then);
+            let is_busy = since.worked() + since.waited_for() >= elapsed.mul_f64(WORK);
+            self.with_work += u64::from(is_busy);
+            self.starved += u64::from(is_busy && since.waited_for() >= elapsed.mul_f64(STARVED));
+        }
+    }
+
+    /// Share of those with work.
+    #[expect(clippy::cast_precision_loss, reason = "looks of a run")]
+    fn starved(&self) -> Option<f64> {
+        (self.with_work > 0).then(|| self.starved as f64 / self.with_work as f64)
     }
 }
 
@@ -165,6 +208,25 @@ mod tests {
         assert_eq!(jump((at, wall), (later(1), ahead)), Some(60_000_000));
         let back = wall + Duration::from_secs(2);
         assert_eq!(jump((later(1), ahead), (later(2), back)), Some(-60_000_000));
+    }
+
+    #[test]
+    fn a_process_starves_where_it_has_work_and_no_core() {
+        let begin = Instant::now();
+        let mut looks = Looks::default();
+        let mut so_far = CoreTime::default();
+        let mut look = |at_ms, worked_ms, waited_ms| {
+            so_far = so_far.plus(CoreTime::of_ms(worked_ms, waited_ms));
+            looks.add(begin + Duration::from_millis(at_ms), so_far);
+            looks.starved()
+        };
+        assert_eq!(look(0, 500, 500), None);
+        // Next to nothing to do.
+        assert_eq!(look(250, 5, 7), None);
+        assert_eq!(look(500, 20, 124), Some(0.0));
+        assert_eq!(look(750, 1, 125), Some(0.5));
+        // What is measured late is measured for as long.
+        assert_eq!(look(2_750, 100, 999), Some(1.0 / 3.0));
     }
 
     #[test]

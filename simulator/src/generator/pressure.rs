@@ -1,5 +1,7 @@
 //! Who waits for a core on this machine, by the kernel's counts.
 
+use std::time::Duration;
+
 use procfs::process::Process;
 use procfs::{CpuPressure, Current, CurrentSI, KernelStats};
 
@@ -103,9 +105,30 @@ impl CoreTime {
         }
     }
 
+    /// How long they worked.
+    pub fn worked(self) -> Duration {
+        Duration::from_nanos(self.worked_ns)
+    }
+
+    /// How long they waited for a core.
+    pub fn waited_for(self) -> Duration {
+        Duration::from_nanos(self.waited_ns)
+    }
+
     /// The share of the time in which there was work that was spent waiting for a core.
     pub fn waited(self) -> Option<f64> {
         share(self.waited_ns, self.worked_ns + self.waited_ns)
+    }
+}
+
+#[cfg(test)]
+impl CoreTime {
+    /// So many milliseconds each.
+    pub fn of_ms(worked: u64, waited: u64) -> Self {
+        Self {
+            worked_ns: worked * 1_000_000,
+            waited_ns: waited * 1_000_000,
+        }
     }
 }
 

@@ -45,7 +45,13 @@ fn waited(health: &GeneratorHealth) -> String {
         who.push(format!("simulator {:.0} % of its work", share * 100.0));
     }
     if let Some(share) = health.server_waited {
-        who.push(format!("server {:.0} %", share * 100.0));
+        let starved = health.server_starved.filter(|share| *share > 0.0);
+        let starved = starved.map(|share| format!(", starved for {:.0} %", share * 100.0));
+        who.push(format!(
+            "server {:.0} %{}",
+            share * 100.0,
+            starved.unwrap_or_default()
+        ));
     }
     match who.is_empty() {
         true => String::new(),
