@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
 use fleetstorm_protocol::registration::{
     DeviceRegistration, RegistrationOperationStatus, RegistrationStatus, TpmAttestation,
 };
-use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -189,49 +187,23 @@ impl Service {
     }
 
     /// Challenges a TPM before it asks anything (SASL `TPM`): the activation blob that only it can
-    /// open. Over HTTPS the same is the 401 that answers a register.
+    /// open. Over HTTPS the same is the 401 that answers a register. One that nobody enrolled is
+    /// challenged all the same: it hears of that when it registers, where every client understands it.
     ///
     /// # Errors
-    /// Nobody enrolled this TPM by this name.
+    /// It presents no keys that can be challenged.
     pub fn challenge_tpm(
         &self,
         id: &RegistrationId,
         tpm: &TpmAttestation,
         now: Timestamp,
     ) -> Result<Vec<u8>, Refusal> {
-        let challenged = proof::enrolled_tpm(&self.enrollments, id, Some(tpm))
-            .and_then(|tpm| self.challenges.issue(&id.canonical(), &tpm, now));
-        match &challenged {
-            Ok(_) => self.tally.tpm_challenges.add(),
-            Err(refusal) => {
-                self.meter.attested(Protocol::Amqp, false);
-                self.tally.refused(refusal.code());
-            }
-        }
-        challenged
-    }
-
-    /// Whether a SAS token is signed with the key of a challenge to `id`, for the resource in the
-    /// case that the device writes its id scope in.
-    pub fn solves_challenge(
-        &self,
-        id_scope: &str,
-        id: &RegistrationId,
-        sas: &str,
-        now: Timestamp,
-    ) -> bool {
-        let resource = format!("{id_scope}/registrations/{id}");
-        let solved = SasToken::parse(sas).is_ok_and(|token| {
-            let solved = self
-                .challenges
-                .solved(&id.canonical(), &token, &resource, now);
-            solved.is_some()
-        });
-        if !solved {
-            self.meter.attested(Protocol::Amqp, false);
-            self.tally.refused(Refusal::Unauthorized.code());
-        }
-        solved
+        let blob = match proof::enrolled_tpm(&self.enrollments, id, tpm) {
+            Some(enrolled) => self.challenges.issue(&id.canonical(), &enrolled, now)?,
+            None => tpm_challenge::forgotten(tpm)?,
+        };
+        self.tally.tpm_challenges.add();
+        Ok(blob)
     }
 
     fn register(

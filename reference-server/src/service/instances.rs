@@ -7,7 +7,7 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 
-use super::{Answer, Question, Refusal, Service};
+use super::{Answer, Question, Refusal, Service, tpm_challenge};
 use crate::counters::Tally;
 
 /// Every instance of a server.
@@ -53,10 +53,11 @@ impl Instances {
         refusal.answer(now)
     }
 
-    /// Challenges a TPM before it asks anything; see [`Service::challenge_tpm`].
+    /// Challenges a TPM before it asks anything; see [`Service::challenge_tpm`]. One that names no
+    /// instance hears of that, too, when it registers.
     ///
     /// # Errors
-    /// No such instance, or it knows no such TPM.
+    /// It presents no keys that can be challenged.
     pub fn challenge_tpm(
         &self,
         id_scope: &str,
@@ -66,22 +67,7 @@ impl Instances {
     ) -> Result<Vec<u8>, Refusal> {
         match self.by_id_scope(id_scope) {
             Some(service) => service.challenge_tpm(id, tpm, now),
-            None => {
-                self.tally.refused(Refusal::ScopeNotFound.code());
-                Err(Refusal::ScopeNotFound)
-            }
+            None => tpm_challenge::forgotten(tpm),
         }
-    }
-
-    /// Whether a SAS token is signed with the key of an instance's challenge to `id`.
-    pub fn solves_challenge(
-        &self,
-        id_scope: &str,
-        id: &RegistrationId,
-        sas: &str,
-        now: Timestamp,
-    ) -> bool {
-        self.by_id_scope(id_scope)
-            .is_some_and(|service| service.solves_challenge(id_scope, id, sas, now))
     }
 }

@@ -136,25 +136,17 @@ pub fn prove(
     }
 }
 
-/// The TPM that is enrolled by this name, as it presents itself.
-///
-/// # Errors
-/// There is none, or it presents other keys.
+/// The TPM as it presents itself, where it is the one that is enrolled by this name.
 pub fn enrolled_tpm(
     list: &EnrollmentList,
     id: &RegistrationId,
-    presented: Option<&TpmAttestation>,
-) -> Result<PresentedTpm, Refusal> {
-    match list
-        .individual(id)
-        .as_deref()
-        .map(|individual| &individual.proof)
-    {
-        Some(IndividualProof::Tpm { endorsement_key }) => {
-            PresentedTpm::of(presented, endorsement_key)
+    presented: &TpmAttestation,
+) -> Option<PresentedTpm> {
+    match &list.individual(id)?.proof {
+        IndividualProof::Tpm { endorsement_key } => {
+            PresentedTpm::of(Some(presented), endorsement_key).ok()
         }
-        Some(_) => Err(Refusal::Unauthorized),
-        None => Err(Refusal::EnrollmentNotFound),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;

@@ -75,25 +75,34 @@ impl fmt::Debug for HmacKey {
 }
 
 impl PresentedTpm {
-    /// Reads both keys; the endorsement key must be the enrolled one, byte for byte.
+    /// Reads both keys.
     ///
     /// # Errors
-    /// A key is missing, malformed or not the enrolled one.
-    pub fn of(presented: Option<&TpmAttestation>, enrolled: &[u8]) -> Result<Self, Refusal> {
+    /// A key is missing or malformed.
+    pub fn read(presented: Option<&TpmAttestation>) -> Result<Self, Refusal> {
         let missing = |field: &str| Refusal::BadRequest(format!("{field}: is missing"));
         let presented = presented.ok_or_else(|| missing("tpm"))?;
         let storage_root_key = presented
             .storage_root_key
             .as_deref()
             .ok_or_else(|| missing("tpm.storageRootKey"))?;
-        let endorsement_key = public_area("tpm.endorsementKey", &presented.endorsement_key)?;
-        if endorsement_key.as_tpm2b() != enrolled {
-            return Err(Refusal::Unauthorized);
-        }
         Ok(Self {
-            endorsement_key,
+            endorsement_key: public_area("tpm.endorsementKey", &presented.endorsement_key)?,
             storage_root_key: public_area("tpm.storageRootKey", storage_root_key)?,
         })
+    }
+
+    /// The same; the endorsement key must be the enrolled one, byte for byte.
+    ///
+    /// # Errors
+    /// A key is missing, malformed or not the enrolled one.
+    pub fn of(presented: Option<&TpmAttestation>, enrolled: &[u8]) -> Result<Self, Refusal> {
+        let read = Self::read(presented)?;
+        if read.endorsement_key.as_tpm2b() == enrolled {
+            Ok(read)
+        } else {
+            Err(Refusal::Unauthorized)
+        }
     }
 
     /// A TPM that was presented before, by its keys' TPM2B_PUBLICs.
@@ -179,6 +188,14 @@ impl Challenges {
             })
             .map(|issued| issued.key)
     }
+}
+
+/// A challenge to a TPM that nobody enrolled, for its keys alone: nobody remembers what it holds.
+///
+/// # Errors
+/// A key is missing or malformed.
+pub fn forgotten(tpm: &TpmAttestation) -> Result<Vec<u8>, Refusal> {
+    PresentedTpm::read(Some(tpm))?.wrap(&HmacKey::new())
 }
 
 /// A challenge as the body of a 401.

@@ -2,8 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fleetstorm_protocol::tpm::IdentityKey;
+use fleetstorm_reference_server::Config;
 use rustls::ALL_VERSIONS;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::dialect::amqp::{
     self, HEADER, SASL_HEADER, attach, binary, compound, deliver, find, flow, frame, init, read,
@@ -12,6 +14,7 @@ use crate::dialect::amqp::{
 use crate::dialect::{Ask, Caller};
 use crate::instance::{ID_SCOPE, Instance, quick, stranger};
 use crate::questions::{register, sas, token};
+use crate::software_tpm::SoftwareTpm;
 use crate::tls::{Secured, dial};
 
 fn connect(instance: &Instance, caller: &Caller) -> Secured {
@@ -177,18 +180,23 @@ fn a_tpm_proves_itself_inside_sasl_and_then_needs_no_body() {
 fn a_tpm_without_the_key_of_its_challenge_is_not_let_in() {
     let instance = Instance::start(quick());
     let vault = stranger("vault-1");
-    for said in [
-        proof(&token("vault-1", 7)),
-        proof("nonsense"),
-        vec![0],
-        Vec::new(),
-        vec![0x80, 1],
-    ] {
+    // What is no answer ends it at once.
+    for said in [Vec::new(), vec![0x80, 1], vec![0, 0xff]] {
         let mut wire = connect(&instance, &vault);
         attest(&instance, &mut wire);
         send(&mut wire, &response(&said));
         let (code, outcome) = receive_sasl(&mut wire);
         assert_eq!((code, outcome.last()), (0x44, Some(&1)), "auth");
+    }
+    // A token of another key is refused with the register, as that of SASL PLAIN is.
+    for said in [&token("vault-1", 7)[..], "nonsense", ""] {
+        let mut wire = connect(&instance, &vault);
+        attest(&instance, &mut wire);
+        send(&mut wire, &response(&proof(said)));
+        assert_eq!(receive_sasl(&mut wire).1.last(), Some(&0), "ok");
+        amqp::open(&mut wire, &amqp::address(&vault));
+        send(&mut wire, &amqp::transfer(&register()));
+        assert_eq!(amqp::hear(&mut wire).body["errorCode"], 401_000);
     }
     // Another device's link, though the TPM is who it says.
     let mut wire = connect(&instance, &vault);
@@ -206,29 +214,67 @@ fn a_tpm_without_the_key_of_its_challenge_is_not_let_in() {
     assert!(find(&detach, b"amqp:unauthorized-access").is_some());
 }
 
+/// A SASL failure tells a client nothing (the Node SDK waits for ever then): a TPM that is not
+/// enrolled is challenged by its keys, and its register refused as over HTTPS.
 #[test]
-fn an_unknown_tpm_gets_no_blob() {
-    let instance = Instance::start(quick());
-    let key = STANDARD
-        .decode(instance.tpm.endorsement_key())
-        .expect("base64");
-    for (scope, id, key) in [
-        (ID_SCOPE, "vault-9", &key[..]),
-        ("0ne0FFFFFFF", "vault-1", &key[..]),
-        (ID_SCOPE, "vault-1", b"no key"),
-        (ID_SCOPE, "valve-1", &key[..]),
+fn a_tpm_that_is_not_enrolled_hears_so_when_it_registers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dps.log");
+    let instance = Instance::start(Config {
+        diagnostic_log: Some(path.clone()),
+        ..quick()
+    });
+    let other = SoftwareTpm::new();
+    for (scope, id, tpm, code) in [
+        (ID_SCOPE, "vault-9", instance.tpm, 404_201),
+        ("0ne0FFFFFFF", "vault-1", instance.tpm, 404_000),
+        // Enrolled, with another endorsement key or by a symmetric key.
+        (ID_SCOPE, "vault-1", &other, 401_000),
+        (ID_SCOPE, "valve-1", instance.tpm, 401_000),
     ] {
-        let mut wire = connect(&instance, &stranger(id));
-        begin_tpm(&mut wire, scope, id, key);
-        assert_eq!(
-            receive_sasl(&mut wire).0,
-            0x42,
-            "asks for the storage root key"
-        );
-        send(&mut wire, &response(&storage_root_key(&instance)));
-        let (code, outcome) = receive_sasl(&mut wire);
-        assert_eq!((code, outcome.last()), (0x44, Some(&1)), "{scope} {id}");
+        let asker = Caller {
+            id_scope: scope.into(),
+            ..stranger(id)
+        };
+        let mut wire = connect(&instance, &asker);
+        let key = attest_as(&asker, tpm, &mut wire);
+        send(&mut wire, &response(&proof(&sas(id, &key))));
+        assert_eq!(receive_sasl(&mut wire).1.last(), Some(&0), "{scope} {id}");
+        amqp::open(&mut wire, &amqp::address(&asker));
+        for _ in 0..2 {
+            // C# sends no byte.
+            send(&mut wire, &amqp::transfer(&Ask::Register(Vec::new())));
+            let refused = amqp::hear(&mut wire);
+            assert_eq!(refused.body["errorCode"], code, "{scope} {id}");
+        }
+        let body = json!({"registrationId": id, "tpm": tpm.presented()}).to_string();
+        let asker = Caller { sas: None, ..asker };
+        let ask = crate::dialect::https::DIALECT.ask;
+        let server = instance.server.announcement();
+        let refused = ask(server, &asker, &Ask::Register(body.into()));
+        assert_eq!(refused.body["errorCode"], code, "{scope} {id} over HTTPS");
     }
+    drop(instance);
+    let log = std::fs::read_to_string(&path).expect("a log");
+    let logged = log
+        .lines()
+        .filter(|line| line.contains("vault-9") && line.contains("Amqp"));
+    assert_eq!(logged.count(), 2, "{log}");
+}
+
+#[test]
+fn what_is_no_tpm_is_not_challenged() {
+    let instance = Instance::start(quick());
+    let mut wire = connect(&instance, &stranger("vault-1"));
+    begin_tpm(&mut wire, ID_SCOPE, "vault-1", b"no key");
+    assert_eq!(
+        receive_sasl(&mut wire).0,
+        0x42,
+        "asks for the storage root key"
+    );
+    send(&mut wire, &response(&storage_root_key(instance.tpm)));
+    let (code, outcome) = receive_sasl(&mut wire);
+    assert_eq!((code, outcome.last()), (0x44, Some(&1)));
 }
 
 #[test]
@@ -363,16 +409,18 @@ fn a_peer_that_wants_signs_of_life_gets_them() {
 }
 
 /// SASL TPM up to the proof: the key that the blob holds.
-fn attest(instance: &Instance, wire: &mut Secured) -> fleetstorm_protocol::tpm::IdentityKey {
-    let key = STANDARD
-        .decode(instance.tpm.endorsement_key())
-        .expect("base64");
-    begin_tpm(wire, ID_SCOPE, "vault-1", &key);
+fn attest(instance: &Instance, wire: &mut Secured) -> IdentityKey {
+    attest_as(&stranger("vault-1"), instance.tpm, wire)
+}
+
+fn attest_as(asker: &Caller, tpm: &SoftwareTpm, wire: &mut Secured) -> IdentityKey {
+    let key = STANDARD.decode(tpm.endorsement_key()).expect("base64");
+    begin_tpm(wire, &asker.id_scope, &asker.registration_id, &key);
     assert!(
         receive_sasl(wire).1.ends_with(&[0xa0, 1, 0]),
         "one zero byte"
     );
-    send(wire, &response(&storage_root_key(instance)));
+    send(wire, &response(&storage_root_key(tpm)));
     let first = challenge(wire);
     // Java compares the control bytes for equality; frames have at most 512 bytes.
     assert_eq!((first[0], first.len()), (0x80, 471));
@@ -380,10 +428,7 @@ fn attest(instance: &Instance, wire: &mut Secured) -> fleetstorm_protocol::tpm::
     let last = challenge(wire);
     assert_eq!(last[0], 0xc1);
     let blob = [&first[1..], &last[1..]].concat();
-    instance
-        .tpm
-        .activate(&STANDARD.encode(blob))
-        .expect("for this TPM")
+    tpm.activate(&STANDARD.encode(blob)).expect("for this TPM")
 }
 
 fn begin_tpm(wire: &mut Secured, scope: &str, id: &str, key: &[u8]) {
@@ -394,8 +439,8 @@ fn begin_tpm(wire: &mut Secured, scope: &str, id: &str, key: &[u8]) {
     send(wire, &init("TPM", &said));
 }
 
-fn storage_root_key(instance: &Instance) -> Vec<u8> {
-    let key = instance.tpm.presented()["storageRootKey"].clone();
+fn storage_root_key(tpm: &SoftwareTpm) -> Vec<u8> {
+    let key = tpm.presented()["storageRootKey"].clone();
     let key = STANDARD
         .decode(key.as_str().expect("text"))
         .expect("base64");

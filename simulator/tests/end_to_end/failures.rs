@@ -111,10 +111,10 @@ fn a_wrong_tpm_key_can_not_activate() {
 
 #[test]
 fn an_unenrolled_tpm_is_unknown() {
-    // SASL says no more than that it will not have the device.
+    // Over AMQP the challenge is solved before anything is asked.
     for (transport, outcome) in [
         ("https", "refused at attest: 404 (404201)"),
-        ("amqp-ws", "refused at attest: 401"),
+        ("amqp-ws", "refused at register: 404 (404201)"),
     ] {
         let cohort =
             format!("attestation = \"tpm\"\ntransport = \"{transport}\"\nflaw = \"unenrolled\"");
