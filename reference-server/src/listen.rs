@@ -28,6 +28,7 @@ pub(crate) mod mqtt;
 
 mod ask;
 mod body;
+mod claim;
 mod dps_amqp;
 mod dps_mqtt;
 mod dps_service;

@@ -175,6 +175,27 @@ impl HubRegistry {
         }
     }
 
+    /// Until when (Unix seconds) a token of one of a hub's policies holds that opens the whole hub, to
+    /// its service or to devices; for what, [`Self::authorize_service`] and [`Self::authenticate`] say.
+    ///
+    /// # Errors
+    /// Unknown hub, or a token that opens neither.
+    pub fn authorize_policy(
+        &self,
+        hub: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<i64, HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let opens = |permission| hub.policies.admits(token, &hub.host_name, permission, now);
+        opens(HubPermission::ServiceConnect)
+            .or_else(|| opens(HubPermission::DeviceConnect))
+            .ok_or_else(|| {
+                self.tally.hub_refusals.add();
+                HubRefusal::Unauthorized
+            })
+    }
+
     /// A hub by name, whatever its case.
     pub(super) fn hub(&self, host_name: &str) -> Result<(usize, &Hub), HubRefusal> {
         let mut hubs = self.hubs.iter().enumerate();

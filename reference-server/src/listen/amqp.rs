@@ -45,9 +45,9 @@ pub(crate) async fn serve(
 ) {
     let conversation = async {
         let mut wire = Wire::new(stream);
-        let opened = open(&mut wire, &host).await;
+        let opened = open(&mut wire, &client, &host).await;
         match opened {
-            Ok(Some((login, open))) => talk(wire, &login, &open, &client, &host).await,
+            Ok(Some((login, open))) => talk(wire, login, &open, &client, &host).await,
             Ok(None) => wire.close().await,
             Err(Gone::Lost | Gone::Silent) => {}
         }
@@ -59,8 +59,12 @@ pub(crate) async fn serve(
 }
 
 /// Up to the peer's open. `None`: it is over.
-async fn open(wire: &mut Wire<impl Stream>, host: &Host) -> Result<Option<(Login, Open)>, Gone> {
-    let Some(login) = login::log_in(wire, host).await? else {
+async fn open(
+    wire: &mut Wire<impl Stream>,
+    client: &Client,
+    host: &Host,
+) -> Result<Option<(Login, Open)>, Gone> {
+    let Some(login) = login::log_in(wire, client, host).await? else {
         return Ok(None);
     };
     let deadline = Instant::now() + host.limits.first_request;
@@ -80,7 +84,7 @@ async fn open(wire: &mut Wire<impl Stream>, host: &Host) -> Result<Option<(Login
 
 async fn talk(
     mut wire: Wire<impl Stream>,
-    login: &Login,
+    login: Login,
     open: &Open,
     client: &Client,
     host: &Host,
@@ -110,8 +114,8 @@ async fn talk(
         }),
     };
     match hub {
-        Some(hub) => hub_amqp::serve(&mut conversation, hub, client, host).await,
-        None => dps_amqp::serve(&mut conversation, login, client, host).await,
+        Some(hub) => hub_amqp::serve(&mut conversation, login, hub, client, host).await,
+        None => dps_amqp::serve(&mut conversation, &login, client, host).await,
     }
     conversation.wire.close().await;
 }

@@ -1,26 +1,26 @@
 //! An AMQP connection with a hub (IoT Hub documentation, "Communicate using the AMQP protocol"):
-//! one device or many, each let in by its certificate or by a token put to `$cbs`, each with links
-//! of its own; or the service, let in by a token of the hub's policy.
+//! one device or many, each let in by its certificate or by a token, each with links of its own; or
+//! the service, let in by a token of the hub's policy. Tokens are put to `$cbs`, or shown in SASL.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
 use fleetstorm_protocol::amqp::cbs::{PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::rejection;
 use fleetstorm_protocol::amqp::hub::HubNode;
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
+use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::ids::DeviceId;
-use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
-use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
+use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
 use super::ask::{Trouble, at_hub};
+use super::claim::{Claim, PolicyToken};
 use super::expiry::until;
 use super::{Client, Host, Stream};
 use crate::config::HubPermission;
@@ -46,6 +46,7 @@ const MAX_CLAIMS: usize = 256;
 /// Serves it to its end.
 pub(super) async fn serve(
     conversation: &mut Conversation<impl Stream>,
+    login: Login,
     hub: &str,
     client: &Client,
     host: &Host,
@@ -57,9 +58,15 @@ pub(super) async fn serve(
         wake: Arc::new(Notify::new()),
         links: BTreeMap::new(),
         claims: BTreeMap::new(),
-        service_until: None,
+        policy: None,
         members: BTreeMap::new(),
     };
+    if let Login::AtHub { hub: at, claim } = login
+        && at == hub
+    {
+        // There is room for the first.
+        let _ = gathering.hold(claim);
+    }
     let wake = Arc::clone(&gathering.wake);
     loop {
         let expiry = gathering.next_expiry();
@@ -97,8 +104,8 @@ struct Gathering<'a> {
     claims: BTreeMap<DeviceId, AdmittedDevice>,
     /// Boxed: a tree sets eleven places aside at once, and most connections have one device.
     members: BTreeMap<DeviceId, Box<Member>>,
-    /// When the service's token runs out, if it has put one.
-    service_until: Option<i64>,
+    /// Of a policy, for the service and for who speaks for devices.
+    policy: Option<PolicyToken>,
 }
 
 /// What a link leads to.
@@ -210,11 +217,12 @@ impl Gathering<'_> {
         let incoming = asked.is_incoming();
         let Some(device) = node.device() else {
             let node = match (node, incoming) {
-                (HubNode::ServiceMessages, true) if self.service_until.is_some() => Node::Service,
-                (HubNode::ServiceMessages, true) => {
-                    let problem = HubRefusal::Unauthorized;
-                    return refused(asked, AmqpError::UnauthorizedAccess, &problem);
-                }
+                (HubNode::ServiceMessages, true) => match self.authorize_service() {
+                    Ok(()) => Node::Service,
+                    Err(problem) => {
+                        return refused(asked, AmqpError::UnauthorizedAccess, &problem);
+                    }
+                },
                 (HubNode::ServiceMessages, false) => {
                     let problem = "the node has no such direction";
                     return refused(asked, AmqpError::NotAllowed, &problem);
@@ -255,7 +263,7 @@ impl Gathering<'_> {
         let now = Timestamp::now();
         let admitted = match self.claims.remove(device) {
             Some(admitted) => admitted,
-            None => self.authenticate(device, None, now)?,
+            None => self.authenticate(device, now)?,
         };
         let session = DeviceSession::open(admitted, Arc::clone(&self.wake), now)?;
         let member = Box::new(Member::new(session));
@@ -263,18 +271,24 @@ impl Gathering<'_> {
         Ok(())
     }
 
+    /// By its certificate, or by the token of a policy that speaks for devices.
     fn authenticate(
         &self,
         device: &DeviceId,
-        token: Option<&str>,
         now: Timestamp,
     ) -> Result<AdmittedDevice, HubRefusal> {
-        let certificates = match token {
-            Some(_) => &[],
-            None => self.client.certificates.as_slice(),
-        };
+        let token = self.policy.as_ref().map(|policy| policy.token.as_str());
+        let certificates = &self.client.certificates;
         let hubs = &self.host.hubs;
         hubs.authenticate(self.hub, device, token, certificates, now)
+    }
+
+    /// Whether the service may have a link.
+    fn authorize_service(&self) -> Result<(), HubRefusal> {
+        let token = self.policy.as_ref().map(|policy| policy.token.as_str());
+        let (permission, now) = (HubPermission::ServiceConnect, Timestamp::now());
+        let hubs = &self.host.hubs;
+        hubs.authorize_service(self.hub, self.hub, token, permission, now)
     }
 
     fn message(
@@ -350,20 +364,23 @@ impl Gathering<'_> {
     }
 
     fn put(&mut self, token: &str) -> Result<(), HubRefusal> {
-        let parsed = SasToken::parse(token).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
-        let Some((_, id)) = parsed.resource().split_once("/devices/") else {
-            let hubs = &self.host.hubs;
-            let (permission, now) = (HubPermission::ServiceConnect, Timestamp::now());
-            hubs.authorize_service(self.hub, self.hub, Some(token), permission, now)?;
-            self.service_until = Some(parsed.expiry());
-            return Ok(());
+        let claim = Claim::of_token(self.host, self.hub, token, Timestamp::now())?;
+        self.hold(claim)
+    }
+
+    /// From now on who has proven itself may attach links.
+    fn hold(&mut self, claim: Claim) -> Result<(), HubRefusal> {
+        let admitted = match claim {
+            Claim::Device(admitted) => admitted,
+            Claim::Policy(policy) => {
+                self.policy = Some(policy);
+                return Ok(());
+            }
         };
-        let device = DeviceId::parse(id).map_err(|e| HubRefusal::Malformed(e.to_string()))?;
-        let admitted = self.authenticate(&device, Some(token), Timestamp::now())?;
-        if let Some(member) = self.members.get_mut(&device) {
+        if let Some(member) = self.members.get_mut(admitted.id()) {
             member.renew(admitted);
-        } else if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(&device) {
-            self.claims.insert(device, admitted);
+        } else if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(admitted.id()) {
+            self.claims.insert(admitted.id().clone(), admitted);
         } else {
             return Err(HubRefusal::Throttled);
         }
@@ -408,7 +425,7 @@ impl Gathering<'_> {
     /// When the first token runs out.
     fn next_expiry(&self) -> Option<Instant> {
         let expiries = self.members.values().filter_map(|member| member.expiry());
-        let expiries = expiries.chain(self.service_until);
+        let expiries = expiries.chain(self.policy.as_ref().map(|policy| policy.until));
         let now = Timestamp::now();
         expiries
             .min()
@@ -426,8 +443,12 @@ impl Gathering<'_> {
             let condition = AmqpError::UnauthorizedAccess.into();
             self.dismiss(conversation, &device, &condition);
         }
-        if self.service_until.is_some_and(|expiry| expiry <= now) {
-            self.service_until = None;
+        if self
+            .policy
+            .as_ref()
+            .is_some_and(|policy| policy.until <= now)
+        {
+            self.policy = None;
             let is_service = |_: &LinkId, node: &mut Node| matches!(node, Node::Service);
             for (id, _) in self.links.extract_if(.., is_service) {
                 let error = Error::new(AmqpError::UnauthorizedAccess, None, None);

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::amqp::dps::DpsAddress;
+use fleetstorm_protocol::amqp::hub_user::HubUser;
 use fleetstorm_protocol::amqp::sasl::{ANONYMOUS, EXTERNAL, MSSBCBS, PLAIN, Plain, SaslFrame, TPM};
 use fleetstorm_protocol::amqp::sasl_tpm::{self, TpmInit};
 use fleetstorm_protocol::amqp::types::sasl::{
@@ -15,7 +16,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::wire::{Gone, Wire};
-use crate::listen::{Host, Stream};
+use crate::listen::claim::Claim;
+use crate::listen::{Client, Host, Stream};
 
 /// What is offered, best first.
 const MECHANISMS: [&str; 5] = [EXTERNAL, TPM, PLAIN, MSSBCBS, ANONYMOUS];
@@ -32,14 +34,22 @@ pub(in crate::listen) enum Login {
         /// SAS token.
         sas: String,
     },
-    /// It has a TPM, and has solved its challenge.
+    /// It has a TPM, and has answered its challenge. Whether it has solved it is looked at with each
+    /// request as well.
     Tpm {
         /// Who.
         address: DpsAddress,
         /// Its keys.
         tpm: TpmAttestation,
-        /// The SAS token that solved it.
+        /// The SAS token that it answered with.
         sas: String,
+    },
+    /// It is let in to a hub.
+    AtHub {
+        /// Host name of the hub.
+        hub: String,
+        /// What its token claims.
+        claim: Claim,
     },
 }
 
@@ -47,7 +57,7 @@ impl Login {
     /// Who it is, if it said so.
     pub(in crate::listen) fn address(&self) -> Option<&DpsAddress> {
         match self {
-            Self::None => None,
+            Self::None | Self::AtHub { .. } => None,
             Self::Plain { address, .. } | Self::Tpm { address, .. } => Some(address),
         }
     }
@@ -55,7 +65,7 @@ impl Login {
     /// Its SAS token.
     pub(in crate::listen) fn sas(&self) -> Option<&str> {
         match self {
-            Self::None => None,
+            Self::None | Self::AtHub { .. } => None,
             Self::Plain { sas, .. } | Self::Tpm { sas, .. } => Some(sas),
         }
     }
@@ -64,7 +74,7 @@ impl Login {
     pub(in crate::listen) fn tpm(&self) -> Option<&TpmAttestation> {
         match self {
             Self::Tpm { tpm, .. } => Some(tpm),
-            Self::None | Self::Plain { .. } => None,
+            Self::None | Self::Plain { .. } | Self::AtHub { .. } => None,
         }
     }
 }
@@ -72,6 +82,7 @@ impl Login {
 /// Goes through the protocol headers up to that of AMQP, which is answered. `None`: it is over.
 pub(super) async fn log_in<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
+    client: &Client,
     host: &Host,
 ) -> Result<Option<Login>, Gone> {
     let start = Instant::now();
@@ -82,7 +93,7 @@ pub(super) async fn log_in<Carrier: Stream>(
     let deadline = start + host.limits.login;
     if header == SASL_HEADER {
         wire.output.extend_from_slice(&SASL_HEADER);
-        login = match authenticate(wire, host, deadline).await? {
+        login = match authenticate(wire, client, host, deadline).await? {
             Some(login) => login,
             None => return Ok(None),
         };
@@ -95,6 +106,7 @@ pub(super) async fn log_in<Carrier: Stream>(
 
 async fn authenticate<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
+    client: &Client,
     host: &Host,
     deadline: Instant,
 ) -> Result<Option<Login>, Gone> {
@@ -108,7 +120,7 @@ async fn authenticate<Carrier: Stream>(
     };
     let login = match init.mechanism.as_str() {
         ANONYMOUS | EXTERNAL | MSSBCBS => Some(Login::None),
-        PLAIN => plain(&init),
+        PLAIN => plain(&init, client, host),
         TPM => tpm(wire, &init, host, deadline).await?,
         _ => None,
     };
@@ -125,11 +137,29 @@ async fn authenticate<Carrier: Stream>(
     Ok(login)
 }
 
-fn plain(init: &SaslInit) -> Option<Login> {
+fn plain(init: &SaslInit, client: &Client, host: &Host) -> Option<Login> {
     let plain = Plain::parse(init.initial_response.as_ref()?).ok()?;
+    if let Ok(user) = HubUser::parse(&plain.user) {
+        return at_hub(&user, &plain.password, client, host);
+    }
     Some(Login::Plain {
         address: DpsAddress::parse(&plain.user).ok()?,
         sas: plain.password,
+    })
+}
+
+/// Unlike DPS, a hub looks at the token at once: the one asked for by SNI, which the user name must
+/// match, or else the one that it names.
+fn at_hub(user: &HubUser, token: &str, client: &Client, host: &Host) -> Option<Login> {
+    let mut hubs = host.hubs.host_names();
+    let hub = match host.hub_of(client) {
+        Some(hub) => Some(hub).filter(|hub| user.is_at(hub)),
+        None => hubs.find(|hub| user.is_at(hub)),
+    }?;
+    let claim = Claim::of_user(host, hub, user, token, Timestamp::now()).ok()?;
+    Some(Login::AtHub {
+        hub: hub.to_owned(),
+        claim,
     })
 }
 

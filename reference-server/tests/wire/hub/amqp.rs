@@ -208,14 +208,15 @@ fn a_method_is_called_and_answered() {
 }
 
 /// Enters a device with a key at the hub.
-fn meter(yard: &Instance, name: &str) {
+pub fn meter(yard: &Instance, name: &str) {
     let key = STANDARD.encode([3; 32]);
     let identity = json!({"authentication": {"symmetricKey": {"primaryKey": key}}}).to_string();
     let created = as_service(yard, &format!("PUT /devices/{name}?{V}"), &[], &identity);
     assert_eq!(created.status, 200);
 }
 
-fn hub_token(name: &str, key: u8, seconds: u64) -> String {
+/// A device's token, signed with a key of one repeated byte.
+pub fn hub_token(name: &str, key: u8, seconds: u64) -> String {
     let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let expiry = i64::try_from(now + seconds).expect("not yet");
     let resource = format!("{HUB}/devices/{name}");

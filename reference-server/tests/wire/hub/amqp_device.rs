@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::HUB;
 use crate::dialect::Caller;
 use crate::dialect::amqp::{
-    HEADER, compound, deliver, described, find, flow, frame, read, receive, section, send, string,
-    symbol, uint,
+    HEADER, compound, deliver, described, find, flow, frame, plain, read, receive, section, send,
+    string, symbol, uint,
 };
 use crate::instance::Instance;
 use crate::tls::{Secured, dial};
@@ -34,7 +34,20 @@ impl AmqpDevice {
     pub fn connect(instance: &Instance, caller: &Caller) -> Self {
         let server = instance.server.announcement();
         let certificate = caller.certificate.as_ref();
-        let mut wire = dial(server, server.amqp, HUB, certificate, ALL_VERSIONS);
+        Self::open(dial(server, server.amqp, HUB, certificate, ALL_VERSIONS))
+    }
+
+    /// Logs in by SASL PLAIN; none where the hub will not have it.
+    pub fn log_in(instance: &Instance, user: &str, password: &str) -> Option<Self> {
+        let server = instance.server.announcement();
+        let mut wire = dial(server, server.amqp, HUB, None, ALL_VERSIONS);
+        let response = format!("\0{user}\0{password}");
+        let code = plain(&mut wire, response.as_bytes());
+        assert!([0, 1].contains(&code), "ok or auth: {code}");
+        (code == 0).then(|| Self::open(wire))
+    }
+
+    fn open(mut wire: Secured) -> Self {
         let opening = [
             HEADER.to_vec(),
             frame(0x10, &[string("wire"), string(HUB)]),

@@ -28,7 +28,7 @@ fn put(service: &mut AmqpDevice, token: &str, answer: &[u8]) {
 }
 
 /// A message with id `m-1` that asks for full feedback.
-fn addressed(to: &str, body: &str) -> Vec<u8> {
+pub fn addressed(to: &str, body: &str) -> Vec<u8> {
     let properties = compound(0xd0, &[string("m-1"), vec![0x40], string(to)]);
     let application = [("a b", string("c")), ("iothub-ack", string("full"))];
     [

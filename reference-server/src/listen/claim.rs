@@ -1,0 +1,84 @@
+//! Whom a token lets in to a hub over AMQP: put to `$cbs`, or shown as the password of SASL `PLAIN`.
+
+use fleetstorm_protocol::amqp::hub_user::{HubUser, Who};
+use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::sas::SasToken;
+use jiff::Timestamp;
+
+use super::Host;
+use crate::hub::HubRefusal;
+use crate::hub::device::AdmittedDevice;
+
+/// A token that holds.
+#[derive(Debug, Clone)]
+pub(super) enum Claim {
+    /// A device's.
+    Device(AdmittedDevice),
+    /// Of a hub's shared access policy: what it opens is looked at where it is used.
+    Policy(PolicyToken),
+}
+
+/// A policy's token for the whole hub.
+#[derive(Debug, Clone)]
+pub(super) struct PolicyToken {
+    pub(super) token: String,
+    /// When it runs out, in Unix seconds.
+    pub(super) until: i64,
+}
+
+impl Claim {
+    /// What a token says itself: it is for a device, or for the hub.
+    ///
+    /// # Errors
+    /// It is none, or does not hold.
+    pub(super) fn of_token(
+        host: &Host,
+        hub: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Self, HubRefusal> {
+        let malformed =
+            |error: fleetstorm_protocol::DecodeError| HubRefusal::Malformed(error.to_string());
+        let parsed = SasToken::parse(token).map_err(malformed)?;
+        match parsed.resource().split_once("/devices/") {
+            Some((_, id)) => {
+                let device = DeviceId::parse(id).map_err(malformed)?;
+                let admitted = host
+                    .hubs
+                    .authenticate(hub, &device, Some(token), &[], now)?;
+                Ok(Self::Device(admitted))
+            }
+            None => Ok(Self::Policy(PolicyToken {
+                token: token.to_owned(),
+                until: host.hubs.authorize_policy(hub, token, now)?,
+            })),
+        }
+    }
+
+    /// What a user name and its token say.
+    ///
+    /// # Errors
+    /// The token does not hold for that user.
+    pub(super) fn of_user(
+        host: &Host,
+        hub: &str,
+        user: &HubUser,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Self, HubRefusal> {
+        match &user.who {
+            Who::Device(device) => {
+                let admitted = host.hubs.authenticate(hub, device, Some(token), &[], now)?;
+                Ok(Self::Device(admitted))
+            }
+            Who::Policy(name) => {
+                let signed = SasToken::parse(token);
+                if signed.is_ok_and(|token| token.key_name() == Some(name)) {
+                    Self::of_token(host, hub, token, now)
+                } else {
+                    Err(HubRefusal::Unauthorized)
+                }
+            }
+        }
+    }
+}
