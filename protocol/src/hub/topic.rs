@@ -173,7 +173,7 @@ pub enum HubEvent {
     },
     /// `$iothub/methods/POST/{name}/?$rid=…`
     Method {
-        /// The method.
+        /// The method; as it is, not percent-encoded: the C SDKs look for `component*command`.
         name: String,
         /// To be echoed verbatim.
         rid: String,
@@ -204,7 +204,7 @@ impl HubEvent {
         if let Some(rest) = topic.strip_prefix(METHOD) {
             let (name, query) = rest.split_once("/?").ok_or_else(other)?;
             return Ok(Self::Method {
-                name: query::decode("method name", name)?,
+                name: name.to_owned(),
                 rid: query::request_id(query)?,
             });
         }
@@ -222,7 +222,7 @@ impl HubEvent {
     pub fn topic(&self) -> String {
         match self {
             Self::Desired { version } => format!("{DESIRED}$version={version}"),
-            Self::Method { name, rid } => format!("{METHOD}{}/?$rid={rid}", query::encode(name)),
+            Self::Method { name, rid } => format!("{METHOD}{name}/?$rid={rid}"),
             Self::Message { device, bag } => format!("devices/{device}/messages/devicebound/{bag}"),
         }
     }
@@ -287,10 +287,10 @@ mod tests {
             ),
             (
                 HubEvent::Method {
-                    name: "re/boot".into(),
+                    name: "thermostat1*getMaxMinReport".into(),
                     rid: "1f".into(),
                 },
-                "$iothub/methods/POST/re%2Fboot/?$rid=1f",
+                "$iothub/methods/POST/thermostat1*getMaxMinReport/?$rid=1f",
             ),
             (
                 HubEvent::Message {

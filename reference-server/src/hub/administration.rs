@@ -7,7 +7,7 @@ use fleetstorm_protocol::ids::DeviceId;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::calls::MethodAnswer;
+use super::calls::{self, MethodAnswer};
 use super::identity::{Authentication, Device};
 use super::inbox::{Downstream, MethodRequest};
 use super::registry::HubRegistry;
@@ -249,7 +249,7 @@ impl HubRegistry {
     /// Calls a method of a device that listens to calls.
     ///
     /// # Errors
-    /// Unknown hub or device; the device does not listen; or too many calls wait for it.
+    /// A name that no method has; unknown hub or device; the device does not listen; or too many calls wait for it.
     pub fn call(
         &self,
         hub: &str,
@@ -258,6 +258,7 @@ impl HubRegistry {
         payload: Bytes,
     ) -> Result<PendingCall, HubRefusal> {
         let (index, _) = self.hub(hub)?;
+        calls::check_name(name).map_err(HubRefusal::Malformed)?;
         let call = self.next_number();
         let pending = self.with(index, device, |known| {
             let traffic = known.traffic().ok_or(HubRefusal::NotOnline)?;

@@ -8,6 +8,8 @@ use super::HubRefusal;
 
 /// Most calls that may wait for one device.
 const MAX_CALLS: usize = 16;
+/// Longest name of a method, in bytes: it has to fit into a topic.
+const MAX_NAME: usize = 1024;
 
 /// What a device answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,24 @@ pub struct MethodAnswer {
     pub status: i32,
     /// JSON, by the device's word.
     pub payload: Bytes,
+}
+
+/// Whether a method may have this name: it goes into an MQTT topic as it is, in front of `/?`.
+///
+/// # Errors
+/// In words, the rule that it breaks.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let breaks = |c: char| c.is_control() || "+#/?".contains(c);
+    if name.is_empty() || name.len() > MAX_NAME {
+        let length = name.len();
+        return Err(format!(
+            "methodName: has {length} bytes, from 1 to {MAX_NAME} may be"
+        ));
+    }
+    match name.chars().find(|c| breaks(*c)) {
+        Some(c) => Err(format!("methodName: {c:?} is not allowed")),
+        None => Ok(()),
+    }
 }
 
 /// One device's.
@@ -79,6 +99,16 @@ mod tests {
         assert_eq!(second.try_recv(), Ok(answer(200)));
         drop(calls);
         assert!(first.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_name_fits_into_a_topic() {
+        for name in ["reboot", "thermostat1*getMaxMinReport", "re boot", "größe"] {
+            assert_eq!(check_name(name), Ok(()), "{name}");
+        }
+        for name in ["", "a/b", "a?", "a+", "#", "a\0", &"x".repeat(MAX_NAME + 1)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -151,9 +151,6 @@ struct Call {
 async fn call(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
     let call: Call = asked.document()?;
     let payload = Bytes::from(call.payload.to_string());
-    if call.method_name.is_empty() {
-        return Err(HubRefusal::Malformed("methodName: is empty".into()));
-    }
     if payload.len() > MAX_PAYLOAD {
         return Err(HubRefusal::TooLarge(format!(
             "payload: {} bytes, the limit is {MAX_PAYLOAD}",
