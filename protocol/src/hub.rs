@@ -12,8 +12,8 @@ mod topic;
 
 pub use message::{MAX_CLOUD_TO_DEVICE, MAX_DEVICE_TO_CLOUD, Message, SystemProperties};
 pub use topic::{
-    DESIRED_FILTER, HubEvent, HubRequest, METHODS_FILTER, TWIN_RESPONSE_FILTER, TwinResponse,
-    messages_filter,
+    DESIRED_FILTER, HubEvent, HubRequest, METHODS_FILTER, OWN_MESSAGES_FILTER,
+    TWIN_RESPONSE_FILTER, TwinResponse, messages_filter,
 };
 
 /// The api-version the simulator's devices send to hubs.

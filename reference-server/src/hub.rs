@@ -24,6 +24,7 @@ pub mod query;
 pub mod recent;
 pub mod registry;
 pub mod session;
+pub mod subscriptions;
 pub mod twin;
 
 mod refusal;

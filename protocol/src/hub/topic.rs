@@ -11,6 +11,9 @@ pub const TWIN_RESPONSE_FILTER: &str = "$iothub/twin/res/#";
 pub const DESIRED_FILTER: &str = "$iothub/twin/PATCH/properties/desired/#";
 /// Filter for direct methods.
 pub const METHODS_FILTER: &str = "$iothub/methods/POST/#";
+/// Filter for cloud-to-device messages that names no device: for one's own, as the embedded C SDK
+/// subscribes.
+pub const OWN_MESSAGES_FILTER: &str = "devices/+/messages/devicebound/#";
 
 const TWIN_GET: &str = "$iothub/twin/GET/?";
 const TWIN_RESPONSE: &str = "$iothub/twin/res/";

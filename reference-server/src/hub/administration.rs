@@ -126,9 +126,7 @@ impl HubRegistry {
         known.enabled = wanted.enabled;
         known.iot_edge = wanted.iot_edge.unwrap_or(known.iot_edge);
         known.status_reason = wanted.status_reason.map(Into::into);
-        if !known.enabled {
-            known.revoke();
-        }
+        known.revoke_unless_proven();
         hub.keep(device, known);
         Ok(Identity::of(known))
     }

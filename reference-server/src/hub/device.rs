@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::HubRefusal;
-use super::identity::Device;
+use super::identity::{Device, Proof};
 use super::inbox::Downstream;
 use super::message_queue::{Delivery, Settlement};
 use super::registry::HubRegistry;
@@ -20,6 +20,7 @@ pub struct AdmittedDevice {
     hubs: Arc<HubRegistry>,
     hub: usize,
     id: DeviceId,
+    proof: Proof,
     expiry: Option<i64>,
 }
 
@@ -34,17 +35,18 @@ impl std::fmt::Debug for AdmittedDevice {
 }
 
 impl AdmittedDevice {
-    /// Let in to the hub at an index until its token's expiry.
+    /// Let in to the hub at an index for a proof, until its token's expiry.
     pub(super) fn new(
         hubs: Arc<HubRegistry>,
         hub: usize,
         id: DeviceId,
-        expiry: Option<i64>,
+        (proof, expiry): (Proof, Option<i64>),
     ) -> Self {
         Self {
             hubs,
             hub,
             id,
+            proof,
             expiry,
         }
     }
@@ -63,7 +65,7 @@ impl AdmittedDevice {
     /// Its twin in JSON, without tags and `$metadata`.
     ///
     /// # Errors
-    /// The device was removed.
+    /// The device was removed, or is not let in any more.
     pub fn read_twin(&self) -> Result<Vec<u8>, HubRefusal> {
         let twin = self.with(|known| known.twin.view().to_vec())?;
         if let Some(tally) = self.hubs.tally(self.hub) {
@@ -75,9 +77,11 @@ impl AdmittedDevice {
     /// It says what it is: a merge patch in JSON. Returns the new `$version`.
     ///
     /// # Errors
-    /// The patch breaks a rule; or the device was removed.
+    /// The patch breaks a rule; or the device was removed, or is not let in
+    /// any more.
     pub fn patch_reported(&self, patch: &[u8], now: Timestamp) -> Result<u64, HubRefusal> {
         let version = self.hubs.change(self.hub, &self.id, |known| {
+            self.check(known)?;
             known.seen(now);
             known.twin.patch_reported(patch, now)
         })?;
@@ -90,7 +94,8 @@ impl AdmittedDevice {
     /// It sends telemetry.
     ///
     /// # Errors
-    /// Over 256 KB; or the device was removed.
+    /// Over 256 KB; or the device was removed, or is not let in
+    /// any more.
     pub fn send(&self, message: &Message, now: Timestamp) -> Result<(), HubRefusal> {
         let size = message.size();
         if size > MAX_DEVICE_TO_CLOUD {
@@ -110,7 +115,7 @@ impl AdmittedDevice {
     /// One that does asks its session.
     ///
     /// # Errors
-    /// The device was removed.
+    /// The device was removed, or is not let in any more.
     pub fn receive(&self, now: Timestamp) -> Result<Option<Delivery>, HubRefusal> {
         self.receive_for(None, now)
     }
@@ -118,7 +123,8 @@ impl AdmittedDevice {
     /// Says what becomes of a message that it has received.
     ///
     /// # Errors
-    /// The message is no longer held under that lock; or the device was removed.
+    /// The message is no longer held under that lock; or the device was removed, or is not let in
+    /// any more.
     pub fn settle(
         &self,
         lock: Uuid,
@@ -153,11 +159,34 @@ impl AdmittedDevice {
         &self.hubs
     }
 
-    /// Does something with what the hub knows of it.
+    /// What it has proven itself by.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// Does something with what the hub knows of it, as long as it would let the device in.
     pub(super) fn with<Done>(
         &self,
         act: impl FnOnce(&mut Device) -> Done,
     ) -> Result<Done, HubRefusal> {
-        self.hubs.with(self.hub, &self.id, act)
+        self.hubs.with(self.hub, &self.id, |known| {
+            self.check(known)?;
+            Ok(act(known))
+        })?
+    }
+
+    /// Does something though the device may not be let in any more.
+    pub(super) fn leave(&self, act: impl FnOnce(&mut Device)) {
+        // A device that was removed has left already.
+        let _ = self.hubs.with(self.hub, &self.id, act);
+    }
+
+    /// Another may have its name since it was let in.
+    fn check(&self, known: &Device) -> Result<(), HubRefusal> {
+        if known.admits(&self.proof) {
+            Ok(())
+        } else {
+            Err(HubRefusal::Unauthorized)
+        }
     }
 }

@@ -40,7 +40,8 @@ pub enum TwinFrom<'a> {
 }
 
 impl HubRegistry {
-    /// Creates the identity, or replaces its authentication when the hub knows it. What `alongside`
+    /// Creates the identity, or replaces its authentication when the hub knows it: a session that was
+    /// opened by what does not hold any more ends. What `alongside`
     /// writes is kept together with that or not at all.
     ///
     /// # Errors
@@ -78,6 +79,7 @@ impl HubRegistry {
                 let known = known.into_mut();
                 known.authentication = authentication;
                 known.revision = known.revision.saturating_add(1);
+                known.revoke_unless_proven();
                 known
             }
             (Entry::Occupied(known), TwinFrom::Anew(initial)) => {

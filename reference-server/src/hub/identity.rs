@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inbox::{Downstream, SessionEnd};
 use super::session::Traffic;
+use super::subscriptions::Subscriptions;
 use super::twin::{KeptTwin, SharedViews, Twin};
 
 /// How a device proves itself to its hub. Either of two proofs holds, so that they can be
@@ -57,8 +58,8 @@ impl Authentication {
         matches!(self, Self::Sas { .. })
     }
 
-    /// Whether a device shows that it is the one; if so, until when (Unix seconds) where the
-    /// proof runs out.
+    /// Whether a device shows that it is the one; if so, what proves it, and until when (Unix
+    /// seconds) where that runs out.
     pub(super) fn is_shown_by(
         &self,
         host_name: &str,
@@ -66,25 +67,54 @@ impl Authentication {
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
-    ) -> Option<Option<i64>> {
+    ) -> Option<(Proof, Option<i64>)> {
         match self {
             Self::Sas { primary, secondary } => {
                 let token = SasToken::parse(password?).ok()?;
                 let resource = sas_resource(host_name, device);
-                let signed = |key: &SymmetricKey| {
+                let signed = |key: &&SymmetricKey| {
                     let verified = token.verify(&resource, key.as_bytes(), now.as_second());
                     verified.is_ok()
                 };
-                let shown = signed(primary) || secondary.as_ref().is_some_and(signed);
-                shown.then_some(Some(token.expiry()))
+                let key = [Some(primary), secondary.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .find(signed)?;
+                Some((Proof::Key(key.clone()), Some(token.expiry())))
             }
-            Self::SelfSigned { primary, secondary } => {
+            Self::SelfSigned { .. } => {
                 let shown = thumbprint(certificates.first()?);
-                let known = shown == *primary || secondary.as_deref() == Some(&shown);
-                known.then_some(None)
+                let proof = Proof::Certificate(Box::new(shown));
+                self.holds(&proof).then_some((proof, None))
             }
         }
     }
+
+    /// Whether what proved a device before would do so now.
+    fn holds(&self, proof: &Proof) -> bool {
+        match (self, proof) {
+            (Self::Sas { primary, secondary }, Proof::Key(key)) => {
+                key == primary || secondary.as_ref() == Some(key)
+            }
+            (Self::SelfSigned { primary, secondary }, Proof::Certificate(thumbprint)) => {
+                thumbprint.as_ref() == primary || secondary.as_ref() == Some(thumbprint)
+            }
+            (Self::Sas { .. }, Proof::Policy) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a device has proven itself by. An identity may change, or be made anew under the same name,
+/// after a device was let in: then it is asked whether that still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// This key.
+    Key(SymmetricKey),
+    /// This certificate.
+    Certificate(Box<Thumbprint>),
+    /// The word of who has a policy of the hub.
+    Policy,
 }
 
 /// One device of a hub.
@@ -102,6 +132,8 @@ pub(super) struct Device {
     /// When it last connected, sent or reported: microseconds of Unix time; 0 for never.
     seen_us: i64,
     pub(super) twin: Twin,
+    /// Kept for its next connection, where its last one asked for that.
+    pub(super) subscriptions: Option<Subscriptions>,
     /// What is under way; most devices, most of the time, have nothing.
     traffic: Option<Box<Traffic>>,
 }
@@ -130,6 +162,7 @@ impl Device {
             revision,
             seen_us,
             twin,
+            subscriptions: _,
             traffic: _,
         } = self;
         KeptDevice {
@@ -156,6 +189,7 @@ impl Device {
             revision: kept.revision,
             seen_us: kept.seen_us,
             twin: Twin::from_kept(kept.twin, views)?,
+            subscriptions: None,
             traffic: None,
         })
     }
@@ -180,6 +214,7 @@ impl Device {
             revision: 1,
             seen_us: 0,
             twin,
+            subscriptions: None,
             traffic: None,
         }
     }
@@ -230,6 +265,19 @@ impl Device {
         self.traffic
             .as_ref()
             .map_or(0, |traffic| traffic.messages.len())
+    }
+
+    /// Whether who has proven itself by that is let in.
+    pub(super) fn admits(&self, proof: &Proof) -> bool {
+        self.enabled && self.authentication.holds(proof)
+    }
+
+    /// Ends its session, if what opened that does not let it in any more.
+    pub(super) fn revoke_unless_proven(&mut self) {
+        let proof = self.traffic.as_ref().and_then(|traffic| traffic.proof());
+        if proof.is_some_and(|proof| !self.admits(proof)) {
+            self.revoke();
+        }
     }
 
     /// Ends its session: it may not be connected any more.

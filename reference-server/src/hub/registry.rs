@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use super::HubRefusal;
 use super::access_policy::HubPolicies;
 use super::device::AdmittedDevice;
-use super::identity::Device;
+use super::identity::{Device, Proof};
 use super::recent::{Received, Recent};
 use super::twin::SharedViews;
 use crate::config::HubPermission;
@@ -118,7 +118,7 @@ impl HubRegistry {
         let (index, hub) = self.hub(hub)?;
         let devices = hub.devices.of(device);
         let known = devices.get(device).ok_or(HubRefusal::UnknownDevice)?;
-        let expiry = known
+        let shown = known
             .authentication
             .is_shown_by(&hub.host_name, device, password, certificates, now)
             .or_else(|| {
@@ -127,7 +127,7 @@ impl HubRegistry {
                 let resource = sas_resource(&hub.host_name, device);
                 let permission = HubPermission::DeviceConnect;
                 let admitted = hub.policies.admits(token, &resource, permission, now);
-                admitted.map(Some)
+                Some((Proof::Policy, Some(admitted?)))
             })
             .filter(|_| known.enabled)
             .ok_or(HubRefusal::Unauthorized)?;
@@ -136,7 +136,7 @@ impl HubRegistry {
             Arc::clone(self),
             index,
             device.clone(),
-            expiry,
+            shown,
         ))
     }
 

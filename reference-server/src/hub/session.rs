@@ -8,8 +8,10 @@ use tokio::sync::{Notify, oneshot};
 use super::HubRefusal;
 use super::calls::{Calls, MethodAnswer};
 use super::device::AdmittedDevice;
+use super::identity::Proof;
 use super::inbox::{Downstream, Inbox, SessionEnd};
 use super::message_queue::{Delivery, MessageQueue};
+use super::subscriptions::Subscriptions;
 
 /// Most callers that may wait for one device to connect.
 const MAX_AWAITING: usize = 16;
@@ -38,6 +40,7 @@ pub(super) struct Traffic {
 #[derive(Debug)]
 struct Attached {
     number: u64,
+    proof: Proof,
     inbox: Arc<Inbox>,
     desired: bool,
     methods: bool,
@@ -66,6 +69,17 @@ impl Traffic {
     /// Whether a session is open.
     pub(super) fn is_connected(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Whether this is the session that is open.
+    fn is_at(&self, number: u64) -> bool {
+        let mut session = self.session.iter();
+        session.any(|session| session.number == number)
+    }
+
+    /// What the session was opened by.
+    pub(super) fn proof(&self) -> Option<&Proof> {
+        self.session.as_ref().map(|session| &session.proof)
     }
 
     /// Tells the session, whatever it listens to.
@@ -104,13 +118,14 @@ impl Traffic {
     }
 
     /// A newer session takes the place of the one that is open.
-    pub(super) fn attach(&mut self, number: u64, inbox: Arc<Inbox>) {
+    pub(super) fn attach(&mut self, number: u64, proof: Proof, inbox: Arc<Inbox>) {
         self.tell(Downstream::Ended(SessionEnd::Superseded));
         if let Some(before) = self.session.take() {
             self.end_of(before.number);
         }
         self.session = Some(Attached {
             number,
+            proof,
             inbox,
             desired: false,
             methods: false,
@@ -168,7 +183,7 @@ impl DeviceSession {
     /// [`take`](Self::take); one may serve many sessions of one connection.
     ///
     /// # Errors
-    /// The device was removed, or disabled since it was let in.
+    /// The device was removed, disabled or replaced since it was let in.
     pub fn open(
         device: AdmittedDevice,
         wake: Arc<Notify>,
@@ -177,13 +192,10 @@ impl DeviceSession {
         let number = device.hubs().next_number();
         let inbox = Arc::new(Inbox::new(wake));
         device.with(|known| {
-            if !known.enabled {
-                return Err(HubRefusal::Unauthorized);
-            }
             known.seen(now);
-            known.traffic_or_new().attach(number, Arc::clone(&inbox));
-            Ok(())
-        })??;
+            let (proof, inbox) = (device.proof().clone(), Arc::clone(&inbox));
+            known.traffic_or_new().attach(number, proof, inbox);
+        })?;
         Ok(Self {
             device,
             number,
@@ -198,9 +210,41 @@ impl DeviceSession {
 
     /// The device has proven itself anew, for longer.
     pub fn renew(&mut self, device: AdmittedDevice) {
-        if device.id() == self.device.id() {
-            self.device = device;
+        if device.id() != self.device.id() {
+            return;
         }
+        self.device = device;
+        // A device that is not let in is told so by its inbox.
+        let _ = self.device.with(|known| {
+            let session = known.traffic().and_then(|traffic| traffic.session.as_mut());
+            if let Some(session) = session.filter(|session| session.number == self.number) {
+                session.proof = self.device.proof().clone();
+            }
+        });
+    }
+
+    /// What the device had subscribed to when it was last connected; none where nothing was kept. From
+    /// now on it is kept again, or, with `is_clean`, no more.
+    pub fn resume(&self, is_clean: bool) -> Option<Subscriptions> {
+        let resumed = self.device.with(|known| {
+            let kept = known.subscriptions.take().filter(|_| !is_clean);
+            known.subscriptions = (!is_clean).then(|| kept.unwrap_or_default());
+            kept
+        });
+        // A device that was removed is told so by its inbox.
+        resumed.unwrap_or_default()
+    }
+
+    /// The device has subscribed to something, or given it up.
+    pub fn subscribed(&self, subscriptions: Subscriptions) {
+        let _ = self.device.with(|known| {
+            let is_open = known
+                .traffic()
+                .is_some_and(|traffic| traffic.is_at(self.number));
+            if let Some(kept) = known.subscriptions.as_mut().filter(|_| is_open) {
+                *kept = subscriptions;
+            }
+        });
     }
 
     /// Begins or ceases to listen. What waits is told at once.
@@ -239,8 +283,7 @@ impl DeviceSession {
 
 impl Drop for DeviceSession {
     fn drop(&mut self) {
-        // A device that was removed has no session to end.
-        let _ = self.device.with(|known| {
+        self.device.leave(|known| {
             if let Some(traffic) = known.traffic() {
                 traffic.detach(self.number);
             }

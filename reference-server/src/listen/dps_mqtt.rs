@@ -5,6 +5,7 @@ use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::mqtt::{
     DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
 };
+use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Connect;
 
 use super::mqtt::{Asked, Session, password};
@@ -20,19 +21,35 @@ pub(super) async fn serve(
     client: &Client,
     host: &Host,
 ) {
-    if !session.accept().await {
+    // DPS keeps no sessions.
+    if !session.accept(false).await {
         return;
     }
+    let mut subscribed = None;
     loop {
         let packet = session.receive().await;
-        let publish = match session
+        let asked = session
             .acknowledge(packet, |filter| filter == RESPONSE_FILTER)
-            .await
-        {
+            .await;
+        let publish = match asked {
             Asked::Published(publish) => publish,
             Asked::Left | Asked::Gone => break,
-            _ if session.flush().await => continue,
-            _ => break,
+            other => {
+                match other {
+                    Asked::Subscribed(granted) => {
+                        subscribed = granted.last().map(|(_, qos)| *qos).or(subscribed);
+                    }
+                    Asked::Unsubscribed(filters) => {
+                        let kept = |_: &QoS| filters.iter().all(|filter| filter != RESPONSE_FILTER);
+                        subscribed = subscribed.filter(kept);
+                    }
+                    _ => {}
+                }
+                if session.flush().await {
+                    continue;
+                }
+                break;
+            }
         };
         // Any other topic ends the connection.
         let Ok(request) = DpsRequest::parse(&publish.topic) else {
@@ -55,12 +72,20 @@ pub(super) async fn serve(
             origin: client.origin(Protocol::Mqtt),
         };
         let answer = host.ask(client, &question).await;
+        // What was asked is done, though nobody listens.
+        let Some(qos) = subscribed else {
+            if session.flush().await {
+                continue;
+            }
+            return;
+        };
         let response = DpsResponse {
             status: answer.status,
             rid: request.rid,
             retry_after: answer.retry_after,
         };
-        if !session.answer(response.topic(), answer.body).await {
+        let published = session.publish(response.topic(), qos, answer.body.into());
+        if published.await.is_none() {
             return;
         }
     }

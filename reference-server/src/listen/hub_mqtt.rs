@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::hub::{
-    DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, TWIN_RESPONSE_FILTER,
-    TwinResponse, messages_filter, property_bag,
+    DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, Message,
+    OWN_MESSAGES_FILTER, TWIN_RESPONSE_FILTER, TwinResponse, messages_filter, property_bag,
 };
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
@@ -24,6 +24,7 @@ use crate::hub::calls::MethodAnswer;
 use crate::hub::inbox::{Downstream, MethodRequest};
 use crate::hub::message_queue::Settlement;
 use crate::hub::session::{DeviceSession, Interest};
+use crate::hub::subscriptions::{Quality, Subscriptions};
 
 /// Longest packet: 256 KB of message, its topic and header.
 const MAX_PACKET: usize = (256 + 66) * 1024;
@@ -31,6 +32,8 @@ const MAX_PACKET: usize = (256 + 66) * 1024;
 const MAX_UNACKNOWLEDGED: usize = 16;
 /// Property of a message that was a will.
 const WILL: (&str, &str) = ("iothub-MessageType", "Will");
+/// Property of a message that was to be retained: a hub retains none, and says so to the back end.
+const RETAIN: (&str, &str) = ("mqtt-retain", "true");
 
 /// Serves it to its end. `asked_for` is the hub named by SNI, which the user name must match.
 pub(super) async fn serve<Carrier: Stream>(
@@ -66,17 +69,19 @@ pub(super) async fn serve<Carrier: Stream>(
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
     };
     session.take_up_to(MAX_PACKET);
-    if !session.accept().await {
+    let resumed = device.resume(connect.clean_session);
+    if !session.accept(resumed.is_some()).await {
         return;
     }
     let mut conversation = Conversation {
         messages_filter: messages_filter(device.device().id()),
-        subscriptions: Subscriptions::default(),
+        subscriptions: resumed.unwrap_or_default(),
         unacknowledged: Vec::new(),
         device,
         session,
         at: At { hub, client, host },
     };
+    conversation.listen();
     let left = conversation.hold(&wake).await;
     if !left && let Some(will) = connect.last_will {
         conversation.execute(will);
@@ -103,15 +108,6 @@ struct At<'a> {
     host: &'a Host,
 }
 
-/// What the device has subscribed to, and how it is delivered.
-#[derive(Debug, Default)]
-struct Subscriptions {
-    twin: Option<QoS>,
-    desired: Option<QoS>,
-    methods: Option<QoS>,
-    messages: Option<QoS>,
-}
-
 /// The connection has to end.
 struct End;
 
@@ -125,8 +121,14 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
             let done = tokio::select! {
                 packet = self.session.receive() => {
                     let may = |filter: &str| {
-                        [TWIN_RESPONSE_FILTER, DESIRED_FILTER, METHODS_FILTER].contains(&filter)
-                            || filter == self.messages_filter
+                        [
+                            TWIN_RESPONSE_FILTER,
+                            DESIRED_FILTER,
+                            METHODS_FILTER,
+                            OWN_MESSAGES_FILTER,
+                            self.messages_filter.as_str(),
+                        ]
+                        .contains(&filter)
                     };
                     match self.session.acknowledge(packet, may).await {
                         Asked::Left => return true,
@@ -169,15 +171,38 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
             TWIN_RESPONSE_FILTER => (&mut self.subscriptions.twin, None),
             DESIRED_FILTER => (&mut self.subscriptions.desired, Some(Interest::Desired)),
             METHODS_FILTER => (&mut self.subscriptions.methods, Some(Interest::Methods)),
-            filter if filter == self.messages_filter => {
+            filter if filter == OWN_MESSAGES_FILTER || filter == self.messages_filter => {
                 (&mut self.subscriptions.messages, Some(Interest::Messages))
             }
             _ => return,
         };
-        *subscription = qos;
+        *subscription = qos.map(|qos| match qos {
+            QoS::AtMostOnce => Quality::AtMostOnce,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Quality::AtLeastOnce,
+        });
+        self.device.subscribed(self.subscriptions);
         if let Some(interest) = interest {
             self.device
                 .listen(interest, qos.is_some(), Timestamp::now());
+        }
+    }
+
+    /// To all that was subscribed to before.
+    fn listen(&self) {
+        let Subscriptions {
+            twin: _,
+            desired,
+            methods,
+            messages,
+        } = self.subscriptions;
+        for (interest, subscribed) in [
+            (Interest::Desired, desired),
+            (Interest::Methods, methods),
+            (Interest::Messages, messages),
+        ] {
+            if subscribed.is_some() {
+                self.device.listen(interest, true, Timestamp::now());
+            }
         }
     }
 
@@ -230,7 +255,8 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                 if device != *self.device.device().id() {
                     return Err(End);
                 }
-                let message = property_bag::message(&bag, &publish.payload).map_err(|_| End)?;
+                let mut message = property_bag::message(&bag, &publish.payload).map_err(|_| End)?;
+                retained(&mut message, publish.retain);
                 self.device.device().send(&message, now).map_err(|_| End)?;
                 self.flush().await
             }
@@ -359,12 +385,17 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         }
         if let Ok(mut message) = property_bag::message(&bag, &will.message) {
             message.properties.push((WILL.0.into(), WILL.1.into()));
+            retained(&mut message, will.retain);
             // Nobody is there to be told that it is too large.
             let _ = self.device.device().send(&message, Timestamp::now());
         }
     }
 
-    async fn publish(&mut self, topic: String, qos: QoS, body: Bytes) -> Result<u16, End> {
+    async fn publish(&mut self, topic: String, quality: Quality, body: Bytes) -> Result<u16, End> {
+        let qos = match quality {
+            Quality::AtMostOnce => QoS::AtMostOnce,
+            Quality::AtLeastOnce => QoS::AtLeastOnce,
+        };
         self.session.publish(topic, qos, body).await.ok_or(End)
     }
 
@@ -374,5 +405,12 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         } else {
             Err(End)
         }
+    }
+}
+
+/// Tells of a message that it was to be retained.
+fn retained(message: &mut Message, retain: bool) {
+    if retain {
+        message.properties.push((RETAIN.0.into(), RETAIN.1.into()));
     }
 }

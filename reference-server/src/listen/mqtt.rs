@@ -137,13 +137,11 @@ impl<Carrier: Stream> Session<Carrier> {
         self.packets.codec_mut().max_outgoing_size = max;
     }
 
-    /// Lets the client in. There are no persistent sessions.
-    pub(super) async fn accept(&mut self) -> bool {
-        self.send(Packet::ConnAck(ConnAck::new(
-            ConnectReturnCode::Success,
-            false,
-        )))
-        .await
+    /// Lets the client in: to a session of its own that was kept, or to a new one.
+    pub(super) async fn accept(&mut self, session_present: bool) -> bool {
+        let code = ConnectReturnCode::Success;
+        self.send(Packet::ConnAck(ConnAck::new(code, session_present)))
+            .await
     }
 
     /// Keeps the client out.
@@ -223,12 +221,6 @@ impl<Carrier: Stream> Session<Carrier> {
             Ok(()) => asked,
             Err(_) => Asked::Gone,
         }
-    }
-
-    /// Sends an answer, and the acknowledgement before it.
-    pub(super) async fn answer(&mut self, topic: String, body: Vec<u8>) -> bool {
-        let published = self.publish(topic, QoS::AtLeastOnce, body.into()).await;
-        published.is_some()
     }
 
     /// Sends a message, and the acknowledgements before it. Returns its packet id, which is 0

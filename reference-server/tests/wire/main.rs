@@ -11,6 +11,7 @@ mod conversations;
 mod diagnostics;
 mod dialect;
 mod disorder;
+mod dps_mqtt;
 mod faults;
 mod geo;
 mod hub;

@@ -46,16 +46,7 @@ impl Yard {
             tally,
             certificate: CertificateDer::from(vec![1; 100]),
         };
-        let authentication = Authentication::certificate(thumbprint(&yard.certificate));
-        let entering = Entering {
-            authentication,
-            twin: TwinFrom::Kept(None),
-            iot_edge: false,
-            left: None,
-        };
-        yard.hubs
-            .enter(HUB, &pump(), entering, now(), |_| {})
-            .expect("known hub");
+        yard.enter(Authentication::certificate(thumbprint(&yard.certificate)));
         yard
     }
 
@@ -68,6 +59,19 @@ impl Yard {
 
     fn session(&self) -> DeviceSession {
         DeviceSession::open(self.admitted(), Arc::new(Notify::new()), now()).expect("it exists")
+    }
+
+    /// Enters the device anew, by DPS.
+    fn enter(&self, authentication: Authentication) {
+        let entering = Entering {
+            authentication,
+            twin: TwinFrom::Kept(None),
+            iot_edge: false,
+            left: None,
+        };
+        self.hubs
+            .enter(HUB, &pump(), entering, now(), |_| {})
+            .expect("known hub");
     }
 
     fn patch(&self, patch: Value) {
@@ -338,4 +342,31 @@ fn many_at_once_lose_nothing_and_lock_nobody_out() {
     assert_eq!(counted.reported_patches[HUB], 2 * ROUNDS as u64);
     let (_, twin) = yard.hubs.twin(HUB, &pump()).expect("known");
     assert_eq!(twin.reported["$version"], 2 * ROUNDS + 1);
+}
+
+#[test]
+fn a_session_ends_with_what_opened_it() {
+    let yard = Yard::new();
+    let own = thumbprint(&yard.certificate);
+    let (admitted, session) = (yard.admitted(), yard.session());
+    yard.enter(Authentication::SelfSigned {
+        primary: [9; 32],
+        secondary: Some(Box::new(own)),
+    });
+    assert_eq!(session.take(), None, "it is among them still");
+    assert!(admitted.read_twin().is_ok());
+    yard.enter(Authentication::certificate([9; 32]));
+    assert_eq!(session.take(), Some(Downstream::Ended(SessionEnd::Revoked)));
+    for refused in [
+        admitted.read_twin().err(),
+        admitted.receive(now()).err(),
+        admitted.send(&Message::default(), now()).err(),
+        admitted.patch_reported(b"{}", now()).err(),
+        DeviceSession::open(admitted, Arc::new(Notify::new()), now()).err(),
+    ] {
+        assert_eq!(refused, Some(HubRefusal::Unauthorized));
+    }
+    drop(session);
+    let connected = yard.hubs.identity(HUB, &pump()).expect("known").connected;
+    assert!(!connected);
 }

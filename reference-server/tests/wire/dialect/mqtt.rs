@@ -79,6 +79,13 @@ pub fn connect_with(
     packet(0x10, &body)
 }
 
+/// A CONNECT that does not ask for a clean session.
+pub fn keeping_session(mut connect: Vec<u8>) -> Vec<u8> {
+    let level = connect.windows(5).position(|part| part == b"MQTT\x04");
+    connect[level.expect("a CONNECT") + 5] &= !0x02;
+    connect
+}
+
 /// SUBSCRIBE, packet 1, at QoS 1.
 pub fn subscribe(filter: &str) -> Vec<u8> {
     packet(0x82, &[&[0, 1], text(filter).as_slice(), &[1]].concat())

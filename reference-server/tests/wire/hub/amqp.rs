@@ -207,6 +207,85 @@ fn a_method_is_called_and_answered() {
     });
 }
 
+/// What a device has proven dies with the identity that it was proven to.
+#[test]
+fn a_token_that_was_put_opens_nothing_of_another_identity() {
+    let yard = yard();
+    let identity = |key: u8| {
+        let keys = json!({"primaryKey": STANDARD.encode([key; 32]), "secondaryKey": STANDARD.encode([9; 32])});
+        json!({"authentication": {"symmetricKey": keys}}).to_string()
+    };
+    let line = |method: &str| format!("{method} /devices/meter-1?{V}");
+    let any = [("If-Match", "*")];
+    meter(&yard, "meter-1");
+    let put = || {
+        let mut device = AmqpDevice::connect(&yard, &stranger("meter-1"));
+        device.attach("cbs-out", false, "$cbs");
+        device.attach("cbs-in", true, "$cbs");
+        let token = put_token(string("1"), &hub_token("meter-1", 3, 60));
+        device.send("cbs-out", &token);
+        assert!(
+            device
+                .hear()
+                .has(b"\xa1\x0bstatus-code\x71\x00\x00\x00\xc8")
+        );
+        device
+    };
+    let nodes = [
+        (true, "/devices/meter-1/messages/devicebound"),
+        (true, "/devices/meter-1/twin"),
+        (false, "/devices/meter-1/messages/events"),
+    ];
+    let is_refused = |device: &mut AmqpDevice| {
+        for (receives, node) in nodes {
+            let refusal = device.refused(receives, node);
+            assert!(
+                find(&refusal, b"amqp:unauthorized-access").is_some(),
+                "{node}"
+            );
+        }
+    };
+    // Made anew, with another key.
+    let mut older = put();
+    assert_eq!(as_service(&yard, &line("DELETE"), &any, "").status, 204);
+    assert_eq!(
+        as_service(&yard, &line("PUT"), &[], &identity(4)).status,
+        200
+    );
+    let post = format!("POST /hubs/{HUB}/devices/meter-1/messages/devicebound");
+    assert_eq!(to_control(&yard, &post, &[], "not for you").status, 200);
+    is_refused(&mut older);
+
+    // With another key, and disabled.
+    for wanted in [identity(5), json!({"status": "disabled"}).to_string()] {
+        assert_eq!(
+            as_service(&yard, &line("PUT"), &any, &identity(3)).status,
+            200
+        );
+        let mut unattached = put();
+        let mut attached = put();
+        attached.attach("events", false, "/devices/meter-1/messages/events");
+        assert_eq!(as_service(&yard, &line("PUT"), &any, &wanted).status, 200);
+        is_refused(&mut unattached);
+        let (code, detach) = attached.frame();
+        assert_eq!(code, 0x16, "detach");
+        assert!(find(&detach, b"amqp:unauthorized-access").is_some());
+    }
+
+    // Rolling the other key ends nothing.
+    assert_eq!(
+        as_service(&yard, &line("PUT"), &any, &identity(3)).status,
+        200
+    );
+    let mut attached = put();
+    attached.attach("events", false, "/devices/meter-1/messages/events");
+    let keys =
+        json!({"primaryKey": STANDARD.encode([8; 32]), "secondaryKey": STANDARD.encode([3; 32])});
+    let rolled = json!({"authentication": {"symmetricKey": keys}}).to_string();
+    assert_eq!(as_service(&yard, &line("PUT"), &any, &rolled).status, 200);
+    assert!(is_accepted(&attached.send("events", &data("{}"))));
+}
+
 /// Enters a device with a key at the hub.
 pub fn meter(yard: &Instance, name: &str) {
     let key = STANDARD.encode([3; 32]);

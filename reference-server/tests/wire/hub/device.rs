@@ -6,7 +6,9 @@ use rustls::ALL_VERSIONS;
 
 use super::HUB;
 use crate::dialect::Caller;
-use crate::dialect::mqtt::{connect_with, packet, publish_to, receive, send, text};
+use crate::dialect::mqtt::{
+    connect_with, keeping_session, packet, publish_to, receive, send, text,
+};
 use crate::instance::Instance;
 use crate::tls::{Secured, dial};
 
@@ -37,15 +39,31 @@ impl Device {
         caller: &Caller,
         will: Option<(&str, &str)>,
     ) -> Self {
-        let server = instance.server.announcement();
-        let certificate = caller.certificate.as_ref();
-        let mut wire = dial(server, server.mqtt, HUB, certificate, ALL_VERSIONS);
         let name = caller.registration_id.as_str();
         let user = format!("{HUB}/{name}/?api-version=2021-04-12&DeviceClientType=wire");
         let log_in = connect_with(name, &user, caller.sas.as_deref(), will);
-        send(&mut wire, &log_in);
-        assert_eq!(receive(&mut wire), (0x20, vec![0, 0]), "CONNACK: accepted");
-        Self { wire, packets: 0 }
+        let (device, present) = Self::log_in(instance, caller, &log_in);
+        assert!(!present, "a clean session");
+        device
+    }
+
+    /// Logs in and asks for the session that it had. Returns whether there is one.
+    pub fn resume(instance: &Instance, caller: &Caller) -> (Self, bool) {
+        let name = caller.registration_id.as_str();
+        let user = format!("{HUB}/{name}/?api-version=2021-04-12");
+        let log_in = connect_with(name, &user, caller.sas.as_deref(), None);
+        Self::log_in(instance, caller, &keeping_session(log_in))
+    }
+
+    /// Logs in with a CONNECT. Returns whether a session is present.
+    pub fn log_in(instance: &Instance, caller: &Caller, connect: &[u8]) -> (Self, bool) {
+        let server = instance.server.announcement();
+        let certificate = caller.certificate.as_ref();
+        let mut wire = dial(server, server.mqtt, HUB, certificate, ALL_VERSIONS);
+        send(&mut wire, connect);
+        let (head, answer) = receive(&mut wire);
+        assert_eq!((head, answer[1]), (0x20, 0), "CONNACK: accepted");
+        (Self { wire, packets: 0 }, answer[0] == 1)
     }
 
     /// SUBSCRIBE. Returns the code of the SUBACK.

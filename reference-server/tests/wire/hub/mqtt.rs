@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::device::Device;
-use super::http::to_control;
+use super::http::{as_service, to_control};
 use super::{HUB, provisioned, yard};
-use crate::dialect::mqtt::{DISCONNECT, packet, text};
+use crate::dialect::mqtt::{DISCONNECT, packet, publish_to, text};
+use crate::instance::Instance;
 
 /// Bytes that are no packet.
 const NO_PACKET: [u8; 2] = [0, 0];
@@ -67,11 +68,118 @@ fn answers_come_with_the_quality_that_was_subscribed_to() {
     pump.hears_nothing();
     for filter in [
         "#",
+        "devices/#",
+        "devices/+/messages/#",
+        "devices/+/messages/events/#",
         "devices/pump-2/messages/devicebound/#",
         "$iothub/credentials/res/#",
     ] {
         assert_eq!(pump.subscribe(filter, 0), 0x80, "{filter}");
     }
+}
+
+/// A message to the device.
+fn post(yard: &Instance, body: &str) {
+    let line = format!("POST /hubs/{HUB}/devices/pump-1/messages/devicebound");
+    assert_eq!(to_control(yard, &line, &[], body).status, 200);
+}
+
+/// azure-sdk-for-c subscribes by a filter that names no device.
+#[test]
+fn messages_come_by_a_filter_that_names_no_device() {
+    let yard = yard();
+    let mut pump = Device::connect(&yard, &provisioned(&yard, "pump-1"));
+    let valve = provisioned(&yard, "pump-2");
+    let mut other = Device::connect(&yard, &valve);
+    let filter = "devices/+/messages/devicebound/#";
+    assert_eq!(
+        (pump.subscribe(filter, 1), other.subscribe(filter, 1)),
+        (1, 1)
+    );
+    post(&yard, "one");
+    let heard = pump.hear();
+    assert!(
+        heard
+            .topic
+            .starts_with("devices/pump-1/messages/devicebound/")
+    );
+    assert_eq!((heard.qos, heard.body.as_str()), (1, "one"));
+    pump.acknowledge(heard.packet_id);
+    other.hears_nothing();
+    pump.unsubscribe(filter);
+    post(&yard, "two");
+    pump.hears_nothing();
+}
+
+#[test]
+fn a_session_that_is_not_clean_is_kept() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let (mut pump, present) = Device::resume(&yard, &caller);
+    assert!(!present, "there was none yet");
+    pump.subscribe("devices/pump-1/messages/devicebound/#", 1);
+    pump.subscribe(TWIN, 0);
+    pump.subscribe("$iothub/twin/PATCH/properties/desired/#", 1);
+    post(&yard, "in its hands");
+    let unacknowledged = pump.hear();
+    pump.send(&DISCONNECT);
+    pump.ends();
+    post(&yard, "while it was away");
+
+    let (mut pump, present) = Device::resume(&yard, &caller);
+    assert!(present);
+    for body in ["in its hands", "while it was away"] {
+        let heard = pump.hear();
+        assert_eq!((heard.body.as_str(), heard.qos), (body, 1));
+        pump.acknowledge(heard.packet_id);
+    }
+    assert_eq!(unacknowledged.body, "in its hands");
+    pump.publish("$iothub/twin/GET/?$rid=1", "");
+    assert_eq!(pump.hear().qos, 0, "as it was subscribed to");
+    let body = json!({"properties": {"desired": {"a": 1}}}).to_string();
+    let line = "PATCH /twins/pump-1?api-version=2021-04-12";
+    assert_eq!(as_service(&yard, line, &[], &body).status, 200);
+    assert_eq!(json_of(&pump.hear().body), json!({"a": 1, "$version": 2}));
+    pump.unsubscribe(TWIN);
+    pump.send(&DISCONNECT);
+    pump.ends();
+
+    let (mut pump, present) = Device::resume(&yard, &caller);
+    assert!(present);
+    pump.publish("$iothub/twin/GET/?$rid=2", "");
+    pump.hears_nothing();
+    // A clean session is the end of it.
+    let mut clean = Device::connect(&yard, &caller);
+    post(&yard, "waits");
+    clean.hears_nothing();
+    clean.send(&DISCONNECT);
+    clean.ends();
+    let (mut pump, present) = Device::resume(&yard, &caller);
+    assert!(!present);
+    pump.hears_nothing();
+    pump.subscribe("devices/pump-1/messages/devicebound/#", 1);
+    assert_eq!(pump.hear().body, "waits");
+}
+
+#[test]
+fn the_back_end_hears_what_was_to_be_retained() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let topic = text("devices/pump-1/messages/events/a=b");
+    let mut pump = Device::connect(&yard, &caller);
+    pump.send(&packet(0x31, &[topic.as_slice(), b"x"].concat()));
+    pump.publish("devices/pump-1/messages/events/", "y");
+    let kept = to_control(&yard, &format!("GET /hubs/{HUB}/messages/events"), &[], "").json();
+    assert_eq!(
+        kept[0]["properties"],
+        json!({"a": "b", "mqtt-retain": "true"})
+    );
+    assert_eq!(kept[1]["properties"], json!({}));
+    assert_eq!(
+        pump.subscribe("devices/pump-1/messages/devicebound/#", 1),
+        1
+    );
+    pump.hears_nothing();
 }
 
 #[test]
@@ -111,26 +219,48 @@ fn what_a_device_may_not_send_ends_its_connection() {
         0x34,
         &[text("devices/pump-1/messages/events/").as_slice(), &[0, 9]].concat(),
     );
-    let at_qos_0 =
-        |topic: &str, body: &[u8]| packet(0x30, &[text(topic).as_slice(), body].concat());
-    for (what, bytes) in [
-        ("QoS 2", at_qos_2),
+    let large = vec![b'x'; 256 * 1024 + 1];
+    let mut bad = Vec::new();
+    for (what, topic, body) in [
         (
             "another device's telemetry",
-            at_qos_0("devices/pump-2/messages/events/", b"x"),
+            "devices/pump-2/messages/events/",
+            &b"x"[..],
         ),
-        ("an unknown topic", at_qos_0("devices/pump-1/other", b"x")),
+        ("an unknown topic", "devices/pump-1/other", b"x"),
+        (
+            "DPS's topic",
+            "$dps/registrations/PUT/iotdps-register/?$rid=1",
+            b"{}",
+        ),
         (
             "a bag that is no text",
-            at_qos_0("devices/pump-1/messages/events/a=%ff", b"x"),
+            "devices/pump-1/messages/events/a=%ff",
+            b"x",
         ),
         (
             "more than 256 KB",
-            at_qos_0(
-                "devices/pump-1/messages/events/",
-                &vec![b'x'; 256 * 1024 + 1],
-            ),
+            "devices/pump-1/messages/events/",
+            &large,
         ),
+        ("a question without an id", "$iothub/twin/GET/", b""),
+        (
+            "a status that is none",
+            "$iothub/methods/res/ok/?$rid=1",
+            b"",
+        ),
+        (
+            "an answer to no call",
+            "$iothub/methods/res/200/?$rid=nonsense",
+            b"",
+        ),
+    ] {
+        bad.push((what, packet(0x30, &[text(topic).as_slice(), body].concat())));
+        // That would be acknowledged if it were kept.
+        bad.push((what, publish_to(topic, body)));
+    }
+    bad.extend([
+        ("QoS 2", at_qos_2),
         ("an oversize packet", vec![0x30, 0xff, 0xff, 0xff, 0x7f]),
         (
             "a second CONNECT",
@@ -139,7 +269,8 @@ fn what_a_device_may_not_send_ends_its_connection() {
                 &[text("MQTT").as_slice(), &[4, 2, 0, 0], &text("x")].concat(),
             ),
         ),
-    ] {
+    ]);
+    for (what, bytes) in bad {
         let mut pump = Device::connect(&yard, &caller);
         pump.send(&bytes);
         println!("{what}");

@@ -42,8 +42,11 @@ impl HubMqtt {
             password: sas.unwrap_or_default(),
             clean_session: false,
         };
+        let mut session = MqttLink::connect(carrier, log_in).await?;
+        // Subscriptions of an earlier session hold at once.
+        session.keep_what_comes();
         Ok(Self {
-            session: MqttLink::connect(carrier, log_in).await?,
+            session,
             device: device.clone(),
         })
     }
@@ -91,7 +94,6 @@ impl HubMqtt {
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn listen(&mut self) -> Result<(), LinkError> {
-        self.session.keep_what_comes();
         self.session.subscribe(METHODS_FILTER).await?;
         self.session.subscribe(DESIRED_FILTER).await
     }
