@@ -31,6 +31,8 @@ pub const AMQP_HEADER: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
 pub const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
 /// Attach property that names the api-version.
 pub const API_VERSION_PROPERTY: &str = "com.microsoft:api-version";
+/// Attach property that names the device's model.
+pub const MODEL_ID_PROPERTY: &str = "com.microsoft:model-id";
 /// Attach property that names the client.
 pub const CLIENT_VERSION_PROPERTY: &str = "com.microsoft:client-version";
 /// Attach property that is the same on both links of a pair.

@@ -18,6 +18,10 @@ pub use topic::{
 
 /// The api-version the simulator's devices send to hubs.
 pub const API_VERSION: &str = "2021-04-12";
+/// Longest name of a device's model, in bytes (Digital Twins Definition Language, "Digital twin
+/// model identifier").
+const MAX_MODEL_ID: usize = 2048;
+
 /// User name of a CONNECT to a hub: `{hubHost}/{deviceId}/?api-version=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUserName {
@@ -25,6 +29,8 @@ pub struct HubUserName {
     pub host: String,
     /// The device.
     pub device_id: DeviceId,
+    /// What it says that it is (IoT Plug and Play): `model-id`, if it says it.
+    pub model_id: Option<String>,
 }
 
 impl HubUserName {
@@ -39,16 +45,25 @@ impl HubUserName {
             Some((host, rest)) if !host.is_empty() => (host, rest),
             _ => return Err(malformed("is not {hubHost}/{deviceId}/?api-version=…")),
         };
-        let id = match rest.split_once('/') {
-            Some((id, "")) => id,
-            Some((id, query)) if query.starts_with('?') || first_segment(query).contains('=') => id,
+        let (id, query) = match rest.split_once('/') {
+            Some((id, "")) => (id, ""),
+            Some((id, query)) if query.starts_with('?') || first_segment(query).contains('=') => {
+                (id, query.trim_start_matches('?'))
+            }
             Some(_) => return Err(malformed("names a module, not a device")),
             // A device id may hold a `?` itself, so only this query ends it.
-            None => rest.split_once("?api-version=").map_or(rest, |(id, _)| id),
+            None => match rest.find("?api-version=") {
+                Some(end) => (&rest[..end], &rest[end + 1..]),
+                None => (rest, ""),
+            },
         };
         Ok(Self {
             host: host.to_owned(),
             device_id: DeviceId::parse(id)?,
+            model_id: match query::value(query, "model-id") {
+                None | Some("") => None,
+                Some(id) => Some(model_id(&query::decode("model-id", id)?)?),
+            },
         })
     }
 
@@ -57,6 +72,18 @@ impl HubUserName {
         let client_type = query::encode(client_type);
         format!("{host}/{device_id}/?api-version={API_VERSION}&DeviceClientType={client_type}")
     }
+}
+
+/// A model id that a hub keeps.
+///
+/// # Errors
+/// It is too long for one.
+pub fn model_id(text: &str) -> Result<String, DecodeError> {
+    if text.len() > MAX_MODEL_ID {
+        let problem = format!("has {} bytes, the limit is {MAX_MODEL_ID}", text.len());
+        return Err(DecodeError::new("model-id", problem));
+    }
+    Ok(text.to_owned())
 }
 
 fn first_segment(path: &str) -> &str {
@@ -99,6 +126,33 @@ mod tests {
         ] {
             assert!(HubUserName::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_model_is_read_where_it_is_named() {
+        for (query, model) in [
+            (
+                "?api-version=2020-09-30&model-id=dtmi:a;1",
+                Some("dtmi:a;1"),
+            ),
+            (
+                "?api-version=2020-09-30&DeviceClientType=x&model-id=dtmi%3Aa%3B1",
+                Some("dtmi:a;1"),
+            ),
+            ("api-version=2020-09-30&model-id=dtmi:a;1", Some("dtmi:a;1")),
+            ("?api-version=2020-09-30&model-id=", None),
+            ("?api-version=2020-09-30", None),
+            ("", None),
+        ] {
+            let name = HubUserName::parse(&format!("h/d/{query}")).expect(query);
+            assert_eq!(name.model_id.as_deref(), model, "{query}");
+        }
+        let long = format!(
+            "h/d/?api-version=1&model-id={}",
+            "x".repeat(MAX_MODEL_ID + 1)
+        );
+        assert!(HubUserName::parse(&long).is_err());
+        assert!(HubUserName::parse("h/d/?api-version=1&model-id=%ff").is_err());
     }
 
     #[test]

@@ -77,7 +77,11 @@ proptest! {
 
     #[test]
     fn hub_user_names_and_topics(host in "[a-z0-9.-]{1,40}", id in device_id(), rid in RID, status in 100u16..1000, version in any::<Option<u64>>()) {
-        let expected = HubUserName { host: host.clone(), device_id: id.clone() };
+        let expected = HubUserName {
+            host: host.clone(),
+            device_id: id.clone(),
+            model_id: None,
+        };
         prop_assert_eq!(HubUserName::parse(&HubUserName::format(&host, &id, "fleetstorm/1")), Ok(expected));
         let request = HubRequest::TwinGet { rid: rid.clone() };
         prop_assert_eq!(HubRequest::parse(&request.topic()), Ok(request));

@@ -6,7 +6,7 @@ use fe2o3_amqp_types::messaging::MessageId;
 use fe2o3_amqp_types::primitives::SimpleValue;
 use serde_amqp::value::Value;
 
-use super::message::{Message, number, number_of_value};
+use super::message::{Message, number_of_value, whole_number};
 use super::{address, cbs};
 use crate::ids::DeviceId;
 use crate::{DecodeError, query};
@@ -315,9 +315,10 @@ impl MethodResult {
     pub fn of(message: &Message) -> Result<Self, DecodeError> {
         let status = message
             .application_property(METHOD_STATUS)
-            .and_then(number)
-            .and_then(|status| i32::try_from(status).ok())
             .ok_or_else(|| DecodeError::new(METHOD_STATUS, "is missing"))?;
+        let status = whole_number(status)
+            .and_then(|status| i32::try_from(status).ok())
+            .ok_or_else(|| DecodeError::new(METHOD_STATUS, "is no whole number of 32 bits"))?;
         Ok(Self {
             correlation_id: message.properties.correlation_id.clone(),
             status,
@@ -430,5 +431,27 @@ mod tests {
             MethodResult::of(&again(result.clone().message())),
             Ok(result)
         );
+    }
+
+    #[test]
+    fn a_methods_status_is_any_number_of_its_device() {
+        let answered = |status: SimpleValue| {
+            let message = Message::of_data("").with_application(METHOD_STATUS, status);
+            let read = Message::read(message.to_bytes()).expect("own message");
+            MethodResult::of(&read).map(|result| result.status).ok()
+        };
+        for (written, status) in [
+            (SimpleValue::Int(-1), Some(-1)),
+            (SimpleValue::Int(i32::MIN), Some(i32::MIN)),
+            (SimpleValue::Byte(-7), Some(-7)),
+            (SimpleValue::Long(-404), Some(-404)),
+            (SimpleValue::Ulong(200), Some(200)),
+            (SimpleValue::String("-5".into()), Some(-5)),
+            (SimpleValue::Long(i64::MIN), None),
+            (SimpleValue::Ulong(u64::MAX), None),
+            (SimpleValue::Bool(true), None),
+        ] {
+            assert_eq!(answered(written.clone()), status, "{written:?}");
+        }
     }
 }

@@ -182,15 +182,20 @@ impl Message {
 
 /// A whole number that isn't negative, whatever its width.
 pub(super) fn number(value: &SimpleValue) -> Option<u64> {
+    whole_number(value)?.try_into().ok()
+}
+
+/// A whole number, whatever its width.
+pub(super) fn whole_number(value: &SimpleValue) -> Option<i128> {
     match value {
         SimpleValue::Ubyte(number) => Some((*number).into()),
         SimpleValue::Ushort(number) => Some((*number).into()),
         SimpleValue::Uint(number) => Some((*number).into()),
-        SimpleValue::Ulong(number) => Some(*number),
-        SimpleValue::Byte(number) => (*number).try_into().ok(),
-        SimpleValue::Short(number) => (*number).try_into().ok(),
-        SimpleValue::Int(number) => (*number).try_into().ok(),
-        SimpleValue::Long(number) => (*number).try_into().ok(),
+        SimpleValue::Ulong(number) => Some((*number).into()),
+        SimpleValue::Byte(number) => Some((*number).into()),
+        SimpleValue::Short(number) => Some((*number).into()),
+        SimpleValue::Int(number) => Some((*number).into()),
+        SimpleValue::Long(number) => Some((*number).into()),
         SimpleValue::String(text) => text.parse().ok(),
         _ => None,
     }

@@ -91,6 +91,18 @@ impl AdmittedDevice {
         Ok(version)
     }
 
+    /// It says what it is: the id of its model. A twin that is written is kept.
+    ///
+    /// # Errors
+    /// The device was removed, or is not let in any more.
+    pub fn is_of_model(&self, model_id: &str) -> Result<(), HubRefusal> {
+        let is_known = self.with(|known| !known.twin.set_model(model_id))?;
+        if is_known {
+            return Ok(());
+        }
+        self.hubs.change(self.hub, &self.id, |_| Ok(()))
+    }
+
     /// It sends telemetry.
     ///
     /// # Errors

@@ -401,6 +401,7 @@ mod tests {
             }
             let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
             let admitted = admitted.expect("its key");
+            admitted.is_of_model("dtmi:test:Pump;1").expect("known");
             let reported = admitted.patch_reported(br#"{"level":3}"#, now());
             assert_eq!(reported, Ok(2));
             let condition = crate::hub::administration::Condition::Exists;

@@ -46,6 +46,8 @@ struct Hidden {
     changes: u64,
     /// Those of them that the service made.
     service_changes: u64,
+    /// What the device says that it is.
+    model_id: Option<Box<str>>,
 }
 
 /// When each property changed.
@@ -104,6 +106,8 @@ pub struct TwinDocument {
     pub version: u64,
     /// Changes with tags and desired properties.
     pub etag: String,
+    /// What the device says that it is (IoT Plug and Play).
+    pub model_id: Option<String>,
 }
 
 impl Twin {
@@ -221,7 +225,18 @@ impl Twin {
             // Both parts at their first version make two.
             version: 2 * FIRST_VERSION + hidden.map_or(0, |hidden| hidden.changes),
             etag: self.etag(),
+            model_id: hidden.and_then(|hidden| hidden.model_id.as_deref().map(str::to_owned)),
         }
+    }
+
+    /// The device says what it is. Returns whether that is new.
+    pub(super) fn set_model(&mut self, model_id: &str) -> bool {
+        let hidden = self.hidden.get_or_insert_default();
+        let is_new = hidden.model_id.as_deref() != Some(model_id);
+        if is_new {
+            hidden.model_id = Some(model_id.into());
+        }
+        is_new
     }
 
     /// The tags after a change, or none when they stay as they are.

@@ -10,8 +10,9 @@ use fleetstorm_protocol::amqp::dps::rejection;
 use fleetstorm_protocol::amqp::hub::HubNode;
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
-use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
+use fleetstorm_protocol::amqp::{CHANNEL_CORRELATION_PROPERTY, MODEL_ID_PROPERTY};
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
+use fleetstorm_protocol::hub::model_id;
 use fleetstorm_protocol::ids::DeviceId;
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -245,11 +246,20 @@ impl Gathering<'_> {
             };
             return refused(asked, condition, &refusal);
         }
+        let model = asked.property(MODEL_ID_PROPERTY);
+        let model = model.map(model_id).transpose();
+        let model = match model {
+            Ok(model) => model,
+            Err(error) => return refused(asked, AmqpError::InvalidField, &error),
+        };
         let pair = asked.property(CHANNEL_CORRELATION_PROPERTY);
         let pair = pair.map(str::to_owned);
         self.links.insert(id, Node::Device(device.clone()));
         conversation.accept(asked);
         if let Some(member) = self.members.get_mut(device) {
+            if let Some(model) = model {
+                member.is_of_model(&model);
+            }
             member.attach(conversation, id, link, pair);
         }
         Ok(())

@@ -68,6 +68,10 @@ pub(super) async fn serve<Carrier: Stream>(
     let Some(device) = opened else {
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
     };
+    if let Some(model_id) = &user.model_id {
+        // A device that was removed meanwhile is told so by its session.
+        let _ = device.device().is_of_model(model_id);
+    }
     session.take_up_to(MAX_PACKET);
     let resumed = device.resume(connect.clean_session);
     if !session.accept(resumed.is_some()).await {

@@ -370,3 +370,18 @@ fn a_session_ends_with_what_opened_it() {
     let connected = yard.hubs.identity(HUB, &pump()).expect("known").connected;
     assert!(!connected);
 }
+
+#[test]
+fn a_model_that_was_named_is_kept() {
+    let yard = Yard::new();
+    let session = yard.session();
+    let model = || yard.hubs.twin(HUB, &pump()).expect("known").1.model_id;
+    assert_eq!(model(), None);
+    session
+        .device()
+        .is_of_model("dtmi:test:Pump;1")
+        .expect("known");
+    assert_eq!(model().as_deref(), Some("dtmi:test:Pump;1"));
+    yard.patch(json!({"tags": {"a": 1}}));
+    assert_eq!(model().as_deref(), Some("dtmi:test:Pump;1"));
+}

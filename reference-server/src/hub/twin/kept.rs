@@ -24,6 +24,8 @@ struct KeptHidden {
     metadata: Option<String>,
     changes: u64,
     service_changes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model_id: Option<Box<str>>,
 }
 
 impl Twin {
@@ -38,6 +40,7 @@ impl Twin {
                 metadata: hidden.metadata.as_deref().map(text),
                 changes: hidden.changes,
                 service_changes: hidden.service_changes,
+                model_id: hidden.model_id.clone(),
             }),
         }
     }
@@ -59,6 +62,7 @@ impl Twin {
                 metadata: metadata.transpose()?,
                 changes: hidden.changes,
                 service_changes: hidden.service_changes,
+                model_id: hidden.model_id,
             }))
         });
         let hidden = hidden.transpose();

@@ -98,6 +98,12 @@ impl Member {
         self.session.renew(device);
     }
 
+    /// It says what it is.
+    pub(super) fn is_of_model(&self, model_id: &str) {
+        // A device that was removed is told so by its session.
+        let _ = self.session.device().is_of_model(model_id);
+    }
+
     /// When its token runs out.
     pub(super) fn expiry(&self) -> Option<i64> {
         self.session.device().expiry()

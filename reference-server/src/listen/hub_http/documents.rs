@@ -225,7 +225,7 @@ pub(super) fn twin_document(device: &DeviceId, identity: &Identity, twin: &TwinD
             "primaryThumbprint": thumbprints[0],
             "secondaryThumbprint": thumbprints[1],
         },
-        "modelId": "",
+        "modelId": twin.model_id.as_deref().unwrap_or_default(),
         "version": twin.version,
         "tags": twin.tags,
         "properties": {"desired": twin.desired, "reported": twin.reported},

@@ -10,9 +10,11 @@ use fleetstorm_protocol::tpm::IdentityKey;
 use serde_json::json;
 
 use super::amqp_device::{AmqpDevice, message};
+use super::device::Device;
 use super::http::{as_service, to_control};
 use super::{HUB, provisioned, yard};
 use crate::dialect::amqp::{binary, find, section, string};
+use crate::dialect::mqtt::connect_as;
 use crate::instance::{Instance, stranger};
 
 const V: &str = "api-version=2021-04-12";
@@ -205,6 +207,59 @@ fn a_method_is_called_and_answered() {
             json!({"status": 418, "payload": {"tea": true}})
         );
     });
+}
+
+#[test]
+fn a_methods_status_is_its_devices_and_may_be_negative() {
+    let yard = yard();
+    let mut pump = AmqpDevice::connect(&yard, &provisioned(&yard, "pump-1"));
+    let address = "/devices/pump-1/methods/devicebound";
+    pump.attach("methods-in", true, address);
+    pump.attach("methods-out", false, address);
+    for (written, status) in [
+        (vec![0x54, 0xff], -1),
+        (vec![0x71, 0xff, 0xff, 0xfe, 0x6c], -404),
+        (vec![0x55, 0x07], 7),
+        (vec![0x80, 0, 0, 0, 0, 0, 0, 0, 200], 200),
+    ] {
+        let answer = thread::scope(|scope| {
+            let caller = scope.spawn(|| {
+                let line = format!("POST /twins/pump-1/methods?{V}");
+                as_service(&yard, &line, &[], r#"{"methodName":"reboot"}"#)
+            });
+            let id = pump.hear().uuid();
+            let result = message(&[], Some(id), &[("IoThub-status", written)], data("1"));
+            assert!(is_accepted(&pump.send("methods-out", &result)));
+            caller.join().expect("an answer")
+        });
+        assert_eq!(answer.json(), json!({"status": status, "payload": 1}));
+    }
+}
+
+#[test]
+fn what_model_a_device_is_of_stands_in_its_twin() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let model = || {
+        let twin = as_service(&yard, &format!("GET /twins/pump-1?{V}"), &[], "");
+        twin.json()["modelId"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(model(), "");
+    let mut pump = AmqpDevice::connect(&yard, &caller);
+    pump.model = Some("dtmi:test:Pump;1");
+    pump.attach("events", false, "/devices/pump-1/messages/events");
+    assert_eq!(model(), "dtmi:test:Pump;1");
+    let user = format!("{HUB}/pump-1/?api-version=2020-09-30&model-id=dtmi%3Atest%3APump%3B2");
+    let connect = connect_as("pump-1", &user, None);
+    let (mut pump, _) = Device::log_in(&yard, &caller, &connect);
+    pump.hears_nothing();
+    assert_eq!(model(), "dtmi:test:Pump;2");
+    // It does not have to say so again.
+    Device::connect(&yard, &caller).hears_nothing();
+    assert_eq!(model(), "dtmi:test:Pump;2");
+    let query = r#"{"query":"SELECT * FROM devices WHERE modelId = 'dtmi:test:Pump;2'"}"#;
+    let found = as_service(&yard, &format!("POST /devices/query?{V}"), &[], query);
+    assert_eq!(found.json().as_array().map(Vec::len), Some(1));
 }
 
 /// What a device has proven dies with the identity that it was proven to.

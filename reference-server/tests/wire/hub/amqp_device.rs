@@ -19,6 +19,8 @@ pub struct AmqpDevice {
     wire: Secured,
     deliveries: u8,
     handles: BTreeMap<String, u8>,
+    /// The model that it says it is of, with each link.
+    pub model: Option<&'static str>,
 }
 
 /// A message that the hub sent.
@@ -62,6 +64,7 @@ impl AmqpDevice {
             wire,
             deliveries: 0,
             handles: BTreeMap::new(),
+            model: None,
         }
     }
 
@@ -97,12 +100,15 @@ impl AmqpDevice {
         };
         // Both links of a pair begin alike: `twin-in`, `twin-out`.
         let (pair, _) = name.split_once('-').unwrap_or((name, ""));
-        let properties = [
+        let mut properties = vec![
             symbol("com.microsoft:channel-correlation-id"),
             string(pair),
             symbol("com.microsoft:api-version"),
             string("2021-04-12"),
         ];
+        if let Some(model) = self.model {
+            properties.extend([symbol("com.microsoft:model-id"), string(model)]);
+        }
         let null = || vec![0x40];
         let fields = [
             string(name),
