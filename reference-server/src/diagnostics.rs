@@ -137,8 +137,7 @@ mod tests {
         };
         let answer = Answer {
             status: 200,
-            retry_after: None,
-            body: Vec::new(),
+            ..Answer::default()
         };
         log.log(&operation, &answer, Timestamp::UNIX_EPOCH);
     }

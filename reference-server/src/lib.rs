@@ -24,6 +24,7 @@ mod diagnostics;
 mod listen;
 mod metrics;
 mod patience;
+mod possession;
 mod randomness;
 mod recording;
 mod shards;

@@ -17,6 +17,7 @@ use crate::fault::outage::Outages;
 use crate::hub::registry::HubRegistry;
 use crate::limits::Limits;
 use crate::patience::Patient;
+use crate::possession;
 use crate::service::instances::Instances;
 use crate::service::{Origin, Service};
 use crate::store::Store;
@@ -73,8 +74,10 @@ impl<Carrier: AsyncRead + AsyncWrite + Unpin> Stream for Carrier {}
 pub(crate) struct Client {
     /// The name it asked for (SNI).
     pub(crate) server_name: Option<String>,
-    /// Its certificates, leaf first.
+    /// Its certificates, leaf first, if it has proven to hold the leaf's key.
     pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// Why those that it showed prove nothing, if so.
+    pub(crate) unproven: Option<String>,
     /// Its address.
     pub(crate) peer: Option<IpAddr>,
     /// Cuts its connection.
@@ -89,9 +92,13 @@ impl Client {
         line: Arc<Line>,
     ) -> Self {
         let (_, connection) = stream.get_ref();
+        let shown = connection.peer_certificates().unwrap_or_default();
+        let unproven = shown.first().and_then(possession::unproven);
+        let proven = if unproven.is_none() { shown } else { &[] };
         Self {
             server_name: connection.server_name().map(str::to_owned),
-            certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
+            certificates: proven.to_vec(),
+            unproven,
             peer,
             line,
         }

@@ -43,12 +43,14 @@ pub mod throttle;
 mod chain;
 mod completion;
 mod device_keys;
+mod fitness;
 mod kept;
 mod operation;
 mod placement;
 mod proof;
 mod question;
 mod refusal;
+mod signing_certificate;
 mod tpm_challenge;
 
 pub use question::{Answer, Origin, Question};
@@ -414,7 +416,9 @@ impl Service {
 impl Credential {
     fn not_shown(&self) -> Refusal {
         match self {
-            Self::Certificate(_) => Refusal::InvalidCertificate,
+            Self::Certificate(_) => {
+                Refusal::InvalidCertificate("it is not the one that registered".into())
+            }
             Self::SymmetricKey(_) | Self::Tpm { .. } => Refusal::Unauthorized,
         }
     }
@@ -426,6 +430,7 @@ fn json(status: u16, retry_after: Option<u32>, body: &impl Serialize) -> Result<
         status,
         retry_after,
         body,
+        detail: None,
     })
 }
 

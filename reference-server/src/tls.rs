@@ -1,9 +1,5 @@
 //! TLS of the server: one certificate for the global endpoint and every hub, client
 //! certificates requested and never required.
-//!
-//! Whether a client's chain is good is for the service to say: against the enrollment,
-//! in the service's own words. Here any chain is taken, and the handshake proves that the
-//! client holds the leaf's key.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,14 +9,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
-use rustls::{CipherSuite, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CipherSuite, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::possession::AnyChain;
 use crate::serve::ServeError;
 use crate::store::Store;
 
@@ -183,7 +179,7 @@ fn server_config(
     let provider = Arc::new(provider());
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(AnyChain { provider }))
+        .with_client_cert_verifier(AnyChain::over(provider))
         .with_single_cert(chain, key.into())?;
     // Devices come once: resumption would be work for nothing, and hide the handshake that is to be measured.
     config.send_tls13_tickets = 0;
@@ -207,65 +203,6 @@ pub(crate) fn provider() -> CryptoProvider {
         aws_lc_rs::kx_group::SECP384R1,
     ];
     provider
-}
-
-/// Takes any client chain, or none; checks that the client holds the leaf's key.
-#[derive(Debug)]
-struct AnyChain {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ClientCertVerifier for AnyChain {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
 
 fn config_error(key: &'static str, problem: String) -> ServeError {

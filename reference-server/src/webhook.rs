@@ -105,8 +105,7 @@ async fn make(mut call: Call, client: &Client, host: &Host) {
         Some(failure) => failure.answer(now),
         None => Answer {
             status: 200,
-            retry_after: None,
-            body: Vec::new(),
+            ..Answer::default()
         },
     };
     let operation = Operation {

@@ -115,7 +115,11 @@ pub(crate) fn line(operation: &Operation<'_>, answer: &Answer, now: Timestamp) -
         resource_provider: "MICROSOFT.DEVICES",
         resource_type: "PROVISIONINGSERVICES",
         result_description: error.as_ref().map_or_else(String::new, |error| {
-            format!("{}: {}", error.error_code, error.message)
+            let described = format!("{}: {}", error.error_code, error.message);
+            match &answer.detail {
+                Some(detail) => format!("{described}: {detail}"),
+                None => described,
+            }
         }),
         result_signature: error
             .as_ref()
@@ -207,8 +211,8 @@ mod tests {
     fn a_record_has_the_columns_of_the_documented_example() {
         let mut record = logged(&Answer {
             status: 202,
-            retry_after: None,
             body: b"{\"key\":\"secret\"}".to_vec(),
+            ..Answer::default()
         });
         let correlation = record["CorrelationId"].take();
         assert!(Uuid::try_parse(correlation.as_str().expect("text")).is_ok());
@@ -241,17 +245,24 @@ mod tests {
 
     #[test]
     fn an_error_is_described_and_a_challenge_is_none() {
-        let refused = logged(&Refusal::InvalidCertificate.answer(Timestamp::UNIX_EPOCH));
+        let expired = Refusal::InvalidCertificate("it has expired".into());
+        let answer = expired.answer(Timestamp::UNIX_EPOCH);
+        let told = String::from_utf8(answer.body.clone()).expect("JSON");
+        assert!(!told.contains("expired"), "{told}");
+        let refused = logged(&answer);
         assert_eq!(refused["ResultType"], "ClientError");
         assert_eq!(refused["ResultSignature"], "401");
-        assert_eq!(refused["ResultDescription"], "401002: Invalid certificate");
+        assert_eq!(
+            refused["ResultDescription"],
+            "401002: Invalid certificate: it has expired"
+        );
         assert_eq!(refused["Level"], "Error");
         let failed = logged(&Refusal::Internal.answer(Timestamp::UNIX_EPOCH));
         assert_eq!(failed["ResultType"], "Failure");
         let challenge = logged(&Answer {
             status: 401,
-            retry_after: None,
             body: b"{\"authenticationKey\":\"AAAA\"}".to_vec(),
+            ..Answer::default()
         });
         assert_eq!(challenge["ResultType"], "Success");
         assert!(!challenge.to_string().contains("AAAA"));

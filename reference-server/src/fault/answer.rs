@@ -28,6 +28,7 @@ pub(crate) fn refusal(code: u32, retry_after: Option<u32>, now: Timestamp) -> An
         status: error.http_status(),
         retry_after,
         body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
+        detail: None,
     }
 }
 

@@ -166,6 +166,7 @@ impl Asker<'_> {
             tpm: self.login.tpm(),
             api_version: asks.api_version.as_deref(),
             certificates: &self.client.certificates,
+            unproven: self.client.unproven.as_deref(),
             origin: self.client.origin(Protocol::Amqp),
         };
         self.host.ask(self.client, &question).await

@@ -69,6 +69,7 @@ pub(super) async fn serve(
             tpm: None,
             api_version: user.api_version.as_deref(),
             certificates: &client.certificates,
+            unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Mqtt),
         };
         let answer = host.ask(client, &question).await;

@@ -79,8 +79,7 @@ pub(super) async fn respond(
         // Of what went well nothing but that is told.
         let well = Answer {
             status: 200,
-            retry_after: None,
-            body: Vec::new(),
+            ..Answer::default()
         };
         log.log(&operation, answered.as_ref().err().unwrap_or(&well), now);
     }
@@ -257,8 +256,8 @@ fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Refusal> {
     let body = serde_json::to_vec(document).map_err(|_| Refusal::Internal)?;
     let answer = Answer {
         status: 200,
-        retry_after: None,
         body,
+        ..Answer::default()
     };
     Ok(http::response(answer, None))
 }
@@ -266,8 +265,7 @@ fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Refusal> {
 fn nothing() -> Response<Full<Bytes>> {
     let answer = Answer {
         status: 204,
-        retry_after: None,
-        body: Vec::new(),
+        ..Answer::default()
     };
     http::response(answer, None)
 }

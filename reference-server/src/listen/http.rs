@@ -129,6 +129,7 @@ async fn respond(
             tpm: None,
             api_version,
             certificates: &client.certificates,
+            unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Http),
         };
         let answer = host.ask(client, &question).await;

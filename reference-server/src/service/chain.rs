@@ -1,243 +1,235 @@
-//! Certificate chains below a group's signing certificate.
+//! The way from a device's certificate up to one that an enrollment group trusts (RFC 5280, 6.1).
 //!
-//! Each leaf's signature is checked for every registration. The intermediates above it
-//! are the same for a whole fleet: once a chain has held, its lowest intermediate is
-//! remembered as an anchor of its own until it expires, which saves one verification a device.
+//! Every chain is verified anew and whole: what one device showed says nothing of the next. Devices
+//! show certificates in any order, twice, and others among them; the same certificates have the same
+//! verdict. Whoever shows them has proven nothing yet, so that what may be tried is bounded.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_protocol::x509::validity;
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
-/// Intermediates remembered at once, for each signing certificate.
-const REMEMBERED: usize = 64;
+use super::fitness;
+use super::signing_certificate::SigningCertificate;
+use crate::possession::is_verifiable;
+use metered::Meter;
 
-/// What leaves and intermediates may be signed with.
-static ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
+mod metered;
 
-/// A root or intermediate that an enrollment group trusts.
+/// CA certificates between a device's and a signing one, at most; webpki's limit.
+const MAX_LENGTH: usize = 6;
+/// Certificates that may be read on all ways up together. A chain as TLS wants it, leaf to root,
+/// takes a dozen; each more of one name multiplies it.
+const MAX_READ: usize = 4096;
+const TOO_MANY: &str = "there are too many ways up from it to try, by the names that are shown";
+
+/// What a device shows: its certificate, and those above it by name.
 #[derive(Debug)]
-pub struct SigningCertificate {
-    der: Box<[u8]>,
-    anchor: Anchor,
-    proven: Mutex<HashMap<Vec<u8>, Arc<Anchor>>>,
+pub struct Chain<'a> {
+    leaf: &'a CertificateDer<'static>,
+    issuer: &'a [u8],
+    above: Vec<Above<'a>>,
+    /// A certificate that is above by its name alone, and why.
+    unfit: Option<String>,
 }
 
-/// A certificate that leaves may hang below, and when it is good for it.
+/// A CA certificate that a device shows.
 #[derive(Debug)]
-struct Anchor {
-    trust: TrustAnchor<'static>,
-    not_before: i64,
-    not_after: i64,
+struct Above<'a> {
+    der: &'a [u8],
+    subject: &'a [u8],
+    issuer: &'a [u8],
+    key: &'a [u8],
 }
 
-impl Anchor {
-    fn new(der: &[u8]) -> Result<Self, String> {
-        let certificate = CertificateDer::from(der);
-        let trust = anchor_from_trusted_cert(&certificate)
-            .map_err(|e| format!("can't sign devices: {e}"))?
-            .to_owned();
-        let (not_before, not_after) = validity(der).map_err(|e| e.to_string())?;
-        Ok(Self {
-            trust,
-            not_before,
-            not_after,
-        })
-    }
-
-    fn is_valid(&self, now: Timestamp) -> bool {
-        (self.not_before..=self.not_after).contains(&now.as_second())
-    }
-
-    fn signed(
-        &self,
-        leaf: &CertificateDer<'_>,
-        above: &[CertificateDer<'_>],
-        now: Timestamp,
-    ) -> bool {
-        let Ok(leaf) = EndEntityCert::try_from(leaf) else {
-            return false;
-        };
-        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let anchors = std::slice::from_ref(&self.trust);
-        self.is_valid(now)
-            && leaf
-                .verify_for_usage(
-                    ALGORITHMS,
-                    anchors,
-                    above,
-                    time,
-                    KeyUsage::client_auth(),
-                    None,
-                    None,
-                )
-                .is_ok()
-    }
-}
-
-impl SigningCertificate {
-    /// Trusts the certificate in `der`.
+impl<'a> Chain<'a> {
+    /// Orders what a device shows, its own certificate first.
     ///
     /// # Errors
-    /// It is none that could sign others.
-    pub fn new(der: Vec<u8>) -> Result<Self, String> {
-        Ok(Self {
-            anchor: Anchor::new(&der)?,
-            der: der.into(),
-            proven: Mutex::default(),
-        })
-    }
-
-    /// In DER.
-    pub fn der(&self) -> &[u8] {
-        &self.der
-    }
-
-    /// The last second that it is good for, Unix time.
-    pub fn not_after(&self) -> i64 {
-        self.anchor.not_after
-    }
-
-    /// Whether `chain` (leaf first) leads here at `now`.
-    pub fn signed(&self, chain: &[CertificateDer<'static>], now: Timestamp) -> bool {
-        let Some((leaf, above)) = chain.split_first() else {
-            return false;
+    /// That is none, or there are too many ways up from it.
+    pub fn of(presented: &'a [CertificateDer<'static>]) -> Result<Self, String> {
+        let (leaf, others) = presented.split_first().ok_or("it shows none")?;
+        let read = fitness::read(leaf)?;
+        is_verifiable(read.public_key())?;
+        let mut chain = Self {
+            leaf,
+            issuer: read.tbs_certificate.issuer.as_raw(),
+            above: Vec::new(),
+            unfit: None,
         };
-        let Some(issuer) = above.first() else {
-            return self.anchor.signed(leaf, &[], now);
-        };
-        if let Some(held) = self.by_proven(issuer, leaf, now) {
-            return held;
+        let mut others: Vec<&[u8]> = others.iter().map(AsRef::as_ref).collect();
+        others.sort_unstable();
+        others.dedup();
+        let mut others: Vec<_> = others
+            .into_iter()
+            .filter_map(|der| Some((der, fitness::read(der).ok()?)))
+            .collect();
+        loop {
+            let (above, rest): (Vec<_>, _) = others.into_iter().partition(|(_, other)| {
+                let name = other.tbs_certificate.subject.as_raw();
+                chain.issuers().any(|issuer| issuer == name)
+            });
+            if above.is_empty() {
+                break;
+            }
+            others = rest;
+            for (der, certificate) in above {
+                if let Err(problem) = fitness::of_signer(&certificate) {
+                    let subject = certificate.subject();
+                    chain.unfit = Some(format!("\"{subject}\" can't be above it: {problem}"));
+                    continue;
+                }
+                chain.above.push(Above {
+                    der,
+                    subject: certificate.tbs_certificate.subject.as_raw(),
+                    issuer: certificate.tbs_certificate.issuer.as_raw(),
+                    key: certificate.tbs_certificate.subject_pki.raw,
+                });
+            }
         }
-        let held = self.anchor.signed(leaf, above, now);
-        if held {
-            self.remember(issuer);
+        chain.above.sort_unstable_by_key(|above| above.der);
+        let mut left = MAX_READ;
+        match chain.ways(chain.issuer, &mut Vec::new(), &mut left) {
+            Some(()) => Ok(chain),
+            None => Err(TOO_MANY.into()),
         }
-        held
     }
 
-    fn by_proven(
+    /// Whether a way up may end at `signer`, by its name.
+    pub fn names(&self, signer: &SigningCertificate) -> bool {
+        self.issuers().any(|issuer| issuer == signer.subject())
+    }
+
+    fn issuers(&self) -> impl Iterator<Item = &'a [u8]> {
+        let above = self.above.iter().map(|above| above.issuer);
+        std::iter::once(self.issuer).chain(above)
+    }
+
+    /// Follows every way up by name, as webpki does. None: there are too many.
+    fn ways(&self, issuer: &[u8], way: &mut Vec<usize>, left: &mut usize) -> Option<()> {
+        *left = left.checked_sub(self.above.len())?;
+        if way.len() == MAX_LENGTH {
+            return Some(());
+        }
+        for (place, above) in self.above.iter().enumerate() {
+            let is_passed = |passed: &usize| {
+                let passed = &self.above[*passed];
+                passed.subject == above.subject && passed.key == above.key
+            };
+            if above.subject == issuer && !way.iter().any(is_passed) {
+                way.push(place);
+                self.ways(above.issuer, way, left)?;
+                way.pop();
+            }
+        }
+        Some(())
+    }
+
+    /// The one of these signing certificates that is nearest above the device's, at `now`.
+    ///
+    /// # Errors
+    /// There is none, for this reason.
+    pub fn signer(
         &self,
-        issuer: &CertificateDer<'_>,
-        leaf: &CertificateDer<'_>,
+        mut signers: Vec<Arc<SigningCertificate>>,
         now: Timestamp,
-    ) -> Option<bool> {
-        let proven = self
-            .proven
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(issuer.as_ref())
-            .cloned()?;
-        Some(self.anchor.is_valid(now) && proven.signed(leaf, &[], now))
+    ) -> Result<Arc<SigningCertificate>, String> {
+        let outdated = signers
+            .extract_if(.., |signer| !signer.is_valid(now))
+            .count();
+        // Of two with one name and key, the one that is shown.
+        let is_shown = |signer: &SigningCertificate| {
+            let mut above = self.above.iter();
+            above.any(|above| above.der == signer.der())
+        };
+        signers.sort_by_key(|signer| !is_shown(signer));
+        let is_trusted = |der: &[u8]| signers.iter().any(|signer| signer.der() == der);
+        let between: Vec<CertificateDer<'_>> = self
+            .above
+            .iter()
+            .filter(|above| !is_trusted(above.der))
+            .map(|above| CertificateDer::from(above.der))
+            .collect();
+        let anchors: Vec<TrustAnchor<'_>> = signers.iter().map(|signer| signer.trust()).collect();
+        let place_of = |path: &VerifiedPath<'_>| {
+            let mut anchors = anchors.iter();
+            anchors.position(|anchor| std::ptr::eq(anchor, path.anchor()))
+        };
+        let is_short_enough = |path: &VerifiedPath<'_>| {
+            let length = path.intermediate_certificates().count();
+            let most = place_of(path).and_then(|place| signers[place].path_length());
+            if most.is_some_and(|most| length > most) {
+                return Err(Error::PathLenConstraintViolated);
+            }
+            Ok(())
+        };
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let meter = Meter::new();
+        let metered = meter.algorithms();
+        let algorithms: Vec<_> = metered.iter().map(|one| one as _).collect();
+        let verified = EndEntityCert::try_from(self.leaf).and_then(|leaf| {
+            let path = leaf.verify_for_usage(
+                &algorithms,
+                &anchors,
+                &between,
+                UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+                KeyUsage::client_auth(),
+                None,
+                Some(&is_short_enough),
+            )?;
+            Ok(place_of(&path))
+        });
+        match verified {
+            Err(_) if meter.is_used_up() => Err(TOO_MANY.into()),
+            Ok(Some(place)) => Ok(signers.swap_remove(place)),
+            Ok(None) | Err(Error::UnknownIssuer) => Err(self.why_unknown(outdated)),
+            Err(problem) => Err(in_words(&problem)),
+        }
     }
 
-    fn remember(&self, issuer: &CertificateDer<'_>) {
-        // What constrains names above would be lost on the short way.
-        if self.anchor.trust.name_constraints.is_some() {
-            return;
+    fn why_unknown(&self, outdated: usize) -> String {
+        match &self.unfit {
+            Some(unfit) => unfit.clone(),
+            None if outdated > 0 => "the signing certificate above it has expired".into(),
+            None => "no enrollment group has a signing certificate above it, or one between was not shown".into(),
         }
-        let Ok(anchor) = Anchor::new(issuer) else {
-            return;
-        };
-        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        if proven.len() == REMEMBERED {
-            proven.clear();
+    }
+}
+
+fn in_words(problem: &Error) -> String {
+    match problem {
+        Error::CertExpired { .. } => "it, or one above it, has expired".into(),
+        Error::CertNotValidYet { .. } => "it, or one above it, is not good yet".into(),
+        Error::InvalidSignatureForPublicKey => {
+            "it, or one above it, is not signed with its issuer's key".into()
         }
-        proven.insert(issuer.to_vec(), Arc::new(anchor));
+        Error::NameConstraintViolation => {
+            "the nameConstraints of one above it don't permit its names; directoryName and URI are not evaluated here, and permit none".into()
+        }
+        Error::PathLenConstraintViolated => {
+            "the pathLenConstraint of one above it permits fewer between".into()
+        }
+        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
+            "its extendedKeyUsage, or that of one above it, lacks clientAuth".into()
+        }
+        Error::CaUsedAsEndEntity => "it is a CA's, and no device's".into(),
+        Error::UnsupportedCertVersion => {
+            "it is of X.509 before version 3, which an individual enrollment can name but a group can't verify".into()
+        }
+        Error::UnsupportedCriticalExtension => "an extension of it is critical and not known here".into(),
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "it, or one above it, is signed with an algorithm that is not known here".into()
+        }
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded
+        | Error::MaximumPathDepthExceeded => TOO_MANY.into(),
+        other => format!("it can't be verified: {other}"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-
-    struct Authority {
-        der: CertificateDer<'static>,
-        params: CertificateParams,
-        key: KeyPair,
-    }
-
-    fn params(name: &str, ca: bool) -> CertificateParams {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = if ca {
-            IsCa::Ca(BasicConstraints::Unconstrained)
-        } else {
-            IsCa::NoCa
-        };
-        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2027, 1, 1);
-        params
-    }
-
-    fn signed(params: CertificateParams, by: Option<&Authority>) -> Authority {
-        let key = KeyPair::generate().expect("a key");
-        let certificate = match by {
-            Some(by) => params.signed_by(&key, &Issuer::from_params(&by.params, &by.key)),
-            None => params.self_signed(&key),
-        };
-        Authority {
-            der: certificate.expect("a certificate").der().clone(),
-            params,
-            key,
-        }
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().expect("a time")
-    }
-
-    #[test]
-    fn chains_hold_with_and_without_what_was_learnt() {
-        let now = at("2026-06-01T00:00:00Z");
-        let root = signed(params("root", true), None);
-        let intermediate = signed(params("intermediate", true), Some(&root));
-        let leaf = signed(params("leaf", false), Some(&intermediate)).der;
-        let trusted = SigningCertificate::new(root.der.to_vec()).expect("a CA");
-        let chain = [leaf.clone(), intermediate.der.clone()];
-        assert!(
-            !trusted.signed(std::slice::from_ref(&leaf), now),
-            "the intermediate is missing"
-        );
-        assert!(trusted.signed(&chain, now));
-        assert!(trusted.proven.lock().expect("no panic").len() == 1);
-        assert!(trusted.signed(&chain, now), "by what was learnt");
-        assert!(
-            !trusted.signed(&chain, at("2027-06-01T00:00:00Z")),
-            "expired"
-        );
-        assert!(
-            !trusted.signed(std::slice::from_ref(&leaf), now),
-            "what was learnt opens no shorter way"
-        );
-
-        let stranger = signed(params("root", true), None);
-        let forged = signed(params("leaf", false), Some(&stranger)).der;
-        assert!(
-            !trusted.signed(&[forged.clone(), intermediate.der.clone()], now),
-            "signed by another key"
-        );
-        assert!(!trusted.signed(&[forged, stranger.der], now));
-        assert!(!trusted.signed(&[], now));
-        assert!(!trusted.signed(
-            &[CertificateDer::from(vec![0x30, 0]), intermediate.der],
-            now
-        ));
-    }
-
-    #[test]
-    fn what_is_no_ca_signs_nobody() {
-        let root = signed(params("root", true), None);
-        let plain = signed(params("plain", false), Some(&root));
-        let leaf = signed(params("leaf", false), Some(&plain)).der;
-        let trusted = SigningCertificate::new(root.der.to_vec()).expect("a CA");
-        assert!(!trusted.signed(&[leaf, plain.der], at("2026-06-01T00:00:00Z")));
-        assert!(SigningCertificate::new(vec![1, 2, 3]).is_err());
-    }
-}
+mod tests;

@@ -74,6 +74,7 @@ impl Failure {
             status: error.http_status(),
             retry_after: None,
             body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
+            detail: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
-use super::chain::SigningCertificate;
+use super::chain::Chain;
 use super::device_keys::KeyPair;
 use super::enrollment_list::EnrollmentList;
 use super::enrollment_list::entry::{
@@ -96,8 +96,7 @@ pub fn prove(
     match list.individual(id) {
         Some(individual) => match &individual.proof {
             IndividualProof::Certificate { certificates } => {
-                let thumbprint =
-                    individual_certificate(question.certificates, certificates, id, now)?;
+                let thumbprint = individual_certificate(question, certificates, id, now)?;
                 Ok(Standing::Proven(
                     individual.proven(id, Credential::Certificate(thumbprint))?,
                 ))
@@ -128,11 +127,11 @@ pub fn prove(
         None if registration.tpm.is_some() || question.tpm.is_some() => {
             Err(Refusal::EnrollmentNotFound)
         }
-        None if question.certificates.is_empty() => {
-            by_derived_key(&list.groups(), id, &token(question)?, resource, now)
-                .map(Standing::Proven)
+        None if question.shows_certificates() => {
+            by_chain(list, id, question, now).map(Standing::Proven)
         }
-        None => by_chain(list, id, question.certificates, now).map(Standing::Proven),
+        None => by_derived_key(&list.groups(), id, &token(question)?, resource, now)
+            .map(Standing::Proven),
     }
 }
 
@@ -167,21 +166,19 @@ impl Individual {
 
 /// The presented leaf is an enrolled one, in the device's name, and valid.
 fn individual_certificate(
-    chain: &[CertificateDer<'static>],
+    question: &Question<'_>,
     enrolled: &[Enrolled],
     id: &RegistrationId,
     now: Timestamp,
 ) -> Result<Thumbprint, Refusal> {
-    let leaf = chain.first().ok_or(Refusal::Unauthorized)?;
+    let leaf = leaf(question)?;
     let presented = thumbprint(leaf);
-    if enrolled.iter().any(|one| one.thumbprint == presented)
-        && is_named(leaf, id)
-        && is_valid(leaf, now)
-    {
-        Ok(presented)
-    } else {
-        Err(Refusal::InvalidCertificate)
+    if !enrolled.iter().any(|one| one.thumbprint == presented) {
+        let problem = "it is not the one of the individual enrollment";
+        return Err(Refusal::InvalidCertificate(problem.into()));
     }
+    is_good_for(leaf, id, now)?;
+    Ok(presented)
 }
 
 /// The group whose signing certificate the presented chain leads to: the one nearest to the device,
@@ -189,24 +186,29 @@ fn individual_certificate(
 fn by_chain(
     list: &EnrollmentList,
     id: &RegistrationId,
-    chain: &[CertificateDer<'static>],
+    question: &Question<'_>,
     now: Timestamp,
 ) -> Result<Proven, Refusal> {
-    let leaf = chain.first().ok_or(Refusal::Unauthorized)?;
-    if !is_named(leaf, id) || !is_valid(leaf, now) {
-        return Err(Refusal::InvalidCertificate);
+    let leaf = leaf(question)?;
+    is_good_for(leaf, id, now)?;
+    let chain = Chain::of(question.certificates).map_err(Refusal::InvalidCertificate)?;
+    // A certificate that groups name by reference may be several's: the first one's.
+    let groups = list.groups();
+    let (mut signers, mut trusting) = (Vec::new(), Vec::new());
+    for group in groups.iter() {
+        group.each_signer(list.authorities(), |signer| {
+            if chain.names(signer) {
+                signers.push(Arc::clone(signer));
+                trusting.push((signer.der().to_vec(), group));
+            }
+        });
     }
-    let (groups, authorities) = (list.groups(), list.authorities());
-    let signed =
-        |group: &&Arc<Group>| group.any_signer(authorities, |signer| signer.signed(chain, now));
-    let presented = chain.iter().skip(1).find_map(|certificate| {
-        let is_it = |signer: &SigningCertificate| signer.der() == certificate.as_ref();
-        let holds = |group: &&Arc<Group>| group.any_signer(authorities, is_it);
-        groups.iter().filter(holds).find(signed)
-    });
-    // A signing certificate above all that is presented.
-    let group = presented.or_else(|| groups.iter().find(signed));
-    let group = group.ok_or(Refusal::InvalidCertificate)?;
+    let signer = chain
+        .signer(signers, now)
+        .map_err(Refusal::InvalidCertificate)?;
+    let mut trusting = trusting.iter();
+    let group = trusting.find(|(der, _)| **der == *signer.der());
+    let (_, group) = group.ok_or(Refusal::Internal)?;
     group.proven(id, Credential::Certificate(thumbprint(leaf)))
 }
 
@@ -259,13 +261,33 @@ fn token(question: &Question<'_>) -> Result<SasToken, Refusal> {
     SasToken::parse(token).map_err(|_| Refusal::Unauthorized)
 }
 
-/// A certificate's common name is the registration id of its device, whatever the case.
-fn is_named(leaf: &CertificateDer<'_>, id: &RegistrationId) -> bool {
-    common_name(leaf).is_ok_and(|name| name.eq_ignore_ascii_case(id.as_str()))
+/// The device's certificate, if it has proven to hold its key.
+fn leaf<'a>(question: &Question<'a>) -> Result<&'a CertificateDer<'static>, Refusal> {
+    let unproven = || match question.unproven {
+        Some(problem) => Refusal::InvalidCertificate(problem.to_owned()),
+        None => Refusal::Unauthorized,
+    };
+    question.certificates.first().ok_or_else(unproven)
 }
 
-fn is_valid(leaf: &CertificateDer<'_>, now: Timestamp) -> bool {
-    validity(leaf).is_ok_and(|(from, to)| (from..=to).contains(&now.as_second()))
+/// A certificate's common name is the registration id of its device, whatever the case.
+fn is_good_for(
+    leaf: &CertificateDer<'_>,
+    id: &RegistrationId,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let wrong = |problem: String| Err(Refusal::InvalidCertificate(problem));
+    match common_name(leaf) {
+        Ok(name) if name.eq_ignore_ascii_case(id.as_str()) => {}
+        Ok(name) => return wrong(format!("it is in the name of \"{name}\"")),
+        Err(problem) => return wrong(problem.to_string()),
+    }
+    match validity(leaf) {
+        Ok((from, _)) if now.as_second() < from => wrong("it is not good yet".into()),
+        Ok((_, to)) if now.as_second() > to => wrong("it has expired".into()),
+        Ok(_) => Ok(()),
+        Err(problem) => wrong(problem.to_string()),
+    }
 }
 
 fn device_id_of(id: &RegistrationId) -> Result<DeviceId, Refusal> {

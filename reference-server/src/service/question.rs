@@ -27,8 +27,17 @@ pub struct Question<'a> {
     pub api_version: Option<&'a str>,
     /// Certificates that it presented in TLS, leaf first; proof of possession was checked there.
     pub certificates: &'a [CertificateDer<'static>],
+    /// It presented some, whose key is of a kind that proves nothing: why. They are not above, then.
+    pub unproven: Option<&'a str>,
     /// Where it came from, and by what.
     pub origin: Origin,
+}
+
+impl Question<'_> {
+    /// Whether its device presented certificates, be they good for something or not.
+    pub(super) fn shows_certificates(&self) -> bool {
+        !self.certificates.is_empty() || self.unproven.is_some()
+    }
 }
 
 /// Where a question came from.
@@ -41,7 +50,7 @@ pub struct Origin {
 }
 
 /// What the service answers, whatever carries it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status: 200, 202, 4xx, 5xx; 401 also opens the TPM challenge.
     pub status: u16,
@@ -49,4 +58,6 @@ pub struct Answer {
     pub retry_after: Option<u32>,
     /// JSON.
     pub body: Vec<u8>,
+    /// More of why than the body tells, for the diagnostic log: no device is told.
+    pub detail: Option<Box<str>>,
 }

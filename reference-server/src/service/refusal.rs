@@ -16,9 +16,10 @@ pub enum Refusal {
     /// No proof, a wrong signature, an expired token.
     #[error("Unauthorized")]
     Unauthorized,
-    /// Certificate unknown, expired, in another name or not chaining to an enrollment.
+    /// Certificate unknown, expired, in another name or not chaining to an enrollment: for this reason,
+    /// which its device is not told.
     #[error("Invalid certificate")]
-    InvalidCertificate,
+    InvalidCertificate(String),
     /// No such instance.
     #[error("ID scope not found")]
     ScopeNotFound,
@@ -75,7 +76,7 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => code::BAD_REQUEST,
             Self::Unauthorized => code::UNAUTHORIZED,
-            Self::InvalidCertificate => code::INVALID_CERTIFICATE,
+            Self::InvalidCertificate(_) => code::INVALID_CERTIFICATE,
             Self::ScopeNotFound | Self::PathNotFound => code::SCOPE_NOT_FOUND,
             Self::EnrollmentNotFound | Self::RegistrationNotFound => code::ENROLLMENT_NOT_FOUND,
             Self::Forbidden => code::FORBIDDEN,
@@ -108,6 +109,10 @@ impl Refusal {
                 _ => None,
             },
             body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
+            detail: match self {
+                Self::InvalidCertificate(problem) => Some(problem.as_str().into()),
+                _ => None,
+            },
         }
     }
 }

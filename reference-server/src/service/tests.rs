@@ -138,6 +138,7 @@ impl Told {
             tpm: None,
             api_version: None,
             certificates,
+            unproven: None,
             origin: Origin {
                 protocol: Protocol::Http,
                 peer: None,

@@ -77,6 +77,44 @@ impl Authority {
     }
 }
 
+/// Signs certificates, whether it may or not.
+pub type Signer = Issuer<'static, KeyPair>;
+
+impl Authority {
+    /// What is shown of the root.
+    pub fn root(&self) -> CertificateDer<'static> {
+        self.root.der().clone()
+    }
+
+    /// What is shown of the intermediate.
+    pub fn intermediate(&self) -> CertificateDer<'static> {
+        self.intermediate.clone()
+    }
+
+    /// A good device that signs for others, with itself as their issuer.
+    pub fn insider(&self, name: &str) -> (Arc<CertifiedKey>, Signer) {
+        let key = key();
+        let params = leaf_params(name, Validity::Current);
+        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
+        let device = certified(vec![leaf.der().clone(), self.intermediate.clone()], &key);
+        (device, Issuer::new(params, key))
+    }
+}
+
+/// A device that somebody signed.
+pub fn signed_by(signer: &Signer, name: &str) -> Arc<CertifiedKey> {
+    let key = key();
+    let leaf = leaf_params(name, Validity::Current).signed_by(&key, signer);
+    certified(vec![leaf.expect("a leaf").der().clone()], &key)
+}
+
+/// The same device, that shows these above its own certificate.
+pub fn showing(device: &CertifiedKey, above: &[&CertificateDer<'static>]) -> Arc<CertifiedKey> {
+    let leaf = std::iter::once(&device.cert[0]);
+    let chain = leaf.chain(above.iter().copied()).cloned().collect();
+    Arc::new(CertifiedKey::new(chain, Arc::clone(&device.key)))
+}
+
 /// A device that signed its own certificate.
 pub fn self_signed(name: &str, validity: Validity) -> Arc<CertifiedKey> {
     let key = key();

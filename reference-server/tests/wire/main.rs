@@ -7,6 +7,7 @@ mod any_bytes;
 mod authorities;
 mod bounded_time;
 mod certificates;
+mod chains;
 mod conversations;
 mod diagnostics;
 mod dialect;

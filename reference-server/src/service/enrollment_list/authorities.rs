@@ -7,17 +7,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::timestamp;
-use fleetstorm_protocol::x509::common_name;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::entry::Stamp;
 use super::{Condition, WriteError, document};
-use crate::service::chain::SigningCertificate;
+use crate::service::signing_certificate::SigningCertificate;
 use crate::store::{Kind, Store, StoreError};
 
 /// CA certificates that an instance may have (DPS documentation, "Quotas and limits").
@@ -189,13 +187,8 @@ impl Authorities {
             let invalid = |problem: &str| WriteError::Invalid(format!("certificate: {problem}"));
             let code = known.code.as_deref();
             let code = code.ok_or_else(|| invalid("generate a verification code first"))?;
-            if common_name(proof).ok().as_deref() != Some(code) {
-                return Err(invalid("its common name is not the verification code"));
-            }
-            let proof = CertificateDer::from(proof.to_vec());
-            if !known.signer.signed(&[proof], now) {
-                return Err(invalid("is not signed with the key of the CA certificate"));
-            }
+            let proven = known.signer.is_proven_by(proof, code, now);
+            proven.map_err(|problem| invalid(&problem))?;
             Ok(Authority {
                 is_verified: true,
                 code: None,

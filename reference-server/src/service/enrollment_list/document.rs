@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::entry::{Group, GroupProof, Individual, IndividualProof, Settings, Stamp};
-use crate::service::chain::SigningCertificate;
 use crate::service::device_keys::KeyPair;
 
 /// The entity tag of an entry, in quotes, as it also stands in its JSON.
@@ -72,7 +71,7 @@ pub(super) fn secret_of_group(proof: &GroupProof) -> Value {
         }),
         GroupProof::Certificates(signers) => json!({
             "type": "x509",
-            "x509": {"signingCertificates": both(signers.iter().map(SigningCertificate::der))},
+            "x509": {"signingCertificates": both(signers.iter().map(|signer| signer.der()))},
         }),
     }
 }

@@ -17,9 +17,10 @@ use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
 use jiff::Timestamp;
 
 use super::authorities::Authorities;
-use crate::service::chain::SigningCertificate;
 use crate::service::device_keys::KeyPair;
+use crate::service::fitness;
 use crate::service::link::Link;
+use crate::service::signing_certificate::SigningCertificate;
 use crate::webhook::url::Webhook;
 
 /// One device that may register.
@@ -75,19 +76,22 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether one of its signing certificates, if it has any, is as asked.
-    pub fn any_signer(
+    /// Tells each of its signing certificates, if it has any.
+    pub fn each_signer(
         &self,
         authorities: &Authorities,
-        is_so: impl Fn(&SigningCertificate) -> bool,
-    ) -> bool {
+        tell: impl FnMut(&Arc<SigningCertificate>),
+    ) {
         match &self.proof {
-            GroupProof::Certificates(signers) => signers.iter().any(is_so),
-            GroupProof::CaReferences(names) => names
-                .names()
-                .filter_map(|name| authorities.verified(name))
-                .any(|signer| is_so(&signer)),
-            GroupProof::SymmetricKey(_) => false,
+            GroupProof::Certificates(signers) => signers.iter().for_each(tell),
+            GroupProof::CaReferences(names) => {
+                let signers: Vec<_> = names
+                    .names()
+                    .filter_map(|name| authorities.verified(name))
+                    .collect();
+                signers.iter().for_each(tell);
+            }
+            GroupProof::SymmetricKey(_) => {}
         }
     }
 }
@@ -107,7 +111,7 @@ pub struct Stamp {
 #[derive(Debug)]
 pub enum GroupProof {
     /// By a chain to one of these, primary and secondary.
-    Certificates(Arc<[SigningCertificate]>),
+    Certificates(Arc<[Arc<SigningCertificate>]>),
     /// By a chain to a CA certificate of the instance with one of these names.
     CaReferences(X509CaReferences),
     /// By a key that derives from one of these.
@@ -183,13 +187,17 @@ impl Checker {
                     {
                         certificates.clone()
                     }
-                    _ => each_certificate(certificates)?
+                    _ => each_certificate("clientCertificates", certificates)?
                         .into_iter()
-                        .map(|der| Enrolled {
-                            thumbprint: thumbprint(&der),
-                            der: der.into(),
+                        .map(|(place, der)| {
+                            fitness::of_device(&der)
+                                .map_err(|problem| format!("{place}: {problem}"))?;
+                            Ok(Enrolled {
+                                thumbprint: thumbprint(&der),
+                                der: der.into(),
+                            })
                         })
-                        .collect(),
+                        .collect::<Result<_, String>>()?,
                 };
                 IndividualProof::Certificate { certificates }
             }
@@ -365,14 +373,16 @@ fn ca_references(x509: &X509Attestation) -> Result<X509CaReferences, String> {
     Ok(names)
 }
 
-fn signing_certificates(x509: &X509Attestation) -> Result<Vec<SigningCertificate>, String> {
+fn signing_certificates(x509: &X509Attestation) -> Result<Vec<Arc<SigningCertificate>>, String> {
     let certificates = x509.signing_certificates.as_ref();
     let certificates = certificates.ok_or("attestation.x509.signingCertificates: is missing")?;
-    each_certificate(certificates)?
+    each_certificate("signingCertificates", certificates)?
         .into_iter()
-        .map(SigningCertificate::new)
-        .collect::<Result<_, _>>()
-        .map_err(|problem| format!("attestation.x509.signingCertificates: {problem}"))
+        .map(|(place, der)| {
+            let signer = SigningCertificate::new(der).map(Arc::new);
+            signer.map_err(|problem| format!("{place}: {problem}"))
+        })
+        .collect()
 }
 
 fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
@@ -383,8 +393,11 @@ fn endorsement_key(tpm: &TpmAttestation) -> Result<PublicArea, String> {
     PublicArea::parse(&bytes).map_err(|e| format!("{field}: {e}"))
 }
 
-/// Primary and secondary, in DER; at least one.
-fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, String> {
+/// Primary and secondary of a member of `attestation.x509`, with their places, in DER; at least one.
+fn each_certificate(
+    member: &str,
+    certificates: &X509Certificates,
+) -> Result<Vec<(String, Vec<u8>)>, String> {
     let given = [
         ("primary", &certificates.primary),
         ("secondary", &certificates.secondary),
@@ -394,11 +407,15 @@ fn each_certificate(certificates: &X509Certificates) -> Result<Vec<Vec<u8>>, Str
         .filter_map(|(name, certificate)| Some((name, certificate.as_ref()?)));
     let ders: Vec<_> = given
         .map(|(name, with_info)| {
-            certificate_from_text(&with_info.certificate).map_err(|e| format!("{name}: {e}"))
+            let place = format!("attestation.x509.{member}.{name}.certificate");
+            match certificate_from_text(&with_info.certificate) {
+                Ok(der) => Ok((place, der)),
+                Err(problem) => Err(format!("{place}: {}", problem.problem)),
+            }
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, String>>()?;
     if ders.is_empty() {
-        Err("attestation.x509: has no certificate".into())
+        Err(format!("attestation.x509.{member}: has no certificate"))
     } else {
         Ok(ders)
     }

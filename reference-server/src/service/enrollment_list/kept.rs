@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use super::authorities::Authorities;
 use super::entry::{Group, GroupProof, Individual, IndividualProof, Stamp};
 use super::{EnrollmentList, Kind};
-use crate::service::chain::SigningCertificate;
 use crate::service::device_keys::KeyPair;
 use crate::store::{self, Store, StoreError};
 
@@ -173,7 +172,7 @@ fn written_group(known: &Group) -> EnrollmentGroup {
         GroupProof::SymmetricKey(keys) => by_key(keys),
         GroupProof::Certificates(signers) => AttestationMechanism::X509 {
             x509: X509Attestation {
-                signing_certificates: both(signers.iter().map(SigningCertificate::der)),
+                signing_certificates: both(signers.iter().map(|signer| signer.der())),
                 ..X509Attestation::default()
             },
         },
@@ -231,8 +230,11 @@ mod tests {
         }]
     }
 
-    fn certificate() -> String {
-        let made = rcgen::CertificateParams::default();
+    fn certificate(is_ca: bool) -> String {
+        let mut made = rcgen::CertificateParams::default();
+        if is_ca {
+            made.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
         let key = rcgen::KeyPair::generate().expect("a key");
         made.self_signed(&key).expect("a certificate").pem()
     }
@@ -262,21 +264,23 @@ mod tests {
             (list, store)
         };
         let twin = json!({"tags": {"floor": 1}, "properties": {"desired": {"rate": 5}}});
-        let both = json!({
-            "primary": {"certificate": certificate()},
-            "secondary": {"certificate": certificate()},
-        });
+        let both = |are_cas| {
+            json!({
+                "primary": {"certificate": certificate(are_cas)},
+                "secondary": {"certificate": certificate(are_cas)},
+            })
+        };
         let documents = [
             json!({"registrationId": "Key", "deviceId": "Pump-1",
                 "attestation": {"type": "symmetricKey"}, "initialTwin": twin,
                 "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": false}}),
             json!({"registrationId": "leaf", "provisioningStatus": "disabled",
-                "attestation": {"type": "x509", "x509": {"clientCertificates": both}}}),
+                "attestation": {"type": "x509", "x509": {"clientCertificates": both(false)}}}),
             json!({"registrationId": "gone", "attestation": {"type": "symmetricKey"}}),
             json!({"enrollmentGroupId": "Keys", "attestation": {"type": "symmetricKey"},
                 "iotHubs": ["hub-1.test"], "allocationPolicy": "static"}),
             json!({"enrollmentGroupId": "Chains",
-                "attestation": {"type": "x509", "x509": {"signingCertificates": both}}}),
+                "attestation": {"type": "x509", "x509": {"signingCertificates": both(true)}}}),
         ];
         let documents = documents
             .map(|document| Enrollment::from_json(&document.to_string()).expect("an enrollment"));
@@ -285,7 +289,7 @@ mod tests {
         let named = Enrollment::from_json(&named.to_string()).expect("an enrollment");
         let before = {
             let (list, _) = open();
-            let ca = fleetstorm_protocol::x509::certificate_from_text(&certificate());
+            let ca = fleetstorm_protocol::x509::certificate_from_text(&certificate(true));
             let (ca, now) = (ca.expect("PEM"), Timestamp::now());
             let authorities = list.authorities();
             for name in ["factory", "closed"] {

@@ -138,6 +138,7 @@ impl World {
             tpm: None,
             api_version: self.api_version,
             certificates: &[],
+            unproven: None,
             origin: Origin {
                 protocol: Protocol::Http,
                 peer: Some(from.parse::<IpAddr>().expect("an address")),
