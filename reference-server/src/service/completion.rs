@@ -91,16 +91,23 @@ impl Service {
         if credential.is_shown_by(question, resource, now) {
             return true;
         }
-        let Credential::Tpm { key, .. } = credential else {
+        let Credential::Tpm {
+            key,
+            endorsement_key,
+            storage_root_key,
+        } = credential
+        else {
             return false;
         };
         let token = question.sas.and_then(|token| SasToken::parse(token).ok());
         let id = question.registration_id.canonical();
         let solved = token.and_then(|token| self.challenges.solved(&id, &token, resource, now));
-        if let Some(solved) = solved {
-            *key = solved;
-        }
-        solved.is_some()
+        let Some(solved) = solved.filter(|solved| solved.endorsement_key == *endorsement_key)
+        else {
+            return false;
+        };
+        (*key, *storage_root_key) = (solved.key, solved.storage_root_key);
+        true
     }
 
     pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {

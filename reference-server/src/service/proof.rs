@@ -16,7 +16,7 @@ use super::enrollment_list::entry::{
     Enrolled, Group, GroupProof, Individual, IndividualProof, Settings,
 };
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
-use super::{Question, Refusal};
+use super::{Question, Refusal, tpm_challenge};
 
 /// A device that has proven itself, or is asked to.
 pub enum Standing {
@@ -109,17 +109,22 @@ pub fn prove(
             }
             IndividualProof::Tpm { endorsement_key } => {
                 let presented = registration.tpm.as_ref().or(question.tpm);
-                let tpm = PresentedTpm::of(presented, endorsement_key)?;
                 if question.sas.is_none() {
+                    let tpm = PresentedTpm::of(presented, endorsement_key)?;
                     return Ok(Standing::Challenged(Box::new(tpm)));
                 }
-                let key = challenges
+                // Who answers a challenge need not say again whom it was for: IoT Edge does not.
+                if let Some(presented) = presented {
+                    tpm_challenge::presents_enrolled(presented, endorsement_key)?;
+                }
+                let solved = challenges
                     .solved(&id.canonical(), &token(question)?, resource, now)
+                    .filter(|solved| solved.endorsement_key == *endorsement_key)
                     .ok_or(Refusal::Unauthorized)?;
                 let credential = Credential::Tpm {
-                    key,
-                    endorsement_key: endorsement_key.clone(),
-                    storage_root_key: tpm.storage_root_key().into(),
+                    key: solved.key,
+                    endorsement_key: solved.endorsement_key,
+                    storage_root_key: solved.storage_root_key,
                 };
                 Ok(Standing::Proven(individual.proven(id, credential)?))
             }

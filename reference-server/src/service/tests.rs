@@ -301,6 +301,54 @@ fn a_challenge_can_be_answered_for_five_minutes() {
 }
 
 #[test]
+fn who_answers_a_challenge_need_not_present_its_tpm_again() {
+    let told = Told::new();
+    let sas = told.sas(&told.challenge(), HOUR);
+    let register = |body: &[u8]| {
+        let register = DeviceOperation::Register;
+        told.ask("vault", register, body, Some(&sas), &[])
+    };
+    // IoT Edge's identity service; and what Java does over AMQP.
+    for body in [&br#"{"registrationId":"vault"}"#[..], b"{}", b""] {
+        let (status, answer) = register(body);
+        assert_eq!(status, 202, "{answer}");
+    }
+    let other = SoftwareTpm::new().presented();
+    let (status, _) = register(json!({ "tpm": other }).to_string().as_bytes());
+    assert_eq!(status, 401, "another TPM than the challenge's");
+}
+
+#[test]
+fn a_challenge_proves_the_tpm_that_it_was_for_and_none_that_was_enrolled_since() {
+    let mut told = Told::new();
+    let (before, after) = (told.challenge(), SoftwareTpm::new());
+    let (_, accepted) = told.vault(DeviceOperation::Register, Some(&told.sas(&before, HOUR)));
+    let enrollment = json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
+        "endorsementKey": after.endorsement_key()}}});
+    let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
+    let list = told.service.enrollments();
+    list.put(&enrollment, Condition::Exists, told.now)
+        .expect("good");
+    let sas = told.sas(&before, HOUR);
+    for body in [json!({}), json!({"tpm": after.presented()})] {
+        let body = body.to_string();
+        let register = DeviceOperation::Register;
+        let (status, answer) = told.ask("vault", register, body.as_bytes(), Some(&sas), &[]);
+        assert_eq!(status, 401, "{answer}");
+    }
+    // Nor does the new TPM's answer open the registration of the old one.
+    let old = std::mem::replace(&mut told.tpm, after);
+    let newer = told.challenge();
+    told.pass(PROCESSING);
+    for (key, status) in [(&newer, 401), (&before, 200)] {
+        let sas = told.sas(key, HOUR);
+        let asked = told.vault(operation(&accepted), Some(&sas));
+        assert_eq!(asked.0, status, "{}", asked.1);
+    }
+    drop(old);
+}
+
+#[test]
 fn the_last_two_challenges_count_and_none_before() {
     let told = Told::new();
     let keys = [told.challenge(), told.challenge(), told.challenge()];

@@ -41,10 +41,23 @@ pub struct Challenges {
     id_scope: String,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Issued {
     key: HmacKey,
     at: Timestamp,
+    /// The TPM that can open it, as it presented itself.
+    #[serde(default)]
+    tpm: TpmAttestation,
+}
+
+/// A challenge that was answered.
+pub struct Solved {
+    /// Its nonce key.
+    pub key: HmacKey,
+    /// Endorsement key of the TPM that could open it, a TPM2B_PUBLIC.
+    pub endorsement_key: Box<[u8]>,
+    /// Its storage root key, a TPM2B_PUBLIC.
+    pub storage_root_key: Box<[u8]>,
 }
 
 impl HmacKey {
@@ -98,11 +111,8 @@ impl PresentedTpm {
     /// A key is missing, malformed or not the enrolled one.
     pub fn of(presented: Option<&TpmAttestation>, enrolled: &[u8]) -> Result<Self, Refusal> {
         let read = Self::read(presented)?;
-        if read.endorsement_key.as_tpm2b() == enrolled {
-            Ok(read)
-        } else {
-            Err(Refusal::Unauthorized)
-        }
+        is_enrolled(&read.endorsement_key, enrolled)?;
+        Ok(read)
     }
 
     /// A TPM that was presented before, by its keys' TPM2B_PUBLICs.
@@ -117,9 +127,12 @@ impl PresentedTpm {
         })
     }
 
-    /// Storage root key, a TPM2B_PUBLIC.
-    pub fn storage_root_key(&self) -> &[u8] {
-        self.storage_root_key.as_tpm2b()
+    /// As it presents itself.
+    fn attestation(&self) -> TpmAttestation {
+        TpmAttestation {
+            endorsement_key: STANDARD.encode(self.endorsement_key.as_tpm2b()),
+            storage_root_key: Some(STANDARD.encode(self.storage_root_key.as_tpm2b())),
+        }
     }
 
     /// Wraps `key` in an activation blob that only this TPM can open.
@@ -162,31 +175,41 @@ impl Challenges {
         let blob = tpm.wrap(&key)?;
         let mut issued = self.issued.of(id);
         let keys = issued.entry(id.into()).or_default();
-        *keys = [Some(Issued { key, at: now }), keys[0]];
+        let newest = Issued {
+            key,
+            at: now,
+            tpm: tpm.attestation(),
+        };
+        *keys = [Some(newest), keys[0].take()];
         self.store
             .write(|writes| writes.put(Kind::Challenge, &self.id_scope, id, keys));
         Ok(blob)
     }
 
-    /// The nonce key that signed `token` for `resource`, if it is one of `id`'s and still good.
+    /// The challenge whose nonce key signed `token` for `resource`, if it is one of `id`'s and still
+    /// good. Which TPM that proves, the challenge knows: the caller compares it with the enrolled one.
     pub fn solved(
         &self,
         id: &str,
         token: &SasToken,
         resource: &str,
         now: Timestamp,
-    ) -> Option<HmacKey> {
+    ) -> Option<Solved> {
         let issued = self.issued.of(id);
         let keys = issued.get(id)?.iter().flatten();
         let oldest = now - LIFETIME;
         let mut fresh = keys.filter(|issued| issued.at >= oldest);
-        fresh
-            .find(|issued| {
-                token
-                    .verify(resource, issued.key.as_bytes(), now.as_second())
-                    .is_ok()
-            })
-            .map(|issued| issued.key)
+        let solved = fresh.find(|issued| {
+            let verified = token.verify(resource, issued.key.as_bytes(), now.as_second());
+            verified.is_ok()
+        })?;
+        let bytes = |key: &str| STANDARD.decode(key).unwrap_or_default().into_boxed_slice();
+        let Issued { key, tpm, .. } = solved;
+        Some(Solved {
+            key: *key,
+            endorsement_key: bytes(&tpm.endorsement_key),
+            storage_root_key: bytes(tpm.storage_root_key.as_deref().unwrap_or_default()),
+        })
     }
 }
 
@@ -204,6 +227,23 @@ pub fn body(blob: &[u8]) -> TpmChallenge {
         authentication_key: STANDARD.encode(blob),
         key_name: "registration".into(),
         message: "Authorization required".into(),
+    }
+}
+
+/// Whether the endorsement key that is presented is the enrolled one.
+///
+/// # Errors
+/// It is malformed, or another.
+pub fn presents_enrolled(presented: &TpmAttestation, enrolled: &[u8]) -> Result<(), Refusal> {
+    let key = public_area("tpm.endorsementKey", &presented.endorsement_key)?;
+    is_enrolled(&key, enrolled)
+}
+
+fn is_enrolled(key: &PublicArea, enrolled: &[u8]) -> Result<(), Refusal> {
+    if key.as_tpm2b() == enrolled {
+        Ok(())
+    } else {
+        Err(Refusal::Unauthorized)
     }
 }
 
