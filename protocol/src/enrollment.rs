@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::DecodeError;
 use crate::custom_allocation::CustomAllocationDefinition;
+use crate::document;
 use crate::registration::TpmAttestation;
 use crate::symmetric_key::SymmetricKey;
 use crate::twin::InitialTwin;
@@ -35,6 +36,25 @@ impl Enrollment {
             .map_err(|problem| DecodeError::new("enrollment", problem.to_string()))
     }
 
+    /// Head and settings are read one by one: together, the names of members would be lost.
+    fn of(document: &Value) -> Result<Self, String> {
+        let head: Head = document::part(document)?;
+        let settings = document::part(document)?;
+        Ok(match head.registration_id {
+            Some(registration_id) => Self::Individual(IndividualEnrollment {
+                registration_id,
+                device_id: head.device_id,
+                attestation: head.attestation,
+                settings,
+            }),
+            None => Self::Group(EnrollmentGroup {
+                enrollment_group_id: head.enrollment_group_id,
+                attestation: head.attestation,
+                settings,
+            }),
+        })
+    }
+
     /// The registration id or the enrollment group id.
     pub fn id(&self) -> &str {
         match self {
@@ -48,29 +68,35 @@ impl Enrollment {
 /// people need to hear which member is wrong.
 impl<'de> Deserialize<'de> for Enrollment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let has = |id: &str| value.get(id).is_some_and(|id| !id.is_null());
-        match (has("registrationId"), has("enrollmentGroupId")) {
-            (true, false) => {
-                let name = format!("individual enrollment {}", value["registrationId"]);
-                let read = IndividualEnrollment::deserialize(value);
-                read.map(Self::Individual)
-                    .map_err(|problem| D::Error::custom(format!("{name}: {problem}")))
+        let mut value = Value::deserialize(deserializer)?;
+        document::in_our_words(&mut value);
+        let (registration_id, group_id) =
+            (value.get("registrationId"), value.get("enrollmentGroupId"));
+        let name = match (registration_id, group_id) {
+            (Some(id), None) => format!("individual enrollment {id}"),
+            (None, Some(id)) => format!("enrollment group {id}"),
+            (None, None) => {
+                let problem = "has neither registrationId nor enrollmentGroupId";
+                return Err(D::Error::custom(problem));
             }
-            (false, true) => {
-                let name = format!("enrollment group {}", value["enrollmentGroupId"]);
-                let read = EnrollmentGroup::deserialize(value);
-                read.map(Self::Group)
-                    .map_err(|problem| D::Error::custom(format!("{name}: {problem}")))
+            (Some(_), Some(_)) => {
+                let problem = "has both registrationId and enrollmentGroupId; keep one";
+                return Err(D::Error::custom(problem));
             }
-            (false, false) => Err(D::Error::custom(
-                "has neither registrationId nor enrollmentGroupId",
-            )),
-            (true, true) => Err(D::Error::custom(
-                "has both registrationId and enrollmentGroupId; keep one",
-            )),
-        }
+        };
+        Self::of(&value).map_err(|problem| D::Error::custom(format!("{name}: {problem}")))
     }
+}
+
+/// What an enrollment says beside its settings.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    registration_id: Option<String>,
+    #[serde(default)]
+    enrollment_group_id: String,
+    device_id: Option<String>,
+    attestation: AttestationMechanism,
 }
 
 /// One device that may register.
@@ -365,6 +391,23 @@ mod tests {
     }
 
     #[test]
+    fn null_is_left_out() {
+        let bare = r#"{"registrationId":"a","attestation":{"type":"symmetricKey"}}"#;
+        let nulls = r#"{"registrationId":"a","enrollmentGroupId":null,"deviceId":null,
+            "attestation":{"type":"symmetricKey","symmetricKey":null,"tpm":null},
+            "provisioningStatus":null,"iotHubs":null,"capabilities":null,"reprovisionPolicy":null,
+            "allocationPolicy":null,"initialTwin":{"tags":null,"properties":{"desired":null}},
+            "etag":null,"registrationState":null}"#;
+        let read = |text| Enrollment::from_json(text).expect("an enrollment");
+        let Enrollment::Individual(mut read_nulls) = read(nulls) else {
+            panic!("of one device")
+        };
+        let twin = read_nulls.settings.initial_twin.take();
+        assert_eq!(twin, Some(InitialTwin::default()));
+        assert_eq!(Enrollment::Individual(read_nulls), read(bare));
+    }
+
+    #[test]
     fn a_reprovision_policy_defaults_to_moving_with_data() {
         let policy: ReprovisionPolicy = serde_json::from_str("{}").expect("all optional");
         assert_eq!(
@@ -391,7 +434,15 @@ mod tests {
             ),
             (
                 r#"{"registrationId":7,"attestation":{"type":"tpm","tpm":{"endorsementKey":""}}}"#,
-                "expected a string",
+                "individual enrollment 7: registrationId: invalid type: integer `7`, expected a string",
+            ),
+            (
+                r#"{"enrollmentGroupId":"g","attestation":{"type":"symmetricKey"},"iotHubs":7}"#,
+                "enrollment group \"g\": iotHubs: invalid type: integer `7`, expected a sequence",
+            ),
+            (
+                r#"{"enrollmentGroupId":"g","attestation":{"type":"symmetricKey"},"iotHubs":["a",null]}"#,
+                "iotHubs[1]: invalid type: null",
             ),
             (
                 r#"{"enrollmentGroupId":"g","attestation":{"type":"password"}}"#,

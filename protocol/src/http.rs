@@ -1,7 +1,7 @@
 //! HTTPS binding of the device API: paths and headers (DPS REST API, "Runtime registration").
 
 use crate::ids::{IdScope, OperationId, RegistrationId};
-use crate::{DecodeError, query};
+use crate::{DecodeError, api_version, query};
 
 /// The api-version the simulator's devices send, as the current SDKs do.
 pub const API_VERSION: &str = "2019-03-31";
@@ -18,6 +18,8 @@ pub struct DeviceRequest {
     pub registration_id: RegistrationId,
     /// What it wants.
     pub operation: DeviceOperation,
+    /// In which version of the API.
+    pub api_version: String,
 }
 
 /// The three device operations.
@@ -68,13 +70,8 @@ impl DeviceRequest {
         if method != expected_method {
             return Err(PathError::MethodNotAllowed);
         }
-        match query::value(query.unwrap_or_default(), "api-version") {
-            None | Some("") => {
-                return Err(DecodeError::new("api-version", "is missing from the query").into());
-            }
-            Some(_) => {}
-        }
         Ok(Self {
+            api_version: api_version::of_query(query)?,
             id_scope: query::decode("id scope", id_scope)?,
             registration_id: RegistrationId::parse(&query::decode(
                 "registration id",
@@ -134,6 +131,7 @@ mod tests {
                 id_scope: "0ne00111111".into(),
                 registration_id: id.clone(),
                 operation,
+                api_version: API_VERSION.into(),
             };
             assert_eq!(request, expected);
         }
@@ -144,10 +142,11 @@ mod tests {
         let request = DeviceRequest::parse(
             "GET",
             "/0ne%30/registrations/dev%3a1/operations/5%2e3%2Db",
-            Some("forceRegistration=true&Api-Version=2021-06-01"),
+            Some("forceRegistration=true&Api-Version=2021%2D06-01"),
         )
         .expect("percent-encoded as by the C SDK");
         assert_eq!(request.id_scope, "0ne0");
+        assert_eq!(request.api_version, "2021-06-01");
         assert_eq!(request.registration_id.as_str(), "dev:1");
         assert_eq!(
             request.operation,

@@ -6,14 +6,16 @@
 //! and both can be tested from vectors.
 //!
 //! In reading order: [`ids`], [`attestation`], [`registration`] and
-//! [`service_error`] (the JSON bodies), [`timestamp`] (the times in them), [`http`], [`mqtt`] and [`amqp`] (how the bodies
+//! [`service_error`] (the JSON bodies), [`document`] and [`api_version`] (how they are read), [`timestamp`] (the times in them), [`http`], [`mqtt`] and [`amqp`] (how the bodies
 //! travel to DPS), [`websocket`] (what may carry them), [`hub`] (the assigned hub), [`sas`], [`symmetric_key`], [`x509`]
 //! and [`tpm`] (how a device proves who it is), [`enrollment`] (what the service was told
 //! beforehand), [`quota`] (how often it may be asked), [`fault`] (what a server of ours does wrong on purpose).
 
 pub mod amqp;
+pub mod api_version;
 pub mod attestation;
 pub mod custom_allocation;
+pub mod document;
 pub mod enrollment;
 pub mod fault;
 pub mod http;

@@ -1,15 +1,16 @@
 //! The JSON bodies of a registration (DPS REST API, "Runtime registration").
 //!
 //! Readers are lenient as the SDKs demand (an empty body, `{}` and
-//! `"payload": null` all mean "no payload"); unknown words survive.
+//! `"payload": null` all mean "no payload"); unknown words survive, but not unknown members of a
+//! request.
 
 use serde::{Deserialize, Serialize};
 
-use crate::DecodeError;
+use crate::{DecodeError, document};
 
 /// What a device sends to register.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DeviceRegistration {
     /// Repeats the id of the path, topic or link; optional.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,22 +29,22 @@ pub struct DeviceRegistration {
 
 impl DeviceRegistration {
     /// Reads the body of a register request. No bytes at all, white space, `{}`
-    /// and `"payload": null` all mean "no payload"; unknown members are ignored.
+    /// and `"payload": null` all mean "no payload".
     ///
     /// # Errors
-    /// Where the JSON is broken or has another shape.
+    /// Where the JSON is broken, has another shape, or a member that there is not.
     pub fn from_body(body: &[u8]) -> Result<Self, DecodeError> {
         if body.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body)
-            .map_err(|problem| DecodeError::new("request body", problem.to_string()))
+        // Nearly all write it as we do; what the others write is looked at twice.
+        serde_json::from_slice(body).or_else(|_| document::read("request body", body))
     }
 }
 
 /// A TPM's public keys, each standard base64 of a TPM2B_PUBLIC with its size prefix.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TpmAttestation {
     /// Endorsement key.
     pub endorsement_key: String,
@@ -226,6 +227,11 @@ mod tests {
         let read = DeviceRegistration::from_body(java).expect("Java's body");
         assert_eq!(read.payload, Some(serde_json::Value::from(r#"{"a":1}"#)));
 
+        let go = br#"{"RegistrationId":"Dev","Payload":{"Tpm":1},"Tpm":null}"#;
+        let read = DeviceRegistration::from_body(go).expect("as Go writes what has no tags");
+        assert_eq!(read.registration_id.as_deref(), Some("Dev"));
+        assert_eq!(read.payload, Some(serde_json::json!({"Tpm": 1})));
+
         let tpm =
             br#"{"registrationId":"Dev","tpm":{"endorsementKey":"AToA","storageRootKey":"ARoA"}}"#;
         let read = DeviceRegistration::from_body(tpm)
@@ -249,6 +255,12 @@ mod tests {
             (b"{\"tpm\":{}}", "endorsementKey"),
             (b"\xff\xfe", "line 1"),
             (b"\"text\"", "struct DeviceRegistration"),
+            (b"{\"payload\":1,\"Payload\":", "line 1"),
+            (b"{\"modelId\":\"dtmi:a;1\"}", "unknown field `modelId`"),
+            (
+                b"{\"tpm\":{\"endorsementKey\":\"\",\"ek\":\"\"}}",
+                "unknown field `ek`",
+            ),
         ] {
             let error = DeviceRegistration::from_body(body)
                 .expect_err("broken")

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::enrollment::Enrollment;
 use crate::http::PathError;
-use crate::{DecodeError, query};
+use crate::{DecodeError, api_version, query};
 
 /// Enrollments that a bulk operation may have (DPS REST API, "Run Bulk Operation").
 pub const MAX_BULK: usize = 10;
@@ -18,6 +18,8 @@ pub struct ServiceRequest {
     pub collection: Collection,
     /// What.
     pub operation: ServiceOperation,
+    /// In which version of the API.
+    pub api_version: String,
 }
 
 /// What there is.
@@ -32,6 +34,17 @@ pub enum Collection {
 }
 
 impl Collection {
+    /// The one that a path is about, whatever its case.
+    pub fn of_path(path: &str) -> Option<Self> {
+        let named = path.strip_prefix('/')?.split('/').next()?;
+        match named.to_ascii_lowercase().as_str() {
+            "enrollments" => Some(Self::Enrollments),
+            "enrollmentgroups" => Some(Self::EnrollmentGroups),
+            "registrations" => Some(Self::Registrations),
+            _ => None,
+        }
+    }
+
     /// As header `x-ms-item-type` names it.
     pub fn item_type(self) -> &'static str {
         match self {
@@ -68,15 +81,10 @@ impl ServiceRequest {
     /// See [`PathError`].
     pub fn parse(method: &str, path: &str, query: Option<&str>) -> Result<Self, PathError> {
         let path = path.strip_suffix('/').unwrap_or(path);
+        let collection = Collection::of_path(path).ok_or(PathError::NotFound)?;
         let segments: Vec<&str> = path.split('/').collect();
-        let ["", collection, rest @ ..] = segments.as_slice() else {
+        let ["", _, rest @ ..] = segments.as_slice() else {
             return Err(PathError::NotFound);
-        };
-        let collection = match collection.to_ascii_lowercase().as_str() {
-            "enrollments" => Collection::Enrollments,
-            "enrollmentgroups" => Collection::EnrollmentGroups,
-            "registrations" => Collection::Registrations,
-            _ => return Err(PathError::NotFound),
         };
         let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
         let id = |segment: &str| query::decode("id", segment);
@@ -96,41 +104,20 @@ impl ServiceRequest {
             ([] | [_], _) => return Err(PathError::MethodNotAllowed),
             _ => return Err(PathError::NotFound),
         };
-        match api_version(query) {
-            None | Some("") => {
-                Err(DecodeError::new("api-version", "is missing from the query").into())
-            }
-            Some(_) => Ok(Self {
-                collection,
-                operation,
-            }),
-        }
+        Ok(Self {
+            collection,
+            operation,
+            api_version: api_version::of_query(query)?,
+        })
     }
 }
 
-/// The api-version that a query names.
-pub fn api_version(query: Option<&str>) -> Option<&str> {
-    query::value(query?, "api-version")
-}
-
-/// Body of a query. All that DPS knows is everything of a collection.
+/// Body of a query. It gets everything of a collection, whatever its text: DPS does not read that (the
+/// Azure CLI writes a Python dictionary there).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct QuerySpecification {
     /// Like `SELECT * FROM enrollments`.
     pub query: String,
-}
-
-impl QuerySpecification {
-    /// Whether it asks for everything: `SELECT * [FROM collection]`, or nothing at all.
-    pub fn is_everything(&self) -> bool {
-        let words: Vec<_> = self.query.split_whitespace().collect();
-        let words: Vec<_> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        matches!(
-            words.as_slice(),
-            [] | ["*"] | ["select", "*"] | ["select", "*", "from", _]
-        )
-    }
 }
 
 /// Body of a bulk operation.
@@ -187,7 +174,7 @@ pub enum BulkMode {
     /// Writes over what is there.
     Update,
     /// Writes over what is there and unchanged.
-    #[serde(rename = "updateIfMatchETag", alias = "updateIfMatchEtag")]
+    #[serde(rename = "updateIfMatchETag")]
     UpdateIfMatchETag,
     /// Removes.
     Delete,
@@ -199,8 +186,7 @@ pub enum BulkMode {
 pub struct BulkResult {
     /// Whether all went well.
     pub is_successful: bool,
-    /// What did not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What did not; there and empty where all did, for the C and Java SDKs read it.
     pub errors: Vec<BulkError>,
 }
 
@@ -268,6 +254,7 @@ mod tests {
             let expected = ServiceRequest {
                 collection,
                 operation,
+                api_version: "2021-10-01".into(),
             };
             assert_eq!(read, Ok(expected), "{method} {path}");
         }
@@ -286,21 +273,6 @@ mod tests {
         ] {
             let problem = ServiceRequest::parse(method, path, query).expect_err(path);
             assert!(problem.to_string().contains(error), "{path}: {problem}");
-        }
-    }
-
-    #[test]
-    fn a_query_for_everything_is_one_however_it_is_written() {
-        for (query, everything) in [
-            ("SELECT * FROM enrollments", true),
-            ("select  *", true),
-            ("", true),
-            ("*", true),
-            ("SELECT * FROM enrollments WHERE a = 1", false),
-            ("DROP", false),
-        ] {
-            let query = query.into();
-            assert_eq!(QuerySpecification { query }.is_everything(), everything);
         }
     }
 

@@ -52,7 +52,8 @@ proptest! {
         for (method, target, operation) in cases {
             let (path, query) = target.split_once('?').expect("has a query");
             let id_scope = scope.to_string();
-            let expected = DeviceRequest { id_scope, registration_id: id.clone(), operation };
+            let api_version = http::API_VERSION.into();
+            let expected = DeviceRequest { id_scope, registration_id: id.clone(), operation, api_version };
             prop_assert_eq!(DeviceRequest::parse(method, path, Some(query)), Ok(expected));
         }
     }

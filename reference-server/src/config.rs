@@ -56,6 +56,9 @@ pub struct Config {
     /// Messages of devices that each hub keeps for `GET /hubs/{hub}/messages/events` of the control
     /// endpoint; 0 keeps none.
     pub kept_messages: usize,
+    /// Versions of DPS's APIs that are served beside those that it is known to have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub api_versions: Vec<String>,
     /// Seeds the processing times.
     pub seed: u64,
     /// Certificate (PEM) of the CA that signs the server's certificate; a throw-away one when absent.
@@ -244,6 +247,7 @@ impl Default for Config {
             regions: Vec::new(),
             instances: vec![InstanceConfig::default()],
             kept_messages: 0,
+            api_versions: Vec::new(),
             seed: 1,
             ca_certificate: None,
             ca_key: None,

@@ -20,6 +20,7 @@ use crate::regions::Regions;
 use crate::shards::Shards;
 use crate::store::Store;
 use access::AccessPolicies;
+use api_versions::ApiVersions;
 use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
 use issuing::{Asked, CredentialPolicies};
@@ -32,6 +33,7 @@ use tpm_challenge::Challenges;
 pub mod access;
 pub mod administration;
 pub mod allocation;
+pub mod api_versions;
 pub mod custom;
 pub mod enrollment_list;
 pub mod failure;
@@ -67,6 +69,7 @@ pub struct Service {
     id_scope: String,
     name: String,
     subscription: String,
+    api_versions: ApiVersions,
     retry_after: u32,
     processing: Processing,
     enrollments: EnrollmentList,
@@ -101,6 +104,7 @@ impl Service {
             id_scope: config.id_scope.clone(),
             name: config.name.clone(),
             subscription: config.subscription.clone(),
+            api_versions: ApiVersions::with(&server.api_versions),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
                 config.processing_p50_us,
@@ -146,6 +150,11 @@ impl Service {
         &self.subscription
     }
 
+    /// Which versions of its APIs it serves.
+    pub fn api_versions(&self) -> &ApiVersions {
+        &self.api_versions
+    }
+
     /// How often it has been asked, and may be.
     pub fn throttle(&self) -> &Throttle {
         &self.throttle
@@ -157,11 +166,9 @@ impl Service {
             "{}/registrations/{}",
             question.id_scope, question.registration_id
         );
-        // Transports stop reading somewhere above; where too much begins is the same for all.
-        let answered = if question.body.len() > MAX_BODY {
-            Err(Refusal::TooLarge)
-        } else {
-            match &question.operation {
+        let answered = self
+            .is_understood(question)
+            .and_then(|()| match &question.operation {
                 DeviceOperation::Register => self.register(question, &resource, now),
                 DeviceOperation::OperationStatus(operation) => {
                     self.operation_status(question, operation, &resource, now)
@@ -169,8 +176,7 @@ impl Service {
                 DeviceOperation::RegistrationStatus => {
                     self.registration_status(question, &resource, now)
                 }
-            }
-        };
+            });
         answered.unwrap_or_else(|refusal| {
             if question.operation == DeviceOperation::Register {
                 self.meter.registrations_failed.add();
@@ -180,6 +186,16 @@ impl Service {
             }
             self.refuse(&refusal, now)
         })
+    }
+
+    /// What holds for every question, whatever carried it.
+    fn is_understood(&self, question: &Question<'_>) -> Result<(), Refusal> {
+        self.api_versions.check(question.api_version)?;
+        // Transports stop reading somewhere above; where too much begins is the same for all.
+        if question.body.len() > MAX_BODY {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(())
     }
 
     /// The answer to what never became a question.

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use fleetstorm_protocol::document;
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::service_api::{
-    BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest, api_version,
+    BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -32,6 +33,11 @@ const MAX_ITEMS: HeaderName = HeaderName::from_static("x-ms-max-item-count");
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
+/// Whether a request to an instance's name is the service side's; else it is a device's.
+pub(super) fn is_asked(path: &str) -> bool {
+    Collection::of_path(path).is_some()
+}
+
 /// Answers a request to an instance's service endpoint. Who asks is looked at before the body is.
 pub(super) async fn respond(
     service: &Service,
@@ -41,13 +47,14 @@ pub(super) async fn respond(
 ) -> Response<Full<Bytes>> {
     let (began, now) = (Instant::now(), Timestamp::now());
     let (head, body) = request.into_parts();
-    let query = head.uri.query();
     let refuse = |refusal: Refusal| host.instances.refuse(&refusal, now);
-    let asked = match ServiceRequest::parse(head.method.as_str(), head.uri.path(), query) {
+    let (method, path) = (head.method.as_str(), head.uri.path());
+    let asked = match ServiceRequest::parse(method, path, head.uri.query()) {
         Ok(asked) => asked,
         Err(problem) => return http::response(refuse(http::refusal(problem)), None),
     };
     let answered = async {
+        service.api_versions().check(Some(&asked.api_version))?;
         let token = text(&head.headers, &AUTHORIZATION);
         service.access().admit(token, permission(&asked), now)?;
         service.throttle().operation(now)?;
@@ -72,7 +79,7 @@ pub(super) async fn respond(
             subscription: service.subscription(),
             id: subject(&asked.operation),
             protocol: "Http",
-            api_version: api_version(query),
+            api_version: Some(&asked.api_version),
             peer: client.peer,
             took: began.elapsed(),
         };
@@ -151,6 +158,11 @@ fn answer(
                     enrollment.id()
                 )));
             }
+            // Who names no version of it means to create it.
+            let condition = match condition {
+                Condition::None => Condition::Absent,
+                named => named,
+            };
             found(list.put(&enrollment, condition, now)?)
         }
         ServiceOperation::Delete(id) => {
@@ -162,7 +174,7 @@ fn answer(
             json(&service.bulk(kind, &bulk, now)?)
         }
         ServiceOperation::Query | ServiceOperation::QueryGroup(_) => {
-            everything(body)?;
+            query(body)?;
             let page = list.page(kind, text(headers, &CONTINUATION), limit(headers)?);
             paged(page, asked.collection)
         }
@@ -183,7 +195,7 @@ fn registrations(
             Ok(nothing())
         }
         ServiceOperation::QueryGroup(group) => {
-            everything(body)?;
+            query(body)?;
             let from = text(headers, &CONTINUATION);
             let page = service.registrations_of(group, from, limit(headers)?);
             paged(page, asked.collection)
@@ -197,22 +209,15 @@ fn condition(headers: &HeaderMap) -> Condition<'_> {
 }
 
 fn read<Document: DeserializeOwned>(body: &[u8]) -> Result<Document, Refusal> {
-    serde_json::from_slice(body).map_err(|e| Refusal::BadRequest(format!("body: {e}")))
+    document::read("body", body).map_err(|e| Refusal::BadRequest(e.to_string()))
 }
 
-/// A query that asks for less than everything is refused, and not answered with too much.
-fn everything(body: &[u8]) -> Result<(), Refusal> {
+/// What it asks for is not read; but it must be a query.
+fn query(body: &[u8]) -> Result<(), Refusal> {
     if body.trim_ascii().is_empty() {
         return Ok(());
     }
-    let query: QuerySpecification = read(body)?;
-    if query.is_everything() {
-        return Ok(());
-    }
-    Err(Refusal::BadRequest(format!(
-        "query: \"{}\" is none that DPS knows: ask for SELECT * FROM enrollments",
-        query.query
-    )))
+    read::<QuerySpecification>(body).map(drop)
 }
 
 fn limit(headers: &HeaderMap) -> Result<usize, Refusal> {

@@ -1,5 +1,5 @@
-//! The HTTPS port: a hub, told apart by SNI or Host, or the DPS device API (DPS REST reference,
-//! "Runtime registration"); and where WebSockets begin.
+//! The HTTPS port: a hub or an instance, told apart by SNI or Host, or the DPS device API (DPS REST
+//! reference, "Runtime registration"); and where WebSockets begin.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -47,12 +47,17 @@ pub(crate) async fn serve(
             let name = name_asked(&request, &client);
             let hub = name.and_then(|name| host.hub_named(name));
             let service = name.and_then(|name| host.service_named(name));
+            let path = request.uri().path();
             return Ok::<_, Infallible>(match (hub, service) {
                 (Some(hub), _) => hub_http::respond(hub, request, &client, &host).await,
-                (None, Some(service)) => {
+                (None, Some(service)) if dps_service::is_asked(path) => {
                     dps_service::respond(service, request, &client, &host).await
                 }
-                (None, None) => respond(request, &client, &host).await,
+                (None, service) => {
+                    let name = service.map(|service| service.name());
+                    let name = name.unwrap_or(&host.global_endpoint);
+                    respond(name, request, &client, &host).await
+                }
             });
         }
         Ok(match websocket::accept(&mut request) {
@@ -98,7 +103,9 @@ fn name_asked<'a>(request: &'a Request<Incoming>, client: &'a Client) -> Option<
     Some(named.split_once(':').map_or(named, |(name, _)| name))
 }
 
+/// Answers a device, at the global endpoint or at the name of an instance, which private endpoints have.
 async fn respond(
+    name: &str,
     request: Request<Incoming>,
     client: &Client,
     host: &Host,
@@ -113,10 +120,6 @@ async fn respond(
         let body = body::read(body, MAX_BODY, host.limits.body)
             .await
             .map_err(no_body)?;
-        let query = head.uri.query().unwrap_or_default().split('&');
-        let api_version = query
-            .filter_map(|pair| pair.strip_prefix("api-version="))
-            .next();
         let question = Question {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,
@@ -127,14 +130,14 @@ async fn respond(
                 .get(AUTHORIZATION)
                 .and_then(|value| value.to_str().ok()),
             tpm: None,
-            api_version,
+            api_version: Some(&asked.api_version),
             certificates: &client.certificates,
             unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Http),
         };
         let answer = host.ask(client, &question).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
-            .then(|| format!("https://{}{}", host.global_endpoint, head.uri.path()));
+            .then(|| format!("https://{name}{}", head.uri.path()));
         Ok((answer, location))
     };
     match answered.await {

@@ -9,7 +9,7 @@ use std::thread;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use fleetstorm_reference_server::{Config, InstanceConfig};
+use fleetstorm_reference_server::{Announcement, Config, InstanceConfig};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
@@ -282,6 +282,61 @@ fn a_tpm_proves_itself_by_its_challenge_and_by_nothing_else() {
         let hub_key = assigned.body["registrationState"]["tpm"]["authenticationKey"].as_str();
         let hub_key = instance.tpm.activate(hub_key.expect("a hub key"));
         assert!(hub_key.is_ok(), "wrapped for this TPM");
+    }
+}
+
+/// IoT Edge's identity service presents its TPM once, lower-cases the audience of its token, which
+/// holds for half a minute, and takes nothing but 202.
+#[test]
+fn a_tpm_of_iot_edge_is_presented_once() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let vault = Caller {
+        api_version: "2021-06-01",
+        ..stranger("Vault-1")
+    };
+    let ask = |caller: &Caller, body: &Value| {
+        let body = Ask::Register(body.to_string().into_bytes());
+        (dialect::https::DIALECT.ask)(server, caller, &body)
+    };
+    let presented = json!({"registrationId": "Vault-1", "tpm": instance.tpm.presented()});
+    let challenge = ask(&vault, &presented);
+    assert_eq!(challenge.status, 401);
+    let blob = text(&challenge.body, "authenticationKey");
+    let key = instance.tpm.activate(blob).expect("for this TPM");
+    let vault = Caller {
+        sas: Some(sas("vault-1", &key)),
+        ..vault
+    };
+    let accepted = ask(&vault, &json!({"registrationId": "Vault-1"}));
+    assert_eq!(accepted.status, 202, "{}", accepted.body);
+    let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
+    let assigned = (dialect::https::DIALECT.ask)(server, &vault, &operation);
+    let hub_key = &assigned.body["registrationState"]["tpm"]["authenticationKey"];
+    let hub_key = instance.tpm.activate(hub_key.as_str().expect("a hub key"));
+    assert!(hub_key.is_ok(), "wrapped for the TPM that was presented");
+}
+
+/// As private endpoints need it.
+#[test]
+fn devices_are_served_at_their_instances_own_name() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement().clone();
+    let own = Announcement {
+        global_endpoint: server.instances[0].service_endpoint.clone(),
+        ..server
+    };
+    for dialect in dialect::ALL {
+        let pump = instance.pump("pump-1");
+        let accepted = (dialect.ask)(&own, &pump, &register());
+        assert_eq!(
+            accepted.status, 202,
+            "{}: {}",
+            dialect.transport, accepted.body
+        );
+        let operation = Ask::OperationStatus(text(&accepted.body, "operationId").to_owned());
+        let assigned = (dialect.ask)(&own, &pump, &operation);
+        assert_eq!(assigned.body["status"], "assigned", "{}", dialect.transport);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::dialect;
 use crate::hub::http::{Answer, to_control};
 use crate::instance::{ID_SCOPE, Instance, caller, quick, tenant};
 use crate::questions::register;
+use crate::service_api::put_group;
 
 /// A request about a CA certificate; `{}` in its line is the instance's place.
 fn at(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
@@ -46,7 +47,8 @@ fn a_group_trusts_a_certificate_once_its_owner_has_proven_to_hold_the_key() {
         "Thu, 01 Jan 2054 00:00:00 GMT"
     );
 
-    let enroll = || crate::service_api::put_group(&instance, "halls", &halls("factory", None));
+    let put = |condition, halls: String| put_group(&instance, "halls", condition, &halls);
+    let enroll = || put(("If-None-Match", "*"), halls("factory", None));
     let refused = enroll();
     assert_eq!(refused.status, 400, "nobody has proven anything");
     assert!(refused.body.contains("caReferences"), "{}", refused.body);
@@ -103,10 +105,7 @@ fn a_group_trusts_a_certificate_once_its_owner_has_proven_to_hold_the_key() {
     next["properties"]["isVerified"] = true.into();
     assert_eq!(at(&instance, "PUT {}/Factory-2", &[], &next).status, 200);
     let both = halls("factory", Some("factory-2"));
-    assert_eq!(
-        crate::service_api::put_group(&instance, "halls", &both).status,
-        200
-    );
+    assert_eq!(put(("If-Match", "*"), both).status, 200);
     assert_eq!(status(&ours, Validity::Current), 202);
     assert_eq!(status(&theirs, Validity::Current), 202);
     assert_eq!(

@@ -69,7 +69,7 @@ fn oversize_and_disorder_end_at_once() {
     }
     let head = |lines: &str| {
         format!(
-            "PUT /0ne00000001/registrations/pump-1/register?api-version=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n"
+            "PUT /0ne00000001/registrations/pump-1/register?api-version=2019-03-31 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n"
         )
     };
     let cases = [
@@ -288,7 +288,7 @@ fn links_end_alone_for_what_they_did_alone() {
 fn an_oversize_body_without_an_end_is_refused_as_oversize() {
     let instance = impatient();
     let server = instance.server.announcement();
-    let head = "PUT /0ne00000001/registrations/pump-1/register?api-version=1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "PUT /0ne00000001/registrations/pump-1/register?api-version=2019-03-31 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let said = [head, "30d40\r\n", &" ".repeat(200_000), "\r\n"].concat();
     let what = "chunks for ever";
     let heard = stops(&mut https_wire(server), said.as_bytes(), LIMITS.body, what);

@@ -71,6 +71,51 @@ pub fn rows(instance: &Instance) -> Vec<Row> {
             with_body(br#"{"registrationId":"PUMP-1"}"#),
             Accepted,
         ),
+        row(
+            "a body with a member that there is not",
+            pump(),
+            with_body(br#"{"registrationId":"pump-1","modelId":"dtmi:a;1"}"#),
+            Refused(400_004),
+        ),
+        row(
+            "a body whose members are written otherwise",
+            pump(),
+            with_body(br#"{"RegistrationId":"pump-1","PAYLOAD":null}"#),
+            Accepted,
+        ),
+        asks(
+            "an api-version that is none",
+            Caller {
+                api_version: "garbage",
+                ..pump()
+            },
+            Refused(400_004),
+        ),
+        asks(
+            "an api-version that nobody has published",
+            Caller {
+                api_version: "2099-01-01",
+                ..pump()
+            },
+            Refused(400_004),
+        ),
+        row(
+            "an operation, in an api-version that nobody has published",
+            Caller {
+                api_version: "2099-01-01",
+                ..pump()
+            },
+            Ask::OperationStatus("5.0.0".into()),
+            Refused(400_004),
+        ),
+        asks(
+            "a preview of an api-version",
+            Caller {
+                api_version: "2026-11-15-preview",
+                ..pump()
+            },
+            Accepted,
+        ),
         row("an empty body", pump(), with_body(b""), Accepted),
         row("a blank body", pump(), with_body(b" "), Accepted),
         row(

@@ -67,8 +67,9 @@ fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) 
     send(instance, line, &headers, &body)
 }
 
-/// Writes a group of an instance with the usual policies as its owner does.
-pub fn put_group(instance: &Instance, id: &str, document: &str) -> Answer {
+/// Writes a group of an instance with the usual policies as its owner does, on a condition that is a
+/// header.
+pub fn put_group(instance: &Instance, id: &str, condition: (&str, &str), document: &str) -> Answer {
     let connection = &instance.server.announcement().instances[0].connection_string;
     let part = |name: &str| {
         let mut parts = connection.split(';');
@@ -82,7 +83,8 @@ pub fn put_group(instance: &Instance, id: &str, document: &str) -> Answer {
     let expiry = i64::from(u32::MAX);
     let token = SasToken::format(ENDPOINT, expiry, name, |text| key.sign(text));
     let line = format!("PUT /enrollmentGroups/{id}");
-    send(instance, &line, &[("Authorization", &token)], document)
+    let headers = [("Authorization", token.as_str()), condition];
+    send(instance, &line, &headers, document)
 }
 
 /// Device `fan`, whose key is 16 times 9.
@@ -306,11 +308,134 @@ fn lists_are_paged_keys_are_fetched_apart_and_bulk_tells_each_failure() {
         200
     );
 
-    let narrow = json!({"query": "SELECT * FROM enrollments WHERE x = 1"});
-    assert_eq!(
-        ask(&instance, "POST /enrollments/query", &[], &narrow).status,
-        400
+    let changed = json!({"mode": "update", "enrollments": [fan()]});
+    let result = ask(&instance, "POST /enrollments", &[], &changed).json();
+    // The C SDK needs the array, Java's throws on null.
+    assert_eq!(result, json!({"isSuccessful": true, "errors": []}));
+}
+
+/// As the Azure CLI sends them, Go's encoder (which writes names as the fields are called), and C#'s
+/// where it is told nothing else.
+#[test]
+fn documents_are_read_as_the_real_service_reads_them() {
+    let instance = office();
+    for query in [
+        json!({"query": "{'additional_properties': {}, 'query': 'SELECT *'}"}),
+        json!({"query": "SELECT * FROM enrollments WHERE x = 1"}),
+        json!({"Query": "SELECT *"}),
+    ] {
+        for line in ["POST /enrollments/query", "POST /enrollmentGroups/query"] {
+            let found = ask(&instance, line, &[], &query);
+            assert_eq!(found.status, 200, "{line}: {}", found.body);
+            assert!(!found.json().as_array().expect("a list").is_empty());
+        }
+    }
+    let refused = ask(
+        &instance,
+        "POST /enrollments/query",
+        &[],
+        &json!({"query": 7}),
     );
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.body.contains("query: invalid type"),
+        "{}",
+        refused.body
+    );
+
+    let written = json!({
+        "RegistrationId": "Fan", "Attestation": {"Type": "SymmetricKey", "SymmetricKey": null},
+        "ProvisioningStatus": "Disabled", "Capabilities": {"IotEdge": "true"}, "IotHubs": null,
+        "ReprovisionPolicy": {"UpdateHubAssignment": "False"},
+        "InitialTwin": {"Tags": null, "Properties": {"Desired": {"Status": "7"}}},
+    });
+    let read = ask(&instance, "PUT /enrollments/fan", &[], &written);
+    assert_eq!(read.status, 200, "{}", read.body);
+    let read = read.json();
+    assert_eq!(read["provisioningStatus"], "disabled");
+    assert_eq!(read["capabilities"], json!({"iotEdge": true}));
+    assert_eq!(read["reprovisionPolicy"]["updateHubAssignment"], false);
+    let twin = json!({"properties": {"desired": {"Status": "7"}}});
+    assert_eq!(read["initialTwin"], twin);
+    let refused = ask(
+        &instance,
+        "PUT /enrollments/fan-2",
+        &[],
+        &json!({
+        "registrationId": "fan-2", "attestation": {"type": "symmetricKey"}, "iotHubs": 7}),
+    );
+    assert!(
+        refused.body.contains("iotHubs: invalid type"),
+        "{}",
+        refused.body
+    );
+}
+
+#[test]
+fn what_is_there_is_changed_by_who_says_so_and_by_nobody_else() {
+    let instance = office();
+    let group = json!({"enrollmentGroupId": "fans", "attestation": {"type": "symmetricKey"}});
+    for (line, document) in [
+        ("PUT /enrollments/fan", fan()),
+        ("PUT /enrollmentGroups/fans", group),
+    ] {
+        let put = |condition: &[(&str, &str)]| ask(&instance, line, condition, &document);
+        assert_eq!(put(&[("If-Match", "*")]).status, 404, "{line}");
+        let created = put(&[]);
+        assert_eq!(created.status, 200, "{line}: {}", created.body);
+        let again = put(&[]);
+        assert_eq!(again.status, 409, "{line}");
+        assert_eq!(again.json()["errorCode"], 409_000);
+        let tag = created.json()["etag"].as_str().expect("a tag").to_owned();
+        let changed = put(&[("If-Match", &tag)]);
+        assert_eq!(changed.status, 200, "{line}: {}", changed.body);
+        assert_eq!(put(&[("If-Match", &tag)]).status, 412, "{line}");
+        assert_eq!(put(&[("If-Match", "*")]).status, 200, "{line}");
+    }
+}
+
+#[test]
+fn an_api_version_that_nobody_has_published_is_refused_unless_the_configuration_adds_it() {
+    let instance = Instance::start(Config {
+        api_versions: vec!["2027-03-01-preview".into()],
+        ..quick()
+    });
+    let server = instance.server.announcement();
+    for (version, status) in [
+        ("garbage", 400),
+        ("2099-01-01", 400),
+        ("2018%2D04-01", 401),
+        ("2026-11-01", 401),
+        ("2027-03-01-preview", 401),
+    ] {
+        let mut wire = dial(server, server.https, ENDPOINT, None, ALL_VERSIONS);
+        let line = format!("GET /enrollments/lock-1?api-version={version}");
+        wire.write_all(&request(&line, &[], b""))
+            .expect("the server reads");
+        let answer = Answer::read(&mut wire);
+        assert_eq!(answer.status, status, "{version}: {}", answer.body);
+        if status == 400 {
+            let error = answer.json();
+            assert_eq!(error["errorCode"], 400_004);
+            let words = format!("Unsupported API version {version}.");
+            assert_eq!(error["message"], words);
+        }
+    }
+    let pump = instance.pump("pump-1");
+    for dialect in dialect::ALL {
+        for (api_version, status) in [("2027-03-01-preview", 202), ("2027-03-02-preview", 400)] {
+            let pump = dialect::Caller {
+                api_version,
+                ..pump.clone()
+            };
+            let answer = (dialect.ask)(server, &pump, &register());
+            assert_eq!(
+                answer.status, status,
+                "{}: {}",
+                dialect.transport, answer.body
+            );
+        }
+    }
 }
 
 #[test]
@@ -341,10 +466,13 @@ fn the_group_nearest_to_the_device_lets_it_in_whichever_was_entered_first() {
 #[test]
 fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
     let instance = office();
+    let created = ask(&instance, "PUT /enrollments/fan", &[], &fan());
+    assert_eq!(created.status, 200, "{}", created.body);
     let with = |member: &str, value: Value| {
         let mut enrollment = fan();
         enrollment[member] = value;
-        ask(&instance, "PUT /enrollments/fan", &[], &enrollment)
+        let over = [("If-Match", "*")];
+        ask(&instance, "PUT /enrollments/fan", &over, &enrollment)
     };
     for (member, value) in [
         ("capabilities", json!({"iotEdge": true})),
@@ -389,11 +517,9 @@ fn a_certificate_stands_in_one_enrollment_and_a_signer_in_one_group() {
     };
     let put = |line: &str, document: &Value| ask(&instance, line, &[], document);
     assert_eq!(put("PUT /enrollments/fan", &own("fan")).status, 200);
-    assert_eq!(
-        put("PUT /enrollments/fan", &own("fan")).status,
-        200,
-        "again"
-    );
+    let again = [("If-Match", "*")];
+    let again = ask(&instance, "PUT /enrollments/fan", &again, &own("fan"));
+    assert_eq!(again.status, 200, "{}", again.body);
     let taken = put("PUT /enrollments/fan-2", &own("fan-2"));
     assert_eq!(taken.status, 409, "{}", taken.body);
     assert!(taken.body.contains("fan"), "{}", taken.body);

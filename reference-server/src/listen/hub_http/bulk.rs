@@ -2,6 +2,7 @@
 //! fails is told item by item; the rest is done. SDKs know the answer with failures by its status and
 //! `iothub-errorcode`.
 
+use fleetstorm_protocol::document;
 use fleetstorm_protocol::ids::DeviceId;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
@@ -27,9 +28,8 @@ struct Item {
     module_id: Option<String>,
     #[serde(default)]
     import_mode: ImportMode,
-    #[serde(alias = "etag")]
-    e_tag: Option<String>,
-    #[serde(rename = "twinETag", alias = "twinEtag")]
+    etag: Option<String>,
+    #[serde(rename = "twinETag")]
     twin_etag: Option<String>,
     #[serde(flatten)]
     identity: IdentityDocument,
@@ -37,32 +37,24 @@ struct Item {
     twin: TwinPatch,
 }
 
-/// SDKs differ in the case of the first letter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum ImportMode {
-    #[serde(rename = "create", alias = "Create")]
     Create,
     #[default]
-    #[serde(rename = "createOrUpdate", alias = "CreateOrUpdate")]
     CreateOrUpdate,
-    #[serde(rename = "update", alias = "Update")]
     Update,
-    #[serde(rename = "updateIfMatchETag", alias = "UpdateIfMatchETag")]
     UpdateIfMatchETag,
-    #[serde(rename = "updateTwin", alias = "UpdateTwin")]
     UpdateTwin,
-    #[serde(rename = "updateTwinIfMatchETag", alias = "UpdateTwinIfMatchETag")]
     UpdateTwinIfMatchETag,
-    #[serde(rename = "delete", alias = "Delete")]
     Delete,
-    #[serde(rename = "deleteIfMatchETag", alias = "DeleteIfMatchETag")]
     DeleteIfMatchETag,
 }
 
 /// Does what `body` says to each device in turn.
 pub(super) fn answer(hubs: &HubRegistry, hub: &str, body: &[u8], now: Timestamp) -> Answered {
-    let items: Vec<Value> = serde_json::from_slice(body)
-        .map_err(|problem| HubRefusal::Malformed(format!("body: {problem}")))?;
+    let items: Vec<Value> = document::read("body", body)
+        .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
     if items.len() > MAX_DEVICES {
         return Err(HubRefusal::TooManyDevices(items.len(), MAX_DEVICES));
     }
@@ -116,7 +108,7 @@ impl Item {
             ImportMode::CreateOrUpdate => Condition::Waived,
             ImportMode::Update | ImportMode::UpdateTwin | ImportMode::Delete => Condition::Exists,
             ImportMode::UpdateIfMatchETag | ImportMode::DeleteIfMatchETag => {
-                Condition::Is(tag("eTag", self.e_tag.as_deref())?)
+                Condition::Is(tag("eTag", self.etag.as_deref())?)
             }
             ImportMode::UpdateTwinIfMatchETag => {
                 Condition::Is(tag("twinETag", self.twin_etag.as_deref())?)

@@ -1,5 +1,6 @@
 //! What the service side asks a hub about all its devices.
 
+use fleetstorm_protocol::document;
 use fleetstorm_protocol::hub::route::RegistryOperation;
 use http_body_util::Full;
 use hyper::Response;
@@ -81,8 +82,8 @@ struct QuerySpecification {
 }
 
 async fn query(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
-    let QuerySpecification { query } = serde_json::from_slice(asked.body)
-        .map_err(|problem| HubRefusal::Malformed(format!("body: {problem}")))?;
+    let QuerySpecification { query } = document::read("body", asked.body)
+        .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
     let query = Query::parse(&query)?;
     let limit = asked.text(&MAX_ITEMS).map(limit).transpose()?;
     let from = asked.text(&CONTINUATION).filter(|from| !from.is_empty());

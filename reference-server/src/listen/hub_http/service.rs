@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleetstorm_protocol::document;
 use fleetstorm_protocol::hub::route::ServiceOperation;
 use fleetstorm_protocol::ids::DeviceId;
 use hyper::StatusCode;
@@ -101,8 +102,8 @@ pub(super) async fn answer(
 
 impl Asked<'_> {
     fn document<Document: DeserializeOwned>(&self) -> Result<Document, HubRefusal> {
-        serde_json::from_slice(self.body)
-            .map_err(|problem| HubRefusal::Malformed(format!("body: {problem}")))
+        document::read("body", self.body)
+            .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
     }
 
     /// `If-Match`, whose quotes some clients leave out and others put around the star.
