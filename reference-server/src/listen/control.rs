@@ -30,6 +30,7 @@ use crate::metrics::{self, page};
 
 mod certificates;
 mod faults;
+mod guard;
 mod instances;
 
 /// Longest body of a change: the fault rules of a busy day.
@@ -61,11 +62,15 @@ pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Futur
 }
 
 async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
-    if request.uri().path() == "/metrics" {
+    let checked = guard::check(&request);
+    if checked.is_ok() && request.uri().path() == "/metrics" {
         return metrics(host);
     }
     let is_change = request.method() != Method::GET;
-    let (mut status, mut body) = answer(request, host).await;
+    let (mut status, mut body) = match checked {
+        Ok(()) => answer(request, host).await,
+        Err(refused) => refused,
+    };
     if is_change && let Err(problem) = host.store.settled().await {
         status = StatusCode::INTERNAL_SERVER_ERROR;
         body = json!({"error": problem.to_string()}).to_string().into();
@@ -101,8 +106,11 @@ struct NotOurs(Request<Incoming>);
 
 /// The answer to a change that can't be made.
 fn wrong(problem: &str) -> Answered {
-    let body = json!({"error": problem}).to_string();
-    (StatusCode::BAD_REQUEST, body.into())
+    refused_because(StatusCode::BAD_REQUEST, problem)
+}
+
+fn refused_because(status: StatusCode, problem: &str) -> Answered {
+    (status, json!({"error": problem}).to_string().into())
 }
 
 /// What a change asks for.

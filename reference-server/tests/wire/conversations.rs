@@ -86,10 +86,10 @@ pub fn at_amqp(instance: &Instance, device: &Caller) -> Vec<Conversation> {
 pub fn at_control(instance: &Instance) -> Vec<Conversation> {
     let message = format!("POST /hubs/{HUB}/devices/pump-1/messages/devicebound");
     let requests = [
-        http::request("GET /health", &[], b""),
-        http::request("GET /counters", &[], b""),
-        http::request(&message, &[("iothub-app-level", "high")], b"hello"),
-        http::request("GET /other", &[], b""),
+        http::control_request("GET /health", &[], b""),
+        http::control_request("GET /counters", &[], b""),
+        http::control_request(&message, &[("iothub-app-level", "high")], b"hello"),
+        http::control_request("GET /other", &[], b""),
     ];
     vec![Conversation {
         host: "localhost".to_owned(),

@@ -8,6 +8,7 @@ mod authorities;
 mod bounded_time;
 mod certificates;
 mod chains;
+mod control_port;
 mod conversations;
 mod diagnostics;
 mod dialect;

@@ -87,9 +87,15 @@ pub fn as_anybody(instance: &Instance, line: &str, headers: &[(&str, &str)], bod
 /// A request to the control endpoint.
 pub fn to_control(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut wire = connect(instance.server.announcement().control);
-    wire.write_all(&request(line, headers, body.as_bytes()))
+    wire.write_all(&control_request(line, headers, body.as_bytes()))
         .expect("the server reads");
     Answer::read(&mut wire)
+}
+
+/// Head and body of one.
+pub fn control_request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let json = ("Content-Type", "application/json");
+    request_of("localhost", line, &[&[json], headers].concat(), body)
 }
 
 /// A token of the hub's policy.
@@ -105,13 +111,17 @@ pub fn policy_token_until(expiry: i64, key: u8, policy: &str) -> String {
 
 /// Head and body of a request.
 pub fn request(line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    request_of(HUB, line, headers, body)
+}
+
+fn request_of(host: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let headers: String = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     let head = format!(
-        "{line} HTTP/1.1\r\nHost: {HUB}\r\nConnection: close\r\nContent-Length: {length}\r\n\
+        "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n\
          {headers}\r\n"
     );
     [head.as_bytes(), body].concat()
