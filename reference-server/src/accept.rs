@@ -5,13 +5,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol, Occasion};
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
@@ -20,12 +19,11 @@ use crate::fault::line::{Cuttable, Line};
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
 use crate::patience::Patient;
 use crate::recording::Recorder;
+use crate::room::{Newest, Room};
 use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
 const BACKLOG: i32 = 4096;
-/// Connections to the control endpoint at once.
-pub(crate) const CONTROL_PLACES: usize = 64;
 /// After a failed accept (out of files, mostly): until the next.
 const BACK_OFF: Duration = Duration::from_millis(10);
 
@@ -115,34 +113,6 @@ pub(crate) struct Shared {
     /// None: nothing is recorded.
     pub(crate) recorder: Option<Recorder>,
     pub(crate) devices: Arc<Room>,
-    pub(crate) control: Arc<Room>,
-}
-
-impl Shared {
-    /// A server full of devices still tells how it is.
-    fn room(&self, port: Port) -> &Arc<Room> {
-        if port == Port::Control {
-            &self.control
-        } else {
-            &self.devices
-        }
-    }
-}
-
-/// Places for connections that may be open at once.
-pub(crate) struct Room {
-    taken: AtomicUsize,
-    places: usize,
-}
-
-impl Room {
-    /// Empty.
-    pub(crate) fn with(places: usize) -> Arc<Self> {
-        Arc::new(Self {
-            taken: AtomicUsize::new(0),
-            places,
-        })
-    }
 }
 
 /// Starts the threads; they end when `stop` turns true.
@@ -195,14 +165,25 @@ async fn accept(
     stop: watch::Receiver<bool>,
 ) {
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls));
+    let mut newest = Newest::default();
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
-        let Some(place) = Place::take(shared.room(port)) else {
-            shared.host.tally.connections_refused.add();
-            continue;
+        let line = Arc::new(Line::default());
+        let place = match port {
+            Port::Control => {
+                newest.admit(&line);
+                None
+            }
+            Port::Https | Port::Mqtt | Port::Amqp => {
+                let Some(place) = shared.devices.take() else {
+                    shared.host.tally.connections_refused.add();
+                    continue;
+                };
+                Some(place)
+            }
         };
         // An answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
@@ -212,7 +193,8 @@ async fn accept(
             let stopped = async move {
                 let _ = stop.wait_for(|stopped| *stopped).await;
             };
-            serve(port, (stream, peer.ip()), acceptor, &shared, stopped).await;
+            let stream = Cuttable::new(stream, Arc::clone(&line));
+            serve(port, (stream, line, peer.ip()), acceptor, &shared, stopped).await;
             if port != Port::Control {
                 shared.host.tally.connections_closed.add();
             }
@@ -222,16 +204,20 @@ async fn accept(
 
 async fn serve(
     port: Port,
-    (stream, peer): (TcpStream, IpAddr),
+    (stream, line, peer): (Cuttable, Arc<Line>, IpAddr),
     acceptor: TlsAcceptor,
     shared: &Shared,
     stop: impl Future<Output = ()>,
 ) {
     let host = Arc::clone(&shared.host);
-    let line = Arc::new(Line::default());
-    let stream = Cuttable::new(stream, Arc::clone(&line));
     let stream = Patient::new(stream, host.limits.stalled_write);
     if port == Port::Control {
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                () = line.is_cut() => {}
+            }
+        };
         return Box::pin(control::serve(stream, host, stop)).await;
     }
     host.tally.connections.add();
@@ -300,31 +286,18 @@ async fn converse(
     host: Arc<Host>,
     stop: impl Future<Output = ()>,
 ) {
+    if port == Port::Https {
+        return Box::pin(http::serve(stream, client, host, stop)).await;
+    }
+    // There is no answer before it that could say so.
+    if host.store.check().is_err() {
+        return client.line.reset_it();
+    }
+    let (at, of) = (Arc::clone(&host), Rc::clone(&client));
+    let end = at.end(&of, stop);
     match port {
-        Port::Https => Box::pin(http::serve(stream, client, host, stop)).await,
-        Port::Mqtt => Box::pin(mqtt::serve(stream, client, host, stop)).await,
-        Port::Amqp => Box::pin(amqp::serve(stream, client, host, stop)).await,
-        Port::Control => {}
-    }
-}
-
-/// One of the connections that may be open at once.
-struct Place {
-    room: Arc<Room>,
-}
-
-impl Place {
-    fn take(room: &Arc<Room>) -> Option<Self> {
-        let place = Self {
-            room: Arc::clone(room),
-        };
-        let before = room.taken.fetch_add(1, Ordering::Relaxed);
-        (before < room.places).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.room.taken.fetch_sub(1, Ordering::Relaxed);
+        Port::Mqtt => Box::pin(mqtt::serve(stream, client, host, end)).await,
+        Port::Amqp => Box::pin(amqp::serve(stream, client, host, end)).await,
+        Port::Https | Port::Control => {}
     }
 }

@@ -27,6 +27,7 @@ mod patience;
 mod possession;
 mod randomness;
 mod recording;
+mod room;
 mod shards;
 mod store;
 mod tls;

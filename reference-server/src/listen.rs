@@ -114,6 +114,15 @@ impl Client {
 }
 
 impl Host {
+    /// Waits for the end of a conversation: `stop`, or that nothing more is kept, for then nothing that
+    /// it says would be true.
+    pub(crate) async fn end(&self, client: &Client, stop: impl Future<Output = ()>) {
+        tokio::select! {
+            () = stop => {}
+            () = self.store.failed() => client.line.reset_it(),
+        }
+    }
+
     /// The hub that a client asked for by name.
     pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
         self.hub_named(client.server_name.as_deref()?)

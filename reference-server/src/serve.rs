@@ -11,7 +11,7 @@ use fleetstorm_protocol::x509::certificate_from_text;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::accept::{self, CONTROL_PLACES, Listening, Port, Room, Shared};
+use crate::accept::{self, Listening, Port, Shared};
 use crate::config::{CaCertificateConfig, Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
@@ -21,6 +21,7 @@ use crate::hub::access_policy::HubPolicies;
 use crate::hub::registry::HubRegistry;
 use crate::listen::Host;
 use crate::recording::Recorder;
+use crate::room::Room;
 use crate::service::Service;
 use crate::service::access::AccessPolicies;
 use crate::service::enrollment_list::{Condition, EnrollmentList};
@@ -216,6 +217,7 @@ pub fn start(
     })?;
     let places = config.hubs.iter();
     let places = places.map(|hub| (hub.host_name.clone(), hub.region.clone()));
+    let devices = Room::for_devices(&config, threads)?;
     let shared = Arc::new(Shared {
         host: Arc::new(Host {
             instances: Instances::new(services, Arc::clone(&tally)),
@@ -231,8 +233,7 @@ pub fn start(
         }),
         tls: tls.config,
         recorder,
-        devices: Room::with(config.max_connections),
-        control: Room::with(CONTROL_PLACES),
+        devices,
     });
     let (stop, stopped) = watch::channel(false);
     let webhooks = webhook::start(

@@ -9,7 +9,7 @@
 //! Reads never come here. A write is with the operating system when [`Store::write`] returns, so that
 //! it survives `kill -9`; with [`Durability::Disk`] an answer also waits until it is on the disk.
 //! A write that fails is told to nobody but the listeners: none sends an answer after it, whatever
-//! the structures in memory say by then.
+//! the structures in memory say by then, and conversations end.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,6 +147,14 @@ impl Store {
         match &self.0 {
             None => Ok(()),
             Some(folder) => folder.check(),
+        }
+    }
+
+    /// Waits until a write fails; for ever where nothing is kept.
+    pub(crate) async fn failed(&self) {
+        match &self.0 {
+            None => std::future::pending().await,
+            Some(folder) => folder.failed().await,
         }
     }
 

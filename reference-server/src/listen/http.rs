@@ -60,6 +60,9 @@ pub(crate) async fn serve(
                 }
             });
         }
+        if host.store.check().is_err() {
+            return Ok(refused(&Refusal::Internal, &host));
+        }
         Ok(match websocket::accept(&mut request) {
             Ok((response, accepted)) => {
                 upgrade.set(Some(accepted));
@@ -90,7 +93,9 @@ pub(crate) async fn serve(
         () = &mut stop => return,
     }
     if let Some(upgrade) = upgrade.take() {
-        Box::pin(upgrade.serve(client, host, stop)).await;
+        let (at, of) = (Arc::clone(&host), Rc::clone(&client));
+        let end = at.end(&of, stop);
+        Box::pin(upgrade.serve(client, host, end)).await;
     }
 }
 

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, UserValue,
 };
+use tokio::sync::watch;
 
 use super::damage::{damaged, io_words, words};
 use super::journal::Journals;
@@ -62,7 +62,7 @@ pub(super) struct Folder {
     path: PathBuf,
     keyspaces: [Keyspace; Kind::ALL.len()],
     /// Why a write failed; there are none after it.
-    failure: OnceLock<String>,
+    failure: watch::Sender<Option<String>>,
     syncing: Option<Syncing>,
     database: Database,
     /// Locked while this is.
@@ -99,7 +99,7 @@ impl Folder {
         Ok(Self {
             path: path.to_owned(),
             keyspaces,
-            failure: OnceLock::new(),
+            failure: watch::Sender::new(None),
             syncing,
             database,
             _lock: lock,
@@ -129,7 +129,12 @@ impl Folder {
     }
 
     fn fail(&self, problem: &str) {
-        if self.failure.set(problem.to_owned()).is_ok() {
+        let is_first = self.failure.send_if_modified(|failure| {
+            let is_first = failure.is_none();
+            failure.get_or_insert_with(|| problem.to_owned());
+            is_first
+        });
+        if is_first {
             let path = self.path.display();
             // Nobody may read it.
             let _ = writeln!(
@@ -149,10 +154,15 @@ impl Folder {
     }
 
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        match self.failure.get() {
+        match &*self.failure.borrow() {
             None => Ok(()),
             Some(problem) => Err(self.error(problem.clone())),
         }
+    }
+
+    pub(super) async fn failed(&self) {
+        // It is there for as long as this is.
+        let _ = self.failure.subscribe().wait_for(Option::is_some).await;
     }
 
     pub(super) fn get(
@@ -226,7 +236,7 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // Whether it is on the disk or not: nobody was promised that it is, or was told already.
         let persisted = self.database.persist(PersistMode::SyncAll);
-        if persisted.is_ok() && self.failure.get().is_none() {
+        if persisted.is_ok() && self.check().is_ok() {
             // It is for the next start to know more than it has to.
             let _ = format::write_reached(&self.path, &self.path.join("store"));
         }

@@ -233,6 +233,10 @@ impl Served {
         self.text(key).rsplit(':').next().expect("a port")
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");

@@ -70,6 +70,15 @@ pub fn dial<'a>(
     let (host, key_name) = (part("HostName="), part("SharedAccessKeyName="));
     let key = SymmetricKey::parse(part("SharedAccessKey=")).expect("a key");
     let token = SasToken::format(host, NEVER, Some(key_name), |text| key.sign(text));
+    (secured(served, served.text("https"), host), host, token)
+}
+
+/// A connection to a port of the server, asking for `host`.
+pub fn secured(
+    served: &Served,
+    address: &str,
+    host: &str,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(served.text("ca_pem").as_bytes()).expect("PEM");
     roots.add(ca).expect("a CA");
@@ -80,8 +89,8 @@ pub fn dial<'a>(
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).expect("a name");
     let tls = ClientConnection::new(Arc::new(config), name).expect("a connection");
-    let stream = TcpStream::connect(served.text("https")).expect("the HTTPS port");
-    (StreamOwned::new(tls, stream), host, token)
+    let stream = TcpStream::connect(address).expect("a port");
+    StreamOwned::new(tls, stream)
 }
 
 fn asked(
