@@ -101,7 +101,11 @@ impl Service {
         };
         let token = question.sas.and_then(|token| SasToken::parse(token).ok());
         let id = question.registration_id.canonical();
-        let solved = token.and_then(|token| self.challenges.solved(&id, &token, resource, now));
+        let solved = token.and_then(|token| {
+            let presented = question.tpm;
+            self.challenges
+                .solved(&id, presented, &token, resource, now)
+        });
         let Some(solved) = solved.filter(|solved| solved.endorsement_key == *endorsement_key)
         else {
             return false;

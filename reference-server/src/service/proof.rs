@@ -118,7 +118,7 @@ pub fn prove(
                     tpm_challenge::presents_enrolled(presented, endorsement_key)?;
                 }
                 let solved = challenges
-                    .solved(&id.canonical(), &token(question)?, resource, now)
+                    .solved(&id.canonical(), presented, &token(question)?, resource, now)
                     .filter(|solved| solved.endorsement_key == *endorsement_key)
                     .ok_or(Refusal::Unauthorized)?;
                 let credential = Credential::Tpm {

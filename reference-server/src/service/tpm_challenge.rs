@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::registration::{TpmAttestation, TpmChallenge};
@@ -18,8 +19,12 @@ use crate::randomness;
 use crate::shards::Shards;
 use crate::store::{Kind, Store, StoreError};
 
-/// How long a nonce key can be used.
+/// How long a nonce key can be used, and at most a step longer.
 const LIFETIME: Duration = Duration::from_secs(300);
+/// Nonce keys of a TPM change with every step, in seconds.
+const STEP: i64 = 30;
+/// TPMs that are remembered of a device.
+const REMEMBERED: usize = 8;
 
 /// An HMAC-SHA256 key.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -31,21 +36,20 @@ pub struct PresentedTpm {
     storage_root_key: PublicArea,
 }
 
-/// The nonce keys that are out: for each enrolled device the last two, so that a repeated
-/// request does not spoil an answer under way. They outlive the server where there is a store: a
-/// device answers late what it was asked before.
-#[derive(Default)]
+/// Nonce keys: derived from what only the server knows and the TPM that can open them. Whoever asks in
+/// the name of a device makes none that takes another's place, so nobody spoils an answer under way; and a
+/// device may answer another life of the server, where there is a store.
 pub struct Challenges {
-    issued: Shards<Box<str>, [Option<Issued>; 2]>,
+    secret: HmacKey,
+    /// By device; for those that answer without presenting themselves again.
+    presented: Shards<Box<str>, Vec<Presented>>,
     store: Store,
     id_scope: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Issued {
-    key: HmacKey,
+struct Presented {
     at: Timestamp,
-    /// The TPM that can open it, as it presented itself.
     #[serde(default)]
     tpm: TpmAttestation,
 }
@@ -148,6 +152,17 @@ impl PresentedTpm {
     }
 }
 
+impl Default for Challenges {
+    fn default() -> Self {
+        Self {
+            secret: HmacKey::new(),
+            presented: Shards::default(),
+            store: Store::default(),
+            id_scope: String::new(),
+        }
+    }
+}
+
 impl Challenges {
     /// With those that a store knows of an instance, and from now on kept there.
     ///
@@ -155,12 +170,15 @@ impl Challenges {
     /// The store can't be read.
     pub(super) fn kept_in(store: &Store, id_scope: &str) -> Result<Self, StoreError> {
         let known = Self {
-            issued: Shards::default(),
+            secret: store.secret(&format!("challenges/{id_scope}"), HmacKey::new)?,
+            presented: Shards::default(),
             store: store.clone(),
             id_scope: id_scope.to_owned(),
         };
-        store.each(Kind::Challenge, id_scope, |id, keys| {
-            known.issued.of(id).insert(id.into(), keys);
+        // An older version kept two places, with or without a challenge.
+        store.each(Kind::Challenge, id_scope, |id, kept: Vec<Option<_>>| {
+            let presented = kept.into_iter().flatten().collect();
+            known.presented.of(id).insert(id.into(), presented);
             Ok(())
         })?;
         Ok(known)
@@ -171,18 +189,20 @@ impl Challenges {
     /// # Errors
     /// The TPM's keys can't wrap it.
     pub fn issue(&self, id: &str, tpm: &PresentedTpm, now: Timestamp) -> Result<Vec<u8>, Refusal> {
-        let key = HmacKey::new();
-        let blob = tpm.wrap(&key)?;
-        let mut issued = self.issued.of(id);
-        let keys = issued.entry(id.into()).or_default();
-        let newest = Issued {
-            key,
+        let blob = tpm.wrap(&self.key(id, tpm, step(now)))?;
+        let newest = Presented {
             at: now,
             tpm: tpm.attestation(),
         };
-        *keys = [Some(newest), keys[0].take()];
+        let mut presented = self.presented.of(id);
+        let known = presented.entry(id.into()).or_default();
+        let oldest = now - LIFETIME;
+        known.retain(|one| one.at >= oldest && one.tpm != newest.tpm);
+        known.push(newest);
+        let surplus = known.len().saturating_sub(REMEMBERED);
+        known.drain(..surplus);
         self.store
-            .write(|writes| writes.put(Kind::Challenge, &self.id_scope, id, keys));
+            .write(|writes| writes.put(Kind::Challenge, &self.id_scope, id, known));
         Ok(blob)
     }
 
@@ -191,26 +211,45 @@ impl Challenges {
     pub fn solved(
         &self,
         id: &str,
+        presented: Option<&TpmAttestation>,
         token: &SasToken,
         resource: &str,
         now: Timestamp,
     ) -> Option<Solved> {
-        let issued = self.issued.of(id);
-        let keys = issued.get(id)?.iter().flatten();
-        let oldest = now - LIFETIME;
-        let mut fresh = keys.filter(|issued| issued.at >= oldest);
-        let solved = fresh.find(|issued| {
-            let verified = token.verify(resource, issued.key.as_bytes(), now.as_second());
-            verified.is_ok()
-        })?;
-        let bytes = |key: &str| STANDARD.decode(key).unwrap_or_default().into_boxed_slice();
-        let Issued { key, tpm, .. } = solved;
-        Some(Solved {
-            key: *key,
-            endorsement_key: bytes(&tpm.endorsement_key),
-            storage_root_key: bytes(tpm.storage_root_key.as_deref().unwrap_or_default()),
+        let known = self.presented.of(id).get(id).cloned().unwrap_or_default();
+        let known = known.iter().rev().map(|one| &one.tpm);
+        let steps = step(now - LIFETIME)..=step(now);
+        presented.into_iter().chain(known).find_map(|tpm| {
+            let tpm = PresentedTpm::read(Some(tpm)).ok()?;
+            let mut keys = steps.clone().rev().map(|step| self.key(id, &tpm, step));
+            let now = now.as_second();
+            let key = keys.find(|key| token.verify(resource, key.as_bytes(), now).is_ok())?;
+            Some(Solved {
+                key,
+                endorsement_key: tpm.endorsement_key.as_tpm2b().into(),
+                storage_root_key: tpm.storage_root_key.as_tpm2b().into(),
+            })
         })
     }
+
+    /// The nonce key that a TPM is given in a step.
+    fn key(&self, id: &str, tpm: &PresentedTpm, step: i64) -> HmacKey {
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
+        let mut derived = hmac::Context::with_key(&secret);
+        // Each part says where it ends.
+        derived.update(id.as_bytes());
+        derived.update(&[0]);
+        derived.update(tpm.endorsement_key.as_tpm2b());
+        derived.update(tpm.storage_root_key.as_tpm2b());
+        derived.update(&step.to_be_bytes());
+        let mut key = [0; 32];
+        key.copy_from_slice(derived.sign().as_ref());
+        HmacKey(key)
+    }
+}
+
+fn step(now: Timestamp) -> i64 {
+    now.as_second().div_euclid(STEP)
 }
 
 /// A challenge to a TPM that nobody enrolled, for its keys alone: nobody remembers what it holds.
