@@ -125,9 +125,14 @@ impl SasToken {
         self.key_name.as_deref()
     }
 
-    /// `se`, Unix seconds.
-    pub fn expiry(&self) -> i64 {
-        self.expiry
+    /// From when on, in Unix seconds, it does not hold any more for who is let in with it at `now`: from
+    /// `se` on, or from the end of the five minutes that are forgiven, where they have begun.
+    pub fn holds_until(&self, now: i64) -> i64 {
+        if now < self.expiry {
+            self.expiry
+        } else {
+            self.expiry.saturating_add(CLOCK_SKEW + 1)
+        }
     }
 }
 
@@ -236,9 +241,11 @@ mod tests {
         let text = SasToken::format(RESOURCE, 1000, Some("registration"), sign);
         let token = SasToken::parse(&text).expect("own format");
         assert_eq!(
-            (token.key_name(), token.expiry(), token.resource()),
-            (Some("registration"), 1000, RESOURCE)
+            (token.key_name(), token.resource()),
+            (Some("registration"), RESOURCE)
         );
+        let until = [0, 999, 1000, 1300].map(|now| token.holds_until(now));
+        assert_eq!(until, [1000, 1000, 1301, 1301], "later than it is let in");
         assert_eq!(token.verify(RESOURCE, KEY, 1300), Ok(()), "skew forgiven");
         assert_eq!(token.verify(RESOURCE, KEY, 1301), Err(SasError::Expired));
         assert_eq!(

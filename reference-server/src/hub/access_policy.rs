@@ -78,7 +78,7 @@ impl HubPolicies {
             && token
                 .verify(token.resource(), policy.key.as_bytes(), now.as_second())
                 .is_ok();
-        opens.then_some(token.expiry())
+        opens.then(|| token.holds_until(now.as_second()))
     }
 
     /// What service SDKs connect with, one a policy.

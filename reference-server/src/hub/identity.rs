@@ -80,7 +80,8 @@ impl Authentication {
                     .into_iter()
                     .flatten()
                     .find(signed)?;
-                Some((Proof::Key(key.clone()), Some(token.expiry())))
+                let until = token.holds_until(now.as_second());
+                Some((Proof::Key(key.clone()), Some(until)))
             }
             Self::SelfSigned { .. } => {
                 let shown = thumbprint(certificates.first()?);

@@ -350,9 +350,9 @@ pub fn meter(yard: &Instance, name: &str) {
 }
 
 /// A device's token, signed with a key of one repeated byte.
-pub fn hub_token(name: &str, key: u8, seconds: u64) -> String {
+pub fn hub_token(name: &str, key: u8, seconds: i64) -> String {
     let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-    let expiry = i64::try_from(now + seconds).expect("not yet");
+    let expiry = i64::try_from(now).expect("not yet") + seconds;
     let resource = format!("{HUB}/devices/{name}");
     SasToken::format(&resource, expiry, None, |text| {
         IdentityKey::from_bytes([key; 32]).sign(text)
@@ -444,7 +444,7 @@ fn a_devices_links_end_with_its_token_its_identity_or_a_newer_session() {
     let yard = yard();
     meter(&yard, "meter-1");
     meter(&yard, "meter-2");
-    let connect = |seconds: u64| {
+    let connect = |seconds: i64| {
         let mut device = AmqpDevice::connect(&yard, &stranger("meter-1"));
         device.attach("cbs-out", false, "$cbs");
         device.attach("cbs-in", true, "$cbs");
@@ -463,6 +463,10 @@ fn a_devices_links_end_with_its_token_its_identity_or_a_newer_session() {
     };
     let mut short = connect(2);
     ends_with(&mut short, b"amqp:unauthorized-access");
+    // It ran out, and five minutes are forgiven.
+    let mut late = connect(-298);
+    assert!(is_accepted(&late.send("events", &data("{}"))));
+    ends_with(&mut late, b"amqp:unauthorized-access");
     let mut older = connect(60);
     let mut newer = connect(60);
     ends_with(&mut older, b"amqp:link:stolen");

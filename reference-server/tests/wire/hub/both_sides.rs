@@ -245,9 +245,9 @@ fn a_connection_ends_with_its_token() {
     let identity = json!({"authentication": {"symmetricKey": {"primaryKey": key}}}).to_string();
     let created = as_service(&yard, &format!("PUT /devices/meter-1?{V}"), &[], &identity);
     assert_eq!(created.status, 200);
-    let connect = |seconds: u64| {
+    let connect = |seconds: i64| {
         let now = UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
-        let expiry = i64::try_from(now + seconds).expect("not yet");
+        let expiry = i64::try_from(now).expect("not yet") + seconds;
         let sign = |text: &[u8]| IdentityKey::from_bytes([3; 32]).sign(text);
         let caller = Caller {
             sas: Some(SasToken::format(
@@ -264,6 +264,11 @@ fn a_connection_ends_with_its_token() {
     meter.hears_nothing();
     meter.ends();
     connect(600).hears_nothing();
+    // It ran out, and five minutes are forgiven.
+    connect(-60).hears_nothing();
+    let mut late = connect(-298);
+    late.hears_nothing();
+    late.ends();
 }
 
 #[test]
