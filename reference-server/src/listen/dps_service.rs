@@ -9,7 +9,6 @@ use fleetstorm_protocol::service_api::{
     BulkOperation, Collection, QuerySpecification, ServiceOperation, ServiceRequest,
 };
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 use hyper::{Request, Response};
 use jiff::Timestamp;
@@ -17,7 +16,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Client, Host, body, http};
+use super::body::Body;
+use super::{Client, Host, http};
 use crate::config::Permission;
 use crate::diagnostics::record::{Category, Operation};
 use crate::service::enrollment_list::{Condition, Kind, Page};
@@ -41,7 +41,7 @@ pub(super) fn is_asked(path: &str) -> bool {
 /// Answers a request to an instance's service endpoint. Who asks is looked at before the body is.
 pub(super) async fn respond(
     service: &Service,
-    request: Request<Incoming>,
+    request: Request<Body>,
     client: &Client,
     host: &Host,
 ) -> Response<Full<Bytes>> {
@@ -58,9 +58,8 @@ pub(super) async fn respond(
         let token = text(&head.headers, &AUTHORIZATION);
         service.access().admit(token, permission(&asked), now)?;
         service.throttle().operation(now)?;
-        let body = body::read(body, MAX_BODY, host.limits.body)
-            .await
-            .map_err(http::no_body)?;
+        let body = body.read(MAX_BODY, host.limits.body);
+        let body = body.await.map_err(http::no_body)?;
         let answer = answer(service, &asked, &head.headers, &body, now)?;
         let settled = host.store.settled().await;
         settled.map(|()| answer).map_err(|_| Refusal::Internal)

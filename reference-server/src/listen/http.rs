@@ -14,17 +14,18 @@ use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathEr
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
     STRICT_TRANSPORT_SECURITY,
 };
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::body::{self, BodyError};
+use super::body::{Body, BodyError};
 use super::{Client, Host, Stream, dps_service, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
@@ -44,21 +45,10 @@ pub(crate) async fn serve(
     let service = service_fn(async |mut request| {
         asked.set(true);
         if !websocket::is_asked(&request) {
-            let name = name_asked(&request, &client);
-            let hub = name.and_then(|name| host.hub_named(name));
-            let service = name.and_then(|name| host.service_named(name));
-            let path = request.uri().path();
-            return Ok::<_, Infallible>(match (hub, service) {
-                (Some(hub), _) => hub_http::respond(hub, request, &client, &host).await,
-                (None, Some(service)) if dps_service::is_asked(path) => {
-                    dps_service::respond(service, request, &client, &host).await
-                }
-                (None, service) => {
-                    let name = service.map(|service| service.name());
-                    let name = name.unwrap_or(&host.global_endpoint);
-                    respond(name, request, &client, &host).await
-                }
-            });
+            return Ok::<_, Infallible>(answer(request, &client, &host).await);
+        }
+        if !names_one_host(&request) {
+            return Ok(refused(&no_host(), &host));
         }
         if host.store.check().is_err() {
             return Ok(refused(&Refusal::Internal, &host));
@@ -99,8 +89,53 @@ pub(crate) async fn serve(
     }
 }
 
+/// Answers a request by whoever it is for.
+async fn answer(request: Request<Incoming>, client: &Client, host: &Host) -> Response<Full<Bytes>> {
+    let request = request.map(Body::of);
+    let body = request.body().clone();
+    let name = name_asked(&request, client);
+    let hub = name.and_then(|name| host.hub_named(name));
+    let service = name.and_then(|name| host.service_named(name));
+    let path = request.uri().path();
+    let mut response = match (hub, service) {
+        _ if !names_one_host(&request) => refused(&no_host(), host),
+        (Some(hub), _) => hub_http::respond(hub, request, client, host).await,
+        (None, Some(service)) if dps_service::is_asked(path) => {
+            dps_service::respond(service, request, client, host).await
+        }
+        (None, service) => {
+            let name = service.map(|service| service.name());
+            let name = name.unwrap_or(&host.global_endpoint);
+            respond(name, request, client, host).await
+        }
+    };
+    if !body.finish().await {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// Whether a request says once which host it is for (RFC 9112, 3.2). HTTP/1.0 need not.
+fn names_one_host<Anything>(request: &Request<Anything>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let is_host = |host: &HeaderValue| {
+        let host = host.to_str().ok();
+        host.is_some_and(|host| host.parse::<Authority>().is_ok())
+    };
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => is_host(host),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn no_host() -> Refusal {
+    Refusal::BadRequest("Host: name one host, once".into())
+}
+
 /// The host name that a request is for. A client that sends no SNI still names its host.
-fn name_asked<'a>(request: &'a Request<Incoming>, client: &'a Client) -> Option<&'a str> {
+fn name_asked<'a>(request: &'a Request<Body>, client: &'a Client) -> Option<&'a str> {
     if let Some(name) = client.server_name.as_deref() {
         return Some(name);
     }
@@ -111,7 +146,7 @@ fn name_asked<'a>(request: &'a Request<Incoming>, client: &'a Client) -> Option<
 /// Answers a device, at the global endpoint or at the name of an instance, which private endpoints have.
 async fn respond(
     name: &str,
-    request: Request<Incoming>,
+    request: Request<Body>,
     client: &Client,
     host: &Host,
 ) -> Response<Full<Bytes>> {
@@ -122,9 +157,8 @@ async fn respond(
         if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
             return Err(Refusal::UnsupportedMediaType);
         }
-        let body = body::read(body, MAX_BODY, host.limits.body)
-            .await
-            .map_err(no_body)?;
+        let body = body.read(MAX_BODY, host.limits.body);
+        let body = body.await.map_err(no_body)?;
         let question = Question {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,

@@ -10,7 +10,6 @@ use fleetstorm_protocol::hub::route::{DeviceOperation, HubOperation, HubRoute};
 use fleetstorm_protocol::hub::sas_resource;
 use fleetstorm_protocol::timestamp;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -19,7 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::ask::{Trouble, at_hub};
-use super::body::{self, BodyError};
+use super::body::{Body, BodyError};
 use super::{Client, Host};
 use crate::hub::HubRefusal;
 use crate::service::Answer;
@@ -41,7 +40,7 @@ type Answered = Result<Response<Full<Bytes>>, HubRefusal>;
 /// Answers a request to `hub`. Who asks is looked at before the body is.
 pub(super) async fn respond(
     hub: &str,
-    request: Request<Incoming>,
+    request: Request<Body>,
     client: &Client,
     host: &Host,
 ) -> Response<Full<Bytes>> {
@@ -119,8 +118,8 @@ pub(super) async fn respond(
         .unwrap_or_else(|refused| refusal(&refused, now))
 }
 
-async fn read(body: Incoming, limit: Duration) -> Result<Bytes, HubRefusal> {
-    body::read(body, MAX_BODY, limit)
+async fn read(body: Body, limit: Duration) -> Result<Bytes, HubRefusal> {
+    body.read(MAX_BODY, limit)
         .await
         .map_err(|error| match error {
             BodyError::TooLong => {

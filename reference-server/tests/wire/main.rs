@@ -19,6 +19,7 @@ mod geo;
 mod hub;
 mod instance;
 mod issuing;
+mod keep_alive;
 mod monitoring;
 mod mutation;
 mod panics;
