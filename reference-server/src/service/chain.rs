@@ -13,7 +13,6 @@ use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
 use super::fitness;
 use super::signing_certificate::SigningCertificate;
-use crate::possession::is_verifiable;
 use metered::Meter;
 
 mod metered;
@@ -52,7 +51,7 @@ impl<'a> Chain<'a> {
     pub fn of(presented: &'a [CertificateDer<'static>]) -> Result<Self, String> {
         let (leaf, others) = presented.split_first().ok_or("it shows none")?;
         let read = fitness::read(leaf)?;
-        is_verifiable(read.public_key())?;
+        fitness::of_device(&read)?;
         let mut chain = Self {
             leaf,
             issuer: read.tbs_certificate.issuer.as_raw(),

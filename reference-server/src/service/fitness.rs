@@ -20,14 +20,13 @@ const KNOWN: [Oid<'static>; 6] = [
     oid!(2.5.29.37),
 ];
 
-/// Whether an enrollment may name it as a device's own.
+/// Whether it may be a device's own.
 ///
 /// # Errors
-/// No device could show it, for this reason.
-pub(super) fn of_device(der: &[u8]) -> Result<(), String> {
-    let certificate = read(der)?;
+/// It may not, for this reason.
+pub(super) fn of_device(certificate: &X509Certificate<'_>) -> Result<(), String> {
     is_verifiable(certificate.public_key())?;
-    understood(&certificate)
+    understood(certificate)
 }
 
 /// Whether it may sign the certificates of devices, or of others that do.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SigningKey as _, date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -98,6 +98,92 @@ impl Authority {
         let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
         let device = certified(vec![leaf.der().clone(), self.intermediate.clone()], &key);
         (device, Issuer::new(params, key))
+    }
+}
+
+/// What `openssl x509 -req` makes without extensions: X.509 version 1.
+mod version_1 {
+    use super::*;
+
+    const SEQUENCE: u8 = 0x30;
+    const BIT_STRING: u8 = 0x03;
+    /// Tags of the version and of the extensions.
+    const ADDED_LATER: [u8; 2] = [0xA0, 0xA3];
+
+    /// The same certificate without what version 3 added, signed anew.
+    pub(super) fn of(certificate: &[u8], signer: &KeyPair) -> CertificateDer<'static> {
+        let (_, whole, _) = element(certificate);
+        let (_, signed, rest) = element(whole);
+        let (_, _, signature) = element(rest);
+        let algorithm = &rest[..rest.len() - signature.len()];
+        let (mut old, mut left) = (Vec::new(), signed);
+        while !left.is_empty() {
+            let (tag, _, rest) = element(left);
+            if !ADDED_LATER.contains(&tag) {
+                old.extend_from_slice(&left[..left.len() - rest.len()]);
+            }
+            left = rest;
+        }
+        let signed = wrapped(SEQUENCE, &old);
+        let signature = signer.sign(&signed).expect("a signature");
+        let signature = wrapped(BIT_STRING, &[&[0][..], &signature].concat());
+        wrapped(SEQUENCE, &[&signed[..], algorithm, &signature].concat()).into()
+    }
+
+    /// Tag, content, and what follows.
+    fn element(der: &[u8]) -> (u8, &[u8], &[u8]) {
+        let (head, length) = match der[1] {
+            0x81 => (3, usize::from(der[2])),
+            0x82 => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+            short => (2, usize::from(short)),
+        };
+        let (content, rest) = der[head..].split_at(length);
+        (der[0], content, rest)
+    }
+
+    fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).expect("short").to_be_bytes();
+        let head: &[u8] = match content.len() {
+            ..0x80 => &[tag, length[1]],
+            0x80..0x100 => &[tag, 0x81, length[1]],
+            _ => &[tag, 0x82, length[0], length[1]],
+        };
+        [head, content].concat()
+    }
+}
+
+/// A device that signed its own certificate, of X.509 version 1.
+pub fn self_signed_of_version_1(name: &str) -> Arc<CertifiedKey> {
+    let key = key();
+    let leaf = params(name).self_signed(&key).expect("a leaf");
+    certified(vec![version_1::of(leaf.der(), &key)], &key)
+}
+
+impl Authority {
+    /// A device right below the root, of X.509 version 1.
+    pub fn device_of_version_1(&self, name: &str) -> Arc<CertifiedKey> {
+        let key = key();
+        let leaf = params(name).signed_by(&key, &self.root_issuer);
+        let leaf = version_1::of(leaf.expect("a leaf").der(), self.root_issuer.key());
+        certified(vec![leaf], &key)
+    }
+
+    /// The proof of possession of [`Self::proof`], of X.509 version 1: base64 of DER.
+    pub fn proof_of_version_1(&self, code: &str) -> String {
+        use base64::Engine;
+        let proof = &self.device_of_version_1(code).cert[0];
+        base64::engine::general_purpose::STANDARD.encode(proof)
+    }
+
+    /// A device below the intermediate, with an extension that is critical and nobody's.
+    pub fn device_with_critical_extension(&self, name: &str) -> Arc<CertifiedKey> {
+        let key = key();
+        let mut params = leaf_params(name, Validity::Current);
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+        let leaf = params.signed_by(&key, &self.issuer).expect("a leaf");
+        certified(vec![leaf.der().clone(), self.intermediate.clone()], &key)
     }
 }
 

@@ -60,11 +60,17 @@ fn policy(name: &str) -> HubPolicyConfig {
 
 /// Provisions a device of group `pumps`: it is entered at the hub then.
 pub fn provisioned(instance: &Instance, name: &str) -> dialect::Caller {
-    let (server, pump) = (instance.server.announcement(), instance.pump(name));
-    let ask = dialect::mqtt::DIALECT.ask;
-    let accepted = ask(server, &pump, &register());
-    let operation = accepted.body["operationId"].as_str().expect("accepted");
-    let ended = ask(server, &pump, &Ask::OperationStatus(operation.into()));
-    assert_eq!(ended.body["registrationState"]["assignedHub"], HUB);
+    let pump = instance.pump(name);
+    assigned(instance, &pump);
     pump
+}
+
+/// Lets a device that is enrolled register.
+pub fn assigned(instance: &Instance, device: &dialect::Caller) {
+    let server = instance.server.announcement();
+    let ask = dialect::mqtt::DIALECT.ask;
+    let accepted = ask(server, device, &register());
+    let operation = accepted.body["operationId"].as_str().expect("accepted");
+    let ended = ask(server, device, &Ask::OperationStatus(operation.into()));
+    assert_eq!(ended.body["registrationState"]["assignedHub"], HUB);
 }

@@ -22,6 +22,7 @@ mod issuing;
 mod keep_alive;
 mod monitoring;
 mod mutation;
+mod odd_certificates;
 mod panics;
 mod questions;
 mod service_api;

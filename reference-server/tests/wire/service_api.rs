@@ -70,6 +70,30 @@ fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) 
 /// Writes a group of an instance with the usual policies as its owner does, on a condition that is a
 /// header.
 pub fn put_group(instance: &Instance, id: &str, condition: (&str, &str), document: &str) -> Answer {
+    put(
+        instance,
+        &format!("PUT /enrollmentGroups/{id}"),
+        condition,
+        document,
+    )
+}
+
+/// The same of an individual enrollment.
+pub fn put_individual(
+    instance: &Instance,
+    id: &str,
+    condition: (&str, &str),
+    document: &str,
+) -> Answer {
+    put(
+        instance,
+        &format!("PUT /enrollments/{id}"),
+        condition,
+        document,
+    )
+}
+
+fn put(instance: &Instance, line: &str, condition: (&str, &str), document: &str) -> Answer {
     let connection = &instance.server.announcement().instances[0].connection_string;
     let part = |name: &str| {
         let mut parts = connection.split(';');
@@ -82,9 +106,8 @@ pub fn put_group(instance: &Instance, id: &str, condition: (&str, &str), documen
     let name = Some(part("SharedAccessKeyName="));
     let expiry = i64::from(u32::MAX);
     let token = SasToken::format(ENDPOINT, expiry, name, |text| key.sign(text));
-    let line = format!("PUT /enrollmentGroups/{id}");
     let headers = [("Authorization", token.as_str()), condition];
-    send(instance, &line, &headers, document)
+    send(instance, line, &headers, document)
 }
 
 /// Device `fan`, whose key is 16 times 9.

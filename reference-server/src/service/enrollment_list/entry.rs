@@ -190,7 +190,8 @@ impl Checker {
                     _ => each_certificate("clientCertificates", certificates)?
                         .into_iter()
                         .map(|(place, der)| {
-                            fitness::of_device(&der)
+                            fitness::read(&der)
+                                .and_then(|read| fitness::of_device(&read))
                                 .map_err(|problem| format!("{place}: {problem}"))?;
                             Ok(Enrolled {
                                 thumbprint: thumbprint(&der),

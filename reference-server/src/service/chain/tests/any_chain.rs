@@ -117,9 +117,12 @@ impl World {
             .map(|place| &self.made[*place])
             .collect();
         let fits = |(below, one): (usize, &&Made)| {
+            let mut domains = way[..=below]
+                .iter()
+                .filter_map(|place| self.made[*place].domain);
             let names = one
                 .permits
-                .is_none_or(|only| device.domain.is_none_or(|domain| domain == only));
+                .is_none_or(|only| domains.all(|domain| domain == only));
             let length = one
                 .path_length
                 .is_none_or(|most| below <= usize::from(most));
@@ -173,7 +176,7 @@ fn any_certificates_in_any_order_come_to_what_they_were_made_of() {
     let chains = std::env::var("FLEETSTORM_CHAINS").map(|count| count.parse().expect("a count"));
     let chains = chains.unwrap_or(CHAINS);
     let mut rng = ChaCha8Rng::seed_from_u64(5280);
-    let (mut let_in, mut tried) = (0, 0);
+    let (mut let_in, mut too_many, mut tried) = (0, 0, 0);
     while tried < chains {
         let world = World::new(&mut rng);
         for _ in 0..chains.min(2000) {
@@ -208,15 +211,14 @@ fn any_certificates_in_any_order_come_to_what_they_were_made_of() {
                     let (end, _) = end.expect("one of them");
                     assert!(ends.contains(end), "{shown:?} in {:?}", world.made);
                 }
+                // More keys of one name than a chain may be tried with.
+                Err(problem) if problem == TOO_MANY => too_many += 1,
                 Err(problem) => {
                     assert!(ends.is_empty(), "{problem}: {shown:?} in {:?}", world.made);
                 }
             }
         }
     }
-    println!("{let_in} of {tried} were let in");
-    assert!(
-        let_in > tried / 20 && let_in < tried / 2,
-        "{let_in} of {tried}"
-    );
+    println!("{let_in} of {tried} were let in, {too_many} were too many ways");
+    assert!(let_in > tried / 20 && let_in < tried / 2 && too_many < tried / 1000);
 }
