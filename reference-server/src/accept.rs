@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::fault::line::{Cuttable, Line};
+use crate::held::Held;
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
 use crate::patience::Patient;
 use crate::recording::Recorder;
@@ -26,6 +27,9 @@ use crate::serve::ServeError;
 const BACKLOG: i32 = 4096;
 /// After a failed accept (out of files, mostly): until the next.
 const BACK_OFF: Duration = Duration::from_millis(10);
+
+/// How long connections may take to end in order, once the server stops.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What a port speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +157,8 @@ pub(crate) fn start(
                 // The sender's end is a stop as well.
                 let _ = stop.wait_for(|stopped| *stopped).await;
             });
+            // Who does not let go is cut off.
+            let _ = runtime.block_on(async { tokio::time::timeout(FAREWELL, tasks).await });
         })?);
     }
     Ok(started)
@@ -166,8 +172,13 @@ async fn accept(
 ) {
     let acceptor = TlsAcceptor::from(Arc::clone(&shared.tls));
     let mut newest = Newest::default();
+    let mut stopped = stop.clone();
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
@@ -215,7 +226,7 @@ async fn serve(
         let stop = async {
             tokio::select! {
                 () = stop => {}
-                () = line.is_cut() => {}
+                () = line.cut() => {}
             }
         };
         return Box::pin(control::serve(stream, host, stop)).await;
@@ -231,8 +242,8 @@ async fn serve(
         host.tally.tls_failures.add();
         return;
     };
-    let stream = Box::new(stream);
     let client = Rc::new(Client::of(&stream, Some(peer), Arc::clone(&line)));
+    let (stream, cut) = (Held::new(stream), Arc::clone(&line));
     let hub = host.hub_of(&client).map(str::to_owned);
     if host.outages.is_down(hub.as_deref()) {
         return line.reset_it();
@@ -241,16 +252,20 @@ async fn serve(
     let stop = async move {
         tokio::select! {
             () = stop => {}
-            () = line.is_cut() => {}
+            () = line.cut() => {}
             () = outages.outages.of(hub.as_deref()) => line.reset_it(),
         }
     };
+    let lent = stream.lend();
     match &shared.recorder {
-        None => converse(port, stream, client, host, stop).await,
+        None => converse(port, lent, client, host, stop).await,
         Some(recorder) => {
-            let recorded = recorder.record(stream, port.name(), client.server_name.as_deref());
+            let recorded = recorder.record(lent, port.name(), client.server_name.as_deref());
             converse(port, recorded, client, host, stop).await;
         }
+    }
+    if !cut.is_cut() {
+        Box::pin(stream.end()).await;
     }
 }
 
@@ -275,7 +290,7 @@ async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> b
     };
     tokio::select! {
         _ = host.trouble(&client, occasion) => true,
-        () = line.is_cut() => false,
+        () = line.cut() => false,
     }
 }
 

@@ -21,6 +21,7 @@ pub mod service;
 
 mod accept;
 mod diagnostics;
+mod held;
 mod listen;
 mod metrics;
 mod patience;

@@ -16,24 +16,31 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     cut: Notify,
+    is_cut: AtomicBool,
     reset: AtomicBool,
 }
 
 impl Line {
     /// Ends the connection: nothing more is written to it.
     pub(crate) fn drop_it(&self) {
+        self.is_cut.store(true, Ordering::Release);
         self.cut.notify_one();
     }
 
     /// The same, and the peer sees a reset.
     pub(crate) fn reset_it(&self) {
         self.reset.store(true, Ordering::Release);
-        self.cut.notify_one();
+        self.drop_it();
     }
 
     /// Waits until it is cut.
-    pub(crate) async fn is_cut(&self) {
+    pub(crate) async fn cut(&self) {
         self.cut.notified().await;
+    }
+
+    /// Whether it was: then nobody says good-bye.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
     }
 }
 

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::body::{Body, BodyError};
+use super::websocket::Declined;
 use super::{Client, Host, Stream, dps_service, hub_http, websocket};
 use crate::service::{Answer, Question, Refusal};
 
@@ -58,7 +59,8 @@ pub(crate) async fn serve(
                 upgrade.set(Some(accepted));
                 response
             }
-            Err(refusal) => refused(&refusal, &host),
+            Err(Declined::Refused(refusal)) => refused(&refusal, &host),
+            Err(Declined::OtherVersion) => websocket::upgrade_required(),
         })
     });
     let never_asked = async {

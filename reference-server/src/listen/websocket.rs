@@ -1,28 +1,30 @@
 //! A WebSocket on the HTTPS port: what runs in its messages is served as on a port of its own.
 
-use std::future::{Future, ready};
-use std::io;
+use std::cell::Cell;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::websocket::{SubProtocol, is_path};
-use futures_util::{Sink, SinkExt, Stream as Messages, StreamExt, TryStreamExt};
 use http_body_util::Full;
-use hyper::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper::header::{
+    CONNECTION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
+use self::messages::InMessages;
 use self::whole::Begun;
-use super::{Client, Host, Stream, amqp, mqtt};
+use super::{Client, Host, amqp, mqtt};
 use crate::service::Refusal;
 
+mod messages;
 mod whole;
 
 /// Longest message and longest frame: a hub takes 256 KB, and MQTT and AMQP put topic, properties and
@@ -30,11 +32,38 @@ mod whole;
 const MAX_MESSAGE: usize = (256 + 66) * 1024;
 /// Buffers start small: most messages are.
 const BUFFER: usize = 1024;
+/// The one version that there is (RFC 6455, 11.6).
+const VERSION: HeaderValue = HeaderValue::from_static("13");
 
 /// A connection that is about to become a WebSocket.
 pub(super) struct Upgrade {
     done: OnUpgrade,
     sub_protocol: SubProtocol,
+}
+
+/// Why none is agreed to.
+pub(super) enum Declined {
+    /// There is none of that kind.
+    Refused(Refusal),
+    /// It is of another version, and may be asked for in ours (RFC 6455, 4.4).
+    OtherVersion,
+}
+
+impl From<Refusal> for Declined {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The answer to who asks for another version.
+pub(super) fn upgrade_required() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let headers = response.headers_mut();
+    headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response
 }
 
 /// Whether a request asks for a WebSocket.
@@ -46,13 +75,17 @@ pub(super) fn is_asked<Body>(request: &Request<Body>) -> bool {
 /// Agrees to one, with the answer that says so.
 ///
 /// # Errors
-/// There is none at this path, none of the sub-protocols offered is served, or the request
-/// is not as RFC 6455 asks.
+/// There is none at this path or of this version, none of the sub-protocols offered is served, or the
+/// request is not as RFC 6455 asks.
 pub(super) fn accept<Body>(
     request: &mut Request<Body>,
-) -> Result<(Response<Full<Bytes>>, Upgrade), Refusal> {
+) -> Result<(Response<Full<Bytes>>, Upgrade), Declined> {
     if !is_path(request.uri().path()) {
-        return Err(Refusal::PathNotFound);
+        return Err(Refusal::PathNotFound.into());
+    }
+    let version = request.headers().get(SEC_WEBSOCKET_VERSION);
+    if version.is_some_and(|version| *version != VERSION) {
+        return Err(Declined::OtherVersion);
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let chosen = offered
@@ -63,7 +96,8 @@ pub(super) fn accept<Body>(
         let served = SubProtocol::ALL.map(SubProtocol::name).join(", ");
         return Err(Refusal::BadRequest(format!(
             "Sec-WebSocket-Protocol: names none that is served: {served}"
-        )));
+        ))
+        .into());
     };
     let spelt = HeaderValue::try_from(spelt).map_err(|_| Refusal::Internal)?;
     let mut response = create_response_with_body(request, Full::default)
@@ -87,16 +121,25 @@ impl Upgrade {
         let begun = Begun::default();
         let stream = begun.watch(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounded())).await;
-        let (messages, incoming) = socket.split();
         // Boxed, so that it is moved often and weighs once.
-        let stream = Box::new(as_bytes(
-            messages,
-            begun.limit(incoming, host.limits.packet),
-        ));
+        let mut stream = Box::new(InMessages::of(begun.limit(socket, host.limits.packet)));
+        let (line, stopped) = (Arc::clone(&client.line), Cell::new(false));
+        let stop = async {
+            stop.await;
+            stopped.set(true);
+        };
         match self.sub_protocol {
-            SubProtocol::Mqtt => Box::pin(mqtt::serve(stream, client, host, stop)).await,
-            SubProtocol::Amqp => Box::pin(amqp::serve(stream, client, host, stop)).await,
+            SubProtocol::Mqtt => Box::pin(mqtt::serve(&mut stream, client, host, stop)).await,
+            SubProtocol::Amqp => Box::pin(amqp::serve(&mut stream, client, host, stop)).await,
         }
+        if line.is_cut() {
+            return;
+        }
+        if stopped.get() {
+            stream.goes_away();
+        }
+        // Whoever is gone already hears nothing.
+        let _ = stream.shutdown().await;
     }
 }
 
@@ -109,59 +152,19 @@ fn bounded() -> WebSocketConfig {
         .max_frame_size(Some(MAX_MESSAGE))
 }
 
-/// The bytes in the messages, without their borders: packets may be cut anywhere (MQTT 3.1.1, 6).
-fn as_bytes(
-    messages: impl Sink<Message, Error = Error> + Unpin,
-    incoming: impl Messages<Item = Result<Message, Error>> + Unpin,
-) -> impl Stream {
-    let read = incoming.map_err(failure).try_filter_map(|message| {
-        ready(match message {
-            Message::Binary(bytes) => Ok(Some(bytes)),
-            Message::Text(_) => Err(io::ErrorKind::InvalidData.into()),
-            _ => Ok(None),
-        })
-    });
-    let written = messages.with(|bytes| ready(Ok::<_, Failure>(Message::Binary(bytes))));
-    tokio::io::join(
-        StreamReader::new(read),
-        SinkWriter::new(CopyToBytes::new(written)),
-    )
-}
-
-/// What a sink fails with, again and again: [`SinkExt::sink_map_err`] panics when it fails twice.
-struct Failure(io::Error);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(failure(error))
-    }
-}
-
-impl From<Failure> for io::Error {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
-
-fn failure(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncWriteExt, duplex};
+    use std::time::Duration;
+    use tokio::io::duplex;
 
     #[tokio::test]
     async fn who_writes_to_a_broken_socket_fails_as_often_as_it_tries() {
         let (ours, theirs) = duplex(64);
         drop(theirs);
         let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
-        let (messages, incoming) = socket.split();
-        let mut bytes = as_bytes(messages, incoming);
+        let messages = Begun::default().limit(socket, Duration::from_secs(1));
+        let mut bytes = InMessages::of(messages);
         for _ in 0..3 {
             let written = bytes.write_all(b"bytes").await;
             assert!(written.is_err() || bytes.flush().await.is_err());

@@ -16,6 +16,7 @@ mod disorder;
 mod dps_mqtt;
 mod faults;
 mod geo;
+mod good_byes;
 mod hub;
 mod instance;
 mod issuing;

@@ -53,7 +53,6 @@ fn what_is_no_websocket_of_ours_is_refused_in_words() {
             "Sec-WebSocket-Protocol",
         ),
         (request(host, "/$iothub/other", "mqtt"), "404", "404"),
-        (good.replace("Version: 13", "Version: 8"), "400", "Version"),
         (good.replace("dGhlIHNhbXBsZSBub25jZQ==", "x"), "400", "Key"),
         (good.replace("GET ", "POST "), "400", "method"),
         (
@@ -124,23 +123,82 @@ fn what_breaks_the_protocol_ends_the_connection() {
     let server = instance.server.announcement();
     let host = &server.global_endpoint;
     let connect = connect(&stranger("pump-1"));
-    let cases: [(&str, Vec<u8>); 4] = [
-        ("an oversize message", frame_head(BINARY, 322 * 1024 + 1)),
-        ("a length beyond memory", frame_head(BINARY, 1 << 40)),
-        ("an unmasked frame", vec![0x82, 1, 0]),
-        ("a reserved operation", frame_head(3, 0)),
+    let cases: [(&str, Vec<u8>, u16); 9] = [
+        (
+            "an oversize message",
+            frame_head(BINARY, 322 * 1024 + 1),
+            1009,
+        ),
+        ("a length beyond memory", frame_head(BINARY, 1 << 40), 1009),
+        ("an unmasked frame", vec![0x82, 1, 0], 1002),
+        ("a reserved operation", frame_head(3, 0), 1002),
+        ("a reserved bit", vec![0xc2, 0x80, 0, 0, 0, 0], 1002),
+        ("a ping in parts", vec![0x09, 0x80, 0, 0, 0, 0], 1002),
+        ("text", frame(TEXT, b"text"), 1003),
+        ("text that is none", frame(TEXT, &connect), 1007),
+        (
+            "no packet of the sub-protocol",
+            frame(BINARY, &[0, 0]),
+            1000,
+        ),
     ];
-    for (what, bytes) in cases {
-        let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
-        socket.send_raw(&bytes).expect("it is read");
-        ends(socket, what);
+    for sub_protocol in ["mqtt", "AMQPWSB10"] {
+        for (what, bytes, code) in &cases {
+            let mut socket = Socket::open(secured(server, host), host, PATH, sub_protocol);
+            if *code == 1000 {
+                let silence = [0; 16];
+                socket.send(BINARY, &silence).expect("it is read");
+            } else {
+                socket.send_raw(bytes).expect("it is read");
+            }
+            // More is on its way, which must not take the good-bye away.
+            let _ = socket.send(BINARY, &[0; 512]);
+            assert_eq!(ends(socket, what), Some(*code), "{what}");
+        }
     }
     let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
-    socket.send(TEXT, &connect).expect("it is read");
-    ends(socket, "text");
-    let mut socket = Socket::open(secured(server, host), host, PATH, "mqtt");
-    socket.send(CLOSE, &[]).expect("it is read");
-    ends(socket, "a good-bye before the first packet");
+    socket.send(CLOSE, &[3, 0xe8]).expect("it is read");
+    let code = ends(socket, "a good-bye before the first packet");
+    assert_eq!(code, Some(1000), "it comes back");
+}
+
+#[test]
+fn a_websocket_of_another_version_may_be_asked_for_in_ours() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let host = &server.global_endpoint;
+    let good = request(host, PATH, "mqtt");
+    for version in ["8", "14", "13, 8", ""] {
+        let asked = good.replace("Version: 13", &format!("Version: {version}"));
+        let mut wire = secured(server, host);
+        wire.write_all(asked.as_bytes()).expect("it is read");
+        let head = head(&mut wire);
+        assert!(head[0].starts_with("HTTP/1.1 426 "), "{head:?}");
+        for line in ["sec-websocket-version: 13", "upgrade: websocket"] {
+            assert!(head.iter().any(|said| said == line), "{head:?}");
+        }
+        // The connection goes on, as that.
+        wire.write_all(good.as_bytes()).expect("it is read");
+        let mut head = crate::websocket::head(&mut wire);
+        if head.is_empty() {
+            head = crate::websocket::head(&mut wire);
+        }
+        assert!(head[0].starts_with("HTTP/1.1 101 "), "{head:?}");
+    }
+}
+
+#[test]
+fn a_server_that_stops_says_so() {
+    let instance = Instance::start(quick());
+    let server = instance.server.announcement();
+    let host = server.global_endpoint.clone();
+    let mut socket = Socket::open(secured(server, &host), &host, PATH, "mqtt");
+    socket
+        .send(BINARY, &connect(&stranger("pump-1")))
+        .expect("it is read");
+    assert_eq!(receive(&mut socket), (0x20, vec![0, 0]));
+    drop(instance);
+    assert_eq!(ends(socket, "the end"), Some(1001), "going away");
 }
 
 #[test]
@@ -169,16 +227,19 @@ fn a_message_that_stops_half_way_ends_the_connection() {
     ends(socket, "half a message");
 }
 
-/// Nothing comes but a good-bye, and that before anybody loses patience.
-fn ends(mut socket: Socket<Secured>, what: &str) {
+/// Nothing comes but a good-bye, and that before anybody loses patience. Returns the code of it.
+fn ends(mut socket: Socket<Secured>, what: &str) -> Option<u16> {
+    let mut code = None;
     loop {
         match socket.receive() {
-            Ok((CLOSE, _)) => {}
+            Ok((CLOSE, said)) => code = Some(u16::from_be_bytes([said[0], said[1]])),
+            // A header of AMQP that says what is understood.
+            Ok((BINARY, _)) if code.is_none() => {}
             Ok(other) => panic!("{what}: {other:?}"),
             Err(error) => {
                 let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
                 assert!(!waited, "{what}: {error}");
-                return;
+                return code;
             }
         }
     }

@@ -265,13 +265,20 @@ impl AmqpLink {
         }
     }
 
-    /// Closes the connection, without waiting for the peer to close it as well.
+    /// Closes the connection, and waits for the peer to close it as well (part 2, 2.4.3). The caller
+    /// decides how long.
     pub async fn close(mut self) {
         self.write(Performative::Close(Close { error: None }));
-        // A peer that is gone already makes no difference.
-        if self.flush().await.is_ok() {
-            let _ = self.carrier.shutdown().await;
+        let mut is_open = self.flush().await.is_ok();
+        // Nothing more may be said, and nothing needs to be that still comes.
+        while is_open {
+            is_open = match Frame::read(&mut self.input, MAX_FRAME) {
+                Ok(Some(frame)) => !matches!(frame.performative, Some(Performative::Close(_))),
+                Ok(None) => self.read_more().await.is_ok(),
+                Err(_) => false,
+            };
         }
+        self.carrier.close().await;
     }
 
     /// Writes a message, in as many frames as it needs. Returns its delivery id.

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use fleetstorm_protocol::attestation::TransportKind;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::LinkError;
 use super::dial::Secured;
@@ -45,6 +45,16 @@ impl Carrier {
                 Self::WebSocket(websocket::open(stream, host, sub_protocol).await?)
             }
         })
+    }
+
+    /// Ends it in order: what still comes is heard out, for who hangs up before that resets the
+    /// connection. The caller decides how long the peer may take to end it as well.
+    pub async fn close(mut self) {
+        let mut rest = [0; 256];
+        // A peer that is gone already makes no difference.
+        if self.shutdown().await.is_ok() {
+            while self.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        }
     }
 }
 

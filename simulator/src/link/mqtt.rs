@@ -273,7 +273,7 @@ impl MqttLink {
     pub async fn close(mut self) {
         // A peer that is gone already makes no difference.
         let _ = self.send(Packet::Disconnect).await;
-        let _ = self.packets.close().await;
+        self.packets.into_inner().close().await;
     }
 
     /// Goes out with what is sent next.

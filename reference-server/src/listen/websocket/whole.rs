@@ -50,6 +50,13 @@ impl Begun {
     }
 }
 
+impl<Incoming> Whole<Incoming> {
+    /// What they come from, to write to it.
+    pub(super) fn get_mut(&mut self) -> &mut Incoming {
+        &mut self.incoming
+    }
+}
+
 impl<Incoming> Messages for Whole<Incoming>
 where
     Incoming: Messages<Item = Result<Message, Error>> + Unpin,

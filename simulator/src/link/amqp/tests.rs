@@ -338,3 +338,31 @@ async fn what_comes_while_something_else_is_asked_is_heard_afterwards() {
     let news = link.hear().await.expect("kept");
     assert_eq!(news.properties.correlation_id, Some(of_its_own));
 }
+
+/// Who hangs up with something still to come resets the connection.
+#[tokio::test]
+async fn a_connection_ends_when_both_have_closed_it() {
+    let (mut link, mut peer) = pair();
+    let device = async {
+        open(&mut link).await.expect("granted");
+        link.close().await;
+    };
+    let server = async {
+        peer.grant(65_536).await;
+        while !matches!(peer.hear().await.0, Performative::Close(_)) {}
+        // What was on its way is heard before the peer's own close.
+        peer.answer(701, &Message::of_data("late")).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        peer.say(Performative::Close(Close { error: None }), b"")
+            .await;
+        let end = peer.stream.read_buf(&mut peer.input).await;
+        assert!(matches!(end, Ok(0)), "{end:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        peer.stream
+            .write_all(b"more")
+            .await
+            .expect("it is heard out");
+        drop(peer);
+    };
+    tokio::join!(device, server);
+}
