@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::DecodeError;
 use crate::registration::TpmAttestation;
 use crate::twin::InitialTwin;
+use crate::{DecodeError, document};
 
 /// Which webhook an enrollment asks.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,8 +115,7 @@ impl AllocationResponse {
     /// # Errors
     /// Not JSON, or another shape.
     pub fn from_body(body: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(body)
-            .map_err(|problem| DecodeError::new("allocation response", problem.to_string()))
+        document::read("allocation response", body)
     }
 }
 
@@ -139,7 +138,11 @@ mod tests {
             read.payload,
             Some(serde_json::json!({"property1": "value1"}))
         );
-        for body in [&br#"{"initialTwin":null,"payload":null}"#[..], b"{}"] {
+        for body in [
+            &br#"{"initialTwin":null,"payload":null}"#[..],
+            br#"{"IotHubHostName":null,"InitialTwin":null}"#,
+            b"{}",
+        ] {
             let read = AllocationResponse::from_body(body).expect("all optional");
             assert_eq!(read, AllocationResponse::default());
         }

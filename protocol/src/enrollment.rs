@@ -62,6 +62,14 @@ impl Enrollment {
             Self::Group(group) => &group.enrollment_group_id,
         }
     }
+
+    /// What both kinds have.
+    pub fn settings(&self) -> &EnrollmentSettings {
+        match self {
+            Self::Individual(individual) => &individual.settings,
+            Self::Group(group) => &group.settings,
+        }
+    }
 }
 
 /// By hand, because a derived untagged reader says "matched no variant" where

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use limits::{Part, check_size, check_whole};
+
 pub mod limits;
 
 /// What an enrollment asks a new twin to hold.
@@ -33,6 +35,23 @@ pub struct DeviceTwin {
     pub desired: Map<String, Value>,
     /// What the device said it is.
     pub reported: Map<String, Value>,
+}
+
+impl InitialTwin {
+    /// Whether a twin can hold it.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn check(&self) -> Result<(), String> {
+        let parts = [
+            (Part::Tags, &self.tags),
+            (Part::Desired, &self.properties.desired),
+        ];
+        parts.into_iter().try_for_each(|(part, document)| {
+            check_whole(part, document)?;
+            check_size(part, document)
+        })
+    }
 }
 
 impl DeviceTwin {

@@ -44,12 +44,21 @@ impl Part {
     }
 }
 
-/// Whether a patch or document obeys the rules of keys, values and depth.
+/// Whether a patch obeys the rules of keys, values and depth.
 ///
 /// # Errors
 /// The first that breaks one.
-pub fn check_form(part: Part, document: &Map<String, Value>) -> Result<(), String> {
-    check_object(document, 1).map_err(|problem| format!("{}: {problem}", part.name()))
+pub fn check_form(part: Part, patch: &Map<String, Value>) -> Result<(), String> {
+    check_object(patch, 1, Null::Deletes).map_err(|problem| format!("{}: {problem}", part.name()))
+}
+
+/// The same of what takes the place of a whole part: there is nothing for a null to delete.
+///
+/// # Errors
+/// The first that breaks a rule.
+pub fn check_whole(part: Part, document: &Map<String, Value>) -> Result<(), String> {
+    let checked = check_object(document, 1, Null::Forbidden);
+    checked.map_err(|problem| format!("{}: {problem}", part.name()))
 }
 
 /// Whether a whole part fits.
@@ -66,13 +75,22 @@ pub fn check_size(part: Part, document: &Map<String, Value>) -> Result<(), Strin
     }
 }
 
-fn check_object(object: &Map<String, Value>, depth: usize) -> Result<(), String> {
+/// What a null as the value of a key is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Null {
+    /// The key is to be deleted.
+    Deletes,
+    /// Nothing that a twin can hold.
+    Forbidden,
+}
+
+fn check_object(object: &Map<String, Value>, depth: usize, null: Null) -> Result<(), String> {
     if depth > MAX_DEPTH {
         return Err(format!("objects are nested deeper than {MAX_DEPTH}"));
     }
     for (key, value) in object {
         check_key(key)?;
-        check_value(value, depth).map_err(|problem| format!("\"{key}\" {problem}"))?;
+        check_value(value, depth, null).map_err(|problem| format!("\"{key}\" {problem}"))?;
     }
     Ok(())
 }
@@ -96,8 +114,11 @@ fn check_key(key: &str) -> Result<(), String> {
     }
 }
 
-fn check_value(value: &Value, depth: usize) -> Result<(), String> {
+fn check_value(value: &Value, depth: usize, null: Null) -> Result<(), String> {
     match value {
+        Value::Null if null == Null::Forbidden => {
+            Err("is null, and there is nothing to delete".into())
+        }
         Value::Null | Value::Bool(_) => Ok(()),
         Value::Number(number) => match number.as_i64() {
             Some(integer) if (-MAX_INTEGER..=MAX_INTEGER).contains(&integer) => Ok(()),
@@ -112,10 +133,11 @@ fn check_value(value: &Value, depth: usize) -> Result<(), String> {
             }
             items.iter().try_for_each(|item| match item {
                 Value::Null => Err("holds a null in an array".into()),
-                item => check_value(item, depth + 1),
+                // Arrays are replaced, and not patched.
+                item => check_value(item, depth + 1, Null::Forbidden),
             })
         }
-        Value::Object(object) => check_object(object, depth + 1),
+        Value::Object(object) => check_object(object, depth + 1, null),
     }
 }
 
@@ -177,10 +199,28 @@ mod tests {
             (json!({"a": 4_503_599_627_370_497_i64}), "beyond"),
             (json!({"a": u64::MAX}), "beyond"),
             (json!({"a": [1, null]}), "null in an array"),
+            (json!({"a": [{"b": null}]}), "\"b\" is null"),
             (nested(11), "deeper than 10"),
         ] {
             let problem = form(&bad).expect_err(words);
             assert!(problem.contains(words), "{problem}");
+        }
+    }
+
+    #[test]
+    fn what_is_whole_holds_no_null() {
+        let whole = |document: Value| {
+            let document = document.as_object().expect("an object");
+            check_whole(Part::Tags, document)
+        };
+        assert_eq!(whole(json!({"a": {"b": [1, {"c": 2}]}})), Ok(()));
+        for null in [
+            json!({"a": null}),
+            json!({"a": {"b": null}}),
+            json!({"a": [null]}),
+        ] {
+            let problem = whole(null).expect_err("a null");
+            assert!(problem.starts_with("tags: \"a\" "), "{problem}");
         }
     }
 

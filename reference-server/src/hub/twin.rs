@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::timestamp;
-use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
+use fleetstorm_protocol::twin::limits::{Part, check_form, check_size, check_whole};
 use fleetstorm_protocol::twin::{DeviceTwin, InitialTwin};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,17 @@ pub enum TwinChange {
     Merge,
     /// Takes its place (PUT).
     Replace,
+}
+
+impl TwinChange {
+    /// Whether a part can be changed so.
+    fn check(self, part: Part, asked: &Map<String, Value>) -> Result<(), HubRefusal> {
+        let checked = match self {
+            Self::Merge => check_form(part, asked),
+            Self::Replace => check_whole(part, asked),
+        };
+        checked.map_err(HubRefusal::Malformed)
+    }
 }
 
 /// Desired properties that changed, as the device is told.
@@ -249,7 +260,7 @@ impl Twin {
             (None, TwinChange::Merge) => return Ok(None),
             (patch, _) => patch.unwrap_or_default(),
         };
-        check_form(Part::Tags, &patch).map_err(HubRefusal::Malformed)?;
+        change.check(Part::Tags, &patch)?;
         let mut tags = match (change, &self.hidden) {
             (TwinChange::Merge, Some(hidden)) => hidden.tags.clone(),
             _ => Map::new(),
@@ -302,16 +313,12 @@ fn change_desired(
 ) -> Result<Option<DesiredChange>, HubRefusal> {
     asked.remove("$version");
     asked.remove("$metadata");
-    check_form(Part::Desired, &asked).map_err(HubRefusal::Malformed)?;
+    change.check(Part::Desired, &asked)?;
     let version = version_of(&twin.desired) + 1;
     twin.desired.remove("$version");
     let mut patch = match change {
         TwinChange::Merge => asked,
-        TwinChange::Replace => {
-            let mut new = Map::new();
-            merge(&mut new, &asked);
-            difference(&twin.desired, &new)
-        }
+        TwinChange::Replace => difference(&twin.desired, &asked),
     };
     merge(&mut twin.desired, &patch);
     check_size(Part::Desired, &twin.desired).map_err(HubRefusal::TooLarge)?;

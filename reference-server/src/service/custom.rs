@@ -234,6 +234,11 @@ impl Service {
                 "the webhook's answer names \"{hub:.253}\", which is none of the linkedHubs that it was told"
             ))
         })?;
+        if let Some(twin) = &answer.initial_twin {
+            twin.check().map_err(|problem| {
+                Failure::WebhookAnswer(format!("the webhook's initialTwin: {problem:.200}"))
+            })?;
+        }
         Ok(Allocated {
             link,
             initial_twin: answer.initial_twin,

@@ -151,6 +151,10 @@ impl EnrollmentList {
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<Value, WriteError> {
+        if let Some(twin) = &enrollment.settings().initial_twin {
+            twin.check()
+                .map_err(|problem| WriteError::Invalid(format!("initialTwin: {problem}")))?;
+        }
         match enrollment {
             Enrollment::Individual(individual) => self.put_individual(individual, condition, now),
             Enrollment::Group(group) => self.put_group(group, condition, now),

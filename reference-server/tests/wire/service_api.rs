@@ -395,6 +395,39 @@ fn documents_are_read_as_the_real_service_reads_them() {
 }
 
 #[test]
+fn what_no_twin_can_hold_is_refused_when_it_is_enrolled() {
+    let instance = office();
+    let deep = (1..14).fold(json!(1), |inner, _| json!({ "x": inner }));
+    for (bad, problem) in [
+        (json!({"a": [1, null]}), "null in an array"),
+        (json!({"a": null}), "\"a\" is null"),
+        (json!({"$x": 1}), "'$' is not allowed"),
+        (json!({"a.b": 1}), "'.' is not allowed"),
+        (deep, "deeper than 10"),
+        (json!({"a": vec!["x".repeat(4_000); 20]}), "the limit is"),
+    ] {
+        for twin in [
+            json!({"tags": bad}),
+            json!({"properties": {"desired": bad}}),
+        ] {
+            let mut enrollment = fan();
+            enrollment["initialTwin"] = twin;
+            let refused = ask(&instance, "PUT /enrollments/fan", &[], &enrollment);
+            let error = refused.json();
+            assert_eq!(error["errorCode"], 400_004, "{}", refused.body);
+            let message = error["message"].as_str().expect("words");
+            assert!(
+                message.starts_with("initialTwin: ") && message.contains(problem),
+                "{message}"
+            );
+            let bulk = json!({"mode": "create", "enrollments": [enrollment]});
+            let result = ask(&instance, "POST /enrollments", &[], &bulk).json();
+            assert_eq!(result["errors"][0]["errorCode"], 400_004, "{result}");
+        }
+    }
+}
+
+#[test]
 fn what_is_there_is_changed_by_who_says_so_and_by_nobody_else() {
     let instance = office();
     let group = json!({"enrollmentGroupId": "fans", "attestation": {"type": "symmetricKey"}});

@@ -218,6 +218,8 @@ fn whatever_is_wrong_with_an_answer_the_operation_fails_and_says_what() {
         ("no-object", says_text("200 OK", "[\"hub-1"), 400_207, "allocation response"),
         ("shape", says_text("200 OK", &format!("{{\"iotHubHostName\":[\"{}\"]}}", "x".repeat(10_000))), 400_207, "allocation response"),
         ("no-hub", says_text("200 OK", "{}"), 400_208, "no iotHubHostName"),
+        ("no-twin", says_text("200 OK", &json!({"iotHubHostName": HUBS[0], "initialTwin": {"tags": {"a.b": 1}}}).to_string()), 400_207, "initialTwin: tags: '.' is not allowed"),
+        ("null-twin", says_text("200 OK", &json!({"iotHubHostName": HUBS[0], "initialTwin": {"properties": {"desired": {"a": null}}}}).to_string()), 400_207, "initialTwin: desired properties: \"a\" is null"),
         ("stranger", says_text("200 OK", r#"{"iotHubHostName":"elsewhere.test"}"#), 400_208, "\"elsewhere.test\", which is none of the linkedHubs"),
         ("garbage", Behaviour::Says("SSH-2.0-OpenSSH\r\n\r\n".into()), 400_207, "broken"),
         ("long-head", Behaviour::Says(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000))), 400_207, "broken"),
@@ -285,7 +287,7 @@ fn whatever_is_wrong_with_an_answer_the_operation_fails_and_says_what() {
     for (result, count) in [
         ("Refused", 3),
         ("Timeout", 2),
-        ("BadAnswer", 7),
+        ("BadAnswer", 9),
         ("Success", 0),
     ] {
         let sample = format!(

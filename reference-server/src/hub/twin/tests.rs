@@ -240,10 +240,16 @@ proptest! {
                 prop_assert_eq!(twin.patch_reported(&patch, at(1)), Ok(reported_version));
                 continue;
             }
-            let change = if replaces { TwinChange::Replace } else { TwinChange::Merge };
+            let (change, desired) = if replaces {
+                let mut whole = Map::new();
+                merge(&mut whole, &patch);
+                (TwinChange::Replace, whole)
+            } else {
+                (TwinChange::Merge, patch)
+            };
             let patch = TwinPatch {
                 tags: None,
-                properties: TwinPatchProperties { desired: Some(patch) },
+                properties: TwinPatchProperties { desired: Some(desired) },
             };
             let told = twin.change(patch, change, at(2)).expect("good").expect("told");
             desired_version += 1;
