@@ -25,6 +25,7 @@ pub mod recent;
 pub mod registry;
 pub mod session;
 pub mod subscriptions;
+pub mod thumbprint;
 pub mod twin;
 
 mod refusal;

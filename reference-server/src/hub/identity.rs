@@ -5,7 +5,7 @@ use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::twin::InitialTwin;
-use fleetstorm_protocol::x509::{Thumbprint, thumbprint};
+use fleetstorm_protocol::x509::Thumbprint;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::inbox::{Downstream, SessionEnd};
 use super::session::Traffic;
 use super::subscriptions::Subscriptions;
+use super::thumbprint::{CertificateThumbprint, Shown};
 use super::twin::{KeptTwin, SharedViews, Twin};
 
 /// How a device proves itself to its hub. Either of two proofs holds, so that they can be
@@ -30,10 +31,13 @@ pub enum Authentication {
     /// enrollment (DPS documentation, "Roll X.509 device certificates").
     SelfSigned {
         /// Its thumbprint.
-        primary: Thumbprint,
+        primary: CertificateThumbprint,
         /// Another's.
-        secondary: Option<Box<Thumbprint>>,
+        secondary: Option<Box<CertificateThumbprint>>,
     },
+    /// By a certificate below a CA that the hub trusts. Hubs of this server trust none: the registry
+    /// has such identities, and lets nobody in by them.
+    CertificateAuthority,
 }
 
 impl Authentication {
@@ -48,7 +52,7 @@ impl Authentication {
     /// By one certificate.
     pub fn certificate(thumbprint: Thumbprint) -> Self {
         Self::SelfSigned {
-            primary: thumbprint,
+            primary: CertificateThumbprint::Sha256(thumbprint),
             secondary: None,
         }
     }
@@ -84,10 +88,11 @@ impl Authentication {
                 Some((Proof::Key(key.clone()), Some(until)))
             }
             Self::SelfSigned { .. } => {
-                let shown = thumbprint(certificates.first()?);
+                let shown = Shown::of(certificates.first()?);
                 let proof = Proof::Certificate(Box::new(shown));
                 self.holds(&proof).then_some((proof, None))
             }
+            Self::CertificateAuthority => None,
         }
     }
 
@@ -97,8 +102,8 @@ impl Authentication {
             (Self::Sas { primary, secondary }, Proof::Key(key)) => {
                 key == primary || secondary.as_ref() == Some(key)
             }
-            (Self::SelfSigned { primary, secondary }, Proof::Certificate(thumbprint)) => {
-                thumbprint.as_ref() == primary || secondary.as_ref() == Some(thumbprint)
+            (Self::SelfSigned { primary, secondary }, Proof::Certificate(shown)) => {
+                shown.is(primary) || secondary.as_ref().is_some_and(|other| shown.is(other))
             }
             (Self::Sas { .. }, Proof::Policy) => true,
             _ => false,
@@ -113,7 +118,7 @@ pub(super) enum Proof {
     /// This key.
     Key(SymmetricKey),
     /// This certificate.
-    Certificate(Box<Thumbprint>),
+    Certificate(Box<Shown>),
     /// The word of who has a policy of the hub.
     Policy,
 }

@@ -15,6 +15,7 @@ use crate::hub::entering::{Entering, TwinFrom};
 use crate::hub::identity::Authentication;
 use crate::hub::message_queue::Settlement;
 use crate::hub::registry::HubRegistry;
+use crate::hub::thumbprint::CertificateThumbprint;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
 const HUB: &str = "hub-1.fleetstorm.test";
@@ -350,8 +351,8 @@ fn a_session_ends_with_what_opened_it() {
     let own = thumbprint(&yard.certificate);
     let (admitted, session) = (yard.admitted(), yard.session());
     yard.enter(Authentication::SelfSigned {
-        primary: [9; 32],
-        secondary: Some(Box::new(own)),
+        primary: CertificateThumbprint::Sha256([9; 32]),
+        secondary: Some(Box::new(CertificateThumbprint::Sha256(own))),
     });
     assert_eq!(session.take(), None, "it is among them still");
     assert!(admitted.read_twin().is_ok());

@@ -4,7 +4,6 @@
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::timestamp;
-use fleetstorm_protocol::x509::Thumbprint;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::hub::HubRefusal;
 use crate::hub::administration::{Identity, WantedIdentity};
 use crate::hub::identity::Authentication;
+use crate::hub::thumbprint::CertificateThumbprint;
 use crate::hub::twin::TwinDocument;
 use crate::randomness;
 
@@ -117,9 +117,10 @@ impl AuthenticationDocument {
                     secondary: secondary.map(Box::new),
                 })
             }
-            Kind::CertificateAuthority | Kind::None => Err(malformed(
+            Kind::CertificateAuthority => Ok(Authentication::CertificateAuthority),
+            Kind::None => Err(malformed(
                 "authentication.type",
-                "must be sas or selfSigned here".into(),
+                "must be sas, selfSigned or certificateAuthority here".into(),
             )),
         }
     }
@@ -143,32 +144,14 @@ fn key(name: &'static str, written: Option<String>) -> Result<SymmetricKey, HubR
     }
 }
 
-/// SHA-256 in hexadecimal digits.
 fn thumbprint(
     name: &'static str,
     written: Option<String>,
-) -> Result<Option<Thumbprint>, HubRefusal> {
-    let Some(written) = written.filter(|written| !written.is_empty()) else {
-        return Ok(None);
-    };
-    let mut thumbprint = [0; 32];
-    let digits = written.as_bytes();
-    let is_hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
-    if digits.len() != 2 * thumbprint.len() || !is_hexadecimal {
-        return Err(malformed(
-            name,
-            "is not a SHA-256 in 64 hexadecimal digits".into(),
-        ));
-    }
-    for (byte, pair) in thumbprint.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |byte, digit| {
-            let value = char::from(*digit)
-                .to_digit(16)
-                .and_then(|value| u8::try_from(value).ok());
-            byte << 4 | value.unwrap_or(0)
-        });
-    }
-    Ok(Some(thumbprint))
+) -> Result<Option<CertificateThumbprint>, HubRefusal> {
+    let written = written.filter(|written| !written.is_empty());
+    let read = written.map(|written| CertificateThumbprint::parse(&written));
+    read.transpose()
+        .map_err(|problem| malformed(name, problem.into()))
 }
 
 pub(super) fn malformed(name: &str, problem: String) -> HubRefusal {
@@ -255,19 +238,17 @@ impl Parts {
                 kind: "selfSigned",
                 keys: [None, None],
                 thumbprints: [
-                    Some(hexadecimal(primary)),
-                    secondary.as_deref().map(hexadecimal),
+                    Some(primary.format()),
+                    secondary.as_deref().map(CertificateThumbprint::format),
                 ],
+            },
+            Authentication::CertificateAuthority => Self {
+                kind: "certificateAuthority",
+                keys: [None, None],
+                thumbprints: [None, None],
             },
         }
     }
-}
-
-fn hexadecimal(thumbprint: &Thumbprint) -> String {
-    thumbprint
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect()
 }
 
 /// Tells an identity from an earlier one of the same name.
@@ -353,11 +334,11 @@ mod tests {
             ),
             (
                 json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": "ab"}}}),
-                "is not a SHA-256",
+                "is neither a SHA-256",
             ),
             (
-                json!({"authentication": {"type": "certificateAuthority"}}),
-                "must be sas or selfSigned",
+                json!({"authentication": {"type": "none"}}),
+                "must be sas, selfSigned or certificateAuthority",
             ),
         ] {
             let problem = wanted(document).expect_err(words).to_string();

@@ -1,5 +1,6 @@
 //! All identities of a hub, as its service sees and changes them.
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use serde_json::{Value, json};
 
 use super::amqp_device::AmqpDevice;
@@ -130,6 +131,108 @@ fn a_bulk_operation_does_what_it_can_and_tells_what_it_can_not() {
         (413, "TooManyDevices")
     );
     assert_eq!(bulk(json!({"id": "valve-1"})).status, 400);
+}
+
+/// The Azure CLI sends seconds as text; C# and Go write names as their fields are called.
+#[test]
+fn documents_are_read_as_the_real_hub_reads_them() {
+    let yard = yard();
+    let written =
+        json!({"DeviceId": "fan", "Status": "Disabled", "Capabilities": {"IotEdge": "true"}});
+    let created = ask(&yard, "PUT /devices/fan", &written);
+    assert_eq!(created.status, 200, "{}", created.body);
+    let created = created.json();
+    assert_eq!(created["status"], "disabled");
+    assert_eq!(created["capabilities"], json!({"iotEdge": true}));
+    let twin = json!({"Tags": {"Hall": 1}, "Properties": {"Desired": {"Status": "7"}}});
+    let twin = ask(&yard, "PATCH /twins/fan", &twin).json();
+    assert_eq!(twin["tags"], json!({"Hall": 1}));
+    assert_eq!(twin["properties"]["desired"]["Status"], "7");
+    let query = json!({"Query": "SELECT * FROM devices"});
+    let found = ask(&yard, "POST /devices/query", &query).json();
+    assert_eq!(found.as_array().map(Vec::len), Some(1));
+    for (seconds, status) in [("30", 404), ("301", 400), ("soon", 400)] {
+        let call =
+            json!({"MethodName": "stop", "responseTimeoutInSeconds": seconds, "payload": null});
+        let called = ask(&yard, "POST /twins/fan/methods", &call);
+        assert_eq!(called.status, status, "{seconds}: {}", called.body);
+    }
+}
+
+#[test]
+fn certificates_are_known_by_either_thumbprint_and_authorities_let_nobody_in() {
+    let yard = yard();
+    let pump = yard.pump("pump-1");
+    let certificate = &pump.certificate.as_ref().expect("it has one").cert[0];
+    let hexadecimal =
+        |digest: &[u8]| -> String { digest.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate);
+    let events = format!("POST /devices/pump-1/messages/events?{V}");
+    let wanted = |authentication: &Value| {
+        let document = json!({"authentication": authentication}).to_string();
+        let line = format!("PUT /devices/pump-1?{V}");
+        let condition = [("If-Match", "*")];
+        let answer = as_service(&yard, &line, &condition, &document);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["authentication"].clone()
+    };
+    assert_eq!(ask(&yard, "PUT /devices/pump-1", &json!({})).status, 200);
+    for (digest, status) in [
+        (hexadecimal(sha1.as_ref()), 204),
+        (hexadecimal(digest(&SHA256, certificate).as_ref()), 204),
+        ("0".repeat(40), 401),
+    ] {
+        let written = wanted(
+            &json!({"x509Thumbprint": {"primaryThumbprint": "F".repeat(40),
+            "secondaryThumbprint": digest}}),
+        );
+        assert_eq!(written["type"], "selfSigned");
+        let shown = written["x509Thumbprint"]["secondaryThumbprint"].as_str();
+        assert_eq!(shown, Some(digest.to_uppercase().as_str()));
+        let sent = as_device(&yard, &pump, &events, &[], b"{}");
+        assert_eq!(sent.status, status, "{digest}: {}", sent.body);
+    }
+    let written = wanted(&json!({"type": "certificateAuthority"}));
+    assert_eq!(written["type"], "certificateAuthority");
+    let twin = ask(&yard, "GET /twins/pump-1", &Value::Null).json();
+    assert_eq!(twin["authenticationType"], "certificateAuthority");
+    assert_eq!(as_device(&yard, &pump, &events, &[], b"{}").status, 401);
+    let device = policy_token(POLICY_KEY, "device");
+    let headers = [("Authorization", device.as_str())];
+    assert_eq!(as_anybody(&yard, &events, &headers, "{}").status, 401);
+}
+
+#[test]
+fn what_no_twin_can_hold_is_refused() {
+    let yard = yard();
+    assert_eq!(ask(&yard, "PUT /devices/fan", &json!({})).status, 200);
+    let good = json!({"tags": {"hall": 1}, "properties": {"desired": {"rate": 1}}});
+    assert_eq!(ask(&yard, "PATCH /twins/fan", &good).status, 200);
+    let before = ask(&yard, "GET /twins/fan", &Value::Null).json();
+    let deep = (1..14).fold(json!(1), |inner, _| json!({ "x": inner }));
+    for (bad, patched, replaced) in [
+        (json!({"a": [1, null]}), 400, 400),
+        (json!({"a": [{"b": null}]}), 400, 400),
+        (json!({"$x": 1}), 400, 400),
+        (json!({"a.b": 1}), 400, 400),
+        (deep, 400, 400),
+        (json!({"a": vec!["x".repeat(4_000); 20]}), 413, 413),
+        (json!({"a": null}), 200, 400),
+        (json!({"a": {"b": null}}), 200, 400),
+    ] {
+        for twin in [
+            json!({"tags": bad}),
+            json!({"properties": {"desired": bad}}),
+        ] {
+            let put = ask(&yard, "PUT /twins/fan", &twin);
+            assert_eq!(put.status, replaced, "{twin}: {}", put.body);
+            if patched != 200 {
+                let patch = ask(&yard, "PATCH /twins/fan", &twin);
+                assert_eq!(patch.status, patched, "{twin}: {}", patch.body);
+            }
+        }
+    }
+    assert_eq!(ask(&yard, "GET /twins/fan", &Value::Null).json(), before);
 }
 
 #[test]
