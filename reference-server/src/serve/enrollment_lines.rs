@@ -1,18 +1,19 @@
-//! Enrollment lists as streams: a line an enrollment, in the JSON of the service API.
+//! Enrollment lists as streams: a line an enrollment, or an array of them, in the JSON of the service API.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use fleetstorm_protocol::enrollment::Enrollment;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{ServeError, file_error};
 use crate::config::InstanceConfig;
 use crate::service::enrollment_list::{Condition, EnrollmentList};
 
-/// Where enrollments come from: JSON lines, in the form of the service API.
+/// Where enrollments come from: JSON lines or an array, in the form of the service API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnrollmentSource {
     /// Standard input, up to an empty line. It stays open as a life line: the server ends when it does.
@@ -63,10 +64,27 @@ struct Heading {
     id_scope: String,
 }
 
-/// A list line by line.
+/// What Windows tools put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// A list: a line an enrollment, or one array of them, as the Azure CLI writes it.
 pub(super) struct Lines<Input> {
     input: Input,
     until_empty: bool,
+    form: Form,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// It has not begun.
+    Unknown,
+    /// A line an enrollment.
+    Lines,
+    /// Between brackets.
+    Array,
+    /// It is over.
+    Ended,
 }
 
 impl Lines<BufReader<File>> {
@@ -79,6 +97,7 @@ impl Lines<BufReader<File>> {
         Ok(Self {
             input: BufReader::new(file),
             until_empty: false,
+            form: Form::Unknown,
         })
     }
 }
@@ -89,7 +108,67 @@ impl<Input: BufRead> Lines<Input> {
         Self {
             input,
             until_empty: true,
+            form: Form::Unknown,
         }
+    }
+
+    /// The next byte that is none of `skipped`; it stays where it is. A list that does not begin at
+    /// once, after an empty line for example, is empty.
+    fn peek(&mut self, skipped: &[u8]) -> io::Result<Option<u8>> {
+        loop {
+            let Some(next) = self.input.fill_buf()?.first().copied() else {
+                return Ok(None);
+            };
+            if !skipped.contains(&next) {
+                return Ok(Some(next));
+            }
+            self.input.consume(1);
+        }
+    }
+
+    /// Looks at how it begins.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+            self.input.consume(BYTE_ORDER_MARK.len());
+        }
+        // An empty line is the end of a list that ends with one.
+        let skipped: &[u8] = if self.until_empty { b"" } else { b" \t\r\n" };
+        self.form = Form::Lines;
+        if self.peek(skipped)? == Some(b'[') {
+            self.input.consume(1);
+            self.form = Form::Array;
+        }
+        Ok(())
+    }
+
+    fn next_line(&mut self) -> Result<Option<ListLine>, String> {
+        loop {
+            let mut line = Vec::new();
+            let mut bounded = (&mut self.input).take(MAX_LINE);
+            let read = bounded.read_until(b'\n', &mut line);
+            match read.map_err(|error| error.to_string())? {
+                0 => return Ok(None),
+                _ if line.trim_ascii().is_empty() && self.until_empty => return Ok(None),
+                _ if line.trim_ascii().is_empty() => {}
+                _ => {
+                    let text = String::from_utf8(line).map_err(|_| "is not UTF-8".to_owned())?;
+                    return ListLine::from_json(&text).map(Some);
+                }
+            }
+        }
+    }
+
+    fn next_of_array(&mut self) -> Result<Option<ListLine>, String> {
+        let next = self.peek(b" \t\r\n,").map_err(|error| error.to_string())?;
+        match next {
+            Some(b']') => return Ok(None),
+            None => return Err("the array that the list is does not end".into()),
+            Some(_) => {}
+        }
+        // It reads no further than to the end of an object.
+        let mut item = serde_json::Deserializer::from_reader((&mut self.input).take(MAX_LINE));
+        let read = Value::deserialize(&mut item).map_err(|error| error.to_string())?;
+        ListLine::from_json(&read.to_string()).map(Some)
     }
 }
 
@@ -97,22 +176,20 @@ impl<Input: BufRead> Iterator for Lines<Input> {
     type Item = Result<ListLine, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let mut line = Vec::new();
-            match (&mut self.input)
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => return None,
-                Ok(_) if line.trim_ascii().is_empty() && self.until_empty => return None,
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    let text = String::from_utf8(line).map_err(|_| "is not UTF-8".to_owned());
-                    return Some(text.and_then(|text| ListLine::from_json(&text)));
-                }
-                Err(error) => return Some(Err(error.to_string())),
-            }
+        if self.form == Form::Unknown
+            && let Err(error) = self.begin()
+        {
+            return Some(Err(error.to_string()));
         }
+        let next = match self.form {
+            Form::Array => self.next_of_array(),
+            Form::Unknown | Form::Lines => self.next_line(),
+            Form::Ended => Ok(None),
+        };
+        if !matches!(next, Ok(Some(_))) {
+            self.form = Form::Ended;
+        }
+        next.transpose()
     }
 }
 
@@ -183,5 +260,67 @@ mod tests {
         ));
         let problem = ListLine::from_json(r#"{"idScop":"0ne00000002"}"#).expect_err("neither");
         assert!(problem.contains("registrationId"), "{problem}");
+    }
+
+    fn read(list: &str) -> Vec<Result<ListLine, String>> {
+        Lines::up_to_an_empty_one(list.as_bytes()).collect()
+    }
+
+    fn ids(list: &str) -> Vec<String> {
+        let id = |line: Result<ListLine, String>| match line.expect("an enrollment") {
+            ListLine::Enrollment(enrollment) => enrollment.id().to_owned(),
+            ListLine::Instance(id_scope) => id_scope,
+        };
+        read(list).into_iter().map(id).collect()
+    }
+
+    #[test]
+    fn lists_are_read_however_tools_write_them() {
+        let item = |id: &str| {
+            format!(r#"{{"registrationId": "{id}", "attestation": {{"type": "symmetricKey"}}}}"#)
+        };
+        let (a, b) = (item("a"), item("b"));
+        let spread = b.replace(", ", ",\n  ");
+        for list in [
+            format!("{a}\n{b}\n"),
+            format!("\u{feff}{a}\r\n{b}\r\n\r\nmore"),
+            format!("[{a},{b}]"),
+            format!("\u{feff}[\n  {a},\n  {spread}\n]\n\nmore"),
+        ] {
+            assert_eq!(ids(&list), ["a", "b"], "{list}");
+        }
+        for empty in ["", "\n", "\u{feff}", "[]", "[ \n ]\n"] {
+            assert_eq!(ids(empty), Vec::<String>::new(), "{empty:?}");
+        }
+        let whole = Lines {
+            input: format!("\n\n[{a}]").as_bytes(),
+            until_empty: false,
+            form: Form::Unknown,
+        }
+        .collect::<Vec<_>>();
+        assert_eq!(whole.len(), 1, "{whole:?}");
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused_once_and_in_words() {
+        let good = r#"{"registrationId": "a", "attestation": {"type": "symmetricKey"}}"#;
+        for (list, problem) in [
+            (format!("[{good}"), "does not end"),
+            (format!("[{good}, 7]"), "neither registrationId nor"),
+            (
+                format!("[{good}, {{\"registrationId\": }}]"),
+                "expected value",
+            ),
+            (format!("{good}\n7\n{good}"), "neither registrationId nor"),
+            (
+                format!("{good}\n{}", good.replace("\"a\"", "7")),
+                "registrationId: invalid type",
+            ),
+        ] {
+            let mut read = read(&list);
+            let last = read.pop().expect("a line").expect_err(problem);
+            assert!(last.contains(problem), "{last}");
+            assert_eq!(read.len(), 1, "{list}");
+        }
     }
 }
