@@ -78,6 +78,13 @@ impl RegistrationId {
     }
 }
 
+/// A device is called at its hub as it is called at DPS, where nobody says otherwise.
+impl From<&RegistrationId> for DeviceId {
+    fn from(id: &RegistrationId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
 fn id_scope_rule(text: &str) -> Result<(), String> {
     length_rule(text, MAX_ID_LENGTH)?;
     charset_rule(text, |c| c.is_ascii_alphanumeric() || c == '-')
@@ -144,6 +151,14 @@ mod tests {
             &"x".repeat(129),
         ] {
             assert!(RegistrationId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registration_id_is_a_device_id() {
+        for good in ["a", "Gateway.1:b_2", "ends-", &"x".repeat(128)] {
+            let id = RegistrationId::parse(good).expect("valid");
+            assert_eq!(DeviceId::parse(good), Ok(DeviceId::from(&id)));
         }
     }
 

@@ -324,9 +324,11 @@ impl Service {
             (known.operation_id.to_string(), ask(known))
         } else {
             let processing = self.processing.of(&key);
-            let mut started = Registration::accepted(id.as_str(), proven, asking, processing, now);
+            let before = registrations.get(&key);
+            let id = before.map_or(id, |before| &before.registration_id);
+            let mut started = Registration::accepted(id, proven, asking, processing, now);
             started.issued = issued;
-            match registrations.get(&key) {
+            match before {
                 Some(before) => started.succeed(before),
                 None => self.count_registration()?,
             }

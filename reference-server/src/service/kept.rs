@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::enrollment::EnrollmentSettings;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::quota::Window;
 use fleetstorm_protocol::x509::Thumbprint;
 use jiff::Timestamp;
@@ -112,7 +112,7 @@ impl Service {
         registration: &Registration,
         progress: &Progress,
     ) {
-        let id = registration.registration_id.to_ascii_lowercase();
+        let id = registration.registration_id.canonical();
         let kept = self.kept(registration, progress);
         writes.put(Kind::Registration, &self.id_scope, &id, &kept);
     }
@@ -169,7 +169,7 @@ impl Service {
         let previous = registration.previous.as_ref().filter(|_| !is_assigned);
         let allocated = registration.allocated().filter(|_| is_assigned);
         Kept {
-            registration_id: registration.registration_id.clone(),
+            registration_id: registration.registration_id.as_str().into(),
             operation_id: registration.operation_id.clone(),
             credential,
             group: registration.group.clone(),
@@ -208,7 +208,8 @@ impl Service {
         let issued = kept.issued.as_deref();
         let issued = issued.map(|chain| Issued::of(chain).map(Box::new));
         let mut registration = Registration {
-            registration_id: kept.registration_id,
+            registration_id: RegistrationId::parse(&kept.registration_id)
+                .map_err(|e| e.to_string())?,
             operation_id: kept.operation_id,
             credential,
             group: kept.group,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::quota::Window;
 use fleetstorm_protocol::registration::{
     DeviceRegistrationResult, GroupRegistrationResult, RegistrationStatus, TpmRegistrationResult,
@@ -31,8 +31,8 @@ const Z99: f64 = 2.326_347_9;
 /// One device's registration.
 #[derive(Debug)]
 pub struct Registration {
-    /// As the device wrote it first.
-    pub registration_id: Box<str>,
+    /// As the device wrote it first: whatever its case later, it is the same device.
+    pub registration_id: RegistrationId,
     /// The operation that makes it, or made it.
     pub operation_id: Box<str>,
     /// What the device has proven itself by.
@@ -132,18 +132,18 @@ impl Substatus {
 impl Registration {
     /// Accepted now.
     pub fn accepted(
-        id: &str,
+        id: &RegistrationId,
         proven: Proven,
         asking: Asking,
         processing: Duration,
         now: Timestamp,
     ) -> Self {
         Self {
-            registration_id: id.into(),
-            operation_id: new_operation_id(id).into(),
+            registration_id: id.clone(),
+            operation_id: new_operation_id(id.as_str()).into(),
             credential: proven.credential,
             group: proven.group.map(Into::into),
-            device_id: proven.device_id,
+            device_id: proven.device_id.unwrap_or_else(|| id.into()),
             settings: proven.settings,
             created: now,
             region: asking.region,
@@ -162,7 +162,8 @@ impl Registration {
     pub fn renew(&mut self, proven: Proven, asking: Asking) {
         self.credential = proven.credential;
         self.group = proven.group.map(Into::into);
-        self.device_id = proven.device_id;
+        let device_id = proven.device_id;
+        self.device_id = device_id.unwrap_or_else(|| (&self.registration_id).into());
         self.settings = proven.settings;
         self.region = asking.region;
         self.is_settled = asking.is_settled;

@@ -38,7 +38,7 @@ impl Service {
                 Some(link) => candidate(&link),
                 None => allocation::choose(
                     policy,
-                    &registration.registration_id,
+                    &registration.registration_id.canonical(),
                     settings.hubs.iter().filter_map(candidate),
                     &self.regions,
                     registration.region,

@@ -32,8 +32,8 @@ pub struct Proven {
     pub credential: Credential,
     /// The group that let it in.
     pub group: Option<String>,
-    /// Its name at the hub.
-    pub device_id: DeviceId,
+    /// Its name at the hub, where its enrollment says one.
+    pub device_id: Option<DeviceId>,
     /// What its enrollment says.
     pub settings: Arc<Settings>,
 }
@@ -97,15 +97,14 @@ pub fn prove(
         Some(individual) => match &individual.proof {
             IndividualProof::Certificate { certificates } => {
                 let thumbprint = individual_certificate(question, certificates, id, now)?;
-                Ok(Standing::Proven(
-                    individual.proven(id, Credential::Certificate(thumbprint))?,
-                ))
+                let credential = Credential::Certificate(thumbprint);
+                Ok(Standing::Proven(individual.proven(credential)))
             }
             IndividualProof::SymmetricKey(keys) => {
                 keys.verify(&token(question)?, resource, now)
                     .map_err(|_| Refusal::Unauthorized)?;
                 let credential = Credential::SymmetricKey(keys.clone());
-                Ok(Standing::Proven(individual.proven(id, credential)?))
+                Ok(Standing::Proven(individual.proven(credential)))
             }
             IndividualProof::Tpm { endorsement_key } => {
                 let presented = registration.tpm.as_ref().or(question.tpm);
@@ -126,7 +125,7 @@ pub fn prove(
                     endorsement_key: solved.endorsement_key,
                     storage_root_key: solved.storage_root_key,
                 };
-                Ok(Standing::Proven(individual.proven(id, credential)?))
+                Ok(Standing::Proven(individual.proven(credential)))
             }
         },
         None if registration.tpm.is_some() || question.tpm.is_some() => {
@@ -155,17 +154,13 @@ pub fn enrolled_tpm(
 }
 
 impl Individual {
-    fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
-        let device_id = self
-            .device_id
-            .clone()
-            .map_or_else(|| device_id_of(id), Ok)?;
-        Ok(Proven {
+    fn proven(&self, credential: Credential) -> Proven {
+        Proven {
             credential,
             group: None,
-            device_id,
+            device_id: self.device_id.clone(),
             settings: Arc::clone(&self.settings),
-        })
+        }
     }
 }
 
@@ -214,7 +209,7 @@ fn by_chain(
     let mut trusting = trusting.iter();
     let group = trusting.find(|(der, _)| **der == *signer.der());
     let (_, group) = group.ok_or(Refusal::Internal)?;
-    group.proven(id, Credential::Certificate(thumbprint(leaf)))
+    Ok(group.proven(Credential::Certificate(thumbprint(leaf))))
 }
 
 /// The first group below whose keys the device's own derives. Whether devices derive it from
@@ -237,7 +232,7 @@ fn by_derived_key(
         {
             let derived = keys.derive(written);
             match derived.verify(token, resource, now) {
-                Ok(()) => return group.proven(id, Credential::SymmetricKey(Box::new(derived))),
+                Ok(()) => return Ok(group.proven(Credential::SymmetricKey(Box::new(derived)))),
                 Err(SasError::BadSignature) => {}
                 // No other key makes it better.
                 Err(SasError::Expired | SasError::WrongResource) => {
@@ -250,13 +245,13 @@ fn by_derived_key(
 }
 
 impl Group {
-    fn proven(&self, id: &RegistrationId, credential: Credential) -> Result<Proven, Refusal> {
-        Ok(Proven {
+    fn proven(&self, credential: Credential) -> Proven {
+        Proven {
             credential,
             group: Some(self.id.clone()),
-            device_id: device_id_of(id)?,
+            device_id: None,
             settings: Arc::clone(&self.settings),
-        })
+        }
     }
 }
 
@@ -293,8 +288,4 @@ fn is_good_for(
         Ok(_) => Ok(()),
         Err(problem) => wrong(problem.to_string()),
     }
-}
-
-fn device_id_of(id: &RegistrationId) -> Result<DeviceId, Refusal> {
-    DeviceId::parse(id.as_str()).map_err(|e| Refusal::BadRequest(e.to_string()))
 }

@@ -438,6 +438,46 @@ fn the_hub_knows_both_keys_of_a_device() {
 }
 
 #[test]
+fn a_device_is_the_same_one_however_its_id_is_spelt() {
+    let mut told = Told::new();
+    let register = |told: &Told, id: &str| {
+        let expiry = (told.now + HOUR).as_second();
+        let resource = format!("0ne00000001/registrations/{id}");
+        let sas = SasToken::format(&resource, expiry, None, |text| lock_key(1).sign(text));
+        let (status, accepted) = told.ask(id, DeviceOperation::Register, b"", Some(&sas), &[]);
+        assert_eq!(status, 202, "{accepted}");
+        (sas, operation(&accepted))
+    };
+    let mut places = Vec::new();
+    for spelt in ["Lock", "lock", "LOCK", "lOcK"] {
+        let (sas, operation) = register(&told, spelt);
+        // Again, before it is done.
+        let (_, same) = register(&told, &spelt.to_lowercase());
+        assert_eq!(same, operation);
+        told.pass(PROCESSING);
+        let (status, body) = told.ask(spelt, operation, b"", Some(&sas), &[]);
+        assert_eq!(status, 200, "{body}");
+        let state = &body["registrationState"];
+        places.push(
+            [
+                &state["registrationId"],
+                &state["deviceId"],
+                &state["assignedHub"],
+            ]
+            .map(Value::clone),
+        );
+    }
+    assert_eq!(&places[0][..2], ["Lock", "Lock"], "as it was spelt first");
+    assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 1);
+    let hub = places[0][2].as_str().expect("a hub");
+    let entered = told
+        .hubs
+        .identity(hub, &DeviceId::parse("Lock").expect("an id"));
+    assert!(entered.is_ok());
+}
+
+#[test]
 fn look_ups_of_what_never_registered_find_nothing() {
     let told = Told::new();
     let (_, body) = told.pump(DeviceOperation::RegistrationStatus, &told.pump);
