@@ -21,12 +21,25 @@ pub struct CustomAllocationDefinition {
 }
 
 impl CustomAllocationDefinition {
-    /// The URL with its query struck out, as webhooks get it back and logs may hold it.
+    /// The URL with its query struck out, as logs may hold it.
     pub fn masked_url(&self) -> String {
-        match self.webhook_url.split_once('?') {
-            Some((place, _)) => format!("{place}?****"),
-            None => self.webhook_url.clone(),
-        }
+        masked(&self.webhook_url)
+    }
+}
+
+/// Strikes that query out of an enrollment's document: for webhooks, and for who may not change it.
+pub fn mask(enrollment: &mut Value) {
+    if let Some(url) = enrollment.pointer_mut("/customAllocationDefinition/webhookUrl")
+        && let Some(text) = url.as_str()
+    {
+        *url = masked(text).into();
+    }
+}
+
+fn masked(url: &str) -> String {
+    match url.split_once('?') {
+        Some((place, _)) => format!("{place}?****"),
+        None => url.to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use fleetstorm_protocol::custom_allocation::mask;
 use fleetstorm_protocol::document;
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::service_api::{
@@ -138,10 +139,21 @@ fn answer(
         Collection::EnrollmentGroups => Kind::Group,
     };
     let condition = condition(headers);
+    let token = text(headers, &AUTHORIZATION);
+    let may_write = service
+        .access()
+        .admit(token, Permission::EnrollmentWrite, now);
+    // The key that opens a webhook is a key.
+    let shown = |mut enrollment: Value| {
+        if may_write.is_err() {
+            mask(&mut enrollment);
+        }
+        enrollment
+    };
     match &asked.operation {
         ServiceOperation::Get(id) => {
             let known = service.enrollment(kind, id, now);
-            found(known.ok_or(Refusal::EnrollmentNotFound)?)
+            found(shown(known.ok_or(Refusal::EnrollmentNotFound)?))
         }
         ServiceOperation::AttestationMechanism(id) => found(
             list.attestation(kind, id)
@@ -174,8 +186,10 @@ fn answer(
         }
         ServiceOperation::Query | ServiceOperation::QueryGroup(_) => {
             query(body)?;
-            let page = list.page(kind, text(headers, &CONTINUATION), limit(headers)?);
-            paged(page, asked.collection)
+            let Page { items, next } =
+                list.page(kind, text(headers, &CONTINUATION), limit(headers)?);
+            let items = items.into_iter().map(shown).collect();
+            paged(Page { items, next }, asked.collection)
         }
     }
 }

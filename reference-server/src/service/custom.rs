@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use fleetstorm_protocol::custom_allocation::{
     AllocationRequest, AllocationResponse, DeviceRuntimeContext, PresentedCertificate, WithheldKey,
+    mask,
 };
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
@@ -96,11 +97,7 @@ impl Service {
             None => (self.enrollments.get(Kind::Individual, id.as_str()), None),
         };
         let masked = |mut enrollment: Value| {
-            let definition = &proven.settings.written.custom_allocation_definition;
-            if let Some(definition) = definition {
-                enrollment["customAllocationDefinition"]["webhookUrl"] =
-                    definition.masked_url().into();
-            }
+            mask(&mut enrollment);
             enrollment
         };
         let mut context = DeviceRuntimeContext {

@@ -268,6 +268,46 @@ fn what_is_not_signed_by_a_policy_that_may_is_refused() {
 }
 
 #[test]
+fn the_key_of_a_webhook_is_told_to_who_may_change_it() {
+    let office = office();
+    for (list, id) in [
+        ("enrollments", "registrationId"),
+        ("enrollmentGroups", "enrollmentGroupId"),
+    ] {
+        let enrollment = json!({
+            id: "fan-1",
+            "attestation": {"type": "symmetricKey"},
+            "allocationPolicy": "custom",
+            "customAllocationDefinition": {
+                "webhookUrl": "http://f.test/api/allocate?code=secret-code",
+                "apiVersion": "2021-10-01",
+            },
+        });
+        let line = format!("/{list}/fan-1");
+        let put = ask(&office, &format!("PUT {line}"), &[], &enrollment);
+        assert_eq!(put.status, 200, "{}", put.body);
+        for line in [format!("GET {line}"), format!("POST /{list}/query")] {
+            let told = |who| {
+                let token = signed(ENDPOINT, who, i64::from(u32::MAX));
+                let headers = [("Authorization", token.as_str())];
+                let query = r#"{"query":"SELECT * FROM enrollments"}"#;
+                let body = if line.starts_with("GET") { "" } else { query };
+                let answer = send(&office, &line, &headers, body);
+                assert_eq!(answer.status, 200, "{line}: {}", answer.body);
+                answer.body
+            };
+            assert!(told(OWNER).contains("?code=secret-code"), "{line}");
+            let masked = told(READER);
+            assert!(!masked.contains("secret-code"), "{masked}");
+            assert!(
+                masked.contains("http://f.test/api/allocate?****"),
+                "{masked}"
+            );
+        }
+    }
+}
+
+#[test]
 fn lists_are_paged_keys_are_fetched_apart_and_bulk_tells_each_failure() {
     let instance = office();
     let mut seen = Vec::new();
