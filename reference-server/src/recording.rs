@@ -5,8 +5,9 @@
 //! JSON, a line an event: the first says which connection it is, `device` and `server` carry
 //! bytes in base64, `end` is last. One without an end was cut: by its limit, or by a full disk.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,8 @@ impl Recorder {
     /// # Errors
     /// It can't be made.
     pub(crate) fn in_folder(folder: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(folder)?;
         Ok(Self {
             folder: folder.to_owned(),
             begun: AtomicU64::new(0),
@@ -108,8 +110,18 @@ impl Pages {
         server_name: Option<&str>,
     ) -> io::Result<Self> {
         let path = folder.join(format!("{connection:05}.jsonl"));
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut options = File::options();
+        let file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
         let mut pages = Self {
-            file: BufWriter::new(File::create(path)?),
+            file: BufWriter::new(file),
             begun: Instant::now(),
             room: MAX_BYTES,
         };
@@ -203,6 +215,8 @@ impl<Stream: AsyncWrite + Unpin> AsyncWrite for Recorded<Stream> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use serde_json::Value;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -228,6 +242,10 @@ mod tests {
         drop(server);
 
         assert_eq!(&heard, b"hello");
+        for (name, mode) in [("new", 0o700), ("new/00000.jsonl", 0o600)] {
+            let made = folder.path().join(name).metadata().expect("made");
+            assert_eq!(made.permissions().mode() & 0o777, mode, "{name}");
+        }
         let lines = lines(&folder.path().join("new"), 0);
         assert_eq!(
             (&lines[0]["port"], &lines[0]["server_name"]),

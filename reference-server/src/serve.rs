@@ -1,7 +1,9 @@
 //! A running server: enrollments in, ports open, threads up; and down again.
 
+use std::fs::Permissions;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -399,12 +401,20 @@ fn standard_output() -> io::Stdout {
     io::stdout()
 }
 
-/// The CA's certificate, in a folder that is made if need be.
+/// The CA's certificate, in a folder that is made if need be: for everybody to read, and whole or as it was.
 fn write_ca(path: &Path, pem: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, pem);
     }
-    std::fs::write(path, pem)
+    let mut draft = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
+    draft.write_all(pem.as_bytes())?;
+    draft.persist(path)?;
+    Ok(())
 }
 
 fn file_error(path: &Path, problem: &io::Error) -> ServeError {

@@ -1,7 +1,6 @@
 //! One function a verb.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
@@ -17,6 +16,7 @@ use crate::failure::Failure;
 use crate::loading;
 use crate::outlook;
 use crate::preflight::{Has, Needs};
+use crate::private_file::PrivateFile;
 use crate::report_folder;
 use crate::run;
 
@@ -139,11 +139,10 @@ fn enrollments(args: &EnrollmentsArgs) -> Result<u8, Failure> {
         None => console::answer(|mut out| fleet.write_enrollments(&mut out, tenant))?,
         Some(path) => {
             let failed = |error: io::Error| format!("{}: {error}", path.display());
-            let file = File::create(path).map_err(|e| Failure::usage(failed(e)))?;
-            let mut out = BufWriter::new(file);
+            let mut out = PrivateFile::create(path).map_err(|e| Failure::usage(failed(e)))?;
             fleet
                 .write_enrollments(&mut out, tenant)
-                .and_then(|()| out.flush())
+                .and_then(|()| out.finish())
                 .map_err(|e| Failure::unwritten(failed(e)))?;
         }
     }

@@ -30,6 +30,7 @@ pub mod observer;
 pub mod oracle;
 pub mod outlook;
 pub mod preflight;
+pub mod private_file;
 pub mod progress;
 pub mod reconciliation;
 pub mod report_folder;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Announcement;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::private_file::PrivateFile;
 
 /// How long an idle child may take to announce itself once it has its enrollments.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -143,8 +144,11 @@ impl Drop for Process {
 fn write_config(text: &str) -> Result<PathBuf, Failure> {
     let path =
         std::env::temp_dir().join(format!("fleetstorm-server-{}.toml", uuid::Uuid::new_v4()));
-    std::fs::write(&path, text)
-        .map_err(|e| no_start(&format!("failed to write {}: {e}", path.display())))?;
+    let written = PrivateFile::create(&path).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.finish()
+    });
+    written.map_err(|e| no_start(&format!("failed to write {}: {e}", path.display())))?;
     Ok(path)
 }
 

@@ -24,6 +24,7 @@ use crate::console;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::machine;
+use crate::private_file::PrivateFile;
 
 /// Public exponent of every TPM key.
 pub const EXPONENT: u32 = 65_537;
@@ -192,18 +193,17 @@ fn write_cache(file: &Path, primes: &[U1024]) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let draft = file.with_extension(std::process::id().to_string());
-    let written = std::fs::File::create(&draft).and_then(|mut out| {
-        out.write_all(MAGIC)?;
-        out.write_all(&bytes)?;
-        out.write_all(digest(&SHA256, &bytes).as_ref())?;
-        std::fs::rename(&draft, file)
-    });
-    written.inspect_err(|_| drop(std::fs::remove_file(&draft)))
+    let mut out = PrivateFile::create(file)?;
+    out.write_all(MAGIC)?;
+    out.write_all(&bytes)?;
+    out.write_all(digest(&SHA256, &bytes).as_ref())?;
+    out.finish()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -245,6 +245,8 @@ mod tests {
         let grown = prepare(3);
         assert_eq!(small, grown[..2]);
         let file = cache_file(folder.path(), &derivation);
+        let mode = file.metadata().expect("a cache").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "whoever reads it has the fleet's keys");
         let mut bytes = std::fs::read(&file).expect("a cache");
         bytes[40] ^= 1;
         std::fs::write(&file, bytes).expect("damage");
