@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use jiff::Timestamp;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::pem::Pem;
@@ -88,6 +89,24 @@ pub fn validity(der: &[u8]) -> Result<(i64, i64), DecodeError> {
         validity.not_before.timestamp(),
         validity.not_after.timestamp(),
     ))
+}
+
+/// Whether a certificate is good at a time.
+///
+/// # Errors
+/// It has expired, is not good yet, or is none.
+pub fn check_validity(der: &[u8], at: Timestamp) -> Result<(), DecodeError> {
+    let (from, to) = validity(der)?;
+    let wrong = |what: &str, edge: i64| {
+        let edge =
+            Timestamp::from_second(edge).map_or_else(|_| edge.to_string(), |at| at.to_string());
+        Err(DecodeError::new("certificate", format!("{what} {edge}")))
+    };
+    match at.as_second() {
+        at if at < from => wrong("is not good before", from),
+        at if at > to => wrong("has expired: it was good until", to),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a certificate as the service API takes it: base64 of DER, PEM text,
@@ -180,6 +199,19 @@ mod tests {
             validity(certificate.der()),
             Ok((1_704_153_600, 2_019_772_800))
         );
+        for (second, words) in [
+            (1_704_153_599, "is not good before 2024-01-02T00:00:00Z"),
+            (1_704_153_600, ""),
+            (2_019_772_800, ""),
+            (
+                2_019_772_801,
+                "has expired: it was good until 2034-01-02T00:00:00Z",
+            ),
+        ] {
+            let at = Timestamp::from_second(second).expect("a time");
+            let told = check_validity(certificate.der(), at).err();
+            assert_eq!(told.map_or(String::new(), |told| told.problem), words);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use fleetstorm_protocol::x509::certificate_from_text;
+use fleetstorm_protocol::x509::{certificate_from_text, check_validity};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -272,6 +272,7 @@ fn enter_authorities(instance: &InstanceConfig, list: &EnrollmentList) -> Result
         let text = std::fs::read_to_string(file).map_err(|e| file_error(file, &e))?;
         let der = certificate_from_text(&text).map_err(|e| failed(e.to_string()))?;
         let (is_verified, now) = (true, Timestamp::now());
+        check_validity(&der, now).map_err(|e| failed(e.to_string()))?;
         let entered = list
             .authorities()
             .put(name, der, is_verified, Condition::None, now);

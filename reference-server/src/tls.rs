@@ -1,18 +1,26 @@
 //! TLS of the server: one certificate for the global endpoint and every hub, client
 //! certificates requested and never required.
+//!
+//! It is there twice: with an ECDSA key, which is the faster one, and with an RSA key, as Azure's is, for
+//! clients that take no other.
 
+use std::fs::File;
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
+use fleetstorm_protocol::x509::{certificate_from_text, check_validity};
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::server::{NoServerSessionStorage, ServerConfig};
-use rustls::{CipherSuite, Error};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, Error, KeyLog, KeyLogFile};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
@@ -40,20 +48,74 @@ pub(crate) struct Tls {
 /// The CA's files can't be used, or the store can't be read or written.
 pub(crate) fn prepare(config: &Config, store: &Store) -> Result<Tls, ServeError> {
     let authority = Authority::of(config, store)?;
-    let bad =
-        |problem: rcgen::Error| config_error("ca-certificate", format!("can't sign: {problem}"));
-    let key = KeyPair::generate().map_err(bad)?;
-    let leaf = server_params(config)
-        .map_err(bad)?
-        .signed_by(&key, &authority.issuer)
-        .map_err(bad)?;
-    let chain = vec![leaf.der().clone(), authority.der];
-    let tls = server_config(chain, PrivatePkcs8KeyDer::from(key.serialize_der()))
-        .map_err(|problem| config_error("ca-certificate", problem.to_string()))?;
+    let bad = |problem: String| config_error("ca-certificate", format!("can't sign: {problem}"));
+    let params = server_params(config).map_err(|e| bad(e.to_string()))?;
+    let ca_pem = authority.pem.clone();
+    let certificates = Certificates::new(authority, params).map_err(bad)?;
+    let mut tls = server_config(certificates).map_err(|e| bad(e.to_string()))?;
+    if let Some(log) = key_log()? {
+        tls.key_log = log;
+    }
     Ok(Tls {
         config: Arc::new(tls),
-        ca_pem: authority.pem,
+        ca_pem,
     })
+}
+
+/// Where the secrets of connections go, if `SSLKEYLOGFILE` names a file, so that a capture can be read. It
+/// is nobody else's to read.
+fn key_log() -> Result<Option<Arc<dyn KeyLog>>, ServeError> {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE").map(PathBuf::from) else {
+        return Ok(None);
+    };
+    let opened = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&path);
+    match opened {
+        Ok(_) => Ok(Some(Arc::new(KeyLogFile::new()))),
+        Err(problem) => Err(ServeError::File {
+            path,
+            problem: format!("SSLKEYLOGFILE: {problem}"),
+        }),
+    }
+}
+
+type MakeRsa = Box<dyn FnOnce() -> Option<Arc<CertifiedKey>> + Send>;
+
+/// The server's certificates: the one with the RSA key is made for the first client that needs it,
+/// because that takes a tenth of a second.
+#[derive(Debug)]
+struct Certificates {
+    ecdsa: Arc<CertifiedKey>,
+    rsa: LazyLock<Option<Arc<CertifiedKey>>, MakeRsa>,
+}
+
+impl Certificates {
+    fn new(authority: Authority, params: CertificateParams) -> Result<Self, String> {
+        let key = KeyPair::generate().map_err(|e| e.to_string())?;
+        let ecdsa = authority.certify(&params, &key)?;
+        let rsa: MakeRsa = Box::new(move || {
+            let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+            authority.certify(&params, &key.ok()?).ok()
+        });
+        Ok(Self {
+            ecdsa,
+            rsa: LazyLock::new(rsa),
+        })
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let takes = |certified: &&Arc<CertifiedKey>| {
+            let scheme = certified.key.choose_scheme(hello.signature_schemes());
+            scheme.is_some()
+        };
+        let fitting = Some(&self.ecdsa).filter(takes);
+        fitting.or_else(|| self.rsa.as_ref().filter(takes)).cloned()
+    }
 }
 
 struct Authority {
@@ -104,13 +166,27 @@ impl Authority {
 
     fn from_pem(pem: String, key: KeyPair) -> Result<Self, String> {
         let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|e| e.to_string())?;
-        let der = fleetstorm_protocol::x509::certificate_from_text(&pem);
-        let der = der.map_err(|e| e.to_string())?;
+        let der = certificate_from_text(&pem).map_err(|e| e.to_string())?;
+        check_validity(&der, Timestamp::now()).map_err(|e| e.to_string())?;
         Ok(Self {
             pem,
             der: der.into(),
             issuer,
         })
+    }
+
+    fn certify(
+        &self,
+        params: &CertificateParams,
+        key: &KeyPair,
+    ) -> Result<Arc<CertifiedKey>, String> {
+        let leaf = params
+            .signed_by(key, &self.issuer)
+            .map_err(|e| e.to_string())?;
+        let chain = vec![leaf.der().clone(), self.der.clone()];
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let certified = CertifiedKey::from_der(chain, key.into(), &aws_lc_rs::default_provider());
+        certified.map(Arc::new).map_err(|e| e.to_string())
     }
 }
 
@@ -172,15 +248,12 @@ fn set_validity(params: &mut CertificateParams, days: u32) {
     params.not_after = (now + day * days).into();
 }
 
-fn server_config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivatePkcs8KeyDer<'static>,
-) -> Result<ServerConfig, Error> {
+fn server_config(certificates: Certificates) -> Result<ServerConfig, Error> {
     let provider = Arc::new(provider());
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(AnyChain::over(provider))
-        .with_single_cert(chain, key.into())?;
+        .with_cert_resolver(Arc::new(certificates));
     // Devices come once: resumption would be work for nothing, and hide the handshake that is to be measured.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});

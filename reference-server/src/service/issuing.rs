@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::x509::{
-    CertificationRequest, Thumbprint, certification_request, thumbprint, validity,
+    CertificationRequest, Thumbprint, certification_request, check_validity, thumbprint, validity,
 };
 use jiff::Timestamp;
 use rcgen::{
@@ -213,6 +213,8 @@ impl CredentialPolicy {
             .collect::<Result<_, _>>()
             .map_err(|e| format!("ca-certificate: {e}"))?;
         let issuing = above.first().ok_or("ca-certificate: has no certificate")?;
+        check_validity(issuing, Timestamp::now())
+            .map_err(|e| format!("ca-certificate: {}", e.problem))?;
         let (_, until) = validity(issuing).map_err(|e| e.to_string())?;
         let key = KeyPair::from_pem(&files.key).map_err(|e| format!("ca-key: {e}"))?;
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(&**issuing), key)

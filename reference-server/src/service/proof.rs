@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fleetstorm_protocol::ids::{DeviceId, RegistrationId};
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::{SasError, SasToken};
-use fleetstorm_protocol::x509::{Thumbprint, common_name, thumbprint, validity};
+use fleetstorm_protocol::x509::{Thumbprint, check_validity, common_name, thumbprint};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
@@ -282,10 +282,5 @@ fn is_good_for(
         Ok(name) => return wrong(format!("it is in the name of \"{name}\"")),
         Err(problem) => return wrong(problem.to_string()),
     }
-    match validity(leaf) {
-        Ok((from, _)) if now.as_second() < from => wrong("it is not good yet".into()),
-        Ok((_, to)) if now.as_second() > to => wrong("it has expired".into()),
-        Ok(_) => Ok(()),
-        Err(problem) => wrong(problem.to_string()),
-    }
+    check_validity(leaf, now).or_else(|problem| wrong(problem.to_string()))
 }

@@ -1,6 +1,6 @@
 //! A certificate that an enrollment group trusts: devices below it may register.
 
-use fleetstorm_protocol::x509::{common_name, validity};
+use fleetstorm_protocol::x509::{check_validity, common_name, validity};
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, TrustAnchor};
 use webpki::{ALL_VERIFICATION_ALGS, anchor_from_trusted_cert};
@@ -104,10 +104,7 @@ impl SigningCertificate {
                 certificate.issuer()
             ));
         }
-        let (from, to) = validity(proof).map_err(|e| e.to_string())?;
-        if !(from..=to).contains(&now.as_second()) {
-            return Err("it has expired, or is not good yet".into());
-        }
+        check_validity(proof, now).map_err(|e| format!("it {}", e.problem))?;
         let signed = certificate.tbs_certificate.as_ref();
         let signature = &certificate.signature_value.data;
         is_signed(&self.key, ALL_VERIFICATION_ALGS, (signed, signature))

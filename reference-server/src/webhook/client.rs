@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fleetstorm_protocol::http::MAX_BODY;
+use fleetstorm_protocol::x509::check_validity;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -191,13 +193,19 @@ impl Connection {
 fn connector(path: &Path) -> Result<TlsConnector, String> {
     let failed = |problem: String| format!("{}: {problem}", path.display());
     let mut roots = RootCertStore::empty();
+    let mut unfit = "has no certificate".to_owned();
     let certificates = CertificateDer::pem_file_iter(path).map_err(|e| failed(e.to_string()))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|e| failed(e.to_string()))?;
+        // rustls does not look at when those that it trusts are good.
+        if let Err(problem) = check_validity(&certificate, Timestamp::now()) {
+            unfit = format!("no certificate in it is good: it {}", problem.problem);
+            continue;
+        }
         roots.add(certificate).map_err(|e| failed(e.to_string()))?;
     }
     if roots.is_empty() {
-        return Err(failed("has no certificate".into()));
+        return Err(failed(unfit));
     }
     let config = ClientConfig::builder_with_provider(Arc::new(tls::provider()))
         .with_safe_default_protocol_versions()

@@ -26,6 +26,7 @@ mod mutation;
 mod odd_certificates;
 mod panics;
 mod questions;
+mod server_certificate;
 mod service_api;
 mod software_tpm;
 mod tenants;

@@ -1,18 +1,22 @@
 //! Resolve, connect, TLS: each timed.
 
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fleetstorm_protocol::x509::check_validity;
 use fleetstorm_reports::{Fault, Phase};
+use jiff::Timestamp;
 use nix::sys::socket::{setsockopt, sockopt};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, KeyLog, KeyLogFile, RootCertStore, SignatureScheme};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
@@ -102,6 +106,9 @@ impl Dialer {
             .with_custom_certificate_verifier(Arc::new(CachingVerifier::new(verifier)))
             .with_no_client_auth();
         base.resumption = rustls::client::Resumption::disabled();
+        if let Some(log) = key_log()? {
+            base.key_log = log;
+        }
         Ok(Self {
             base,
             connect_to: options.connect_to,
@@ -241,16 +248,47 @@ fn provider() -> rustls::crypto::CryptoProvider {
     provider
 }
 
+/// Where the secrets of connections go, if `SSLKEYLOGFILE` names a file, so that a capture can be read. It
+/// is nobody else's to read.
+fn key_log() -> Result<Option<Arc<dyn KeyLog>>, Failure> {
+    let Some(path) = std::env::var_os("SSLKEYLOGFILE") else {
+        return Ok(None);
+    };
+    let opened = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&path);
+    opened.map_err(|e| {
+        let path = Path::new(&path).display();
+        Failure::usage(format!("SSLKEYLOGFILE: {path}: {e}"))
+    })?;
+    Ok(Some(Arc::new(KeyLogFile::new())))
+}
+
+/// Those that are good today, for rustls does not look at when a CA is: one that expired is refused.
 fn roots_of_pem(pem: &str) -> Result<RootCertStore, Failure> {
+    let now = Timestamp::now();
+    let mut expired = None;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate
             .map_err(|e| Failure::usage(format!("a CA certificate is malformed: {e}")))?;
+        if let Err(problem) = check_validity(&certificate, now) {
+            expired = Some(problem.problem);
+            continue;
+        }
         roots
             .add(certificate)
             .map_err(|e| Failure::usage(format!("a CA certificate can't be used: {e}")))?;
     }
     if roots.is_empty() {
+        if let Some(problem) = expired {
+            let failure = Failure::usage(format!("the CA certificate {problem}"));
+            return Err(
+                failure.hint("name one that is good today, and that the server's is signed with")
+            );
+        }
         return Err(Failure::usage("holds no certificate")
             .hint("a CA file is PEM text: -----BEGIN CERTIFICATE-----"));
     }

@@ -280,6 +280,42 @@ fn a_wrong_trust_anchor_exits_3() {
 }
 
 #[test]
+fn a_ca_that_expired_is_refused_wherever_it_is_named() {
+    let scratch = Scratch::new();
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let expired = params.self_signed(&key).expect("a CA").pem();
+    let (ca, key) = (
+        scratch.write("old.pem", &expired),
+        scratch.write("old.key", &key.serialize_pem()),
+    );
+    let good = "attestation = \"x509-group\"\ntransport = \"https\"";
+    let flags = ["--endpoint", "127.0.0.1", "--id-scope", "0ne00000001"];
+    let run = scratch.run(
+        &scenario(good, ""),
+        &[&flags[..], &["--ca", path(&ca)]].concat(),
+    );
+    refused(&run, 2, &["old.pem", "expired", "2020-01-01"]);
+
+    let (ca, key) = (path(&ca), path(&key));
+    for config in [
+        format!("ca-certificate = \"{ca}\"\nca-key = \"{key}\"\n"),
+        format!("[[instance]]\nca-certificate = [{{ name = \"old\", file = \"{ca}\" }}]\n"),
+        format!(
+            "[[instance]]\n[[instance.credential-policy]]\nname = \"old\"\nca-certificate = \"{ca}\"\nca-key = \"{key}\"\n"
+        ),
+        format!("[webhook]\ntrust = \"{ca}\"\n"),
+    ] {
+        let file = scratch.write("server.toml", &config);
+        let run = fleetstorm(&["serve", "--config", path(&file)]);
+        refused(&run, 2, &["expired", "2020-01-01"]);
+    }
+}
+
+#[test]
 fn an_unwritable_out_is_found_before_anything_starts() {
     let scratch = Scratch::new();
     let file = scratch.write("a-file", "in the way");

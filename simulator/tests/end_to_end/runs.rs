@@ -7,6 +7,36 @@ use serde_json::Value;
 
 use crate::binary::{Scratch, Served, command, fleetstorm, path};
 
+/// A capture of a run can be read with the secrets of both sides, by nobody but the user.
+#[test]
+fn secrets_of_connections_go_where_sslkeylogfile_says() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    let (file, out, log) = (
+        scratch.write("small.toml", SMALL),
+        scratch.path("out"),
+        scratch.path("keys.log"),
+    );
+    let run = command(&["run", path(&file), "--tui", "never", "--out", path(&out)])
+        .env("SSLKEYLOGFILE", &log)
+        .output()
+        .expect("the binary");
+    assert!(run.status.success(), "{run:?}");
+    let text = std::fs::read_to_string(&log).expect("a log");
+    let of_traffic = text
+        .lines()
+        .filter(|line| line.starts_with("CLIENT_TRAFFIC_SECRET_0 "));
+    let mut times = std::collections::BTreeMap::new();
+    for line in of_traffic {
+        *times.entry(line).or_insert(0) += 1;
+    }
+    let both = times.values().filter(|times| **times == 2).count();
+    assert!(both >= 100, "a server and a device each: {both}");
+    let mode = std::fs::metadata(&log).expect("a log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 /// Every attestation and transport, few devices, at once.
 const SMALL: &str = r#"
 name = "small"
