@@ -10,7 +10,8 @@ import { start } from "./child.mjs";
 const LIMIT = 240_000;
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const python = (script) => [process.env.CONFORMANCE_PYTHON, path.join(here, "devices", script)];
+const { CONFORMANCE_PYTHON, CONFORMANCE_CLIENTS } = process.env;
+const python = (script, interpreter = CONFORMANCE_PYTHON) => [interpreter, path.join(here, "devices", script)];
 const programs = {
   node: (tls) => [
     process.execPath,
@@ -21,6 +22,10 @@ const programs = {
   python: () => python("python_sdk.py"),
   "tpm2-tools": () => python("tpm2_tools.py"),
   openssl: () => python("openssl.py"),
+  paho: () => python("paho_client.py", CONFORMANCE_CLIENTS),
+  aiomqtt: () => python("aiomqtt_client.py", CONFORMANCE_CLIENTS),
+  mosquitto: () => python("mosquitto.py", CONFORMANCE_CLIENTS),
+  "qpid-proton": () => python("qpid_proton.py", CONFORMANCE_CLIENTS),
 };
 
 /// Starts the back end that devices ask to speak to them; returns { address, stop }.
@@ -43,7 +48,7 @@ export async function startService(job, folder) {
 export const operators = {
   operator: [process.execPath, path.join(here, "provisioning_service.mjs")],
   "hub by node": [process.execPath, path.join(here, "hub_service.mjs")],
-  "hub by python": [process.env.CONFORMANCE_PYTHON, path.join(here, "hub_service.py")],
+  "hub by python": [CONFORMANCE_PYTHON, path.join(here, "hub_service.py")],
 };
 
 /// Runs an operator's cases: { endpoint, hubs, idScope, key, connectionString, caFile }. Yields

@@ -27,6 +27,16 @@ const rows = [
   { device: "tpm2-tools", attestations: ["tpm"], transports: ["https"], hub: "mqtt", tls: bothTls },
 ];
 
+// Clients that know MQTT or AMQP and nothing of DPS or hubs.
+const anyClient = ["x509-group", "symmetric-key-group"];
+rows.push(
+  { device: "paho", attestations: anyClient, transports: ["mqtt"], tls: bothTls },
+  { device: "aiomqtt", attestations: anyClient, transports: ["mqtt"], tls: bothTls },
+  { device: "mosquitto", attestations: anyClient, transports: ["https"], hub: "mqtt", tls: bothTls },
+  // It speaks the best version that both know.
+  { device: "qpid-proton", attestations: anyClient, transports: ["amqp"], tls: ["1.3"] },
+);
+
 // Whose hub is chosen in each way.
 const policies = ["hashed", "static", "geoLatency", "custom"];
 rows.push(

@@ -1,59 +1,11 @@
-"""Devices that are Microsoft's Python SDK, unmodified.
-
-Started with the path of a job (see conformance.mjs); prints one line of JSON for each case as
-it ends.
-"""
+"""Devices that are Microsoft's Python SDK, unmodified."""
 
 import json
-import os
 import queue
-import sys
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from azure.iot.device import X509, IoTHubDeviceClient, Message, MethodResponse, ProvisioningDeviceClient
 
-# Cases under way at once.
-AT_ONCE = 6
-# Longest wait for what the back end sends, seconds.
-LIMIT = 20
-# What devices report.
-REPORTED = {"firmware": "4.2.0", "valve": {"open": False, "place": "Zürich ✓"}}
-
-
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        job = json.load(file)
-    with open(job["caFile"], encoding="utf-8") as file:
-        job["ca"] = file.read()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for ended in as_completed([pool.submit(report, job, one) for one in job["cases"]]):
-            print(json.dumps(ended.result()), flush=True)
-    # The SDK's threads outlive its clients.
-    os._exit(0)
-
-
-def report(job, one):
-    steps = Steps()
-    answer = {"id": one["case"]}
-    try:
-        drive(job, one, steps)
-    except Exception as error:  # whatever the SDK raises is the case's failure
-        answer["problem"] = f"{steps.name}: {error!r} {error.__cause__ or ''}"
-    return {**answer, "done": steps.done}
-
-
-class Steps:
-    """What a case has done, and what it is at."""
-
-    def __init__(self):
-        self.name, self.done = "start", []
-
-    def __call__(self, name, doing):
-        self.name = name
-        result = doing()
-        self.done.append(name)
-        return result
+from case import LIMIT, REPORTED, Asker, expect, plain, run
 
 
 def drive(job, one, steps):
@@ -93,18 +45,6 @@ def drive(job, one, steps):
         expect(again.assigned_hub, first.assigned_hub)
 
 
-class Asker:
-    """Asks the back end to speak to a device (see service.mjs)."""
-
-    def __init__(self, job, hub, device_id):
-        self.job, self.device = job, {"hub": hub, "deviceId": device_id}
-
-    def __call__(self, what, **request):
-        body = json.dumps({**self.device, **request}).encode()
-        with urllib.request.urlopen(f"http://{self.job['service']}/{what}", body, timeout=LIMIT) as answer:
-            return json.load(answer)
-
-
 def hear_desired(client, ask):
     heard = queue.Queue()
     client.on_twin_desired_properties_patch_received = heard.put
@@ -128,11 +68,6 @@ def take_message(client, ask):
     message = heard.get(timeout=LIMIT)
     expect(message.data.decode(), "Zürich ✓")
     expect(message.custom_properties, {"kind": "a & b = c"})
-
-
-def expect(found, wanted):
-    if found != wanted:
-        raise AssertionError(f"{found} is not {wanted}")
 
 
 def register(job, one, payload=None):
@@ -165,11 +100,6 @@ def hub_client(job, one, hub, device_id):
     return IoTHubDeviceClient.create_from_x509_certificate(x509=certificate(one), **where)
 
 
-def plain(properties):
-    """Properties without what the hub adds."""
-    return {name: value for name, value in properties.items() if not name.startswith("$")}
-
-
 def telemetry(one):
     """A message with all that a message may carry."""
     message = Message(json.dumps({"temperature": 21.5, "place": "Zürich ✓"}), message_id=f"message of {one['id']}")
@@ -186,4 +116,4 @@ def certificate(one):
     return X509(cert_file=one["certificates"], key_file=one["key"])
 
 
-main()
+run(drive)
