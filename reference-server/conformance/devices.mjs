@@ -47,6 +47,7 @@ export async function startService(job, folder) {
 /// Whose cases there are at the service's side, and their program.
 export const operators = {
   operator: [process.execPath, path.join(here, "provisioning_service.mjs")],
+  "operator by python": [process.env.CONFORMANCE_PYTHON, path.join(here, "provisioning_service.py")],
   "hub by node": [process.execPath, path.join(here, "hub_service.mjs")],
   "hub by python": [CONFORMANCE_PYTHON, path.join(here, "hub_service.py")],
 };

@@ -32,6 +32,7 @@ registry = IoTHubRegistryManager.from_connection_string(
 def main():
     for case in (
         identity_is_created_read_changed_and_deleted,
+        identity_may_have_either_thumbprint_or_an_authority,
         identities_are_changed_in_bulk_listed_and_counted,
         twin_reaches_its_device_and_is_found,
         device_answers_a_direct_method,
@@ -58,6 +59,17 @@ def identity_is_created_read_changed_and_deleted():
     expect(refusal(registry.update_device_with_sas, "python-1", read.etag, *KEYS, "enabled"), 412)
     registry.delete_device("python-1")
     expect(refusal(registry.get_device, "python-1"), 404)
+
+
+def identity_may_have_either_thumbprint_or_an_authority():
+    """an identity may have either thumbprint, or an authority"""
+    for digits in ("AB" * 20, "AB" * 32):
+        made = registry.create_device_with_x509("python-2", digits, digits.lower(), "enabled")
+        expect(made.authentication.x509_thumbprint.secondary_thumbprint, digits)
+        registry.delete_device("python-2")
+    made = registry.create_device_with_certificate_authority("python-2", "enabled")
+    expect(made.authentication.type, "certificateAuthority")
+    registry.delete_device("python-2")
 
 
 def identities_are_changed_in_bulk_listed_and_counted():
@@ -96,6 +108,8 @@ def twin_reaches_its_device_and_is_found():
     pages = search("deviceId IN ['page-0', 'page-1', 'page-3'] OR deviceId = 'page-4'", 2)
     expect(sorted(found.device_id for found in pages), ["page-0", "page-1", "page-3", "page-4"])
     expect(refusal(search, "startswith(deviceId, 'page')"), 400)
+    null = Twin(properties=TwinProperties(desired={"mode": None}))
+    expect(refusal(registry.replace_twin, "twin-1", null, changed.etag), 400)
     registry.replace_twin("twin-1", Twin(properties=TwinProperties(desired={"mode": "eco"})), changed.etag)
     expect(registry.get_twin("twin-1").tags, {})
 
@@ -111,8 +125,11 @@ def device_answers_a_direct_method():
     call = CloudToDeviceMethod(
         method_name="blink", payload=3, connect_timeout_in_seconds=LIMIT, response_timeout_in_seconds=LIMIT
     )
-    result = registry.invoke_device_method("method-1", call)
-    expect((result.status, result.payload), (207, {"blinked": 3}))
+    # The Azure CLI sends its seconds as text.
+    for seconds in (LIMIT, str(LIMIT)):
+        call.response_timeout_in_seconds = seconds
+        result = registry.invoke_device_method("method-1", call)
+        expect((result.status, result.payload), (207, {"blinked": 3}))
     client.shutdown()
 
 
