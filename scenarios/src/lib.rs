@@ -11,6 +11,7 @@
 
 pub mod arrival;
 pub mod chance;
+pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod forecast;

@@ -102,6 +102,8 @@ impl Setup {
         let plan = choose(scenario)?;
         let fleet = Arc::new(run::prepare_fleet(&plan)?);
         let log = std::env::temp_dir().join(format!("fleetstorm-bench-{}.log", std::process::id()));
+        let made = std::fs::File::create(&log);
+        made.map_err(|e| bundled::unwritable(&format!("failed to write {}: {e}", log.display())))?;
         let server = bundled::launch(plan.scenario(), &fleet, &log)?;
         // The server keeps it open for as long as it lives.
         let _ = std::fs::remove_file(&log);

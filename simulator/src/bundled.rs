@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use fleetstorm_scenarios::event::{Action, End};
 use fleetstorm_scenarios::{Ports, ProcessingTime, Scenario, names, tenant};
 use tempfile::TempDir;
 
+pub use self::process::unwritable;
 use self::process::{Pipe, Process, no_start};
 use crate::cli::{Announce, ServeArgs};
 use crate::control::Control;
@@ -117,9 +119,36 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
 fn refused(error: fleetstorm_reference_server::ServeError) -> Failure {
     use fleetstorm_reference_server::ServeError;
     match error {
-        ServeError::Listen { .. } => Failure::unreachable(error.to_string())
-            .hint("another process has the port: stop it, or choose another with --https-port, --mqtt-port and --amqp-port (0 takes a free one)"),
+        ServeError::Listen {
+            address,
+            ref source,
+        } => {
+            let failure = Failure::unreachable(error.to_string());
+            match advice(address, source.kind()) {
+                Some(advice) => failure.hint(advice),
+                None => failure,
+            }
+        }
         _ => Failure::usage(error.to_string()),
+    }
+}
+
+/// What helps against an address that can't be had.
+fn advice(address: SocketAddr, why: io::ErrorKind) -> Option<String> {
+    const OTHERS: &str = "--https-port, --mqtt-port and --amqp-port (control-port in the configuration; 0 takes a free one)";
+    match why {
+        io::ErrorKind::AddrInUse => Some(format!(
+            "another process has the port: stop it, or choose another with {OTHERS}"
+        )),
+        io::ErrorKind::PermissionDenied => Some(format!(
+            "this user may not listen on port {0}: as root, sysctl net.ipv4.ip_unprivileged_port_start={0} lets everybody; or choose ports from 1024 on with {OTHERS}",
+            address.port()
+        )),
+        io::ErrorKind::AddrNotAvailable => Some(format!(
+            "{} is none of this machine's addresses: choose one with --listen, like 127.0.0.1",
+            address.ip()
+        )),
+        _ => None,
     }
 }
 
@@ -172,7 +201,7 @@ fn data_folder() -> Result<TempDir, Failure> {
     let made = tempfile::Builder::new()
         .prefix("fleetstorm-data-")
         .tempdir();
-    made.map_err(|e| no_start(&format!("no folder for its data: {e}")))
+    made.map_err(|e| unwritable(&format!("no folder for its data: {e}")))
 }
 
 impl BundledServer {
@@ -398,4 +427,29 @@ fn enroll(instances: &[InstanceConfig], fleet: &Fleet, lines: &mut Pipe) -> io::
         fleet.write_enrollments(lines, tenant)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_depends_on_why_a_port_can_not_be_had() {
+        let address = "192.0.2.1:443".parse().expect("an address");
+        for (why, words) in [
+            (io::ErrorKind::AddrInUse, "another process has the port"),
+            (
+                io::ErrorKind::PermissionDenied,
+                "ip_unprivileged_port_start=443",
+            ),
+            (
+                io::ErrorKind::AddrNotAvailable,
+                "192.0.2.1 is none of this machine's",
+            ),
+        ] {
+            let advice = advice(address, why).expect("something helps");
+            assert!(advice.contains(words), "{advice}");
+        }
+        assert_eq!(advice(address, io::ErrorKind::OutOfMemory), None);
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use fleetstorm_scenarios::endpoint::{self, NoHost};
 use fleetstorm_scenarios::{Overrides, Ports, Target};
 
 use crate::failure::Failure;
@@ -318,6 +319,9 @@ impl TargetArgs {
     pub fn over(&self, of_scenario: Option<Target>) -> Result<Option<Target>, Failure> {
         let target = match (&self.endpoint, of_scenario) {
             (Some(endpoint), known) => {
+                endpoint::check(endpoint).map_err(|NoHost { problem, advice }| {
+                    Failure::usage(format!("--endpoint: {problem}")).hint(advice)
+                })?;
                 let id_scope = self
                     .id_scope
                     .clone()
@@ -448,6 +452,14 @@ mod tests {
                 .over(None)
                 .is_err_and(|failure| failure.to_string().contains("--id-scope"))
         );
+        let flags = TargetArgs {
+            endpoint: Some("https://b.test:8443".into()),
+            ..TargetArgs::default()
+        };
+        let refused = flags.over(of_scenario()).expect_err("no host name");
+        let advice = "the name alone, \"b.test\"; port 8443 goes to https-port";
+        assert!(refused.to_string().contains(advice), "{refused}");
+        assert_eq!(refused.exit_code, 2);
         assert!(
             TargetArgs::default()
                 .over(None)

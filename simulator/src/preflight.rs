@@ -94,20 +94,23 @@ impl Needs {
     pub fn check(&self, has: &Has) -> Result<(), Failure> {
         let mut short = Vec::new();
         if self.files > has.files {
-            let room = has.files.saturating_sub(OTHER_FILES);
+            let lower = match self.lower(has.files.saturating_sub(OTHER_FILES)) {
+                Some(lower) => format!("{lower} or "),
+                None => String::new(),
+            };
+            // What the user may raise it to, it has been raised to already.
             short.push(format!(
-                "{} need {} open files, this process may have {}: {} or raise the limit (ulimit -n {})",
-                self.devices(), self.files, has.files, self.lower(room), self.files,
+                "{} need {} open files, this process may have {}: {lower}raise the hard limit (as root: ulimit -n {})",
+                self.devices(), self.files, has.files, self.files,
             ));
         }
         if let Some(memory) = has.memory
             && self.memory > memory
         {
             let room = memory.saturating_sub(self.fixed_memory) / (2 * BYTES_PER_DEVICE);
-            let advice = match room {
-                0 => "have fewer cohorts, regions, tenants and thresholds over windows".into(),
-                room => self.lower(room),
-            };
+            let advice = self.lower(room).unwrap_or_else(|| {
+                "have fewer cohorts, regions, tenants and thresholds over windows".into()
+            });
             short.push(format!(
                 "{} need about {} MiB, {} of them however few they are; {} MiB are free: {advice} or free memory",
                 self.devices(),
@@ -143,16 +146,17 @@ impl Needs {
         }
     }
 
-    /// What to write for as many devices as there is `room` for.
-    fn lower(&self, room: u64) -> String {
+    /// What to write for as many devices as there is `room` for; nothing helps where there is none.
+    fn lower(&self, room: u64) -> Option<String> {
         match (self.held, room.checked_sub(self.in_flight)) {
-            (0, _) => format!("set max-in-flight = {room}"),
-            (_, Some(left)) if left > 0 => format!("set max-held = {left}"),
-            _ => format!(
+            (0, _) if room > 0 => Some(format!("set max-in-flight = {room}")),
+            (held, Some(left)) if held > 0 && left > 0 => Some(format!("set max-held = {left}")),
+            (held, _) if held > 0 && room > 1 => Some(format!(
                 "set max-in-flight = {} and max-held = {}",
                 room / 2,
                 room - room / 2
-            ),
+            )),
+            _ => None,
         }
     }
 }
@@ -470,6 +474,39 @@ mod tests {
         let failure = wide.check(&small).expect_err("too small");
         for words in ["of them however few", "have fewer cohorts, regions"] {
             assert!(failure.message.contains(words), "{words}: {failure}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_write_what_no_scenario_may_have() {
+        let has = |files| Has { files, ..ROOMY };
+        for (held, room, advice) in [
+            (0, 0, None),
+            (0, 1, Some("set max-in-flight = 1 or raise")),
+            (5, 0, None),
+            (5, 1, None),
+            (
+                5,
+                2,
+                Some("set max-in-flight = 1 and max-held = 1 or raise"),
+            ),
+        ] {
+            let short = Needs {
+                held,
+                ..needs(10_000, 20_000)
+            };
+            let failure = short
+                .check(&has(OTHER_FILES + room))
+                .expect_err("too small");
+            assert!(!failure.message.contains("= 0"), "{failure}");
+            assert!(
+                failure.message.contains("raise the hard limit"),
+                "{failure}"
+            );
+            match advice {
+                Some(advice) => assert!(failure.message.contains(advice), "{failure}"),
+                None => assert!(!failure.message.contains("set max"), "{failure}"),
+            }
         }
     }
 

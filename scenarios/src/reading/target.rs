@@ -5,13 +5,10 @@ use std::net::IpAddr;
 use fleetstorm_protocol::ids::IdScope;
 
 use super::or;
+use crate::endpoint::{self, NoHost};
 use crate::file::Value;
 use crate::ports::Ports;
 use crate::scenario::Target;
-
-/// Longest host name and label (RFC 1035, section 2.3.4).
-const MAX_HOST_LENGTH: usize = 253;
-const MAX_LABEL_LENGTH: usize = 63;
 
 /// The target; none when every key is commented out.
 pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
@@ -47,21 +44,10 @@ pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
 
 fn host(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
-    let label = |label: &str| {
-        (1..=MAX_LABEL_LENGTH).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    if text.len() <= MAX_HOST_LENGTH && text.split('.').all(label) {
-        return Some(text.into());
+    match endpoint::check(text) {
+        Ok(()) => Some(text.into()),
+        Err(NoHost { problem, advice }) => value.wrong(problem, advice),
     }
-    value.wrong(
-        format!("\"{text}\" is not a host name"),
-        "the name alone, like \"global.azure-devices-provisioning.net\"; ports go to https-port, mqtt-port and amqp-port".to_string(),
-    )
 }
 
 pub(super) fn id_scope(value: &Value<'_>) -> Option<String> {

@@ -148,7 +148,7 @@ fn write_config(text: &str) -> Result<PathBuf, Failure> {
         file.write_all(text.as_bytes())?;
         file.finish()
     });
-    written.map_err(|e| no_start(&format!("failed to write {}: {e}", path.display())))?;
+    written.map_err(|e| unwritable(&format!("failed to write {}: {e}", path.display())))?;
     Ok(path)
 }
 
@@ -223,6 +223,12 @@ fn last_words(
         (None, Some(status)) => format!("it ended with {status}"),
         (None, None) => "it gave no reason".into(),
     }
+}
+
+/// What it needs for a while can't be written.
+pub fn unwritable(problem: &str) -> Failure {
+    no_start(problem)
+        .hint("name a folder that can be written in TMPDIR, like TMPDIR=. fleetstorm …")
 }
 
 pub(super) fn no_start(problem: &str) -> Failure {
