@@ -22,6 +22,7 @@ pub mod service;
 mod accept;
 mod diagnostics;
 mod held;
+mod issuer;
 mod listen;
 mod metrics;
 mod patience;

@@ -68,10 +68,14 @@ pub(crate) fn is_verifiable(key: &SubjectPublicKeyInfo<'_>) -> Result<(), String
 
 /// Why the key of a certificate that a client shows proves nothing, if so.
 pub(crate) fn unproven(leaf: &CertificateDer<'_>) -> Option<String> {
-    match X509Certificate::from_der(leaf) {
-        Ok((_, leaf)) => is_verifiable(leaf.public_key()).err(),
-        Err(problem) => Some(format!("it can't be read: {problem}")),
-    }
+    verifiable_key(leaf).err()
+}
+
+fn verifiable_key(leaf: &CertificateDer<'_>) -> Result<Vec<u8>, String> {
+    let read = X509Certificate::from_der(leaf);
+    let (_, leaf) = read.map_err(|problem| format!("it can't be read: {problem}"))?;
+    is_verifiable(leaf.public_key())?;
+    Ok(leaf.public_key().raw.to_vec())
 }
 
 fn bits(modulus: &[u8]) -> usize {
@@ -143,7 +147,7 @@ impl ClientCertVerifier for AnyChain {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let Some(key) = key_to_verify(leaf)? else {
+        let Some(key) = key_to_verify(leaf) else {
             return Ok(HandshakeSignatureValid::assertion());
         };
         let mut known = self.algorithms().mapping.iter();
@@ -161,7 +165,7 @@ impl ClientCertVerifier for AnyChain {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match key_to_verify(leaf)? {
+        match key_to_verify(leaf) {
             None => Ok(HandshakeSignatureValid::assertion()),
             Some(key) => {
                 verify_tls13_signature_with_raw_key(message, &key, signed, self.algorithms())
@@ -174,11 +178,8 @@ impl ClientCertVerifier for AnyChain {
     }
 }
 
-/// The leaf's key; none where [`unproven`] tells why it proves nothing.
-fn key_to_verify(
-    leaf: &CertificateDer<'_>,
-) -> Result<Option<SubjectPublicKeyInfoDer<'static>>, Error> {
-    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
-    let key = SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec());
-    Ok(unproven(leaf).is_none().then_some(key))
+/// The leaf's key; none where it proves nothing, for [`unproven`] tells why.
+fn key_to_verify(leaf: &CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let key = verifiable_key(leaf).ok()?;
+    Some(key.into())
 }

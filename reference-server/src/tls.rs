@@ -10,8 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use fleetstorm_protocol::x509::{certificate_from_text, check_validity};
-use jiff::Timestamp;
+use fleetstorm_protocol::x509::certificate_from_text;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize,
@@ -24,6 +23,7 @@ use rustls::{CipherSuite, Error, KeyLog, KeyLogFile};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::issuer;
 use crate::possession::AnyChain;
 use crate::serve::ServeError;
 use crate::store::Store;
@@ -165,13 +165,12 @@ impl Authority {
     }
 
     fn from_pem(pem: String, key: KeyPair) -> Result<Self, String> {
-        let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|e| e.to_string())?;
         let der = certificate_from_text(&pem).map_err(|e| e.to_string())?;
-        check_validity(&der, Timestamp::now()).map_err(|e| e.to_string())?;
+        let der = CertificateDer::from(der);
         Ok(Self {
+            issuer: issuer::of(&der, key)?,
             pem,
-            der: der.into(),
-            issuer,
+            der,
         })
     }
 

@@ -29,12 +29,11 @@ pub(super) fn of_device(certificate: &X509Certificate<'_>) -> Result<(), String>
     understood(certificate)
 }
 
-/// Whether it may sign the certificates of devices, or of others that do.
+/// Whether it may sign certificates.
 ///
 /// # Errors
 /// It may not, for this reason.
-pub(super) fn of_signer(certificate: &X509Certificate<'_>) -> Result<(), String> {
-    let broken = |problem| format!("an extension of it is broken: {problem}");
+pub(crate) fn of_authority(certificate: &X509Certificate<'_>) -> Result<(), String> {
     if certificate.version() != X509Version::V3 {
         return Err(
             "it is no CA certificate: X.509 before version 3 can't say that it is (basicConstraints)".into(),
@@ -50,13 +49,22 @@ pub(super) fn of_signer(certificate: &X509Certificate<'_>) -> Result<(), String>
     {
         return Err("it may not sign certificates: its keyUsage lacks keyCertSign".into());
     }
+    is_verifiable(certificate.public_key())?;
+    understood(certificate)
+}
+
+/// Whether it may sign the certificates of devices, or of others that do.
+///
+/// # Errors
+/// It may not, for this reason.
+pub(super) fn of_signer(certificate: &X509Certificate<'_>) -> Result<(), String> {
+    of_authority(certificate)?;
     if let Some(usage) = certificate.extended_key_usage().map_err(broken)?
         && !(usage.value.client_auth || usage.value.any)
     {
         return Err("it may not sign for clients: its extendedKeyUsage lacks clientAuth".into());
     }
-    is_verifiable(certificate.public_key())?;
-    understood(certificate)
+    Ok(())
 }
 
 /// Whether what an operator enters as a signing certificate may be one: a signer, and one with name
@@ -83,12 +91,16 @@ pub(super) fn of_enrolled_signer(certificate: &X509Certificate<'_>) -> Result<()
 ///
 /// # Errors
 /// There is none.
-pub(super) fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+pub(crate) fn read(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err("it is followed by other bytes".into()),
         Err(problem) => Err(format!("it is no certificate: {problem}")),
     }
+}
+
+fn broken(problem: impl std::fmt::Display) -> String {
+    format!("an extension of it is broken: {problem}")
 }
 
 fn understood(certificate: &X509Certificate<'_>) -> Result<(), String> {

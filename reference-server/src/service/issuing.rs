@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::x509::{
-    CertificationRequest, Thumbprint, certification_request, check_validity, thumbprint, validity,
+    CertificationRequest, Thumbprint, certification_request, thumbprint, validity,
 };
 use jiff::Timestamp;
 use rcgen::{
@@ -21,9 +21,13 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 use serde::{Deserialize, Serialize};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509;
 
 use super::Refusal;
 use crate::config::{CredentialPolicyConfig, InstanceConfig};
+use crate::issuer;
+use crate::possession::is_verifiable;
 use crate::randomness;
 use crate::serve::ServeError;
 use crate::store::Store;
@@ -166,6 +170,9 @@ impl CredentialPolicies {
                 "its common name, \"{common_name:.128}\", is not the registration id"
             )));
         }
+        let (_, key) = x509::SubjectPublicKeyInfo::from_der(&public_key_info)
+            .map_err(|e| wrong(format!("its key is broken: {e}")))?;
+        is_verifiable(&key).map_err(wrong)?;
         let unusable = |e: rcgen::Error| wrong(format!("can't be used: {e}"));
         // Who signed it holds the key.
         CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der))
@@ -213,12 +220,10 @@ impl CredentialPolicy {
             .collect::<Result<_, _>>()
             .map_err(|e| format!("ca-certificate: {e}"))?;
         let issuing = above.first().ok_or("ca-certificate: has no certificate")?;
-        check_validity(issuing, Timestamp::now())
-            .map_err(|e| format!("ca-certificate: {}", e.problem))?;
         let (_, until) = validity(issuing).map_err(|e| e.to_string())?;
         let key = KeyPair::from_pem(&files.key).map_err(|e| format!("ca-key: {e}"))?;
-        let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(&**issuing), key)
-            .map_err(|e| format!("ca-certificate: {e}"))?;
+        let issuer = issuer::of(&CertificateDer::from(&**issuing), key)
+            .map_err(|problem| format!("ca-certificate: {problem}"))?;
         Ok(Self {
             name: config.name.clone(),
             days: config.validity_days,

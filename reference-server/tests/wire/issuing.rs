@@ -39,6 +39,11 @@ fn policy(name: &str, validity_days: u32) -> CredentialPolicyConfig {
     }
 }
 
+/// Requests of `robot-0` for keys that can't be verified, made by OpenSSL.
+const RSA_1024: &[u8] = include_bytes!("../../vectors/openssl/rsa-1024.csr");
+const RSA_PSS: &[u8] = include_bytes!("../../vectors/openssl/rsa-pss.csr");
+const SECP256K1: &[u8] = include_bytes!("../../vectors/openssl/secp256k1.csr");
+
 /// A server that issues by policies `factory` and `field`; `bare` may ask for nothing.
 fn start(config: Config) -> Instance {
     start_with(vec![policy("factory", 30), policy("field", 1)], config)
@@ -272,6 +277,9 @@ fn a_request_that_can_not_be_granted_is_refused_and_told_why() {
             asking(&[&good[..], &[0]].concat()),
             "is followed by 1 bytes",
         ),
+        (robot(), asking(RSA_1024), "an RSA key of 1024 bits"),
+        (robot(), asking(RSA_PSS), "RSA-PSS"),
+        (robot(), asking(SECP256K1), "secp256k1"),
         (robot(), asking(b"hello"), "is not DER of PKCS#10"),
         (robot(), asking(&[0x30; 9_000]), "is longer than 8192 bytes"),
         (

@@ -204,6 +204,11 @@ fn what_can_not_be_served_is_refused_when_it_is_enrolled_and_told_when_it_is_sho
             "{name}"
         );
     }
+    let garbage = CertificateDer::from(vec![0x30, 1, 0]);
+    assert_eq!(
+        asked(&instance, "garbage", &pretender(garbage)),
+        [401_002; 5]
+    );
     let pumps = &instance.pumps;
     let critical = pumps.device_with_critical_extension("pump-2");
     let refused = put_individual(
@@ -249,6 +254,7 @@ fn what_can_not_be_served_is_refused_when_it_is_enrolled_and_told_when_it_is_sho
         ("secp256k1", "secp256k1"),
         ("rsa-pss", "RSA-PSS"),
         ("rsa-1024", "1024"),
+        ("garbage", "can't be read"),
         ("pump-2", "1.2.3.4"),
         ("pump-3", "version 3"),
         ("pump-4", "expired"),
