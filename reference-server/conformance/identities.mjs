@@ -74,6 +74,16 @@ export class Identities {
         const leaf = this.certificate(cell.id, { issuer: this.lower });
         return { ...own, ...this.chain(leaf, this.lower, this.upper) };
       }
+      case "x509-disordered": {
+        this.group("by-root", x509("signingCertificates", this.root.pem));
+        const leaf = this.certificate(cell.id, { issuer: this.lower });
+        return { ...own, ...this.chain(leaf, this.root, this.upper, this.lower) };
+      }
+      case "x509-version-1": {
+        const leaf = this.certificateOfVersion1(cell.id);
+        individual(x509("clientCertificates", leaf.pem));
+        return { ...own, ...this.chain(leaf) };
+      }
       case "symmetric-key-individual": {
         const symmetricKey = newKey();
         individual(keys(symmetricKey, newKey()));
@@ -188,6 +198,18 @@ export class Identities {
       ),
       { stdio: ["ignore", "ignore", "pipe"] },
     );
+    return { name, file, key, pem: readFileSync(file, "utf8") };
+  }
+
+  /// Makes a key and its self-signed certificate, without extensions.
+  certificateOfVersion1(name) {
+    const [file, key, request] = ["pem", "key", "request"].map((kind) => this.file(`${name}.${kind}`));
+    const openssl = (...words) => execFileSync("openssl", words, { stdio: ["ignore", "pipe", "pipe"] });
+    const subject = ["-config", this.file("openssl.cnf"), "-subj", `/CN=${name}`];
+    openssl("req", "-new", ...subject, "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request);
+    openssl("x509", "-req", "-in", request, "-signkey", key, "-days", "30", "-out", file);
+    const text = openssl("x509", "-in", file, "-noout", "-text").toString();
+    if (!text.includes("Version: 1 ")) throw new Error("openssl made no certificate of version 1");
     return { name, file, key, pem: readFileSync(file, "utf8") };
   }
 

@@ -37,6 +37,14 @@ rows.push(
   { device: "qpid-proton", attestations: anyClient, transports: ["amqp"], tls: ["1.3"] },
 );
 
+// What `openssl x509 -req` makes without extensions, and a chain that has its root second.
+const odd = ["x509-version-1", "x509-disordered"];
+rows.push(
+  { device: "node", attestations: odd, transports: ["https"], hub: "mqtt", tls: ["1.3"] },
+  { device: "node", attestations: odd, transports: [...overMqtt, ...overAmqp], tls: ["1.3"] },
+  { device: "python", attestations: odd, transports: overMqtt, tls: ["1.2"] },
+);
+
 // Whose hub is chosen in each way.
 const policies = ["hashed", "static", "geoLatency", "custom"];
 rows.push(
