@@ -73,8 +73,9 @@ pub struct TpmChallenge {
 pub struct RegistrationOperationStatus {
     /// Names the operation to poll.
     pub operation_id: String,
-    /// Where the registration stands.
-    pub status: RegistrationStatus,
+    /// Where the registration stands. Answers to register may leave it out: 202 says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RegistrationStatus>,
     /// The result; absent in the first answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_state: Option<DeviceRegistrationResult>,
@@ -274,7 +275,7 @@ mod tests {
     fn the_captured_answer_is_read_and_written_back_unchanged() {
         let text = r#"{"operationId":"5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550","status":"assigned","registrationState":{"x509":{},"registrationId":"my-device","createdDateTimeUtc":"2022-08-31T22:02:50.5163352Z","assignedHub":"MyExampleHub.azure-devices.net","deviceId":"my-device","status":"assigned","substatus":"initialAssignment","lastUpdatedDateTimeUtc":"2022-08-31T22:02:50.7370676Z","etag":"IjY5MDAzNTUyLTAwMDAtMDMwMC0wMDAwLTYzMGZkYThhMDAwMCI="}}"#;
         let answer: RegistrationOperationStatus = serde_json::from_str(text).expect("capture");
-        assert_eq!(answer.status, RegistrationStatus::Assigned);
+        assert_eq!(answer.status, Some(RegistrationStatus::Assigned));
         assert_eq!(serde_json::to_string(&answer).expect("serialises"), text);
     }
 

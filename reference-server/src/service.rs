@@ -263,7 +263,7 @@ impl Service {
             Standing::Proven(proven) if !proven.settings.enabled => {
                 let state = operation::disabled_state(id.as_str(), now);
                 let operation_id = operation::new_operation_id(id.as_str());
-                let status = RegistrationStatus::Disabled;
+                let status = Some(RegistrationStatus::Disabled);
                 json(
                     200,
                     None,
@@ -342,7 +342,7 @@ impl Service {
             self.call(call, number)?;
         }
         self.tally.registrations_accepted.add();
-        let status = RegistrationStatus::Assigning;
+        let status = Some(RegistrationStatus::Assigning);
         let accepted = RegistrationOperationStatus {
             operation_id,
             status,
@@ -399,7 +399,7 @@ impl Service {
         drop(registrations);
         let answer = RegistrationOperationStatus {
             operation_id: operation.to_string(),
-            status,
+            status: Some(status),
             registration_state,
         };
         json(code, retry_after, &answer)

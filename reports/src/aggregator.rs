@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use live_seconds::{LiveSeconds, Totals};
-pub use told::{Ending, Finished, Live, RunInfo};
+pub use told::{Ending, Example, Finished, Live, RunInfo};
 
 use crate::again::AgainFold;
 use crate::cut::Cuts;
@@ -254,7 +254,7 @@ impl Aggregator {
             achieved_rate: seen.released,
             provisioned_rate: seen.provisioned,
             metrics: self.metrics(),
-            outcomes: self.outcome_counts(),
+            outcomes: self.outcome_counts(&[]),
             cuts: self.cuts.views(),
             cells: self.cuts.cells(),
             slos: self.slos.iter().map(SloFold::view).collect(),
@@ -369,7 +369,7 @@ impl Aggregator {
             failure: self.total.failure(),
             phases: self.total.phases(),
             not_reached: self.shortfall.by_name(),
-            outcomes: self.outcome_counts(),
+            outcomes: self.outcome_counts(&ending.examples),
             cuts: self.cuts.rows(),
             left_out: self.cuts.left_out(),
             hubs: self
@@ -409,7 +409,7 @@ impl Aggregator {
     }
 
     /// Most frequent first; equals in the order of [`Outcome`].
-    fn outcome_counts(&self) -> Vec<OutcomeCount> {
+    fn outcome_counts(&self, examples: &[Example]) -> Vec<OutcomeCount> {
         let mut counts: Vec<_> = self
             .outcomes
             .iter()
@@ -420,6 +420,10 @@ impl Aggregator {
             outcome: outcome.to_string(),
             provisioned: outcome.is_provisioned(),
             count,
+            example: examples
+                .iter()
+                .find(|example| example.outcome == outcome)
+                .map(|example| example.text.clone()),
         });
         named.collect()
     }

@@ -14,6 +14,7 @@
 
 pub mod again;
 pub mod aggregator;
+pub mod breach;
 pub mod counters;
 mod cut;
 pub mod dimensions;
@@ -46,6 +47,7 @@ pub mod validity;
 pub mod verdict;
 
 pub use aggregator::Aggregator;
+pub use breach::Breach;
 pub use dimensions::Dimensions;
 pub use foremost::foremost;
 pub use journal::Journal;

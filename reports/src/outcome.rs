@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::breach::Breach;
 use crate::phase::Phase;
 
 /// How it ended.
@@ -56,7 +57,7 @@ pub enum Outcome {
 
 /// How a connection or protocol failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Fault {
     /// The name does not resolve.
     Unresolvable,
@@ -69,7 +70,7 @@ pub enum Fault {
     /// Any other TLS failure.
     Tls,
     /// The peer broke the protocol.
-    Protocol,
+    Protocol(Breach),
     /// The TPM could not activate what the service sent.
     Activation,
     /// This machine ran out of ports, files or memory.
@@ -111,6 +112,31 @@ impl Outcome {
 }
 
 impl Fault {
+    /// Those that need no more to be told.
+    const PLAIN: [Self; 7] = [
+        Self::Unresolvable,
+        Self::ConnectionRefused,
+        Self::ConnectionLost,
+        Self::UntrustedServer,
+        Self::Tls,
+        Self::Activation,
+        Self::LocalResources,
+    ];
+
+    /// In the journal.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unresolvable => "unresolvable",
+            Self::ConnectionRefused => "connection-refused",
+            Self::ConnectionLost => "connection-lost",
+            Self::UntrustedServer => "untrusted-server",
+            Self::Tls => "tls",
+            Self::Protocol(breach) => breach.code(),
+            Self::Activation => "activation",
+            Self::LocalResources => "local-resources",
+        }
+    }
+
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
@@ -119,10 +145,27 @@ impl Fault {
             Self::ConnectionLost => "connection lost",
             Self::UntrustedServer => "server certificate not trusted",
             Self::Tls => "TLS failure",
-            Self::Protocol => "protocol broken",
+            Self::Protocol(_) => "protocol broken",
             Self::Activation => "TPM activation failed",
             Self::LocalResources => "out of local ports, files or memory",
         }
+    }
+}
+
+impl From<Fault> for &'static str {
+    fn from(fault: Fault) -> Self {
+        fault.code()
+    }
+}
+
+impl TryFrom<String> for Fault {
+    type Error = String;
+
+    fn try_from(code: String) -> Result<Self, String> {
+        let breaches = Breach::ALL.into_iter().map(Self::Protocol);
+        let mut all = Self::PLAIN.into_iter().chain(breaches);
+        let known = all.find(|fault| fault.code() == code);
+        known.ok_or_else(|| format!("\"{code}\" is no fault"))
     }
 }
 
@@ -148,9 +191,49 @@ impl fmt::Display for Outcome {
             Self::AssignmentFailed { code } => write!(f, "assignment failed ({code})"),
             Self::Disabled => f.write_str("enrollment disabled"),
             Self::TimedOut { phase } => write!(f, "timed out at {}", phase.name()),
-            Self::Broken { phase, fault } => write!(f, "{} at {}", fault.name(), phase.name()),
+            Self::Broken { phase, fault } => {
+                write!(f, "{} at {}", fault.name(), phase.name())?;
+                if let Fault::Protocol(breach) = fault
+                    && let Some(what) = breach.name()
+                {
+                    write!(f, ": {what}")?;
+                }
+                Ok(())
+            }
             Self::Cancelled => f.write_str("cancelled"),
             Self::NotStarted => f.write_str("not started"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_a_code_in_the_journal_and_older_ones_are_read() {
+        let broken = |fault| Outcome::Broken {
+            phase: Phase::Register,
+            fault,
+        };
+        let breaches = Breach::ALL.into_iter().map(Fault::Protocol);
+        for fault in Fault::PLAIN.into_iter().chain(breaches) {
+            let written = serde_json::to_string(&broken(fault)).expect("JSON");
+            let code = format!(
+                r#"{{"broken":{{"phase":"register","fault":"{}"}}}}"#,
+                fault.code()
+            );
+            assert_eq!(written, code);
+            let read: Outcome = serde_json::from_str(&written).expect("its own");
+            assert_eq!(read, broken(fault));
+        }
+        let unnamed = broken(Fault::Protocol(Breach::Unnamed));
+        assert_eq!(unnamed.to_string(), "protocol broken at register");
+        let named = broken(Fault::Protocol(Breach::OperationId));
+        assert_eq!(
+            named.to_string(),
+            "protocol broken at register: the operation has no usable id"
+        );
+        assert!(serde_json::from_str::<Fault>("\"broken\"").is_err());
     }
 }

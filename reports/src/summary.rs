@@ -203,6 +203,9 @@ pub struct OutcomeCount {
     pub provisioned: bool,
     /// Devices.
     pub count: u64,
+    /// Where the peer broke the protocol: an answer that did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
 }
 
 /// One cut of the run.

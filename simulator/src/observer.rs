@@ -151,6 +151,7 @@ impl Observer {
             resources: meters.resources(),
             life: live.life,
             events: self.events.close(live.elapsed_us),
+            examples: self.gauges.tally.examples.all(),
         };
         self.aggregator.finish(ending)
     }

@@ -9,6 +9,7 @@ use crate::exact::Decimal;
 use crate::generator::GeneratorHealth;
 use crate::life::Life;
 use crate::oracle::Oracle;
+use crate::outcome::Outcome;
 use crate::rates::Arrivals;
 use crate::record::Record;
 use crate::slo::Slo;
@@ -94,6 +95,15 @@ pub struct Live {
     pub warnings: Vec<String>,
 }
 
+/// An answer that broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Example {
+    /// How the device ended that heard it.
+    pub outcome: Outcome,
+    /// One line: what is wrong with it, and the offending part.
+    pub text: String,
+}
+
 /// What is known when it is over.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Ending {
@@ -119,6 +129,9 @@ pub struct Ending {
     /// What happened.
     #[serde(default)]
     pub events: Vec<Happened>,
+    /// Answers that broke the protocol, one of a kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Example>,
     /// The threshold that stopped it.
     #[serde(default)]
     pub aborted: Option<Aborted>,

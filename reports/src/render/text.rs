@@ -252,6 +252,9 @@ fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<
             count(outcome.count),
             style.paint(colour, &outcome.outcome)
         )?;
+        if let Some(example) = &outcome.example {
+            writeln!(out, "              {}", style.paint(DIM, example))?;
+        }
     }
     writeln!(out)
 }

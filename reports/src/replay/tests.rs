@@ -1,6 +1,10 @@
 use super::*;
-use crate::aggregator::fixture::{aggregator, due_before, ending, live};
+use crate::aggregator::fixture::{self, aggregator, due_before, ending, live};
+use crate::aggregator::{Ending, Example};
+use crate::breach::Breach;
 use crate::journal::Journal;
+use crate::outcome::{Fault, Outcome};
+use crate::phase::Phase;
 use crate::render;
 use crate::verdict::Verdict;
 use proptest::collection::vec;
@@ -32,6 +36,51 @@ fn a_whole_journal_gives_the_same_summary_again() {
     let replayed = replayed(&bytes).expect("a journal");
     assert!(replayed.is_whole);
     assert_eq!(replayed.summary, written);
+}
+
+#[test]
+fn an_answer_that_broke_the_protocol_is_shown_beside_the_devices_that_heard_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal.jsonl");
+    let mut aggregator = aggregator(Some(Journal::create(&path).expect("a journal")));
+    let outcome = Outcome::Broken {
+        phase: Phase::Register,
+        fault: Fault::Protocol(Breach::Answer),
+    };
+    let mut broken = fixture::records().pop().expect("a record");
+    broken.outcome = outcome;
+    aggregator.add(&broken);
+    let text = r#"missing field `operationId` at line 1 column 22: {"status":"assigning"}"#;
+    let finished = aggregator.finish(Ending {
+        examples: vec![Example {
+            outcome,
+            text: text.into(),
+        }],
+        ..ending()
+    });
+    let read = replay(&path).expect("a journal").summary;
+    assert_eq!(read, finished.summary);
+    let shown = read.outcomes.iter().find(|one| one.example.is_some());
+    let shown = shown.expect("the example");
+    assert_eq!(shown.example.as_deref(), Some(text));
+    assert_eq!(shown.count, 1);
+    let words = "protocol broken at register: the answer is not the documented JSON";
+    assert_eq!(shown.outcome, words);
+    let mut console = Vec::new();
+    render::text::render(&read, render::text::Style::Plain, &mut console).expect("memory");
+    let console = String::from_utf8(console).expect("UTF-8");
+    assert!(
+        console.contains(words) && console.contains(text),
+        "{console}"
+    );
+    let mut page = Vec::new();
+    render::html::render(&read, &mut page).expect("memory");
+    let page = String::from_utf8(page).expect("UTF-8");
+    assert!(
+        page.contains(words) && page.contains("missing field"),
+        "{page}"
+    );
+    assert!(!page.contains(text), "it is escaped");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
-use fleetstorm_reports::{Fault, Outcome, Phase};
+use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
@@ -205,8 +205,10 @@ impl<'run> Drive<'run> {
                     trip.throttled();
                 }
                 let action = flow.answered(&reply, self.moment(trip));
-                if is_poll(ask) && !is_unreadable(&action) {
-                    trip.heard();
+                match unreadable(&action) {
+                    Some(outcome) => self.conditions.tally.examples.note(outcome, &reply.body),
+                    None if is_poll(ask) => trip.heard(),
+                    None => {}
                 }
                 action
             }
@@ -333,7 +335,7 @@ impl<'run> Drive<'run> {
         };
         serde_json::to_vec(&registration).map_err(|_| Outcome::Broken {
             phase: Phase::Register,
-            fault: Fault::Protocol,
+            fault: Fault::Protocol(Breach::Request),
         })
     }
 
@@ -384,13 +386,15 @@ fn is_poll(ask: Ask<'_>) -> bool {
     matches!(ask, Ask::OperationStatus(_))
 }
 
-/// Whether an answer could not be read that leads to this.
-fn is_unreadable(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::End(Outcome::Broken {
-            fault: Fault::Protocol,
-            ..
-        })
-    )
+/// How a device ends whose answer could not be read.
+fn unreadable(action: &Action) -> Option<Outcome> {
+    match action {
+        Action::End(
+            outcome @ Outcome::Broken {
+                fault: Fault::Protocol(_),
+                ..
+            },
+        ) => Some(*outcome),
+        _ => None,
+    }
 }

@@ -17,7 +17,7 @@ use fleetstorm_protocol::registration::{
     DeviceRegistrationResult, RegistrationOperationStatus, RegistrationStatus, TpmChallenge,
 };
 use fleetstorm_protocol::service_error::ServiceError;
-use fleetstorm_reports::{Fault, Outcome, Phase};
+use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::retry::{Setback, Step};
 
 use super::patience::{Moment, Patience, setback_of};
@@ -166,20 +166,25 @@ impl Flow {
     }
 
     fn accepted(&mut self, reply: &Reply, now: Moment) -> Action {
-        let broken = |phase| {
+        let broken = |phase, breach| {
             Action::End(Outcome::Broken {
                 phase,
-                fault: Fault::Protocol,
+                fault: Fault::Protocol(breach),
             })
         };
         let Ok(answer) = serde_json::from_slice::<RegistrationOperationStatus>(&reply.body) else {
-            return broken(self.phase());
+            return broken(self.phase(), Breach::Answer);
         };
-        match answer.status {
+        // The status of HTTP says as much; Azure's identity service asks for no more, either.
+        let accepted = (reply.status == 202).then_some(RegistrationStatus::Assigning);
+        let Some(status) = answer.status.or(accepted) else {
+            return broken(self.phase(), Breach::NoStatus);
+        };
+        match status {
             // The SDKs that know `unassigned` keep polling.
             RegistrationStatus::Assigning | RegistrationStatus::Unassigned => {
                 let Ok(operation) = OperationId::parse(&answer.operation_id) else {
-                    return broken(self.phase());
+                    return broken(self.phase(), Breach::OperationId);
                 };
                 // Which wait follows depends on what was asked, not on what will be.
                 let wait = self.wait(Setback::Unfinished, reply, now);
@@ -190,8 +195,8 @@ impl Flow {
             }
             RegistrationStatus::Assigned => {
                 match self.assignment(answer.registration_state.unwrap_or_default()) {
-                    Some(assignment) => Action::Connect(assignment),
-                    None => broken(Phase::Assign),
+                    Ok(assignment) => Action::Connect(assignment),
+                    Err(breach) => broken(Phase::Assign, breach),
                 }
             }
             RegistrationStatus::Failed => {
@@ -202,20 +207,23 @@ impl Flow {
                 Action::End(Outcome::AssignmentFailed { code })
             }
             RegistrationStatus::Disabled => Action::End(Outcome::Disabled),
-            RegistrationStatus::Other(_) => broken(self.phase()),
+            RegistrationStatus::Other(_) => broken(self.phase(), Breach::Status),
         }
     }
 
-    fn assignment(&self, state: DeviceRegistrationResult) -> Option<Assignment> {
+    fn assignment(&self, state: DeviceRegistrationResult) -> Result<Assignment, Breach> {
         // Nobody but a TPM could open one.
         let hub_key = state.tpm.filter(|_| self.has_tpm);
         let hub_key = hub_key.map(|tpm| tpm.authentication_key);
         if self.has_tpm && hub_key.is_none() {
-            return None;
+            return Err(Breach::NoHubKey);
         }
-        Some(Assignment {
-            hub: state.assigned_hub.filter(|hub| !hub.is_empty())?,
-            device_id: DeviceId::parse(state.device_id.as_deref()?).ok()?,
+        let hub = state.assigned_hub.filter(|hub| !hub.is_empty());
+        let device_id = state.device_id.as_deref();
+        let device_id = device_id.and_then(|id| DeviceId::parse(id).ok());
+        Ok(Assignment {
+            hub: hub.ok_or(Breach::NoHub)?,
+            device_id: device_id.ok_or(Breach::NoHub)?,
             hub_key,
         })
     }

@@ -86,7 +86,7 @@ pub fn setback_of(error: LinkError) -> Option<Setback> {
         LinkError::Broken(
             Fault::UntrustedServer
             | Fault::Tls
-            | Fault::Protocol
+            | Fault::Protocol(_)
             | Fault::Activation
             | Fault::LocalResources,
         ) => None,

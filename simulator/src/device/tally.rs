@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fleetstorm_reports::life::Life;
 
 use self::deaths::{Deaths, Heard, HeardOfHub};
+use self::examples::Examples;
 use crate::link::LinkError;
 
 pub mod deaths;
+pub mod examples;
 
 /// A number that cores share.
 #[derive(Debug, Default)]
@@ -91,6 +93,8 @@ pub struct Tally {
     pub messages: Count,
     /// When the bundled server was being killed.
     pub deaths: Deaths,
+    /// Answers that broke the protocol.
+    pub examples: Examples,
     hubs: Vec<HubTally>,
     /// Hubs that the run does not know: those of an endpoint that it did not start.
     others: HubTally,
@@ -196,7 +200,7 @@ mod tests {
     use std::future::{pending, ready};
     use std::time::Duration;
 
-    use fleetstorm_reports::Fault;
+    use fleetstorm_reports::{Breach, Fault};
     use tokio::time::timeout;
 
     use super::*;
@@ -224,7 +228,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_is_unheard_until_it_is_answered_and_a_refusal_is_an_answer() {
         let lost = LinkError::Broken(Fault::ConnectionLost);
-        let unreadable = LinkError::Broken(Fault::Protocol);
+        let unreadable = LinkError::Broken(Fault::Protocol(Breach::Answer));
         for (came, heard, unheard) in [
             (Ok(()), 1, 0),
             (Err(LinkError::Refused { status: 429 }), 0, 0),

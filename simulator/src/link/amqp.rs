@@ -24,7 +24,7 @@ use fleetstorm_protocol::amqp::types::performatives::{
 use fleetstorm_protocol::amqp::{
     AMQP_HEADER, API_VERSION_PROPERTY, CLIENT_VERSION_PROPERTY, Symbol, Value,
 };
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::end::{CREDIT, End};
@@ -324,7 +324,7 @@ impl AmqpLink {
             match Frame::read(&mut self.input, MAX_FRAME) {
                 Ok(Some(frame)) => break frame,
                 Ok(None) => self.read_more().await?,
-                Err(_) => return Err(Fault::Protocol.into()),
+                Err(_) => return Err(Fault::Protocol(Breach::Unreadable).into()),
             }
         };
         let Some(performative) = frame.performative else {
@@ -345,7 +345,8 @@ impl AmqpLink {
             Performative::Attach(attach) => {
                 let mut ends = self.ends.iter_mut();
                 let end = ends.find(|end| end.is_named(&attach.name));
-                end.ok_or(Fault::Protocol)?.attached(&attach);
+                end.ok_or(Fault::Protocol(Breach::Unexpected))?
+                    .attached(&attach);
             }
             Performative::Flow(flow) => self.flowed(&flow)?,
             Performative::Transfer(transfer) => return self.transferred(&transfer, &frame.payload),
@@ -388,7 +389,8 @@ impl AmqpLink {
         if is_short {
             self.give_credit(place as u32);
         }
-        let message = Message::read(taken.bytes).map_err(|_| Fault::Protocol)?;
+        let message =
+            Message::read(taken.bytes).map_err(|_| Fault::Protocol(Breach::Unreadable))?;
         Ok(Noticed::Message(Box::new(message)))
     }
 
@@ -415,14 +417,16 @@ impl AmqpLink {
 
     fn end(&mut self, handle: u32) -> Result<&mut End, LinkError> {
         let place = usize::try_from(handle).unwrap_or(usize::MAX);
-        self.ends.get_mut(place).ok_or(Fault::Protocol.into())
+        self.ends
+            .get_mut(place)
+            .ok_or(Fault::Protocol(Breach::Unexpected).into())
     }
 
     /// The link that the peer means by a handle of its own.
     fn place(&self, handle: &Handle) -> Result<usize, LinkError> {
         let mut ends = self.ends.iter();
         let place = ends.position(|end| end.is_remotely(handle.0));
-        place.ok_or(Fault::Protocol.into())
+        place.ok_or(Fault::Protocol(Breach::Unexpected).into())
     }
 
     fn write(&mut self, performative: Performative) {
@@ -435,7 +439,7 @@ impl AmqpLink {
             self.read_more().await?;
         }
         if !self.input.starts_with(&header) {
-            return Err(Fault::Protocol.into());
+            return Err(Fault::Protocol(Breach::Unexpected).into());
         }
         self.input.advance(header.len());
         Ok(())

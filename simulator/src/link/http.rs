@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use fleetstorm_protocol::http::{operation_path, parse_retry_after, register_path};
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
 use hyper::header::{
@@ -32,7 +32,7 @@ impl HttpLink {
     /// # Errors
     /// It is closed already.
     pub async fn open(stream: Secured, host: &str) -> Result<Self, LinkError> {
-        let host = HeaderValue::try_from(host).map_err(|_| Fault::Protocol)?;
+        let host = HeaderValue::try_from(host).map_err(|_| Fault::Protocol(Breach::Request))?;
         let (requests, connection) = handshake(TokioIo::new(stream))
             .await
             .map_err(|_| Fault::ConnectionLost)?;
@@ -71,7 +71,7 @@ impl HttpLink {
             .map_err(|error| {
                 error
                     .downcast_ref::<hyper::Error>()
-                    .map_or(Fault::Protocol, fault)
+                    .map_or(Fault::Protocol(Breach::TooLong), fault)
             })?;
         Ok(Reply {
             status,
@@ -125,7 +125,9 @@ impl HttpLink {
         if let Some(sas) = sas {
             request = request.header(AUTHORIZATION, sas);
         }
-        Ok(request.body(Full::new(body)).map_err(|_| Fault::Protocol)?)
+        Ok(request
+            .body(Full::new(body))
+            .map_err(|_| Fault::Protocol(Breach::Request))?)
     }
 }
 
@@ -151,7 +153,7 @@ async fn drive<Done>(
 
 fn fault(error: &hyper::Error) -> Fault {
     if error.is_parse() {
-        Fault::Protocol
+        Fault::Protocol(Breach::Unreadable)
     } else {
         Fault::ConnectionLost
     }

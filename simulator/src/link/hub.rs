@@ -7,7 +7,7 @@ use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use super::LinkError;
 use super::carrier::Carrier;
@@ -64,7 +64,7 @@ impl HubLink {
     ) -> Result<Self, LinkError> {
         match transport.protocol() {
             // Devices hold no session with their hub over HTTPS, so there is no twin to read.
-            Protocol::Http => Err(Fault::Protocol.into()),
+            Protocol::Http => Err(Fault::Protocol(Breach::Request).into()),
             Protocol::Mqtt => {
                 let carrier = Carrier::open(transport, stream, host).await?;
                 let session = mqtt::HubMqtt::open(carrier, host, device, sas).await?;
@@ -178,7 +178,7 @@ impl HubLink {
             (Self::Amqp(session), Call::Amqp { correlation_id }) => {
                 session.answer(correlation_id, result).await
             }
-            _ => Err(Fault::Protocol.into()),
+            _ => Err(Fault::Protocol(Breach::Unexpected).into()),
         }
     }
 

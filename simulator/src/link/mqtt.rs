@@ -6,7 +6,7 @@ use bytes::Bytes;
 use fleetstorm_protocol::mqtt::{
     DpsOperation, DpsRequest, DpsResponse, DpsUserName, RESPONSE_FILTER,
 };
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 use futures_util::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::v4::{
     Codec, Connect, ConnectReturnCode, Login, Packet, PubAck, Publish, Subscribe,
@@ -101,7 +101,7 @@ impl MqttLink {
                     status: status_of(code),
                 }),
             },
-            _ => Err(Fault::Protocol.into()),
+            _ => Err(Fault::Protocol(Breach::Unexpected).into()),
         }
     }
 
@@ -124,7 +124,7 @@ impl MqttLink {
                 }
                 // What an earlier subscription brings.
                 Packet::Publish(message) if self.waiting.is_some() => self.keep(message).await?,
-                _ => return Err(Fault::Protocol.into()),
+                _ => return Err(Fault::Protocol(Breach::Unexpected).into()),
             }
         }
     }
@@ -152,7 +152,7 @@ impl MqttLink {
                 Ok(Some(message.topic))
             }
             Packet::PubAck(_) | Packet::PingResp => Ok(None),
-            _ => Err(Fault::Protocol.into()),
+            _ => Err(Fault::Protocol(Breach::Unexpected).into()),
         }
     }
 
@@ -210,7 +210,7 @@ impl MqttLink {
                     None => self.keep(message).await?,
                 },
                 Packet::PubAck(_) | Packet::PingResp => {}
-                _ => return Err(Fault::Protocol.into()),
+                _ => return Err(Fault::Protocol(Breach::Unexpected).into()),
             }
         }
     }
@@ -230,7 +230,7 @@ impl MqttLink {
                 Packet::PubAck(_) | Packet::PingResp => {}
                 // What the hub says of its own accord is not what is waited for.
                 Packet::Publish(message) => self.keep(message).await?,
-                _ => return Err(Fault::Protocol.into()),
+                _ => return Err(Fault::Protocol(Breach::Unexpected).into()),
             }
         }
     }
@@ -336,6 +336,6 @@ fn status_of(code: ConnectReturnCode) -> u16 {
 fn fault(error: &mqttbytes::Error) -> Fault {
     match error {
         mqttbytes::Error::Io(error) => fault_of(error),
-        _ => Fault::Protocol,
+        _ => Fault::Protocol(Breach::Unreadable),
     }
 }

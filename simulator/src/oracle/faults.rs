@@ -242,7 +242,7 @@ fn is_garbled(operation: FaultOperation, outcome: Outcome, must_be_refused: bool
             Register | Poll | Twin,
             Outcome::Broken {
                 phase,
-                fault: Fault::Protocol,
+                fault: Fault::Protocol(_),
             },
         ) if phases(operation).contains(&phase) => true,
         // The challenge.

@@ -274,7 +274,7 @@ fn is_load(outcome: Outcome) -> bool {
             | Fault::ConnectionLost
             | Fault::LocalResources => true,
             // Nobody answers garbage, fails at TLS or shows another certificate for want of time.
-            Fault::UntrustedServer | Fault::Tls | Fault::Protocol | Fault::Activation => false,
+            Fault::UntrustedServer | Fault::Tls | Fault::Protocol(_) | Fault::Activation => false,
         },
         Outcome::Refused { status, .. } => status == 408 || status == 429 || status >= 500,
         Outcome::Provisioned

@@ -1,7 +1,7 @@
 use super::*;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::record::NOT_REACHED;
-use fleetstorm_reports::{Fault, Outcome, Phase};
+use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::Overrides;
 
 const HUBS: [&str; 3] = [
@@ -200,10 +200,10 @@ fn a_good_device_is_let_in_or_falls_short() {
         (None, broken(Fault::Unresolvable), 'f'),
         (None, broken(Fault::LocalResources), 'f'),
         (None, broken(Fault::Activation), 'c'),
-        (None, broken(Fault::Protocol), 'c'),
+        (None, broken(Fault::Protocol(Breach::Answer)), 'c'),
         (None, broken(Fault::Tls), 'c'),
         (None, broken(Fault::UntrustedServer), 'c'),
-        (Some(1), broken(Fault::Protocol), 'c'),
+        (Some(1), broken(Fault::Protocol(Breach::Answer)), 'c'),
         (None, refused(429, 429_001), 'f'),
         (None, refused(503, 0), 'f'),
         (None, refused(401, 401_000), 'c'),

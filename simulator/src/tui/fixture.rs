@@ -14,6 +14,7 @@ pub(super) fn snapshot() -> Snapshot {
         outcome: outcome.into(),
         provisioned,
         count,
+        example: None,
     };
     let cut = |dimension, name: &str, provisioned, failed, p50_us| CutView {
         dimension,

@@ -121,9 +121,13 @@ fn refused(phase: Phase, status: u16, code: u32) -> Action {
 }
 
 fn broken(phase: Phase) -> Action {
+    broken_by(phase, Breach::Answer)
+}
+
+fn broken_by(phase: Phase, breach: Breach) -> Action {
     Action::End(Outcome::Broken {
         phase,
-        fault: Fault::Protocol,
+        fault: Fault::Protocol(breach),
     })
 }
 
@@ -335,7 +339,7 @@ fn bad_paths_end_with_their_reason() {
         path(
             "a TPM without a hub key",
             TPM,
-            [(assigned(), broken(Assign), Attest)],
+            [(assigned(), broken_by(Assign, Breach::NoHubKey), Attest)],
         ),
         path(
             "failed",
@@ -378,14 +382,18 @@ fn bad_paths_end_with_their_reason() {
         path(
             "a word that nobody knows",
             X509,
-            [(ended("parked", json!({})), broken(Register), Register)],
+            [(
+                ended("parked", json!({})),
+                broken_by(Register, Breach::Status),
+                Register,
+            )],
         ),
         path(
             "assigned nowhere",
             X509,
             [(
                 reply(200, &json!({"operationId": "5.1", "status": "assigned"})),
-                broken(Assign),
+                broken_by(Assign, Breach::NoHub),
                 Register,
             )],
         ),
@@ -394,7 +402,7 @@ fn bad_paths_end_with_their_reason() {
             X509,
             [(
                 ended("assigned", json!({"deviceId": "pump"})),
-                broken(Assign),
+                broken_by(Assign, Breach::NoHub),
                 Register,
             )],
         ),
@@ -403,7 +411,7 @@ fn bad_paths_end_with_their_reason() {
             X509,
             [(
                 ended("assigned", json!({"assignedHub": "", "deviceId": "pump"})),
-                broken(Assign),
+                broken_by(Assign, Breach::NoHub),
                 Register,
             )],
         ),
@@ -412,7 +420,7 @@ fn bad_paths_end_with_their_reason() {
             X509,
             [(
                 ended("assigned", json!({"assignedHub": "hub-1.test"})),
-                broken(Assign),
+                broken_by(Assign, Breach::NoHub),
                 Register,
             )],
         ),
@@ -424,7 +432,7 @@ fn bad_paths_end_with_their_reason() {
                     "assigned",
                     json!({"assignedHub": "hub-1.test", "deviceId": "a b"}),
                 ),
-                broken(Assign),
+                broken_by(Assign, Breach::NoHub),
                 Register,
             )],
         ),
@@ -440,7 +448,11 @@ fn bad_paths_end_with_their_reason() {
         path(
             "accepted with an operation that can't be asked for",
             X509,
-            [(assigning("../5.1"), broken(Register), Register)],
+            [(
+                assigning("../5.1"),
+                broken_by(Register, Breach::OperationId),
+                Register,
+            )],
         ),
         path(
             "a redirection",

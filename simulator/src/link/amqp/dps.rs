@@ -5,7 +5,7 @@ use fleetstorm_protocol::amqp::dps::{DpsAddress, DpsRequest, DpsResponse, refusa
 use fleetstorm_protocol::amqp::sasl::Plain;
 use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::http::{API_VERSION, DeviceOperation};
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use super::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
@@ -96,7 +96,8 @@ impl DpsAmqp {
                 })
             }
             Heard::Answer(message) => {
-                let answer = DpsResponse::of(*message).map_err(|_| Fault::Protocol)?;
+                let answer =
+                    DpsResponse::of(*message).map_err(|_| Fault::Protocol(Breach::Answer))?;
                 // AMQP has no status for success; the JSON tells what matters.
                 let status = if is_register { 202 } else { 200 };
                 Ok(Reply {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use fleetstorm_protocol::amqp::types::performatives::{Attach, Flow, Transfer};
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use crate::link::MAX_ANSWER;
 
@@ -113,12 +113,17 @@ impl End {
         part: &[u8],
     ) -> Result<Option<Taken>, Fault> {
         if self.sends || self.part.len() + part.len() > MAX_ANSWER {
-            return Err(Fault::Protocol);
+            return Err(Fault::Protocol(Breach::TooLong));
         }
         // What the first part said holds for the rest, which may leave it out.
         let (id, settled) = match self.under_way {
             Some(under_way) => under_way,
-            None => (transfer.delivery_id.ok_or(Fault::Protocol)?, false),
+            None => (
+                transfer
+                    .delivery_id
+                    .ok_or(Fault::Protocol(Breach::Unexpected))?,
+                false,
+            ),
         };
         let settled = settled || transfer.settled.unwrap_or(false);
         self.part.extend_from_slice(part);

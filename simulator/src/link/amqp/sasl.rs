@@ -4,7 +4,7 @@ use fleetstorm_protocol::amqp::sasl::{PLAIN, Plain, SaslFrame, TPM};
 use fleetstorm_protocol::amqp::sasl_tpm::{self, TpmChallengePart, TpmInit};
 use fleetstorm_protocol::amqp::types::sasl::{SaslCode, SaslInit, SaslResponse};
 use fleetstorm_protocol::amqp::{SASL_HEADER, Symbol};
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use super::AmqpLink;
 use crate::link::{Caller, LinkError, Tpm};
@@ -43,9 +43,9 @@ impl AmqpLink {
             let challenge = match self.sasl_frame().await? {
                 SaslFrame::Challenge(challenge) => challenge.challenge,
                 SaslFrame::Outcome(_) => return Err(LinkError::Refused { status: 401 }),
-                _ => return Err(Fault::Protocol.into()),
+                _ => return Err(Fault::Protocol(Breach::Login).into()),
             };
-            match TpmChallengePart::parse(&challenge).map_err(|_| Fault::Protocol)? {
+            match TpmChallengePart::parse(&challenge).map_err(|_| Fault::Protocol(Breach::Login))? {
                 TpmChallengePart::AskKey => self.respond(sasl_tpm::format(&storage_root_key)),
                 TpmChallengePart::Segment(part) => {
                     blob.extend_from_slice(part);
@@ -57,7 +57,7 @@ impl AmqpLink {
                 }
             }
             if blob.len() > MAX_BLOB {
-                return Err(Fault::Protocol.into());
+                return Err(Fault::Protocol(Breach::TooLong).into());
             }
         }
         let sas = tpm.solve(&blob)?;
@@ -71,11 +71,11 @@ impl AmqpLink {
         self.output.extend_from_slice(&SASL_HEADER);
         self.expect_header(SASL_HEADER).await?;
         let SaslFrame::Mechanisms(offered) = self.sasl_frame().await? else {
-            return Err(Fault::Protocol.into());
+            return Err(Fault::Protocol(Breach::Login).into());
         };
         let mut offered = offered.sasl_server_mechanisms.0.iter();
         if !offered.any(|name| name.as_str() == mechanism) {
-            return Err(Fault::Protocol.into());
+            return Err(Fault::Protocol(Breach::Login).into());
         }
         let init = SaslFrame::Init(SaslInit {
             mechanism: Symbol::from(mechanism),
@@ -100,7 +100,7 @@ impl AmqpLink {
                 Err(LinkError::Refused { status: 401 })
             }
             SaslFrame::Outcome(_) => Err(LinkError::Refused { status: 500 }),
-            _ => Err(Fault::Protocol.into()),
+            _ => Err(Fault::Protocol(Breach::Login).into()),
         }
     }
 
@@ -109,7 +109,7 @@ impl AmqpLink {
             match SaslFrame::read(&mut self.input) {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => self.read_more().await?,
-                Err(_) => return Err(Fault::Protocol.into()),
+                Err(_) => return Err(Fault::Protocol(Breach::Login).into()),
             }
         }
     }

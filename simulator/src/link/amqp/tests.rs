@@ -282,7 +282,7 @@ async fn what_the_peer_ends_is_a_refusal_and_what_makes_no_sense_a_broken_link()
                 echo: false,
                 properties: None,
             }),
-            Fault::Protocol.into(),
+            Fault::Protocol(Breach::Unexpected).into(),
         ),
     ] {
         let (mut link, mut peer) = pair();
@@ -299,7 +299,7 @@ async fn what_the_peer_ends_is_a_refusal_and_what_makes_no_sense_a_broken_link()
     let (opened, written) = tokio::join!(open(&mut link), server);
     assert_eq!(
         (opened, written.is_ok()),
-        (Err(Fault::Protocol.into()), true)
+        (Err(Fault::Protocol(Breach::Unexpected).into()), true)
     );
 }
 

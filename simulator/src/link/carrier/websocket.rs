@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fleetstorm_protocol::websocket::{PATH, SubProtocol};
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 use futures_util::{SinkExt, StreamExt};
 use hyper::Request;
 use hyper::header::{
@@ -46,14 +46,18 @@ pub(super) async fn open(
         .header(SEC_WEBSOCKET_PROTOCOL, sub_protocol.name())
         .header(USER_AGENT, CLIENT_VERSION)
         .body(())
-        .map_err(|_| Fault::Protocol)?;
+        .map_err(|_| Fault::Protocol(Breach::Request))?;
     let opening = client_async_with_config(request, stream, Some(bounded()));
     match opening.await {
         Ok((socket, _)) => Ok(Box::new(Messages::of(socket))),
         Err(Error::Http(answer)) => Err(LinkError::Refused {
             status: answer.status().as_u16(),
         }),
-        Err(error) => Err(fault_of(&failure(error)).into()),
+        Err(error) => Err(match fault_of(&failure(error)) {
+            Fault::Protocol(_) => Fault::Protocol(Breach::Upgrade),
+            fault => fault,
+        }
+        .into()),
     }
 }
 
@@ -246,9 +250,18 @@ mod tests {
                 "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
                 refused(404),
             ),
-            (&GOOD.replace("{proof}", "AAAA"), Fault::Protocol.into()),
-            (&GOOD.replace("mqtt", "soap"), Fault::Protocol.into()),
-            ("SSH-2.0-OpenSSH\r\n\r\n", Fault::Protocol.into()),
+            (
+                &GOOD.replace("{proof}", "AAAA"),
+                Fault::Protocol(Breach::Upgrade).into(),
+            ),
+            (
+                &GOOD.replace("mqtt", "soap"),
+                Fault::Protocol(Breach::Upgrade).into(),
+            ),
+            (
+                "SSH-2.0-OpenSSH\r\n\r\n",
+                Fault::Protocol(Breach::Upgrade).into(),
+            ),
             ("", Fault::ConnectionLost.into()),
         ] {
             let (opened, _, _) = answered(answer).await;
@@ -289,7 +302,7 @@ mod tests {
             let mut carrier = opened.expect("a WebSocket");
             theirs.write_all(frame).await.expect("it is read");
             let error = carrier.read_u8().await.expect_err("no byte");
-            assert_eq!(fault_of(&error), Fault::Protocol);
+            assert_eq!(fault_of(&error), Fault::Protocol(Breach::Unreadable));
         }
     }
 }

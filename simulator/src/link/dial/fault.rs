@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 use socket2::{Domain, Socket, Type};
 
 /// What an I/O error means for a device.
@@ -21,7 +21,7 @@ pub fn fault_of(error: &io::Error) -> Fault {
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Fault::ConnectionRefused,
-        io::ErrorKind::InvalidData => Fault::Protocol,
+        io::ErrorKind::InvalidData => Fault::Protocol(Breach::Unreadable),
         _ => Fault::ConnectionLost,
     }
 }

@@ -15,7 +15,7 @@ use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::hub::{self, API_VERSION, SystemProperties, sas_resource};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use crate::link::LinkError;
 use crate::link::amqp::{AmqpLink, Heard, Wanted};
@@ -86,7 +86,7 @@ impl HubAmqp {
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
         let body = self.ask(TwinOperation::Get, b"").await?;
-        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?)
+        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol(Breach::Answer))?)
     }
 
     /// Reports properties.
@@ -125,7 +125,7 @@ impl HubAmqp {
     /// The connection broke, or the hub refused.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
         // Who has not prepared for it has no link.
-        let events = self.events.ok_or(Fault::Protocol)?;
+        let events = self.events.ok_or(Fault::Protocol(Breach::Request))?;
         let message = from_device(&hub::Message {
             system: SystemProperties::of_json(),
             properties: Vec::new(),
@@ -189,7 +189,7 @@ impl HubAmqp {
         result: &[u8],
     ) -> Result<(), LinkError> {
         // Nobody calls a device that does not listen.
-        let results = self.results.ok_or(Fault::Protocol)?;
+        let results = self.results.ok_or(Fault::Protocol(Breach::Request))?;
         let result = MethodResult {
             correlation_id,
             status: 200,
@@ -238,7 +238,9 @@ impl HubAmqp {
                 Ok(body)
             }
             Ok(TwinMessage::Answer { status, .. }) => Err(LinkError::Refused { status }),
-            Ok(TwinMessage::Desired { .. }) | Err(_) => Err(Fault::Protocol.into()),
+            Ok(TwinMessage::Desired { .. }) | Err(_) => {
+                Err(Fault::Protocol(Breach::Unexpected).into())
+            }
         }
     }
 
@@ -272,7 +274,8 @@ async fn put_token(link: &mut AmqpLink, name: String, token: String) -> Result<(
     });
     let status = match answered.await? {
         Heard::Answer(message) => {
-            let answer = PutTokenAnswer::of(&message).map_err(|_| Fault::Protocol)?;
+            let answer =
+                PutTokenAnswer::of(&message).map_err(|_| Fault::Protocol(Breach::Answer))?;
             answer.status
         }
         Heard::Rejection(rejected) => refusal_of(&rejected).0,

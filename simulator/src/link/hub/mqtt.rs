@@ -9,7 +9,7 @@ use fleetstorm_protocol::hub::{
 };
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
-use fleetstorm_reports::Fault;
+use fleetstorm_reports::{Breach, Fault};
 
 use crate::link::carrier::Carrier;
 use crate::link::hub::{Call, Said};
@@ -65,7 +65,7 @@ impl HubMqtt {
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
         let body = self.ask(|rid| HubRequest::TwinGet { rid }, b"").await?;
-        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol)?)
+        Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol(Breach::Answer))?)
     }
 
     /// Reports properties.

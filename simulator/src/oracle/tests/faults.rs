@@ -66,7 +66,7 @@ fn a_rule_excuses_what_it_can_cause_and_nothing_else() {
     };
     let garbled = |phase| Outcome::Broken {
         phase,
-        fault: Fault::Protocol,
+        fault: Fault::Protocol(Breach::Answer),
     };
     let refuse = "{ do = \"refuse\", code = 401000 }";
     let refuse_poll = "{ do = \"refuse\", code = 404201, operations = [\"poll\"] }";

@@ -85,7 +85,7 @@ fn tries_run_out_and_are_counted_anew_after_an_answer() {
 fn what_no_other_try_could_end_better_is_the_end_for_everybody() {
     for fault in [
         Fault::UntrustedServer,
-        Fault::Protocol,
+        Fault::Protocol(Breach::Answer),
         Fault::LocalResources,
     ] {
         for profile in RetryProfile::ALL {
