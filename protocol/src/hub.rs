@@ -1,7 +1,7 @@
 //! The assigned hub: how a device logs in there, messages, MQTT topics and HTTPS paths
 //! (IoT Hub documentation, "Communicate with an IoT hub using the MQTT protocol").
 
-use crate::ids::DeviceId;
+use crate::ids::{ClientId, DeviceId, ModuleId};
 use crate::{DecodeError, query};
 
 pub mod property_bag;
@@ -13,7 +13,7 @@ mod topic;
 pub use message::{MAX_CLOUD_TO_DEVICE, MAX_DEVICE_TO_CLOUD, Message, SystemProperties};
 pub use topic::{
     DESIRED_FILTER, HubEvent, HubRequest, METHODS_FILTER, OWN_MESSAGES_FILTER,
-    TWIN_RESPONSE_FILTER, TwinResponse, messages_filter,
+    TWIN_RESPONSE_FILTER, TwinResponse, inputs_filters, messages_filter,
 };
 
 /// The api-version the simulator's devices send to hubs.
@@ -22,13 +22,13 @@ pub const API_VERSION: &str = "2021-04-12";
 /// model identifier").
 const MAX_MODEL_ID: usize = 2048;
 
-/// User name of a CONNECT to a hub: `{hubHost}/{deviceId}/?api-version=…`.
+/// User name of a CONNECT to a hub: `{hubHost}/{deviceId}[/{moduleId}]/?api-version=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUserName {
     /// The hub.
     pub host: String,
-    /// The device.
-    pub device_id: DeviceId,
+    /// The device or module.
+    pub client: ClientId,
     /// What it says that it is (IoT Plug and Play): `model-id`, if it says it.
     pub model_id: Option<String>,
 }
@@ -37,7 +37,7 @@ impl HubUserName {
     /// Reads it; a missing `/`, `?` or both before the query is forgiven.
     ///
     /// # Errors
-    /// The part that is missing or malformed; modules are not devices.
+    /// The part that is missing or malformed.
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
         let malformed =
             |problem: &str| DecodeError::new("MQTT user name", format!("\"{text}\" {problem}"));
@@ -45,21 +45,31 @@ impl HubUserName {
             Some((host, rest)) if !host.is_empty() => (host, rest),
             _ => return Err(malformed("is not {hubHost}/{deviceId}/?api-version=…")),
         };
-        let (id, query) = match rest.split_once('/') {
-            Some((id, "")) => (id, ""),
-            Some((id, query)) if query.starts_with('?') || first_segment(query).contains('=') => {
-                (id, query.trim_start_matches('?'))
+        let (device, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let (device, rest) = cut(device, rest);
+        let (client, query) = if is_query(rest) {
+            (
+                DeviceId::parse(device)?.into(),
+                rest.trim_start_matches('?'),
+            )
+        } else {
+            let (module, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            if !is_query(rest) {
+                return Err(malformed(
+                    "is not {hubHost}/{deviceId}/{moduleId}/?api-version=…",
+                ));
             }
-            Some(_) => return Err(malformed("names a module, not a device")),
-            // A device id may hold a `?` itself, so only this query ends it.
-            None => match rest.find("?api-version=") {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None => (rest, ""),
-            },
+            let (module, rest) = cut(module, rest);
+            let module = ModuleId::parse(module)?;
+            let device = DeviceId::parse(device)?;
+            (
+                ClientId::of_module(device.as_str(), &module),
+                rest.trim_start_matches('?'),
+            )
         };
         Ok(Self {
             host: host.to_owned(),
-            device_id: DeviceId::parse(id)?,
+            client,
             model_id: match query::value(query, "model-id") {
                 None | Some("") => None,
                 Some(id) => Some(model_id(&query::decode("model-id", id)?)?),
@@ -86,13 +96,24 @@ pub fn model_id(text: &str) -> Result<String, DecodeError> {
     Ok(text.to_owned())
 }
 
-fn first_segment(path: &str) -> &str {
-    path.split('/').next().unwrap_or_default()
+/// Whether nothing or a query follows.
+fn is_query(rest: &str) -> bool {
+    let first = rest.split('/').next().unwrap_or_default();
+    let is_pair = |(name, _): (&str, &str)| !name.contains('?');
+    rest.is_empty() || rest.starts_with('?') || first.split_once('=').is_some_and(is_pair)
 }
 
-/// The resource a hub SAS token signs: `{hubHost}/devices/{deviceId}`.
-pub fn sas_resource(host: &str, device_id: &DeviceId) -> String {
-    format!("{host}/devices/{device_id}")
+/// An id whose query follows without a slash. It may hold a `?` itself, so only this query ends it.
+fn cut<'a>(id: &'a str, rest: &'a str) -> (&'a str, &'a str) {
+    match id.find("?api-version=") {
+        Some(end) if rest.is_empty() => (&id[..end], &id[end..]),
+        _ => (id, rest),
+    }
+}
+
+/// The resource a hub SAS token signs: `{hubHost}/devices/{deviceId}[/modules/{moduleId}]`.
+pub fn sas_resource(host: &str, client: &ClientId) -> String {
+    format!("{host}/{}", client.path())
 }
 
 #[cfg(test)]
@@ -111,7 +132,7 @@ mod tests {
         ] {
             let name = HubUserName::parse(text).expect(text);
             assert_eq!(
-                (name.host.as_str(), name.device_id.as_str()),
+                (name.host.as_str(), name.client.as_str()),
                 ("h.azure-devices.net", "d?1"),
                 "{text}"
             );
@@ -121,10 +142,25 @@ mod tests {
             "h",
             "/d/?api-version=1",
             "h/",
-            "h/d/module/?api-version=1x",
+            "h/d/m/n/?api-version=1",
+            "h/d//?api-version=1",
             "h/d e/?api-version=1",
         ] {
             assert!(HubUserName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modules_stand_behind_their_device() {
+        for text in [
+            "h/d/$edgeHub/?api-version=2021-04-12&DeviceClientType=x%2F1",
+            "h/d/$edgeHub/api-version=2016-11-14",
+            "h/d/$edgeHub?api-version=2016-11-14",
+            "h/d/$edgeHub/",
+            "h/d/$edgeHub",
+        ] {
+            let name = HubUserName::parse(text).expect(text);
+            assert_eq!(name.client.as_str(), "d/$edgeHub", "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! DPS's names for things: parsed once, then trusted.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +68,121 @@ id!(
     DeviceId, "device id", device_id_rule
 );
 id!(
+    /// Names a module within its device.
+    ModuleId, "module id", device_id_rule
+);
+id!(
     /// Names a running registration, like `5.316aac5bdc130deb.b1e02da8-c3a0-4ff2-a121-7ea7a6b7f550`.
     OperationId, "operation id", operation_id_rule
 );
+
+/// Names who has an identity at a hub, with a twin and connections of its own: a device, or a module of
+/// one; `{deviceId}` or `{deviceId}/{moduleId}`, which is also its client id in MQTT.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientId(Box<str>);
+
+impl ClientId {
+    /// A module's.
+    pub fn of_module(device: &str, module: &ModuleId) -> Self {
+        Self(format!("{device}/{module}").into())
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Names the rule that a part breaks.
+    pub fn parse(text: &str) -> Result<Self, DecodeError> {
+        match text.split_once('/') {
+            None => Ok(DeviceId::parse(text)?.into()),
+            Some((device, module)) => {
+                DeviceId::parse(device)?;
+                ModuleId::parse(module)?;
+                Ok(Self(text.into()))
+            }
+        }
+    }
+
+    /// Reads it off what stands behind `devices/` in paths: `{deviceId}[/modules/{moduleId}]`.
+    ///
+    /// # Errors
+    /// It is no such path, or a part breaks a rule.
+    pub fn of_path(path: &str) -> Result<Self, DecodeError> {
+        match path.split_once('/') {
+            None => Self::parse(path),
+            Some((device, rest)) => {
+                let module = rest.split_once('/').filter(|(word, _)| {
+                    // Words are the same in any case, ids are not.
+                    word.eq_ignore_ascii_case("modules")
+                });
+                let (_, module) = module.ok_or_else(|| {
+                    DecodeError::new("path", format!("\"{path}\" is no device's or module's"))
+                })?;
+                Ok(Self::of_module(
+                    DeviceId::parse(device)?.as_str(),
+                    &ModuleId::parse(module)?,
+                ))
+            }
+        }
+    }
+
+    /// As in its resource and its topics: `devices/{deviceId}[/modules/{moduleId}]`.
+    pub fn path(&self) -> String {
+        match self.module_id() {
+            None => format!("devices/{}", self.device_id()),
+            Some(module) => format!("devices/{}/modules/{module}", self.device_id()),
+        }
+    }
+
+    /// The id as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The device, or the one that the module is of.
+    pub fn device_id(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(device, _)| device)
+    }
+
+    /// The module, if it is one.
+    pub fn module_id(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, module)| module)
+    }
+
+    /// Whether it is a module.
+    pub fn is_module(&self) -> bool {
+        self.module_id().is_some()
+    }
+
+    /// The device that a module is of; a device is its own.
+    pub fn device(&self) -> Self {
+        Self(self.device_id().into())
+    }
+}
+
+/// Modules are filed beside their device.
+impl Hash for ClientId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.device_id().hash(state);
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<DeviceId> for ClientId {
+    fn from(id: DeviceId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<&DeviceId> for ClientId {
+    fn from(id: &DeviceId) -> Self {
+        Self(id.0.clone())
+    }
+}
 
 impl RegistrationId {
     /// The lower-case form under which DPS files and compares the id.
@@ -159,6 +272,36 @@ mod tests {
         for good in ["a", "Gateway.1:b_2", "ends-", &"x".repeat(128)] {
             let id = RegistrationId::parse(good).expect("valid");
             assert_eq!(DeviceId::parse(good), Ok(DeviceId::from(&id)));
+        }
+    }
+
+    #[test]
+    fn modules_are_named_within_their_device() {
+        let module = ClientId::of_path("pump-1/modules/$edgeAgent").expect("valid");
+        assert_eq!(module.as_str(), "pump-1/$edgeAgent");
+        assert_eq!(ClientId::parse("pump-1/$edgeAgent"), Ok(module.clone()));
+        assert_eq!(
+            (module.device_id(), module.module_id()),
+            ("pump-1", Some("$edgeAgent"))
+        );
+        assert_eq!(module.path(), "devices/pump-1/modules/$edgeAgent");
+        let device = ClientId::of_path("pump-1").expect("valid");
+        assert_eq!(
+            (device.module_id(), module.device()),
+            (None, device.clone())
+        );
+        assert_eq!(device.path(), "devices/pump-1");
+        for bad in ["", "/", "a/", "/m", "a/b/c", "a b", "a/modules/"] {
+            assert!(ClientId::parse(bad).is_err(), "{bad}");
+        }
+        for bad in [
+            "a/m",
+            "a/modules",
+            "a/modules/",
+            "a/modules/b/c",
+            "a/twins/b",
+        ] {
+            assert!(ClientId::of_path(bad).is_err(), "{bad}");
         }
     }
 

@@ -80,7 +80,7 @@ proptest! {
     fn hub_user_names_and_topics(host in "[a-z0-9.-]{1,40}", id in device_id(), rid in RID, status in 100u16..1000, version in any::<Option<u64>>()) {
         let expected = HubUserName {
             host: host.clone(),
-            device_id: id.clone(),
+            client: (&id).into(),
             model_id: None,
         };
         prop_assert_eq!(HubUserName::parse(&HubUserName::format(&host, &id, "fleetstorm/1")), Ok(expected));
@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn sas_tokens(host in "[a-z0-9.-]{1,40}", id in device_id(), key: [u8; 32], expiry in 0i64.., name in any::<Option<String>>()) {
-        let resource = hub::sas_resource(&host, &id);
+        let resource = hub::sas_resource(&host, &(&id).into());
         let identity = IdentityKey::from_bytes(key);
         let text = SasToken::format(&resource, expiry, name.as_deref(), |data| identity.sign(data));
         let token = SasToken::parse(&text).expect("own format");

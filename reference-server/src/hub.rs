@@ -28,6 +28,7 @@ pub mod subscriptions;
 pub mod thumbprint;
 pub mod twin;
 
+mod modules;
 mod refusal;
 mod walk;
 

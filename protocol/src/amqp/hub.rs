@@ -8,7 +8,7 @@ use serde_amqp::value::Value;
 
 use super::message::{Message, number_of_value, whole_number};
 use super::{address, cbs};
-use crate::ids::DeviceId;
+use crate::ids::{ClientId, DeviceId, ModuleId};
 use crate::{DecodeError, query};
 
 const OPERATION: &str = "operation";
@@ -28,86 +28,82 @@ pub enum HubNode {
     /// `$cbs`.
     Claims,
     /// `/devices/{id}/messages/events`: telemetry to the cloud.
-    Events(DeviceId),
+    Events(ClientId),
     /// `/devices/{id}/messages/devicebound`: messages to the device.
-    DeviceBound(DeviceId),
+    DeviceBound(ClientId),
     /// `/devices/{id}/methods/devicebound`: direct methods, both ways.
-    Methods(DeviceId),
+    Methods(ClientId),
     /// `/devices/{id}/twin`: the twin, both ways.
-    Twin(DeviceId),
+    Twin(ClientId),
     /// `/messages/devicebound`: the service's messages to any device, which each message names.
     ServiceMessages,
 }
 
 impl HubNode {
-    /// Reads an address in any of the SDKs' forms; words in any case, ids percent-encoded or not.
+    /// Reads an address in any of the SDKs' forms; words in any case, ids percent-encoded or not. A
+    /// module's has `/modules/{id}` behind its device.
     ///
     /// # Errors
-    /// No such node; modules are not devices.
+    /// No such node.
     pub fn parse(text: &str) -> Result<Self, DecodeError> {
-        if text.eq_ignore_ascii_case(cbs::NODE) {
-            return Ok(Self::Claims);
-        }
         let unknown = || DecodeError::new("link address", format!("\"{text}\" is no node"));
         let path = address::path(text);
         if path.eq_ignore_ascii_case(cbs::NODE) {
             return Ok(Self::Claims);
         }
-        let segments: Vec<&str> = path.split('/').collect();
-        let [devices, id, node @ ..] = segments.as_slice() else {
-            return Err(unknown());
-        };
         if path.eq_ignore_ascii_case(SERVICE_MESSAGES) {
             return Ok(Self::ServiceMessages);
         }
-        if !devices.eq_ignore_ascii_case("devices") {
-            return Err(unknown());
-        }
-        let device = DeviceId::parse(&query::decode("device id", id)?)?;
-        let is = |words: &[&str]| {
-            node.len() == words.len()
-                && node
-                    .iter()
-                    .zip(words)
-                    .all(|(given, word)| given.eq_ignore_ascii_case(word))
+        let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+        let segments: Vec<&str> = path.split('/').collect();
+        let (client, node) = match segments.as_slice() {
+            [devices, id, modules, module, node @ ..]
+                if is(devices, "devices") && is(modules, "modules") =>
+            {
+                let module = ModuleId::parse(&query::decode("module id", module)?)?;
+                let device = DeviceId::parse(&query::decode("device id", id)?)?;
+                (ClientId::of_module(device.as_str(), &module), node)
+            }
+            [devices, id, node @ ..] if is(devices, "devices") => {
+                let device = DeviceId::parse(&query::decode("device id", id)?)?;
+                (device.into(), node)
+            }
+            _ => return Err(unknown()),
         };
-        if is(&["messages", "events"]) {
-            Ok(Self::Events(device))
-        } else if is(&["messages", "devicebound"]) {
-            Ok(Self::DeviceBound(device))
-        } else if is(&["methods", "devicebound"]) {
-            Ok(Self::Methods(device))
-        } else if is(&["twin"]) {
-            Ok(Self::Twin(device))
-        } else {
-            Err(unknown())
+        match node {
+            [messages, events] if is(messages, "messages") && is(events, "events") => {
+                Ok(Self::Events(client))
+            }
+            [messages, bound] if is(messages, "messages") && is(bound, "devicebound") => {
+                Ok(Self::DeviceBound(client))
+            }
+            [methods, bound] if is(methods, "methods") && is(bound, "devicebound") => {
+                Ok(Self::Methods(client))
+            }
+            [twin] if is(twin, "twin") => Ok(Self::Twin(client)),
+            _ => Err(unknown()),
         }
     }
 
     /// Writes the address as the Node SDK does.
     pub fn address(&self) -> String {
-        match self {
-            Self::Claims => cbs::NODE.into(),
-            Self::Events(id) => format!("/devices/{}/messages/events", query::encode(id.as_str())),
-            Self::DeviceBound(id) => {
-                format!(
-                    "/devices/{}/messages/devicebound",
-                    query::encode(id.as_str())
-                )
-            }
-            Self::Methods(id) => {
-                format!(
-                    "/devices/{}/methods/devicebound",
-                    query::encode(id.as_str())
-                )
-            }
-            Self::Twin(id) => format!("/devices/{}/twin", query::encode(id.as_str())),
-            Self::ServiceMessages => format!("/{SERVICE_MESSAGES}"),
+        let (client, node) = match self {
+            Self::Claims => return cbs::NODE.into(),
+            Self::ServiceMessages => return format!("/{SERVICE_MESSAGES}"),
+            Self::Events(client) => (client, "messages/events"),
+            Self::DeviceBound(client) => (client, "messages/devicebound"),
+            Self::Methods(client) => (client, "methods/devicebound"),
+            Self::Twin(client) => (client, "twin"),
+        };
+        let device = query::encode(client.device_id());
+        match client.module_id() {
+            None => format!("/devices/{device}/{node}"),
+            Some(module) => format!("/devices/{device}/modules/{}/{node}", query::encode(module)),
         }
     }
 
     /// Whose it is.
-    pub fn device(&self) -> Option<&DeviceId> {
+    pub fn client(&self) -> Option<&ClientId> {
         match self {
             Self::Claims | Self::ServiceMessages => None,
             Self::Events(id) | Self::DeviceBound(id) | Self::Methods(id) | Self::Twin(id) => {
@@ -338,8 +334,12 @@ impl MethodResult {
 mod tests {
     use super::*;
 
-    fn device() -> DeviceId {
-        DeviceId::parse("pump:1").expect("valid")
+    fn device() -> ClientId {
+        ClientId::parse("pump:1").expect("valid")
+    }
+
+    fn module() -> ClientId {
+        ClientId::parse("pump:1/$edgeHub").expect("valid")
     }
 
     #[test]
@@ -364,6 +364,14 @@ mod tests {
                 HubNode::Methods(device()),
             ),
             ("/devices/pump:1/twin", HubNode::Twin(device())),
+            (
+                "/devices/pump%3A1/modules/%24edgeHub/messages/events",
+                HubNode::Events(module()),
+            ),
+            (
+                "amqps://hub.test:5671/devices/pump:1/modules/$edgeHub/twin",
+                HubNode::Twin(module()),
+            ),
             ("/messages/devicebound", HubNode::ServiceMessages),
             (
                 "amqps://hub.test/messages/deviceBound",
@@ -377,7 +385,9 @@ mod tests {
             "",
             "/devices",
             "/devices/a",
-            "/devices/a/modules/m/twin",
+            "/devices/a/modules/m",
+            "/devices/a/modules//twin",
+            "/devices/a/b/m/twin",
             "/devices/a b/twin",
             "0ne/registrations/a",
         ] {

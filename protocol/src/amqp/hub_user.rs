@@ -2,7 +2,7 @@
 //! (IoT Hub documentation, "Control access by using shared access signatures").
 
 use crate::DecodeError;
-use crate::ids::DeviceId;
+use crate::ids::{ClientId, DeviceId};
 
 /// Stands between who it is and where.
 const AT: &str = "@sas.";
@@ -22,7 +22,7 @@ pub struct HubUser {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
     /// `{deviceId}@sas.{hub}`
-    Device(DeviceId),
+    Device(ClientId),
     /// `{policy}@sas.root.{hub}`
     Policy(String),
 }
@@ -43,7 +43,7 @@ impl HubUser {
             Some((root, hub)) if root.eq_ignore_ascii_case(ROOT) && !who.is_empty() => {
                 (Who::Policy(who.to_owned()), hub)
             }
-            _ => (Who::Device(DeviceId::parse(who)?), hub),
+            _ => (Who::Device(DeviceId::parse(who)?.into()), hub),
         };
         if hub.is_empty() {
             return Err(malformed("names no hub"));
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn devices_and_policies_are_told_apart() {
-        let device = |id: &str| Who::Device(DeviceId::parse(id).expect("valid"));
+        let device = |id: &str| Who::Device(ClientId::parse(id).expect("valid"));
         for (text, who) in [
             ("pump-1@sas.yard", device("pump-1")),
             ("a@sas.b@SAS.yard", device("a@sas.b")),

@@ -1,8 +1,8 @@
 //! The hub's HTTPS paths: a device's own and the service's
-//! (IoT Hub REST reference, "Device", "Devices", "Twin", "Query", "Statistics").
+//! (IoT Hub REST reference, "Device", "Devices", "Modules", "Twin", "Query", "Statistics").
 
 use crate::http::PathError;
-use crate::ids::DeviceId;
+use crate::ids::{ClientId, DeviceId, ModuleId};
 use crate::{DecodeError, query};
 
 /// Most identities that one list holds; as many when nothing else is said.
@@ -11,8 +11,8 @@ pub const MAX_LISTED: usize = 1_000;
 /// What is asked of a hub over HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HubRoute {
-    /// About one device.
-    Device(DeviceId, HubOperation),
+    /// About one device, or one module.
+    Client(ClientId, HubOperation),
     /// About all of them, with a shared access policy.
     Registry(RegistryOperation),
 }
@@ -59,7 +59,8 @@ pub enum DeviceOperation {
     Abandon(String),
 }
 
-/// What the service side asks.
+/// What the service side asks. What is asked about `/devices/{id}` and `/twins/{id}` is asked about
+/// modules at `/devices/{id}/modules/{id}` and `/twins/{id}/modules/{id}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceOperation {
     /// `GET /devices/{id}`
@@ -68,6 +69,8 @@ pub enum ServiceOperation {
     PutIdentity,
     /// `DELETE /devices/{id}`
     RemoveIdentity,
+    /// `GET /devices/{id}/modules`
+    ListModules,
     /// `DELETE /devices/{id}/commands`
     PurgeMessages,
     /// `GET /twins/{id}`
@@ -100,14 +103,43 @@ impl HubRoute {
         let [device, rest @ ..] = rest else {
             return Err(PathError::NotFound);
         };
+        let (module, rest) = match rest {
+            [modules, module, rest @ ..] if modules.eq_ignore_ascii_case("modules") => {
+                (Some(module), rest)
+            }
+            rest => (None, rest),
+        };
         let operation = match collection.as_str() {
             "devices" => of_device(method, rest, query)?,
             "twins" => HubOperation::Service(of_twin(method, rest)?),
             _ => return Err(PathError::NotFound),
         };
+        if module.is_some() && !operation.is_modules_too() {
+            return Err(PathError::NotFound);
+        }
         has_version(query)?;
         let device = DeviceId::parse(&query::decode("device id", device)?)?;
-        Ok(Self::Device(device, operation))
+        let client = match module {
+            None => device.into(),
+            Some(module) => {
+                let module = ModuleId::parse(&query::decode("module id", module)?)?;
+                ClientId::of_module(device.as_str(), &module)
+            }
+        };
+        Ok(Self::Client(client, operation))
+    }
+}
+
+impl HubOperation {
+    /// Whether modules have it: messages wait for devices alone, and modules have no modules.
+    fn is_modules_too(&self) -> bool {
+        match self {
+            Self::Device(operation) => *operation == DeviceOperation::Send,
+            Self::Service(operation) => !matches!(
+                operation,
+                ServiceOperation::ListModules | ServiceOperation::PurgeMessages
+            ),
+        }
     }
 }
 
@@ -166,6 +198,9 @@ fn of_device(method: &str, rest: &[&str], query: &str) -> Result<HubOperation, P
         ([], "GET") => return Ok(HubOperation::Service(ServiceOperation::ReadIdentity)),
         ([], "PUT") => return Ok(HubOperation::Service(ServiceOperation::PutIdentity)),
         ([], "DELETE") => return Ok(HubOperation::Service(ServiceOperation::RemoveIdentity)),
+        ([modules], "GET") if is(modules, "modules") => {
+            return Ok(HubOperation::Service(ServiceOperation::ListModules));
+        }
         ([commands], "DELETE") if is(commands, "commands") => {
             return Ok(HubOperation::Service(ServiceOperation::PurgeMessages));
         }
@@ -185,7 +220,11 @@ fn of_device(method: &str, rest: &[&str], query: &str) -> Result<HubOperation, P
                 _ => return Err(PathError::NotFound),
             }
         }
-        ([] | [_], _) if rest.first().is_none_or(|word| is(word, "commands")) => {
+        ([] | [_], _)
+            if rest
+                .first()
+                .is_none_or(|word| is(word, "commands") || is(word, "modules")) =>
+        {
             return Err(PathError::MethodNotAllowed);
         }
         ([messages, events], _) if is(messages, "messages") && is(events, "events") => {
@@ -266,16 +305,62 @@ mod tests {
                 V,
                 Service(Asked::PurgeMessages),
             ),
+            ("GET", "/devices/d/modules", V, Service(Asked::ListModules)),
             ("GET", "/twins/d", V, Service(Asked::ReadTwin)),
             ("PATCH", "/twins/d", V, Service(Asked::PatchTwin)),
             ("PUT", "/twins/d", V, Service(Asked::ReplaceTwin)),
             ("POST", "/twins/d/methods", V, Service(Asked::CallMethod)),
         ];
         for (method, path, query, operation) in cases {
-            let device = DeviceId::parse("d").expect("valid");
+            let device = ClientId::parse("d").expect("valid");
             assert_eq!(
                 HubRoute::parse(method, path, query),
-                Ok(HubRoute::Device(device, operation)),
+                Ok(HubRoute::Client(device, operation)),
+                "{method} {path}"
+            );
+        }
+        for (method, path, operation) in [
+            (
+                "GET",
+                "/devices/d/modules/$edgeHub",
+                Service(Asked::ReadIdentity),
+            ),
+            (
+                "PUT",
+                "/devices/d/Modules/%24edgeHub",
+                Service(Asked::PutIdentity),
+            ),
+            (
+                "DELETE",
+                "/devices/d/modules/$edgeHub",
+                Service(Asked::RemoveIdentity),
+            ),
+            ("GET", "/twins/d/modules/$edgeHub", Service(Asked::ReadTwin)),
+            (
+                "PATCH",
+                "/twins/d/modules/$edgeHub",
+                Service(Asked::PatchTwin),
+            ),
+            (
+                "PUT",
+                "/twins/d/modules/$edgeHub",
+                Service(Asked::ReplaceTwin),
+            ),
+            (
+                "POST",
+                "/twins/d/modules/$edgeHub/methods",
+                Service(Asked::CallMethod),
+            ),
+            (
+                "POST",
+                "/devices/d/modules/$edgeHub/messages/events",
+                Device(Send),
+            ),
+        ] {
+            let module = ClientId::parse("d/$edgeHub").expect("valid");
+            assert_eq!(
+                HubRoute::parse(method, path, V),
+                Ok(HubRoute::Client(module, operation)),
                 "{method} {path}"
             );
         }
@@ -316,9 +401,11 @@ mod tests {
             ("GET", "/statistics"),
             ("GET", "/statistics/hubs"),
             ("GET", "/devices/d/files"),
-            ("POST", "/devices/d/modules/m"),
+            ("GET", "/devices/d/modules/m/modules"),
+            ("GET", "/devices/d/modules/m/messages/devicebound"),
+            ("DELETE", "/devices/d/modules/m/commands"),
             ("POST", "/devices/d/messages/devicebound/l/renew"),
-            ("POST", "/twins/d/modules/m/methods"),
+            ("GET", "/twins/d/modules"),
             ("GET", "/jobs/v2"),
         ] {
             assert_eq!(HubRoute::parse(method, path, V), Err(NotFound), "{path}");
@@ -327,6 +414,8 @@ mod tests {
             ("PUT", "/devices"),
             ("POST", "/statistics/devices"),
             ("POST", "/devices/d"),
+            ("POST", "/devices/d/modules"),
+            ("POST", "/devices/d/modules/m"),
             ("GET", "/devices/d/commands"),
             ("GET", "/devices/d/messages/events"),
             ("POST", "/devices/d/messages/devicebound"),

@@ -2,7 +2,7 @@
 //! (IoT Hub documentation, "Communicate with an IoT hub using the MQTT protocol").
 
 use super::{Message, property_bag};
-use crate::ids::DeviceId;
+use crate::ids::ClientId;
 use crate::{DecodeError, query};
 
 /// Filter for twin answers.
@@ -23,8 +23,13 @@ const METHOD: &str = "$iothub/methods/POST/";
 const METHOD_RESPONSE: &str = "$iothub/methods/res/";
 
 /// Filter for a device's cloud-to-device messages.
-pub fn messages_filter(device: &DeviceId) -> String {
-    format!("devices/{device}/messages/devicebound/#")
+pub fn messages_filter(client: &ClientId) -> String {
+    format!("{}/messages/devicebound/#", client.path())
+}
+
+/// Filters for what other modules of its device send to a module.
+pub fn inputs_filters(client: &ClientId) -> [String; 2] {
+    ["#", "inputs/#"].map(|rest| format!("{}/{rest}", client.path()))
 }
 
 /// What a device publishes to its hub.
@@ -47,10 +52,10 @@ pub enum HubRequest {
         /// Of the call.
         rid: String,
     },
-    /// `devices/{deviceId}/messages/events/{property bag}`
+    /// `devices/{deviceId}[/modules/{moduleId}]/messages/events/{property bag}`
     Telemetry {
         /// Who sends it.
-        device: DeviceId,
+        client: ClientId,
         /// The bag, as written; [`property_bag::message`] reads it.
         bag: String,
     },
@@ -76,8 +81,8 @@ impl HubRequest {
             return method_response(topic, rest);
         }
         match events(topic) {
-            Some((device, bag)) => Ok(Self::Telemetry {
-                device: DeviceId::parse(device)?,
+            Some((client, bag)) => Ok(Self::Telemetry {
+                client: ClientId::of_path(client)?,
                 bag: bag.to_owned(),
             }),
             None => Err(unknown(topic)),
@@ -92,18 +97,21 @@ impl HubRequest {
             Self::MethodResponse { status, rid } => {
                 format!("{METHOD_RESPONSE}{status}/?$rid={rid}")
             }
-            Self::Telemetry { device, bag } => format!("devices/{device}/messages/events/{bag}"),
+            Self::Telemetry { client, bag } => {
+                format!("{}/messages/events/{bag}", client.path())
+            }
         }
     }
 }
 
-/// Device and bag. Slashes may stand behind the bag, as some clients write it.
+/// Who sends, and the bag. Slashes may stand behind the bag, as some clients write it.
 fn events(topic: &str) -> Option<(&str, &str)> {
-    let (device, rest) = topic.strip_prefix("devices/")?.split_once('/')?;
-    let bag = rest.strip_prefix("messages/events")?;
+    let (client, bag) = topic
+        .strip_prefix("devices/")?
+        .split_once("/messages/events")?;
     match bag.strip_prefix('/') {
-        Some(bag) => Some((device, bag.trim_end_matches('/'))),
-        None if bag.is_empty() => Some((device, bag)),
+        Some(bag) => Some((client, bag.trim_end_matches('/'))),
+        None if bag.is_empty() => Some((client, bag)),
         None => None,
     }
 }
@@ -184,7 +192,7 @@ pub enum HubEvent {
     /// `devices/{deviceId}/messages/devicebound/{property bag}`
     Message {
         /// For whom.
-        device: DeviceId,
+        client: ClientId,
         /// The bag, as written; [`property_bag::message`] reads it.
         bag: String,
     },
@@ -211,12 +219,12 @@ impl HubEvent {
                 rid: query::request_id(query)?,
             });
         }
-        let (device, bag) = topic
+        let (client, bag) = topic
             .strip_prefix("devices/")
             .and_then(|rest| rest.split_once("/messages/devicebound/"))
             .ok_or_else(other)?;
         Ok(Self::Message {
-            device: DeviceId::parse(device)?,
+            client: ClientId::of_path(client)?,
             bag: bag.to_owned(),
         })
     }
@@ -226,14 +234,16 @@ impl HubEvent {
         match self {
             Self::Desired { version } => format!("{DESIRED}$version={version}"),
             Self::Method { name, rid } => format!("{METHOD}{name}/?$rid={rid}"),
-            Self::Message { device, bag } => format!("devices/{device}/messages/devicebound/{bag}"),
+            Self::Message { client, bag } => {
+                format!("{}/messages/devicebound/{bag}", client.path())
+            }
         }
     }
 
     /// The topic's event for a message.
-    pub fn of_message(device: &DeviceId, message: &Message) -> Self {
+    pub fn of_message(client: &ClientId, message: &Message) -> Self {
         Self::Message {
-            device: device.clone(),
+            client: client.clone(),
             bag: property_bag::format(&message.system, &message.properties),
         }
     }
@@ -250,8 +260,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn device() -> DeviceId {
-        DeviceId::parse("d?1").expect("valid")
+    fn device() -> ClientId {
+        ClientId::parse("d?1").expect("valid")
     }
 
     #[test]
@@ -274,10 +284,17 @@ mod tests {
             ),
             (
                 HubRequest::Telemetry {
-                    device: device(),
+                    client: device(),
                     bag: "%24.mid=1&a=b".into(),
                 },
                 "devices/d?1/messages/events/%24.mid=1&a=b",
+            ),
+            (
+                HubRequest::Telemetry {
+                    client: ClientId::parse("d/$edgeHub").expect("valid"),
+                    bag: "a=b".into(),
+                },
+                "devices/d/modules/$edgeHub/messages/events/a=b",
             ),
         ] {
             assert_eq!(request.topic(), topic);
@@ -297,7 +314,7 @@ mod tests {
             ),
             (
                 HubEvent::Message {
-                    device: device(),
+                    client: device(),
                     bag: "a=b".into(),
                 },
                 "devices/d?1/messages/devicebound/a=b",
@@ -320,7 +337,7 @@ mod tests {
             ("devices/d?1/messages/events/a=b/", "a=b"),
         ] {
             let telemetry = HubRequest::Telemetry {
-                device: device(),
+                client: device(),
                 bag: bag.into(),
             };
             assert_eq!(HubRequest::parse(topic), Ok(telemetry), "{topic}");
@@ -356,7 +373,8 @@ mod tests {
             "$iothub/methods/res/ok/?$rid=1",
             "$iothub/methods/res/200",
             "devices/d/messages/eventsx",
-            "devices/d/modules/m/messages/events/",
+            "devices/d/m/messages/events/",
+            "devices/d/modules/m/n/messages/events/",
             "devices//messages/events/",
             "devices/d e/messages/events/",
         ] {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::{MAX_CLOUD_TO_DEVICE, Message};
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use super::inbox::{Downstream, MethodRequest};
 use super::registry::HubRegistry;
 use super::session::Interest;
 use super::twin::{TwinChange, TwinDocument, TwinPatch};
-use super::{HubRefusal, entity_tag};
+use super::{HubRefusal, entity_tag, modules};
 
 /// An identity as the service reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Identity {
     pub waiting_messages: usize,
     /// Whether it is an IoT Edge device.
     pub iot_edge: bool,
+    /// Who looks after a module, in the service's words.
+    pub managed_by: Option<String>,
 }
 
 /// An identity as the service wants it.
@@ -49,6 +51,8 @@ pub struct WantedIdentity {
     pub status_reason: Option<String>,
     /// Whether it is an IoT Edge device; as it was when nothing is said.
     pub iot_edge: Option<bool>,
+    /// Who looks after a module, in the service's words.
+    pub managed_by: Option<String>,
 }
 
 /// On what condition a change is made (`If-Match`).
@@ -92,25 +96,34 @@ impl HubRegistry {
     ///
     /// # Errors
     /// Unknown hub or device.
-    pub fn identity(&self, hub: &str, device: &DeviceId) -> Result<Identity, HubRefusal> {
+    pub fn identity(&self, hub: &str, device: &ClientId) -> Result<Identity, HubRefusal> {
         self.with_named(hub, device, |known| Identity::of(known))
     }
 
-    /// Creates an identity, or changes it where the condition says so. Its twin stays.
+    /// Creates an identity, or changes it where the condition says so. Its twin stays. A module is let
+    /// in as its device is.
     ///
     /// # Errors
-    /// Unknown hub; it exists already; or the condition does not hold.
+    /// Unknown hub, or device of a module; it exists already; there are too many modules; or the
+    /// condition does not hold.
     pub fn put_identity(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         wanted: WantedIdentity,
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<Identity, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut devices = hub.devices.of(device);
+        let enabled = match device.module_id() {
+            None => wanted.enabled,
+            Some(_) => modules::room_for(&devices, device)?,
+        };
         let known = match (devices.get_mut(device), condition) {
+            (Some(_), Condition::Unnamed) if device.is_module() => {
+                return Err(HubRefusal::ModuleAlreadyExists);
+            }
             (Some(_), Condition::Unnamed) => return Err(HubRefusal::AlreadyExists),
             (Some(known), condition) => {
                 condition.holds(&identity_tag(known))?;
@@ -121,33 +134,55 @@ impl HubRegistry {
             (None, Condition::Unnamed | Condition::Waived) => devices
                 .entry(device.clone())
                 .or_insert_with(|| Device::new(wanted.authentication, None, &hub.views, now)),
-            (None, _) => return Err(HubRefusal::UnknownDevice),
+            (None, _) => return Err(HubRefusal::unknown(device)),
         };
-        known.enabled = wanted.enabled;
+        known.enabled = enabled;
         known.iot_edge = wanted.iot_edge.unwrap_or(known.iot_edge);
         known.status_reason = wanted.status_reason.map(Into::into);
+        if let Some(managed_by) = wanted.managed_by {
+            known.kin.get_or_insert_default().managed_by = Some(managed_by.into());
+        }
         known.revoke_unless_proven();
         hub.keep(device, known);
-        Ok(Identity::of(known))
+        let identity = Identity::of(known);
+        match device.module_id() {
+            None => modules::follow(hub, &mut devices, device, now),
+            Some(module) => {
+                if let Some(parent) = devices.get_mut(&device.device()) {
+                    parent.add_module(module);
+                }
+            }
+        }
+        Ok(identity)
     }
 
-    /// Removes an identity with its twin and its messages, and ends its session.
+    /// Removes an identity with its twin, its messages and its modules, and ends its session.
     ///
     /// # Errors
     /// Unknown hub or device; or the condition does not hold.
     pub fn remove_identity(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         condition: Condition<'_>,
     ) -> Result<(), HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut devices = hub.devices.of(device);
-        let known = devices.get_mut(device).ok_or(HubRefusal::UnknownDevice)?;
+        let known = devices.get(device);
+        let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         condition.holds(&identity_tag(known))?;
-        known.revoke();
-        devices.remove(device);
-        hub.forget(device);
+        if let Some(mut gone) = devices.remove(device) {
+            gone.revoke();
+            let modules = modules::take_along(&mut devices, device, &gone);
+            hub.forget([device].into_iter().chain(&modules));
+        }
+        if let Some(module) = device.module_id()
+            && let Some(kin) = devices
+                .get_mut(&device.device())
+                .and_then(|known| known.kin.as_mut())
+        {
+            kin.modules.remove(module);
+        }
         Ok(())
     }
 
@@ -158,7 +193,7 @@ impl HubRegistry {
     pub fn twin(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
     ) -> Result<(Identity, TwinDocument), HubRefusal> {
         self.with_named(hub, device, |known| {
             (Identity::of(known), known.twin.document())
@@ -172,7 +207,7 @@ impl HubRegistry {
     pub fn change_twin(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         patch: TwinPatch,
         change: TwinChange,
         condition: Condition<'_>,
@@ -205,7 +240,7 @@ impl HubRegistry {
     pub fn send_message(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         mut message: Message,
         now: Timestamp,
     ) -> Result<u64, HubRefusal> {
@@ -234,7 +269,7 @@ impl HubRegistry {
     ///
     /// # Errors
     /// Unknown hub or device.
-    pub fn purge_messages(&self, hub: &str, device: &DeviceId) -> Result<usize, HubRefusal> {
+    pub fn purge_messages(&self, hub: &str, device: &ClientId) -> Result<usize, HubRefusal> {
         self.with_named(hub, device, |known| {
             let purged = known
                 .traffic()
@@ -251,7 +286,7 @@ impl HubRegistry {
     pub fn call(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         name: &str,
         payload: Bytes,
     ) -> Result<PendingCall, HubRefusal> {
@@ -286,7 +321,7 @@ impl HubRegistry {
     pub fn arrival(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
     ) -> Result<oneshot::Receiver<()>, HubRefusal> {
         self.with_named(hub, device, |known| known.traffic_or_new().arrival())?
     }
@@ -294,7 +329,7 @@ impl HubRegistry {
     fn with_named<Done>(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         act: impl FnOnce(&mut Device) -> Done,
     ) -> Result<Done, HubRefusal> {
         let (index, _) = self.hub(hub)?;
@@ -314,6 +349,10 @@ impl Identity {
             last_seen: device.last_seen(),
             waiting_messages: device.waiting_messages(),
             iot_edge: device.iot_edge,
+            managed_by: device.kin.as_ref().and_then(|kin| {
+                let managed_by = kin.managed_by.as_deref()?;
+                Some(managed_by.to_owned())
+            }),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetstorm_protocol::hub::{MAX_DEVICE_TO_CLOUD, Message};
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::session::Interest;
 pub struct AdmittedDevice {
     hubs: Arc<HubRegistry>,
     hub: usize,
-    id: DeviceId,
+    id: ClientId,
     proof: Proof,
     expiry: Option<i64>,
 }
@@ -39,7 +39,7 @@ impl AdmittedDevice {
     pub(super) fn new(
         hubs: Arc<HubRegistry>,
         hub: usize,
-        id: DeviceId,
+        id: ClientId,
         (proof, expiry): (Proof, Option<i64>),
     ) -> Self {
         Self {
@@ -52,8 +52,13 @@ impl AdmittedDevice {
     }
 
     /// Its name.
-    pub fn id(&self) -> &DeviceId {
+    pub fn id(&self) -> &ClientId {
         &self.id
+    }
+
+    /// Whether it has proven itself, and nobody spoke for it.
+    pub fn is_itself(&self) -> bool {
+        self.proof != Proof::Policy
     }
 
     /// When its token runs out, in Unix seconds: the connection has to end then. A certificate

@@ -4,14 +4,14 @@
 
 use std::collections::hash_map::Entry;
 
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 
-use super::HubRefusal;
 use super::identity::{Authentication, Device};
 use super::registry::HubRegistry;
 use super::twin::Twin;
+use super::{HubRefusal, modules};
 use crate::shards::Shards;
 use crate::store::{Kind, Writes};
 
@@ -26,7 +26,7 @@ pub struct Entering<'a> {
     pub iot_edge: bool,
     /// The place that it leaves: a hub among those of the server, and its name there. Its session
     /// there ends, its messages are gone.
-    pub left: Option<(usize, &'a DeviceId)>,
+    pub left: Option<(usize, &'a ClientId)>,
 }
 
 /// Which twin a device has at the hub that it is entered at.
@@ -49,7 +49,7 @@ impl HubRegistry {
     pub(crate) fn enter(
         &self,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         entering: Entering<'_>,
         now: Timestamp,
         alongside: impl FnOnce(&mut Writes<'_>),
@@ -66,9 +66,12 @@ impl HubRegistry {
             None => (home.devices.of(device), None),
             Some((other, id)) => Shards::of_both((&home.devices, device), (&other.devices, id)),
         };
-        let taken = left.and_then(|(_, id)| match &mut others {
-            Some(others) => others.remove(id),
-            None => devices.remove(id),
+        let mut gone = Vec::new();
+        let taken = left.and_then(|(_, id)| {
+            let family = others.as_deref_mut().unwrap_or(&mut devices);
+            let taken = family.remove(id)?;
+            gone = modules::take_along(family, id, &taken);
+            Some(taken)
         });
         let carried = taken.map(|mut known| {
             known.revoke();
@@ -85,7 +88,9 @@ impl HubRegistry {
             (Entry::Occupied(known), TwinFrom::Anew(initial)) => {
                 let known = known.into_mut();
                 known.revoke();
+                let kin = known.kin.take();
                 *known = Device::new(authentication, initial, &home.views, now);
+                known.kin = kin;
                 known
             }
             (Entry::Vacant(place), TwinFrom::Kept(initial)) => {
@@ -99,11 +104,14 @@ impl HubRegistry {
         known.iot_edge = iot_edge;
         home.store.write(|writes| {
             if let Some((other, id)) = left {
-                writes.remove(Kind::Identity, &other.host_name, id.as_str());
+                for id in [id].into_iter().chain(&gone) {
+                    writes.remove(Kind::Identity, &other.host_name, id.as_str());
+                }
             }
             home.put(writes, device, known);
             alongside(writes);
         });
+        modules::follow(home, &mut devices, device, now);
         Ok(())
     }
 }
@@ -131,11 +139,11 @@ mod tests {
         hubs.kept_in(store).expect("readable")
     }
 
-    fn id(number: usize) -> DeviceId {
-        DeviceId::parse(&format!("pump-{number}")).expect("an id")
+    fn id(number: usize) -> ClientId {
+        ClientId::parse(&format!("pump-{number}")).expect("an id")
     }
 
-    fn enter(hubs: &HubRegistry, hub: &str, device: &DeviceId, left: Option<(usize, &DeviceId)>) {
+    fn enter(hubs: &HubRegistry, hub: &str, device: &ClientId, left: Option<(usize, &ClientId)>) {
         let mut initial = InitialTwin::default();
         initial.tags.insert("from".into(), json!(hub));
         let entering = Entering {
@@ -148,7 +156,7 @@ mod tests {
             .expect("a known hub");
     }
 
-    fn origin(hubs: &HubRegistry, hub: &str, device: &DeviceId) -> Option<Value> {
+    fn origin(hubs: &HubRegistry, hub: &str, device: &ClientId) -> Option<Value> {
         let (_, twin) = hubs.twin(hub, device).ok()?;
         Some(twin.tags["from"].clone())
     }

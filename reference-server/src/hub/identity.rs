@@ -1,7 +1,7 @@
 //! A device as its hub's identity registry knows it.
 
 use fleetstorm_protocol::hub::sas_resource;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::twin::InitialTwin;
@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use super::inbox::{Downstream, SessionEnd};
+use super::modules::Kin;
 use super::session::Traffic;
 use super::subscriptions::Subscriptions;
 use super::thumbprint::{CertificateThumbprint, Shown};
@@ -38,6 +39,8 @@ pub enum Authentication {
     /// By a certificate below a CA that the hub trusts. Hubs of this server trust none: the registry
     /// has such identities, and lets nobody in by them.
     CertificateAuthority,
+    /// By nothing yet: nobody is let in. So begin the modules of IoT Edge.
+    None,
 }
 
 impl Authentication {
@@ -67,7 +70,7 @@ impl Authentication {
     pub(super) fn is_shown_by(
         &self,
         host_name: &str,
-        device: &DeviceId,
+        device: &ClientId,
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
@@ -92,7 +95,7 @@ impl Authentication {
                 let proof = Proof::Certificate(Box::new(shown));
                 self.holds(&proof).then_some((proof, None))
             }
-            Self::CertificateAuthority => None,
+            Self::CertificateAuthority | Self::None => None,
         }
     }
 
@@ -138,6 +141,8 @@ pub(super) struct Device {
     /// When it last connected, sent or reported: microseconds of Unix time; 0 for never.
     seen_us: i64,
     pub(super) twin: Twin,
+    /// Modules of a device, and what only modules have.
+    pub(super) kin: Option<Box<Kin>>,
     /// Kept for its next connection, where its last one asked for that.
     pub(super) subscriptions: Option<Subscriptions>,
     /// What is under way; most devices, most of the time, have nothing.
@@ -155,6 +160,8 @@ pub(super) struct KeptDevice {
     revision: u32,
     seen_us: i64,
     twin: KeptTwin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    managed_by: Option<Box<str>>,
 }
 
 impl Device {
@@ -168,6 +175,8 @@ impl Device {
             revision,
             seen_us,
             twin,
+            // Modules are kept each for itself, and bring their device back here.
+            kin,
             subscriptions: _,
             traffic: _,
         } = self;
@@ -179,6 +188,7 @@ impl Device {
             revision: *revision,
             seen_us: *seen_us,
             twin: twin.kept(),
+            managed_by: kin.as_ref().and_then(|kin| kin.managed_by.clone()),
         }
     }
 
@@ -195,6 +205,12 @@ impl Device {
             revision: kept.revision,
             seen_us: kept.seen_us,
             twin: Twin::from_kept(kept.twin, views)?,
+            kin: kept.managed_by.map(|managed_by| {
+                Box::new(Kin {
+                    managed_by: Some(managed_by),
+                    ..Kin::default()
+                })
+            }),
             subscriptions: None,
             traffic: None,
         })
@@ -220,6 +236,7 @@ impl Device {
             revision: 1,
             seen_us: 0,
             twin,
+            kin: None,
             subscriptions: None,
             traffic: None,
         }

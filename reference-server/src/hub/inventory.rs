@@ -1,7 +1,7 @@
 //! What a hub holds as a whole: its identities, how many there are, and which of them are wanted
 //! (IoT Hub REST reference, "Devices - Get Devices", "Statistics", "Query").
 
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use tokio::task::yield_now;
 
 use super::HubRefusal;
@@ -45,7 +45,7 @@ impl HubRegistry {
         &self,
         hub: &str,
         top: usize,
-    ) -> Result<Vec<(DeviceId, Identity)>, HubRefusal> {
+    ) -> Result<Vec<(ClientId, Identity)>, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut walk = Walk::through(&hub.devices);
         let mut listed = Vec::new();
@@ -71,7 +71,7 @@ impl HubRegistry {
         hub: &str,
         from: Option<&str>,
         limit: usize,
-        render: impl Fn(&DeviceId, &Identity, &TwinDocument) -> Option<Vec<u8>>,
+        render: impl Fn(&ClientId, &Identity, &TwinDocument) -> Option<Vec<u8>>,
     ) -> Result<Page, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         let mut walk = match from {
@@ -114,7 +114,8 @@ impl HubRegistry {
         let mut counted = Statistics::default();
         for number in 0.. {
             let looked = hub.devices.look_at(number, |devices| {
-                for known in devices.values() {
+                let devices = devices.iter().filter(|(id, _)| !id.is_module());
+                for (_, known) in devices {
                     counted.enabled += u64::from(known.enabled);
                     counted.disabled += u64::from(!known.enabled);
                     counted.connected += u64::from(known.is_connected());
@@ -156,8 +157,8 @@ mod tests {
         hubs
     }
 
-    fn id(number: usize) -> DeviceId {
-        DeviceId::parse(&format!("d-{number}")).expect("an id")
+    fn id(number: usize) -> ClientId {
+        ClientId::parse(&format!("d-{number}")).expect("an id")
     }
 
     fn add(hubs: &HubRegistry, devices: std::ops::Range<usize>) {
@@ -168,6 +169,7 @@ mod tests {
                 enabled: true,
                 status_reason: None,
                 iot_edge: None,
+                managed_by: None,
             };
             let (condition, now) = (Condition::Unnamed, Timestamp::UNIX_EPOCH);
             hubs.put_identity(HUB, &id(number), wanted, condition, now)
@@ -186,7 +188,7 @@ mod tests {
         let mut from: Option<String> = None;
         let mut round = 0;
         loop {
-            let name = |id: &DeviceId, _: &Identity, _: &TwinDocument| Some(id.as_str().into());
+            let name = |id: &ClientId, _: &Identity, _: &TwinDocument| Some(id.as_str().into());
             let page = runtime().block_on(hubs.search(HUB, from.as_deref(), 7, name));
             let page = page.expect("a page");
             for document in page.documents {
@@ -216,7 +218,7 @@ mod tests {
     #[test]
     fn a_page_ends_though_it_has_found_nothing() {
         let hubs = hubs(0..MOST_LOOKED_AT + 1);
-        let none = |_: &DeviceId, _: &Identity, _: &TwinDocument| None;
+        let none = |_: &ClientId, _: &Identity, _: &TwinDocument| None;
         let search = |from: Option<&str>| {
             let page = runtime().block_on(hubs.search(HUB, from, 10, none));
             page.expect("a page")
@@ -230,7 +232,7 @@ mod tests {
     #[test]
     fn a_page_of_large_twins_is_short() {
         let hubs = hubs(0..20);
-        let large = |_: &DeviceId, _: &Identity, _: &TwinDocument| Some(vec![0; MOST_BYTES / 3]);
+        let large = |_: &ClientId, _: &Identity, _: &TwinDocument| Some(vec![0; MOST_BYTES / 3]);
         let page = runtime().block_on(hubs.search(HUB, None, 10, large));
         let page = page.expect("a page");
         assert_eq!(page.documents.len(), 3);
@@ -249,7 +251,7 @@ mod tests {
                     yield_now().await;
                 }
             });
-            let none = |_: &DeviceId, _: &Identity, _: &TwinDocument| None;
+            let none = |_: &ClientId, _: &Identity, _: &TwinDocument| None;
             let looked = hubs.search(HUB, None, 10, none).await;
             assert!(looked.is_ok());
             other.abort();

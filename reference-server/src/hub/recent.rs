@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fleetstorm_protocol::hub::Message;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 
 /// Longest body that is kept whole; what is beyond is cut off.
@@ -21,7 +21,7 @@ pub(super) struct Recent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// Who sent it.
-    pub device: DeviceId,
+    pub device: ClientId,
     /// When the hub took it.
     pub enqueued: Timestamp,
     /// The message, its body cut off behind 4 KB.
@@ -38,7 +38,7 @@ impl Recent {
     }
 
     /// Keeps a message.
-    pub(super) fn keep(&self, device: &DeviceId, message: &Message, now: Timestamp) {
+    pub(super) fn keep(&self, device: &ClientId, message: &Message, now: Timestamp) {
         if self.limit == 0 {
             return;
         }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn kept(limit: usize, sent: usize) -> Vec<usize> {
-        let (recent, device) = (Recent::new(limit), DeviceId::parse("d").expect("valid"));
+        let (recent, device) = (Recent::new(limit), ClientId::parse("d").expect("valid"));
         for body in 0..sent {
             let message = Message {
                 body: vec![0; body],

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::service_error::ServiceError;
 use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
@@ -17,6 +18,9 @@ pub enum HubRefusal {
     /// No such device.
     #[error("no such device")]
     UnknownDevice,
+    /// No such module of a device.
+    #[error("no such module")]
+    UnknownModule,
     /// The proof does not hold, or the identity is disabled.
     #[error("not authorised")]
     Unauthorized,
@@ -26,6 +30,12 @@ pub enum HubRefusal {
     /// There is a device of that name.
     #[error("a device with the same id exists")]
     AlreadyExists,
+    /// The device has a module of that name.
+    #[error("the device has a module with the same id")]
+    ModuleAlreadyExists,
+    /// The device has as many modules as it may have.
+    #[error("the device has {0} modules, which is the limit")]
+    TooManyModules(usize),
     /// The entity tag that the caller holds is not the current one.
     #[error("the entity tag does not match")]
     PreconditionFailed,
@@ -59,6 +69,15 @@ pub enum HubRefusal {
 }
 
 impl HubRefusal {
+    /// There is no such device, or no such module.
+    pub(super) fn unknown(client: &ClientId) -> Self {
+        if client.is_module() {
+            Self::UnknownModule
+        } else {
+            Self::UnknownDevice
+        }
+    }
+
     /// Six digits; the first three are the HTTP status.
     pub fn code(&self) -> u32 {
         match self {
@@ -67,9 +86,12 @@ impl HubRefusal {
             Self::Unauthorized => 401_002,
             Self::QueueFull => 403_004,
             Self::UnknownDevice => 404_001,
+            Self::UnknownModule => 404_010,
             Self::NotOnline => 404_103,
             Self::TooSlow => 408_000,
             Self::AlreadyExists => 409_001,
+            Self::ModuleAlreadyExists => 409_301,
+            Self::TooManyModules(_) => 413_003,
             Self::PreconditionFailed => 412_001,
             Self::LockLost => 412_002,
             Self::TooLarge(_) => 413_001,
@@ -105,9 +127,12 @@ impl HubRefusal {
             Self::Unauthorized => "IotHubUnauthorizedAccess",
             Self::QueueFull => "DeviceMaximumQueueDepthExceeded",
             Self::UnknownDevice => "DeviceNotFound",
+            Self::UnknownModule => "ModuleNotFound",
             Self::NotOnline => "DeviceNotOnline",
             Self::TooSlow => "RequestTimeout",
             Self::AlreadyExists => "DeviceAlreadyExists",
+            Self::ModuleAlreadyExists => "ModuleAlreadyExistsOnDevice",
+            Self::TooManyModules(_) => "TooManyModulesOnDevice",
             Self::PreconditionFailed => "PreconditionFailed",
             Self::LockLost => "DeviceMessageLockLost",
             Self::TooLarge(_) => "MessageTooLarge",

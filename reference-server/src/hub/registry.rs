@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use fleetstorm_protocol::hub::{Message, sas_resource};
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 
@@ -34,7 +34,7 @@ pub(super) struct Hub {
     policies: HubPolicies,
     pub(super) views: SharedViews,
     recent: Recent,
-    pub(super) devices: Shards<DeviceId, Device>,
+    pub(super) devices: Shards<ClientId, Device>,
     pub(super) store: Store,
 }
 
@@ -95,7 +95,7 @@ impl HubRegistry {
     pub fn authenticate(
         self: &Arc<Self>,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
@@ -110,14 +110,15 @@ impl HubRegistry {
     fn admit(
         self: &Arc<Self>,
         hub: &str,
-        device: &DeviceId,
+        device: &ClientId,
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
     ) -> Result<AdmittedDevice, HubRefusal> {
         let (index, hub) = self.hub(hub)?;
         let devices = hub.devices.of(device);
-        let known = devices.get(device).ok_or(HubRefusal::UnknownDevice)?;
+        let known = devices.get(device);
+        let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         let shown = known
             .authentication
             .is_shown_by(&hub.host_name, device, password, certificates, now)
@@ -212,12 +213,13 @@ impl HubRegistry {
     pub(super) fn with<Done>(
         &self,
         index: usize,
-        device: &DeviceId,
+        device: &ClientId,
         act: impl FnOnce(&mut Device) -> Done,
     ) -> Result<Done, HubRefusal> {
         let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
         let mut devices = hub.devices.of(device);
-        let known = devices.get_mut(device).ok_or(HubRefusal::UnknownDevice)?;
+        let known = devices.get_mut(device);
+        let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         Ok(act(known))
     }
 
@@ -226,7 +228,7 @@ impl HubRegistry {
     pub(super) fn change<Done>(
         &self,
         index: usize,
-        device: &DeviceId,
+        device: &ClientId,
         act: impl FnOnce(&mut Device) -> Result<Done, HubRefusal>,
     ) -> Result<Done, HubRefusal> {
         let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
@@ -238,7 +240,7 @@ impl HubRegistry {
     }
 
     /// Keeps a message of a device of the hub at `index`.
-    pub(super) fn keep(&self, index: usize, device: &DeviceId, message: &Message, now: Timestamp) {
+    pub(super) fn keep(&self, index: usize, device: &ClientId, message: &Message, now: Timestamp) {
         if let Some(hub) = self.hubs.get(index) {
             hub.recent.keep(device, message, now);
         }
@@ -257,34 +259,48 @@ impl HubRegistry {
 
 impl Hub {
     fn keep_in(&mut self, store: &Store) -> Result<(), StoreError> {
+        let mut modules = Vec::new();
         store.each(Kind::Identity, &self.host_name, |device, kept| {
-            let id = DeviceId::parse(device).map_err(|e| e.to_string())?;
+            let id = ClientId::parse(device).map_err(|e| e.to_string())?;
             let known = Device::from_kept(kept, &self.views)?;
+            if id.is_module() {
+                modules.push(id.clone());
+            }
             self.devices.of(&id).insert(id.clone(), known);
             Ok(())
         })?;
+        for module in modules {
+            let mut family = self.devices.of(&module);
+            if let (Some(device), Some(id)) = (family.get_mut(&module.device()), module.module_id())
+            {
+                device.add_module(id);
+            }
+        }
         self.store = store.clone();
         Ok(())
     }
 
     /// Writes down what a device is now. Called under the lock of its shard.
-    pub(super) fn keep(&self, device: &DeviceId, known: &Device) {
+    pub(super) fn keep(&self, device: &ClientId, known: &Device) {
         self.store.write(|writes| {
             self.put(writes, device, known);
         });
     }
 
     /// The same together with other changes.
-    pub(super) fn put(&self, writes: &mut Writes<'_>, device: &DeviceId, known: &Device) {
+    pub(super) fn put(&self, writes: &mut Writes<'_>, device: &ClientId, known: &Device) {
         let (kind, scope) = (Kind::Identity, &self.host_name);
         writes.put(kind, scope, device.as_str(), &known.kept());
     }
 
-    /// Writes down that a device is gone; under the same lock.
-    pub(super) fn forget(&self, device: &DeviceId) {
+    /// Writes down that these are gone; under the same lock.
+    pub(super) fn forget<'a>(&self, gone: impl Iterator<Item = &'a ClientId>) {
         let (kind, scope) = (Kind::Identity, &self.host_name);
-        self.store
-            .write(|writes| writes.remove(kind, scope, device.as_str()));
+        self.store.write(|writes| {
+            for client in gone {
+                writes.remove(kind, scope, client.as_str());
+            }
+        });
     }
 }
 
@@ -314,8 +330,8 @@ mod tests {
         HubPolicies::of_owner(sas_key(9))
     }
 
-    fn device() -> DeviceId {
-        DeviceId::parse("pump-1").expect("valid")
+    fn device() -> ClientId {
+        ClientId::parse("pump-1").expect("valid")
     }
 
     fn now() -> Timestamp {
@@ -382,7 +398,7 @@ mod tests {
             let registry = Arc::into_inner(registry()).expect("one");
             Arc::new(registry.kept_in(&store).expect("readable"))
         };
-        let gone = DeviceId::parse("pump-2").expect("valid");
+        let gone = ClientId::parse("pump-2").expect("valid");
         let mut initial = InitialTwin::default();
         initial.tags.insert("site".into(), json!("north"));
         let before = {
@@ -480,7 +496,7 @@ mod tests {
                 |_| {},
             )
             .expect("known hub");
-        let admits = |hub: &str, device: &DeviceId, chain: &[CertificateDer<'static>]| {
+        let admits = |hub: &str, device: &ClientId, chain: &[CertificateDer<'static>]| {
             registry.authenticate(hub, device, None, chain, now()).err()
         };
         let chain = std::slice::from_ref(&own);
@@ -498,7 +514,7 @@ mod tests {
             admits("hub-2.fleetstorm.test", &device(), chain),
             Some(HubRefusal::UnknownHub)
         );
-        let stranger = DeviceId::parse("pump-2").expect("valid");
+        let stranger = ClientId::parse("pump-2").expect("valid");
         assert_eq!(
             admits(HUB, &stranger, chain),
             Some(HubRefusal::UnknownDevice)

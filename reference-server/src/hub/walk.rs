@@ -1,7 +1,7 @@
 //! A walk through all devices of a hub that holds nobody up: a lock for each device, and the core
 //! is left to others every so often.
 
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use tokio::task::yield_now;
 
 use super::identity::Device;
@@ -13,10 +13,10 @@ const STRIDE: usize = 64;
 /// Shard by shard, each in the order of its names. Devices that are there all the while are met
 /// once.
 pub(super) struct Walk<'a> {
-    devices: &'a Shards<DeviceId, Device>,
+    devices: &'a Shards<ClientId, Device>,
     shard: usize,
     /// Names of the shard that are still to come; none before they were read.
-    names: Option<std::vec::IntoIter<DeviceId>>,
+    names: Option<std::vec::IntoIter<ClientId>>,
     /// The one met last in the shard.
     last: String,
     steps: usize,
@@ -24,7 +24,7 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// From the first device on.
-    pub(super) fn through(devices: &'a Shards<DeviceId, Device>) -> Self {
+    pub(super) fn through(devices: &'a Shards<ClientId, Device>) -> Self {
         Self {
             devices,
             shard: 0,
@@ -35,7 +35,7 @@ impl<'a> Walk<'a> {
     }
 
     /// From the device on that follows a [`Walk::place`]; none where that is no such place.
-    pub(super) fn from(devices: &'a Shards<DeviceId, Device>, place: &str) -> Option<Self> {
+    pub(super) fn from(devices: &'a Shards<ClientId, Device>, place: &str) -> Option<Self> {
         let (shard, last) = place.split_once(':')?;
         Some(Self {
             shard: shard.parse().ok()?,
@@ -52,7 +52,7 @@ impl<'a> Walk<'a> {
     /// Shows the next device; none when all have been met.
     pub(super) async fn next<Shown>(
         &mut self,
-        mut show: impl FnMut(&DeviceId, &Device) -> Shown,
+        mut show: impl FnMut(&ClientId, &Device) -> Shown,
     ) -> Option<Shown> {
         loop {
             let Some(names) = &mut self.names else {
@@ -80,9 +80,11 @@ impl<'a> Walk<'a> {
     }
 
     /// The lock is held no longer than it takes to copy the names.
-    fn names_to_come(&self) -> Option<Vec<DeviceId>> {
-        let mut names: Vec<DeviceId> = self.devices.look_at(self.shard, |devices| {
-            let to_come = |name: &&DeviceId| name.as_str() > self.last.as_str();
+    fn names_to_come(&self) -> Option<Vec<ClientId>> {
+        let mut names: Vec<ClientId> = self.devices.look_at(self.shard, |devices| {
+            // Modules are met with their device.
+            let to_come =
+                |name: &&ClientId| !name.is_module() && name.as_str() > self.last.as_str();
             devices.keys().filter(to_come).cloned().collect()
         })?;
         names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));

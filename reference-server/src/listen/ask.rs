@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol, Occasion};
 use fleetstorm_protocol::http::DeviceOperation;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 
 use super::{Client, Host};
@@ -113,17 +113,17 @@ impl Host {
     }
 }
 
-/// What a device does at a hub.
+/// What a device, or a module of it, does at a hub.
 pub(super) fn at_hub<'a>(
     hub: &'a str,
-    device: &'a DeviceId,
+    client: &'a ClientId,
     protocol: FaultProtocol,
     operation: FaultOperation,
 ) -> Occasion<'a> {
     Occasion {
         operation,
         protocol,
-        device: device.as_str(),
+        device: client.device_id(),
         instance: None,
         hub: Some(hub),
         region: None,

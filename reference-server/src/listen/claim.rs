@@ -1,7 +1,7 @@
 //! Whom a token lets in to a hub over AMQP: put to `$cbs`, or shown as the password of SASL `PLAIN`.
 
 use fleetstorm_protocol::amqp::hub_user::{HubUser, Who};
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
@@ -41,8 +41,8 @@ impl Claim {
             |error: fleetstorm_protocol::DecodeError| HubRefusal::Malformed(error.to_string());
         let parsed = SasToken::parse(token).map_err(malformed)?;
         match parsed.resource().split_once("/devices/") {
-            Some((_, id)) => {
-                let device = DeviceId::parse(id).map_err(malformed)?;
+            Some((_, path)) => {
+                let device = ClientId::of_path(path).map_err(malformed)?;
                 let admitted = host
                     .hubs
                     .authenticate(hub, &device, Some(token), &[], now)?;

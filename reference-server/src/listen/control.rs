@@ -207,7 +207,7 @@ async fn send(request: Request<Incoming>, host: &Host) -> Answered {
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
         .and_then(|device| {
             host.hubs
-                .send_message(hub, &device, message, Timestamp::now())
+                .send_message(hub, &device.into(), message, Timestamp::now())
         });
     match sent {
         Ok(sequence) => {

@@ -13,7 +13,7 @@ use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondi
 use fleetstorm_protocol::amqp::{CHANNEL_CORRELATION_PROPERTY, MODEL_ID_PROPERTY};
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::hub::model_id;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -102,9 +102,9 @@ struct Gathering<'a> {
     wake: Arc<Notify>,
     links: BTreeMap<LinkId, Node>,
     /// Who has proven itself by a token, and has no link yet.
-    claims: BTreeMap<DeviceId, AdmittedDevice>,
+    claims: BTreeMap<ClientId, AdmittedDevice>,
     /// Boxed: a tree sets eleven places aside at once, and most connections have one device.
-    members: BTreeMap<DeviceId, Box<Member>>,
+    members: BTreeMap<ClientId, Box<Member>>,
     /// Of a policy, for the service and for who speaks for devices.
     policy: Option<PolicyToken>,
 }
@@ -116,7 +116,7 @@ enum Node {
     /// Answers to tokens go out.
     ClaimAnswers,
     /// A device's.
-    Device(DeviceId),
+    Device(ClientId),
     /// The service's messages come in.
     Service,
 }
@@ -160,7 +160,7 @@ impl Gathering<'_> {
         let (device, operation) = match &event {
             Event::Attach(asked) => {
                 let node = HubNode::parse(asked.address().unwrap_or_default());
-                let device = node.ok().and_then(|node| node.device().cloned());
+                let device = node.ok().and_then(|node| node.client().cloned());
                 let device = device.filter(|device| !self.members.contains_key(device));
                 (device, FaultOperation::HubConnect)
             }
@@ -216,7 +216,7 @@ impl Gathering<'_> {
         };
         let id = asked.id;
         let incoming = asked.is_incoming();
-        let Some(device) = node.device() else {
+        let Some(device) = node.client() else {
             let node = match (node, incoming) {
                 (HubNode::ServiceMessages, true) => match self.authorize_service() {
                     Ok(()) => Node::Service,
@@ -241,7 +241,7 @@ impl Gathering<'_> {
         };
         if let Err(refusal) = self.admit(device) {
             let condition = match refusal {
-                HubRefusal::UnknownDevice => AmqpError::NotFound,
+                HubRefusal::UnknownDevice | HubRefusal::UnknownModule => AmqpError::NotFound,
                 _ => AmqpError::UnauthorizedAccess,
             };
             return refused(asked, condition, &refusal);
@@ -266,7 +266,7 @@ impl Gathering<'_> {
     }
 
     /// Makes a device a member: it has put a token, or its certificate is its own.
-    fn admit(&mut self, device: &DeviceId) -> Result<(), HubRefusal> {
+    fn admit(&mut self, device: &ClientId) -> Result<(), HubRefusal> {
         if self.members.contains_key(device) {
             return Ok(());
         }
@@ -284,7 +284,7 @@ impl Gathering<'_> {
     /// By its certificate, or by the token of a policy that speaks for devices.
     fn authenticate(
         &self,
-        device: &DeviceId,
+        device: &ClientId,
         now: Timestamp,
     ) -> Result<AdmittedDevice, HubRefusal> {
         let token = self.policy.as_ref().map(|policy| policy.token.as_str());
@@ -354,7 +354,7 @@ impl Gathering<'_> {
         let (status, description) = match PutToken::of(message) {
             Ok(put) => match self.put(&put.token) {
                 Ok(()) => (200, "OK".to_owned()),
-                Err(HubRefusal::UnknownDevice) => (404, HubRefusal::UnknownDevice.to_string()),
+                Err(refusal) if refusal.status() == 404 => (404, refusal.to_string()),
                 Err(refusal) => (401, refusal.to_string()),
             },
             Err(error) => (400, error.to_string()),
@@ -471,7 +471,7 @@ impl Gathering<'_> {
     fn dismiss(
         &mut self,
         conversation: &mut Conversation<impl Stream>,
-        device: &DeviceId,
+        device: &ClientId,
         condition: &ErrorCondition,
     ) {
         let Some(member) = self.members.remove(device) else {

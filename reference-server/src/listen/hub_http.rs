@@ -61,7 +61,7 @@ pub(super) async fn respond(
         .and_then(|value| value.to_str().ok());
     let answered = async {
         let (device, operation) = match route {
-            HubRoute::Device(device, operation) => (device, operation),
+            HubRoute::Client(device, operation) => (device, operation),
             HubRoute::Registry(operation) => {
                 let permission = registry::permission(operation);
                 host.hubs
@@ -96,8 +96,17 @@ pub(super) async fn respond(
             HubOperation::Service(operation) => {
                 let resource = sas_resource(hub, &device);
                 let permission = service::permission(operation);
-                host.hubs
-                    .authorize_service(hub, &resource, token, permission, now)?;
+                let hubs = &host.hubs;
+                let authorized = hubs.authorize_service(hub, &resource, token, permission, now);
+                if authorized.is_err() && service::is_for_device(operation, &device) {
+                    let (itself, certificates) = (device.device(), &client.certificates);
+                    let admitted = hubs.authenticate(hub, &itself, token, certificates, now)?;
+                    if !admitted.is_itself() {
+                        return Err(HubRefusal::Unauthorized);
+                    }
+                } else {
+                    authorized?;
+                }
                 let body = read(body, host.limits.body).await?;
                 let asked = service::Asked {
                     hub,

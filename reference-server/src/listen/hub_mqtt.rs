@@ -6,7 +6,8 @@ use bytes::Bytes;
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::hub::{
     DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, Message,
-    OWN_MESSAGES_FILTER, TWIN_RESPONSE_FILTER, TwinResponse, messages_filter, property_bag,
+    OWN_MESSAGES_FILTER, TWIN_RESPONSE_FILTER, TwinResponse, inputs_filters, messages_filter,
+    property_bag,
 };
 use jiff::Timestamp;
 use rumqttc::mqttbytes::QoS;
@@ -46,16 +47,16 @@ pub(super) async fn serve<Carrier: Stream>(
 ) {
     let hub = asked_for.unwrap_or(&user.host);
     let operation = FaultOperation::HubConnect;
-    let occasion = at_hub(hub, &user.device_id, FaultProtocol::Mqtt, operation);
+    let occasion = at_hub(hub, &user.client, FaultProtocol::Mqtt, operation);
     if host.trouble(client, occasion).await.is_some() {
         return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
     }
     let now = Timestamp::now();
     let named_alike =
-        user.host.eq_ignore_ascii_case(hub) && connect.client_id == user.device_id.as_str();
+        user.host.eq_ignore_ascii_case(hub) && connect.client_id == user.client.as_str();
     let admitted = host.hubs.authenticate(
         hub,
-        &user.device_id,
+        &user.client,
         password(&connect),
         &client.certificates,
         now,
@@ -79,6 +80,7 @@ pub(super) async fn serve<Carrier: Stream>(
     }
     let mut conversation = Conversation {
         messages_filter: messages_filter(device.device().id()),
+        inputs_filters: inputs_filters(device.device().id()),
         subscriptions: resumed.unwrap_or_default(),
         unacknowledged: Vec::new(),
         device,
@@ -99,6 +101,8 @@ struct Conversation<'a, Carrier> {
     session: Session<Carrier>,
     device: DeviceSession,
     messages_filter: String,
+    /// Of a module: nothing comes by them, for only IoT Edge has that.
+    inputs_filters: [String; 2],
     subscriptions: Subscriptions,
     /// Packet ids and locks of messages that the device has not acknowledged.
     unacknowledged: Vec<(u16, Uuid)>,
@@ -124,6 +128,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         loop {
             let done = tokio::select! {
                 packet = self.session.receive() => {
+                    let is_module = self.device.device().id().is_module();
                     let may = |filter: &str| {
                         [
                             TWIN_RESPONSE_FILTER,
@@ -133,6 +138,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                             self.messages_filter.as_str(),
                         ]
                         .contains(&filter)
+                            || is_module && self.inputs_filters.iter().any(|own| own == filter)
                     };
                     match self.session.acknowledge(packet, may).await {
                         Asked::Left => return true,
@@ -255,8 +261,8 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                 self.device.answer(call, answer);
                 self.flush().await
             }
-            HubRequest::Telemetry { device, bag } => {
-                if device != *self.device.device().id() {
+            HubRequest::Telemetry { client, bag } => {
+                if client != *self.device.device().id() {
                     return Err(End);
                 }
                 let mut message = property_bag::message(&bag, &publish.payload).map_err(|_| End)?;
@@ -381,10 +387,10 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
 
     /// The client is gone without a word: its will is sent in its name.
     fn execute(&self, will: LastWill) {
-        let Ok(HubRequest::Telemetry { device, bag }) = HubRequest::parse(&will.topic) else {
+        let Ok(HubRequest::Telemetry { client, bag }) = HubRequest::parse(&will.topic) else {
             return;
         };
-        if device != *self.device.device().id() {
+        if client != *self.device.device().id() {
             return;
         }
         if let Ok(mut message) = property_bag::message(&bag, &will.message) {

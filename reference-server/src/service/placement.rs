@@ -88,7 +88,7 @@ impl Service {
             .and_then(|chosen| chosen.initial_twin.as_ref())
             .or(registration.settings.initial_twin.as_ref());
         let is_anew = registration.previous.is_some() && resets(registration);
-        let left = leaves(registration, link);
+        let left = leaves(registration, link).map(|place| (place.hub, (&place.device_id).into()));
         let entering = Entering {
             authentication,
             twin: if is_anew {
@@ -97,9 +97,9 @@ impl Service {
                 TwinFrom::Kept(initial)
             },
             iot_edge: is_iot_edge(registration),
-            left: left.map(|place| (place.hub, &place.device_id)),
+            left: left.as_ref().map(|(hub, device)| (*hub, device)),
         };
-        let (host_name, device) = (&link.host_name, &registration.device_id);
+        let (host_name, device) = (&link.host_name, &(&registration.device_id).into());
         let alongside = |writes: &mut Writes<'_>| self.put(writes, registration, progress);
         self.hubs
             .enter(host_name, device, entering, now, alongside)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::enrollment::Enrollment;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::IdentityKey;
@@ -425,7 +425,7 @@ fn the_hub_knows_both_keys_of_a_device() {
     let hub = hub.expect("a hub");
     let mut hubs = Config::default().hubs.into_iter();
     let index = hubs.position(|known| known.host_name == hub);
-    let device = DeviceId::parse("lock").expect("an id");
+    let device = ClientId::parse("lock").expect("an id");
     let admitted = tokens[index.expect("a linked hub")]
         .each_ref()
         .map(|token| {
@@ -473,7 +473,7 @@ fn a_device_is_the_same_one_however_its_id_is_spelt() {
     let hub = places[0][2].as_str().expect("a hub");
     let entered = told
         .hubs
-        .identity(hub, &DeviceId::parse("Lock").expect("an id"));
+        .identity(hub, &ClientId::parse("Lock").expect("an id"));
     assert!(entered.is_ok());
 }
 

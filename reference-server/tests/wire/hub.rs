@@ -16,6 +16,7 @@ mod both_sides;
 pub mod device;
 pub mod http;
 mod https;
+mod modules;
 mod mqtt;
 mod registry;
 mod slow;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::Message;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::x509::thumbprint;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).expect("in range")
 }
 
-fn pump() -> DeviceId {
-    DeviceId::parse("pump-1").expect("valid")
+fn pump() -> ClientId {
+    ClientId::parse("pump-1").expect("valid")
 }
 
 impl Yard {
@@ -238,6 +238,7 @@ fn messages_wait_for_the_device_until_it_settles_them() {
 fn a_removed_or_disabled_identity_ends_its_session() {
     let yard = Yard::new();
     let wanted = |enabled| WantedIdentity {
+        managed_by: None,
         authentication: Authentication::certificate(thumbprint(&yard.certificate)),
         enabled,
         status_reason: None,

@@ -28,6 +28,8 @@ pub(super) enum DeviceLink {
     Events,
     /// Messages to the device.
     Messages,
+    /// What other modules send to a module: only IoT Edge has it, so that nothing comes.
+    Inputs,
     /// Questions about the twin.
     TwinQuestions,
     /// Answers and changes of it.
@@ -43,7 +45,8 @@ impl DeviceLink {
     pub(super) fn of(node: &HubNode, incoming: bool) -> Option<Self> {
         match (node, incoming) {
             (HubNode::Events(_), true) => Some(Self::Events),
-            (HubNode::DeviceBound(_), false) => Some(Self::Messages),
+            (HubNode::Events(client), false) if client.is_module() => Some(Self::Inputs),
+            (HubNode::DeviceBound(client), false) if !client.is_module() => Some(Self::Messages),
             (HubNode::Twin(_), true) => Some(Self::TwinQuestions),
             (HubNode::Twin(_), false) => Some(Self::TwinAnswers),
             (HubNode::Methods(_), true) => Some(Self::MethodResults),
@@ -204,7 +207,10 @@ impl Member {
                 self.session.answer(call, answer);
                 Ok(None)
             }
-            DeviceLink::Messages | DeviceLink::TwinAnswers | DeviceLink::MethodCalls => Ok(None),
+            DeviceLink::Messages
+            | DeviceLink::Inputs
+            | DeviceLink::TwinAnswers
+            | DeviceLink::MethodCalls => Ok(None),
         }
     }
 

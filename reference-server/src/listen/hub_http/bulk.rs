@@ -3,7 +3,7 @@
 //! `iothub-errorcode`.
 
 use fleetstorm_protocol::document;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::{ClientId, DeviceId, ModuleId};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use jiff::Timestamp;
@@ -99,10 +99,14 @@ impl Item {
         now: Timestamp,
     ) -> Result<Option<HubRefusal>, HubRefusal> {
         let device = DeviceId::parse(&self.id).map_err(|e| malformed("id", e.to_string()))?;
-        if let Some(module) = self.module_id {
-            let problem = format!("\"{module}\": this server's hubs have no modules");
-            return Err(malformed("moduleId", problem));
-        }
+        let device = match &self.module_id {
+            None => device.into(),
+            Some(module) => {
+                let module = ModuleId::parse(module);
+                let module = module.map_err(|e| malformed("moduleId", e.to_string()))?;
+                ClientId::of_module(device.as_str(), &module)
+            }
+        };
         let condition = match self.import_mode {
             ImportMode::Create => Condition::Unnamed,
             ImportMode::CreateOrUpdate => Condition::Waived,

@@ -1,7 +1,7 @@
 //! Identities and twins as the service API writes them
-//! (IoT Hub REST reference, "Device", "Twin").
+//! (IoT Hub REST reference, "Device", "Module", "Twin").
 
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
@@ -23,6 +23,8 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct IdentityDocument {
     device_id: Option<String>,
+    module_id: Option<String>,
+    managed_by: Option<String>,
     status: Option<Status>,
     status_reason: Option<String>,
     authentication: Option<AuthenticationDocument>,
@@ -74,19 +76,25 @@ struct Thumbprints {
 }
 
 impl IdentityDocument {
-    /// The identity of `device` that is asked for. Keys that are left out are made.
-    pub(super) fn wanted(self, device: &DeviceId) -> Result<WantedIdentity, HubRefusal> {
-        if let Some(other) = self.device_id.filter(|other| other != device.as_str()) {
-            return Err(malformed(
-                "deviceId",
-                format!("\"{other}\" is not \"{device}\""),
-            ));
+    /// The identity of `client` that is asked for. Keys that are left out are made.
+    pub(super) fn wanted(self, client: &ClientId) -> Result<WantedIdentity, HubRefusal> {
+        for (name, written, asked) in [
+            ("deviceId", &self.device_id, Some(client.device_id())),
+            ("moduleId", &self.module_id, client.module_id()),
+        ] {
+            if let Some(other) = written.as_deref()
+                && Some(other) != asked
+            {
+                let asked = asked.unwrap_or_default();
+                return Err(malformed(name, format!("\"{other}\" is not \"{asked}\"")));
+            }
         }
         Ok(WantedIdentity {
             authentication: self.authentication.unwrap_or_default().wanted()?,
             enabled: self.status != Some(Status::Disabled),
             status_reason: self.status_reason,
             iot_edge: self.capabilities.map(|capabilities| capabilities.iot_edge),
+            managed_by: self.managed_by,
         })
     }
 }
@@ -118,10 +126,7 @@ impl AuthenticationDocument {
                 })
             }
             Kind::CertificateAuthority => Ok(Authentication::CertificateAuthority),
-            Kind::None => Err(malformed(
-                "authentication.type",
-                "must be sas, selfSigned or certificateAuthority here".into(),
-            )),
+            Kind::None => Ok(Authentication::None),
         }
     }
 }
@@ -159,21 +164,18 @@ pub(super) fn malformed(name: &str, problem: String) -> HubRefusal {
 }
 
 /// An identity as the service reads it.
-pub(super) fn identity_document(device: &DeviceId, identity: &Identity) -> Value {
+pub(super) fn identity_document(client: &ClientId, identity: &Identity) -> Value {
     let Parts {
         kind,
         keys,
         thumbprints,
     } = Parts::of(&identity.authentication);
-    json!({
-        "deviceId": device.as_str(),
+    let mut document = json!({
+        "deviceId": client.device_id(),
         "generationId": generation(identity.created),
         "etag": identity.etag,
         "connectionState": connection_state(identity),
-        "status": status(identity),
-        "statusReason": identity.status_reason,
         "connectionStateUpdatedTime": time(identity.last_seen),
-        "statusUpdatedTime": NEVER,
         "lastActivityTime": time(identity.last_seen),
         "cloudToDeviceMessageCount": identity.waiting_messages,
         "authentication": {
@@ -184,17 +186,29 @@ pub(super) fn identity_document(device: &DeviceId, identity: &Identity) -> Value
             },
             "type": kind,
         },
-        "capabilities": {"iotEdge": identity.iot_edge},
-    })
+    });
+    add(
+        &mut document,
+        match client.module_id() {
+            Some(module) => json!({"moduleId": module, "managedBy": identity.managed_by}),
+            None => json!({
+                "status": status(identity),
+                "statusReason": identity.status_reason,
+                "statusUpdatedTime": NEVER,
+                "capabilities": {"iotEdge": identity.iot_edge},
+            }),
+        },
+    );
+    document
 }
 
 /// A twin as the service reads it.
-pub(super) fn twin_document(device: &DeviceId, identity: &Identity, twin: &TwinDocument) -> Value {
+pub(super) fn twin_document(client: &ClientId, identity: &Identity, twin: &TwinDocument) -> Value {
     let Parts {
         kind, thumbprints, ..
     } = Parts::of(&identity.authentication);
-    json!({
-        "deviceId": device.as_str(),
+    let mut document = json!({
+        "deviceId": client.device_id(),
         "etag": twin.etag,
         "deviceEtag": identity.etag,
         "status": status(identity),
@@ -212,8 +226,22 @@ pub(super) fn twin_document(device: &DeviceId, identity: &Identity, twin: &TwinD
         "version": twin.version,
         "tags": twin.tags,
         "properties": {"desired": twin.desired, "reported": twin.reported},
-        "capabilities": {"iotEdge": identity.iot_edge},
-    })
+    });
+    add(
+        &mut document,
+        match client.module_id() {
+            Some(module) => json!({"moduleId": module}),
+            None => json!({"capabilities": {"iotEdge": identity.iot_edge}}),
+        },
+    );
+    document
+}
+
+/// What only devices have, or only modules.
+fn add(document: &mut Value, more: Value) {
+    if let (Some(document), Value::Object(more)) = (document.as_object_mut(), more) {
+        document.extend(more);
+    }
 }
 
 /// How an authentication is written: primary, secondary.
@@ -224,6 +252,14 @@ struct Parts {
 }
 
 impl Parts {
+    fn without(kind: &'static str) -> Self {
+        Self {
+            kind,
+            keys: [None, None],
+            thumbprints: [None, None],
+        }
+    }
+
     fn of(authentication: &Authentication) -> Self {
         match authentication {
             Authentication::Sas { primary, secondary } => Self {
@@ -242,11 +278,8 @@ impl Parts {
                     secondary.as_deref().map(CertificateThumbprint::format),
                 ],
             },
-            Authentication::CertificateAuthority => Self {
-                kind: "certificateAuthority",
-                keys: [None, None],
-                thumbprints: [None, None],
-            },
+            Authentication::CertificateAuthority => Self::without("certificateAuthority"),
+            Authentication::None => Self::without("none"),
         }
     }
 }
@@ -281,7 +314,7 @@ mod tests {
     use super::*;
 
     fn wanted(document: Value) -> Result<WantedIdentity, HubRefusal> {
-        let device = DeviceId::parse("d").expect("valid");
+        let device = ClientId::parse("d").expect("valid");
         let document: IdentityDocument = serde_json::from_value(document)
             .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
         document.wanted(&device)

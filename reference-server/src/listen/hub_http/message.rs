@@ -77,13 +77,18 @@ pub(in crate::listen) fn document(received: &Received) -> Value {
         .iter()
         .map(|(name, value)| (name.as_str(), value))
         .collect();
-    json!({
-        "deviceId": received.device.as_str(),
+    let module = received.device.module_id();
+    let mut document = json!({
+        "deviceId": received.device.device_id(),
         "enqueuedTimeUtc": timestamp::format(received.enqueued),
         "systemProperties": system,
         "properties": properties,
         "body": String::from_utf8_lossy(body),
-    })
+    });
+    if let Some(module) = module {
+        document["moduleId"] = module.into();
+    }
+    document
 }
 
 /// Writes a delivered message's properties as headers; its lock is the entity tag. A property

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fleetstorm_protocol::document;
 use fleetstorm_protocol::hub::route::ServiceOperation;
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::ClientId;
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH};
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ const MAX_PAYLOAD: usize = 128 * 1024;
 /// A question whose asker may ask it.
 pub(super) struct Asked<'a> {
     pub(super) hub: &'a str,
-    pub(super) device: &'a DeviceId,
+    pub(super) device: &'a ClientId,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
@@ -40,15 +40,26 @@ pub(super) struct Asked<'a> {
 /// What it takes to ask.
 pub(super) fn permission(operation: ServiceOperation) -> HubPermission {
     use ServiceOperation::{
-        CallMethod, PatchTwin, PurgeMessages, PutIdentity, ReadIdentity, ReadTwin, RemoveIdentity,
-        ReplaceTwin,
+        CallMethod, ListModules, PatchTwin, PurgeMessages, PutIdentity, ReadIdentity, ReadTwin,
+        RemoveIdentity, ReplaceTwin,
     };
     match operation {
-        ReadIdentity => HubPermission::RegistryRead,
+        ReadIdentity | ListModules => HubPermission::RegistryRead,
         PutIdentity | RemoveIdentity => HubPermission::RegistryWrite,
         PurgeMessages | ReadTwin | PatchTwin | ReplaceTwin | CallMethod => {
             HubPermission::ServiceConnect
         }
+    }
+}
+
+/// Whether a device may ask it, too: a device of IoT Edge keeps its own modules.
+pub(super) fn is_for_device(operation: ServiceOperation, client: &ClientId) -> bool {
+    match operation {
+        ServiceOperation::ListModules => true,
+        ServiceOperation::ReadIdentity
+        | ServiceOperation::PutIdentity
+        | ServiceOperation::RemoveIdentity => client.is_module(),
+        _ => false,
     }
 }
 
@@ -80,6 +91,13 @@ pub(super) async fn answer(
         ServiceOperation::RemoveIdentity => {
             hubs.remove_identity(hub, device, asked.condition())?;
             Ok(empty(StatusCode::NO_CONTENT))
+        }
+        ServiceOperation::ListModules => {
+            let listed = hubs.modules(hub, device)?;
+            let written = listed
+                .iter()
+                .map(|(module, identity)| identity_document(module, identity));
+            Ok(super::json(&Value::Array(written.collect())))
         }
         ServiceOperation::PurgeMessages => {
             let purged = hubs.purge_messages(hub, device)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::enrollment::{AllocationPolicy, Enrollment};
 use fleetstorm_protocol::http::DeviceOperation;
-use fleetstorm_protocol::ids::{DeviceId, OperationId, RegistrationId};
+use fleetstorm_protocol::ids::{ClientId, OperationId, RegistrationId};
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
@@ -191,8 +191,8 @@ impl World {
     }
 }
 
-fn pump() -> DeviceId {
-    DeviceId::parse("pump").expect("an id")
+fn pump() -> ClientId {
+    ClientId::parse("pump").expect("an id")
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn nodes_are_found_in_the_spelling_of_each_sdk() {
         ),
         (true, "/devices/pump-9/twin", "amqp:not-found"),
         (true, "/devices/pump-1/modules/m/twin", "amqp:not-found"),
+        (true, "/devices/pump-1/modules/m", "amqp:not-found"),
     ] {
         let refusal = pump.refused(receives, address);
         assert!(find(&refusal, condition.as_bytes()).is_some(), "{address}");

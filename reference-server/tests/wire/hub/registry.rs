@@ -86,7 +86,7 @@ fn a_bulk_operation_does_what_it_can_and_tells_what_it_can_not() {
         {"id": "valve-3", "importMode": "DeleteIfMatchETag"},
         {"id": "valve-3", "importMode": "retire"},
         {"id": "a b", "importMode": "create"},
-        {"id": "valve-3", "moduleId": "m"},
+        {"id": "valve-3", "moduleId": "m", "importMode": "update"},
         {},
         {"id": "valve-1", "importMode": "updateTwin", "tags": {"hall": 2}},
         {"id": "valve-3", "importMode": "delete"},
@@ -112,7 +112,7 @@ fn a_bulk_operation_does_what_it_can_and_tells_what_it_can_not() {
             ("valve-3", "ArgumentInvalid"),
             ("valve-3", "ArgumentInvalid"),
             ("a b", "ArgumentInvalid"),
-            ("valve-3", "ArgumentInvalid"),
+            ("valve-3", "ModuleNotFound"),
             ("?", "ArgumentInvalid"),
         ]
     );

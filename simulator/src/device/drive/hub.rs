@@ -166,7 +166,7 @@ impl Drive<'_> {
     /// The SAS token that proves a device without certificate to its hub.
     fn hub_proof(&self, member: &Member) -> Option<String> {
         let Assignment { hub, device_id, .. } = &member.assignment;
-        let resource = hub::sas_resource(hub, device_id);
+        let resource = hub::sas_resource(hub, &device_id.into());
         match (&self.identity.credential, &member.tpm_key) {
             (Credential::SymmetricKey(key), _) => {
                 Some(sas_token(&resource, None, |data| key.sign(data)))

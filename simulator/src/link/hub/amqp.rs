@@ -13,7 +13,7 @@ use fleetstorm_protocol::amqp::hub_message::from_device;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::hub::{self, API_VERSION, SystemProperties, sas_resource};
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::{ClientId, DeviceId};
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
@@ -30,7 +30,7 @@ const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// A device's AMQP connection with its hub.
 pub struct HubAmqp {
     link: AmqpLink,
-    device: DeviceId,
+    device: ClientId,
     questions: u32,
     /// The link of its messages, once it is prepared for them.
     events: Option<u32>,
@@ -54,9 +54,9 @@ impl HubAmqp {
         let mut link = AmqpLink::new(carrier);
         link.begin(host, device.as_str());
         if let Some(sas) = sas {
-            put_token(&mut link, sas_resource(host, device), sas).await?;
+            put_token(&mut link, sas_resource(host, &device.into()), sas).await?;
         }
-        let address = HubNode::Twin(device.clone()).address();
+        let address = HubNode::Twin(device.into()).address();
         let channel = format!("twin:{device}");
         let properties = [(CHANNEL_CORRELATION_PROPERTY, channel.as_str())];
         let wanted = |name, sends| Wanted {
@@ -72,7 +72,7 @@ impl HubAmqp {
         link.settle_in().await?;
         Ok(Self {
             link,
-            device: device.clone(),
+            device: device.into(),
             questions,
             events: None,
             results: None,

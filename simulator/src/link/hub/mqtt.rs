@@ -7,7 +7,7 @@ use fleetstorm_protocol::hub::{
     DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, SystemProperties,
     TWIN_RESPONSE_FILTER, TwinResponse, property_bag,
 };
-use fleetstorm_protocol::ids::DeviceId;
+use fleetstorm_protocol::ids::{ClientId, DeviceId};
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
@@ -22,7 +22,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(mqtt::KEEP_ALIVE as 
 /// A device's MQTT session with its hub.
 pub struct HubMqtt {
     session: MqttLink,
-    device: DeviceId,
+    device: ClientId,
 }
 
 impl HubMqtt {
@@ -47,7 +47,7 @@ impl HubMqtt {
         session.keep_what_comes();
         Ok(Self {
             session,
-            device: device.clone(),
+            device: device.into(),
         })
     }
 
@@ -83,7 +83,7 @@ impl HubMqtt {
     /// The connection broke.
     pub async fn send(&mut self, message: &[u8]) -> Result<(), LinkError> {
         let request = HubRequest::Telemetry {
-            device: self.device.clone(),
+            client: self.device.clone(),
             bag: property_bag::format(&SystemProperties::of_json(), &[]),
         };
         self.session.publish(request.topic(), message).await

@@ -1,0 +1,211 @@
+//! Modules: identities of their own below a device (IoT Hub documentation, "Understand and use module
+//! twins"). They are filed beside their device, let in only while it is, and go when it goes.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fleetstorm_protocol::ids::{ClientId, ModuleId};
+use jiff::Timestamp;
+
+use super::HubRefusal;
+use super::administration::Identity;
+use super::identity::{Authentication, Device};
+use super::registry::{Hub, HubRegistry};
+
+/// Modules that a device may have (IoT Hub documentation, "Quotas and throttling").
+const MAX_MODULES: usize = 50;
+/// Those that an IoT Edge device has from the beginning.
+const OF_EDGE: [&str; 2] = ["$edgeAgent", "$edgeHub"];
+
+/// What a device has of modules, or a module besides.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kin {
+    /// A device's modules, by their ids.
+    pub(super) modules: BTreeSet<Box<str>>,
+    /// Who looks after a module, in the service's words.
+    pub(super) managed_by: Option<Box<str>>,
+}
+
+/// A device and its modules lie in one shard.
+pub(super) type Family = HashMap<ClientId, Device>;
+
+impl Device {
+    /// The ids of its modules.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
+        self.kin
+            .iter()
+            .flat_map(|kin| kin.modules.iter().map(AsRef::as_ref))
+    }
+
+    /// It has a module more.
+    pub(super) fn add_module(&mut self, module: &str) {
+        let kin = self.kin.get_or_insert_default();
+        kin.modules.insert(module.into());
+    }
+}
+
+/// Whether there may be a module of a device; whether that is let in, for then so are its modules.
+///
+/// # Errors
+/// Its device is not known, or has too many.
+pub(super) fn room_for(family: &Family, module: &ClientId) -> Result<bool, HubRefusal> {
+    let device = family.get(&module.device());
+    let device = device.ok_or(HubRefusal::UnknownDevice)?;
+    let is_new = !family.contains_key(module);
+    if is_new && device.modules().count() >= MAX_MODULES {
+        return Err(HubRefusal::TooManyModules(MAX_MODULES));
+    }
+    Ok(device.enabled)
+}
+
+/// A device was made or changed: its modules are let in as it is, and one of IoT Edge has those that
+/// all of them have.
+pub(super) fn follow(hub: &Hub, family: &mut Family, device: &ClientId, now: Timestamp) {
+    let Some(known) = family.get_mut(device) else {
+        return;
+    };
+    let enabled = known.enabled;
+    if known.iot_edge {
+        for module in OF_EDGE {
+            known.add_module(module);
+        }
+    }
+    for module in ids(device, known) {
+        let is_new = !family.contains_key(&module);
+        let known = family
+            .entry(module.clone())
+            .or_insert_with(|| Device::new(Authentication::None, None, &hub.views, now));
+        if is_new || known.enabled != enabled {
+            known.enabled = enabled;
+            known.revoke_unless_proven();
+            hub.keep(&module, known);
+        }
+    }
+}
+
+/// A device is gone, and so are its modules. Returns which.
+pub(super) fn take_along(family: &mut Family, device: &ClientId, gone: &Device) -> Vec<ClientId> {
+    let modules = ids(device, gone);
+    for module in &modules {
+        if let Some(mut known) = family.remove(module) {
+            known.revoke();
+        }
+    }
+    modules
+}
+
+fn ids(device: &ClientId, known: &Device) -> Vec<ClientId> {
+    let ids = known.modules().filter_map(|id| ModuleId::parse(id).ok());
+    ids.map(|id| ClientId::of_module(device.device_id(), &id))
+        .collect()
+}
+
+impl HubRegistry {
+    /// The modules of a device, in the order of their names.
+    ///
+    /// # Errors
+    /// Unknown hub or device.
+    pub fn modules(
+        &self,
+        hub: &str,
+        device: &ClientId,
+    ) -> Result<Vec<(ClientId, Identity)>, HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let family = hub.devices.of(device);
+        let known = family.get(device).ok_or(HubRefusal::UnknownDevice)?;
+        let modules = ids(device, known).into_iter().filter_map(|module| {
+            let identity = Identity::of(family.get(&module)?);
+            Some((module, identity))
+        });
+        Ok(modules.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fleetstorm_protocol::symmetric_key::SymmetricKey;
+
+    use super::*;
+    use crate::counters::Tally;
+    use crate::hub::access_policy::HubPolicies;
+    use crate::hub::administration::{Condition, WantedIdentity};
+    use crate::hub::entering::{Entering, TwinFrom};
+    use crate::store::{Durability, Store};
+
+    const WEST: &str = "hub-west.test";
+    const EAST: &str = "hub-east.test";
+
+    fn hubs(store: &Store) -> HubRegistry {
+        let names = [WEST, EAST].map(String::from);
+        let tally = Arc::new(Tally::new(&names));
+        let hubs = names.map(|name| (name, HubPolicies::generate()));
+        let hubs = HubRegistry::new(hubs.into(), 0, tally);
+        hubs.kept_in(store).expect("readable")
+    }
+
+    fn gate() -> ClientId {
+        ClientId::parse("gate-1").expect("an id")
+    }
+
+    fn key() -> Authentication {
+        Authentication::key(SymmetricKey::from_bytes([7; 32]).expect("a key"))
+    }
+
+    /// By DPS.
+    fn enter(hubs: &HubRegistry, hub: &str, left: Option<(usize, &ClientId)>) {
+        let entering = Entering {
+            authentication: key(),
+            twin: TwinFrom::Kept(None),
+            iot_edge: true,
+            left,
+        };
+        hubs.enter(hub, &gate(), entering, Timestamp::UNIX_EPOCH, |_| {})
+            .expect("a known hub");
+    }
+
+    fn add(hubs: &HubRegistry, module: &str) {
+        let wanted = WantedIdentity {
+            authentication: key(),
+            enabled: true,
+            status_reason: None,
+            iot_edge: None,
+            managed_by: Some("iotEdge".into()),
+        };
+        let (condition, now) = (Condition::Unnamed, Timestamp::UNIX_EPOCH);
+        let id = ClientId::parse(&format!("gate-1/{module}")).expect("an id");
+        hubs.put_identity(WEST, &id, wanted, condition, now)
+            .expect("room");
+    }
+
+    fn names(hubs: &HubRegistry, hub: &str) -> Option<Vec<String>> {
+        let modules = hubs.modules(hub, &gate()).ok()?;
+        let names = modules.iter().filter_map(|(id, _)| id.module_id());
+        Some(names.map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn modules_outlive_the_server_and_go_with_their_device() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
+        let first = hubs(&store);
+        enter(&first, WEST, None);
+        add(&first, "camera");
+        for hubs in [&first, &hubs(&store)] {
+            let expected = ["$edgeAgent", "$edgeHub", "camera"].map(String::from);
+            assert_eq!(names(hubs, WEST), Some(expected.into()));
+            let camera = ClientId::parse("gate-1/camera").expect("an id");
+            let identity = hubs.identity(WEST, &camera).expect("known");
+            assert_eq!(identity.managed_by.as_deref(), Some("iotEdge"));
+        }
+        // It moves, and its modules stay behind for nobody.
+        enter(&first, EAST, Some((0, &gate())));
+        for hubs in [first, hubs(&store)] {
+            assert_eq!(names(&hubs, WEST), None);
+            let camera = ClientId::parse("gate-1/camera").expect("an id");
+            assert!(hubs.identity(WEST, &camera).is_err());
+            let expected = ["$edgeAgent", "$edgeHub"].map(String::from);
+            assert_eq!(names(&hubs, EAST), Some(expected.into()));
+        }
+    }
+}
