@@ -107,15 +107,3 @@ fn no_chain_costs_much_whatever_was_made_of_it() {
     }
     println!("the dearest: {dearest:?}");
 }
-
-/// For whoever wants to know, for it depends on the machine.
-#[test]
-fn a_registration_costs_a_signature_for_each_certificate() {
-    let plant = Plant::new();
-    let shown = [plant.pump.der.clone(), plant.intermediate.der.clone()];
-    let began = Instant::now();
-    for _ in 0..1000 {
-        assert!(verdict(&plant.trusted, &shown, now()).is_ok());
-    }
-    println!("{:?} each", began.elapsed() / 1000);
-}
