@@ -369,10 +369,6 @@ mod tests {
                 json!({"authentication": {"x509Thumbprint": {"primaryThumbprint": "ab"}}}),
                 "is neither a SHA-256",
             ),
-            (
-                json!({"authentication": {"type": "none"}}),
-                "must be sas, selfSigned or certificateAuthority",
-            ),
         ] {
             let problem = wanted(document).expect_err(words).to_string();
             assert!(problem.contains(words), "{problem}");
