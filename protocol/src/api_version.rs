@@ -1,11 +1,11 @@
-//! The versions of DPS's APIs.
+//! The versions of the APIs of DPS and of hubs.
 
 use crate::http::PathError;
 use crate::{DecodeError, query};
 
-/// Those that its specification, its documentation and its clients name; the same for devices as for
-/// the service side.
-pub const KNOWN: [&str; 14] = [
+/// Those of DPS that its specification, its documentation and its clients name; the same for devices as
+/// for the service side.
+pub const OF_DPS: [&str; 14] = [
     "2017-08-31-preview",
     "2017-11-15",
     "2018-04-01",
@@ -23,11 +23,33 @@ pub const KNOWN: [&str; 14] = [
     "2026-11-15-preview",
 ];
 
+/// The same of hubs.
+pub const OF_HUBS: [&str; 17] = [
+    "2016-02-03",
+    "2016-11-14",
+    "2017-06-30",
+    // What IoT Edge sends.
+    "2017-11-08-preview",
+    "2018-04-01",
+    "2018-06-30",
+    "2018-08-30-preview",
+    "2019-03-30",
+    "2019-07-01-preview",
+    "2019-10-01",
+    "2020-03-01",
+    "2020-03-13",
+    "2020-05-31-preview",
+    "2020-09-30",
+    "2021-04-12",
+    "2021-11-01-preview",
+    "2025-08-01-preview",
+];
+
 /// The version that the query of a request names.
 ///
 /// # Errors
 /// It names none.
-pub(crate) fn of_query(query: Option<&str>) -> Result<String, PathError> {
+pub fn of_query(query: Option<&str>) -> Result<String, PathError> {
     let what = "api-version";
     match query::value(query.unwrap_or_default(), what) {
         None | Some("") => Err(DecodeError::new(what, "is missing from the query").into()),

@@ -56,7 +56,7 @@ pub struct Config {
     /// Messages of devices that each hub keeps for `GET /hubs/{hub}/messages/events` of the control
     /// endpoint; 0 keeps none.
     pub kept_messages: usize,
-    /// Versions of DPS's APIs that are served beside those that it is known to have.
+    /// Versions of the APIs of DPS and hubs that are served beside those that they are known to have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub api_versions: Vec<String>,
     /// Seeds the processing times.

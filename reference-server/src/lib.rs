@@ -10,6 +10,7 @@
 //!
 //! Listeners hold no DPS logic; the service holds no transport, and is told the time.
 
+pub mod api_versions;
 pub mod config;
 pub mod counters;
 pub mod fault;

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::server::TlsStream;
 
+use crate::api_versions::ApiVersions;
 use crate::counters::Tally;
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
@@ -48,6 +49,8 @@ pub(crate) struct Host {
     pub(crate) instances: Instances,
     /// Its hubs.
     pub(crate) hubs: Arc<HubRegistry>,
+    /// Which versions of their API are served.
+    pub(crate) hub_versions: ApiVersions,
     /// What is counted.
     pub(crate) tally: Arc<Tally>,
     /// How long clients are waited for.

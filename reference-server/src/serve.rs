@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::accept::{self, Listening, Port, Shared};
+use crate::api_versions::ApiVersions;
 use crate::config::{CaCertificateConfig, Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
@@ -223,6 +224,7 @@ pub fn start(
     let shared = Arc::new(Shared {
         host: Arc::new(Host {
             instances: Instances::new(services, Arc::clone(&tally)),
+            hub_versions: ApiVersions::of_hubs(&config.api_versions),
             global_endpoint: config.global_endpoint,
             hubs,
             tally: Arc::clone(&tally),

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use crate::api_versions::ApiVersions;
 use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
 use crate::hub::registry::HubRegistry;
@@ -20,7 +21,6 @@ use crate::regions::Regions;
 use crate::shards::Shards;
 use crate::store::Store;
 use access::AccessPolicies;
-use api_versions::ApiVersions;
 use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
 use issuing::{Asked, CredentialPolicies};
@@ -33,7 +33,6 @@ use tpm_challenge::Challenges;
 pub mod access;
 pub mod administration;
 pub mod allocation;
-pub mod api_versions;
 pub mod custom;
 pub mod enrollment_list;
 pub mod failure;
@@ -104,7 +103,7 @@ impl Service {
             id_scope: config.id_scope.clone(),
             name: config.name.clone(),
             subscription: config.subscription.clone(),
-            api_versions: ApiVersions::with(&server.api_versions),
+            api_versions: ApiVersions::of_dps(&server.api_versions),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
                 config.processing_p50_us,
@@ -150,9 +149,16 @@ impl Service {
         &self.subscription
     }
 
-    /// Which versions of its APIs it serves.
-    pub fn api_versions(&self) -> &ApiVersions {
-        &self.api_versions
+    /// Whether it serves a version of its APIs.
+    ///
+    /// # Errors
+    /// It does not: in the real service's words.
+    pub fn knows(&self, api_version: &str) -> Result<(), Refusal> {
+        if self.api_versions.serve(api_version) {
+            return Ok(());
+        }
+        let problem = format!("Unsupported API version {api_version:.40}.");
+        Err(Refusal::BadRequest(problem))
     }
 
     /// How often it has been asked, and may be.
@@ -190,7 +196,8 @@ impl Service {
 
     /// What holds for every question, whatever carried it.
     fn is_understood(&self, question: &Question<'_>) -> Result<(), Refusal> {
-        self.api_versions.check(question.api_version)?;
+        // Over MQTT and AMQP a device need not name one.
+        question.api_version.map_or(Ok(()), |it| self.knows(it))?;
         // Transports stop reading somewhere above; where too much begins is the same for all.
         if question.body.len() > MAX_BODY {
             return Err(Refusal::TooLarge);

@@ -27,6 +27,9 @@ pub enum HubRefusal {
     /// What was asked can't be understood, or breaks a rule of twins or messages.
     #[error("{0}")]
     Malformed(String),
+    /// A version of the API that is not served.
+    #[error("BadRequest")]
+    UnknownVersion,
     /// There is a device of that name.
     #[error("a device with the same id exists")]
     AlreadyExists,
@@ -81,6 +84,7 @@ impl HubRefusal {
     /// Six digits; the first three are the HTTP status.
     pub fn code(&self) -> u32 {
         match self {
+            Self::UnknownVersion => 400_001,
             Self::Malformed(_) => 400_004,
             Self::UnknownHub => 401_001,
             Self::Unauthorized => 401_002,
@@ -122,6 +126,7 @@ impl HubRefusal {
     /// What the header `iothub-errorcode` holds.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::UnknownVersion => "InvalidProtocolVersion",
             Self::Malformed(_) => "ArgumentInvalid",
             Self::UnknownHub => "IotHubNotFound",
             Self::Unauthorized => "IotHubUnauthorizedAccess",

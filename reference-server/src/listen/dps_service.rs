@@ -55,7 +55,7 @@ pub(super) async fn respond(
         Err(problem) => return http::response(refuse(http::refusal(problem)), None),
     };
     let answered = async {
-        service.api_versions().check(Some(&asked.api_version))?;
+        service.knows(&asked.api_version)?;
         let token = text(&head.headers, &AUTHORIZATION);
         service.access().admit(token, permission(&asked), now)?;
         service.throttle().operation(now)?;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleetstorm_protocol::api_version;
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::http::PathError;
 use fleetstorm_protocol::hub::route::{DeviceOperation, HubOperation, HubRoute};
@@ -55,6 +56,11 @@ pub(super) async fn respond(
             return refusal(&HubRefusal::Malformed(problem.to_string()), now);
         }
     };
+    // The path has one, or it was malformed.
+    let version = api_version::of_query(head.uri.query());
+    if version.is_ok_and(|version| !host.hub_versions.serve(&version)) {
+        return refusal(&HubRefusal::UnknownVersion, now);
+    }
     let token = head
         .headers
         .get(AUTHORIZATION)

@@ -144,6 +144,33 @@ fn nobody_uses_the_service_api_without_the_policys_signature() {
 }
 
 #[test]
+fn an_api_version_that_nobody_has_published_is_refused() {
+    let yard = yard();
+    let pump = provisioned(&yard, "pump-1");
+    for (version, known) in [
+        ("2017-11-08-preview", true),
+        ("2025-08-01-Preview", true),
+        ("garbage", false),
+        ("2099-01-01", false),
+    ] {
+        let read = format!("GET /devices/pump-1?api-version={version}");
+        let send = format!("POST /devices/pump-1/messages/events?api-version={version}");
+        for (answer, status) in [
+            (as_service(&yard, &read, &[], ""), 200),
+            (as_device(&yard, &pump, &send, &[], b"{}"), 204),
+        ] {
+            let expected = if known { status } else { 400 };
+            assert_eq!(answer.status, expected, "{version}: {}", answer.body);
+            if !known {
+                assert_eq!(answer.header("iothub-errorcode"), "InvalidProtocolVersion");
+                let message = &answer.json()["Message"];
+                assert_eq!(message, "ErrorCode:InvalidProtocolVersion;BadRequest");
+            }
+        }
+    }
+}
+
+#[test]
 fn identities_are_created_changed_and_removed() {
     let yard = yard();
     let ask = |line: &str, condition: &str, body: &str| {
