@@ -91,6 +91,11 @@ impl Authority {
         self.intermediate.clone()
     }
 
+    /// Signs as the root does.
+    pub fn root_signer(&self) -> &Signer {
+        &self.root_issuer
+    }
+
     /// A good device that signs for others, with itself as their issuer.
     pub fn insider(&self, name: &str) -> (Arc<CertifiedKey>, Signer) {
         let key = key();
