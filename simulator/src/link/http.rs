@@ -22,9 +22,12 @@ use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
 pub struct HttpLink {
     host: HeaderValue,
     requests: SendRequest<Full<Bytes>>,
-    connection: Pin<Box<Connection<TokioIo<Secured>, Full<Bytes>>>>,
-    closed: bool,
+    /// None once it has ended. Kept, it would keep a request that came too late, and nobody would hear
+    /// that this has no answer.
+    connection: Option<Driven>,
 }
+
+type Driven = Pin<Box<Connection<TokioIo<Secured>, Full<Bytes>>>>;
 
 impl HttpLink {
     /// Takes over a secured connection to `host`.
@@ -39,8 +42,7 @@ impl HttpLink {
         Ok(Self {
             host,
             requests,
-            connection: Box::pin(connection),
-            closed: false,
+            connection: Some(Box::pin(connection)),
         })
     }
 
@@ -56,7 +58,7 @@ impl HttpLink {
     ) -> Result<Reply, LinkError> {
         let request = self.request(caller, ask, sas)?;
         let answering = self.requests.send_request(request);
-        let answer = drive(&mut self.connection, &mut self.closed, answering)
+        let answer = drive(&mut self.connection, answering)
             .await
             .map_err(|error| fault(&error))?;
         let status = answer.status().as_u16();
@@ -66,7 +68,7 @@ impl HttpLink {
             .and_then(|value| value.to_str().ok())
             .and_then(parse_retry_after);
         let reading = Limited::new(answer.into_body(), MAX_ANSWER).collect();
-        let body = drive(&mut self.connection, &mut self.closed, reading)
+        let body = drive(&mut self.connection, reading)
             .await
             .map_err(|error| {
                 error
@@ -82,15 +84,15 @@ impl HttpLink {
 
     /// Whether the server has closed it, as far as was seen.
     pub fn is_closed(&self) -> bool {
-        self.closed || self.requests.is_closed()
+        self.connection.is_none() || self.requests.is_closed()
     }
 
     /// Closes it.
     pub async fn close(self) {
         drop(self.requests);
-        if !self.closed {
+        if let Some(connection) = self.connection {
             // A server that fails to close makes no difference to the device.
-            let _ = self.connection.await;
+            let _ = connection.await;
         }
     }
 
@@ -133,8 +135,7 @@ impl HttpLink {
 
 /// Lets the connection do its work until `exchange` is done.
 async fn drive<Done>(
-    connection: &mut Pin<Box<Connection<TokioIo<Secured>, Full<Bytes>>>>,
-    closed: &mut bool,
+    connection: &mut Option<Driven>,
     exchange: impl Future<Output = Done>,
 ) -> Done {
     let mut exchange = pin!(exchange);
@@ -142,8 +143,10 @@ async fn drive<Done>(
         if let Poll::Ready(done) = exchange.as_mut().poll(context) {
             return Poll::Ready(done);
         }
-        if !*closed && connection.as_mut().poll(context).is_ready() {
-            *closed = true;
+        if let Some(driven) = connection
+            && driven.as_mut().poll(context).is_ready()
+        {
+            *connection = None;
         }
         // What the connection just read may be what the exchange waits for.
         exchange.as_mut().poll(context)
