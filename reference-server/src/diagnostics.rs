@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -19,6 +20,9 @@ pub(crate) mod record;
 
 /// Lines that may wait for the disk.
 const WAITING: usize = 8192;
+
+/// How long the end of the log may take.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A log that is written to.
 pub(crate) struct DiagnosticLog {
@@ -72,13 +76,24 @@ impl DiagnosticLog {
     }
 }
 
-/// Writes what waits to the end.
+/// Writes what waits to the end, unless nobody takes it.
 impl Drop for DiagnosticLog {
     fn drop(&mut self) {
         drop(self.lines.take());
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has nothing left to write.
-            let _ = writer.join();
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        let began = Instant::now();
+        while !writer.is_finished() {
+            if began.elapsed() > LAST_WORDS {
+                // Nobody may read that either.
+                let _ = writeln!(
+                    io::stderr(),
+                    "the diagnostic log is not read any more, its last records are lost"
+                );
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -118,7 +133,6 @@ fn tell(written: io::Result<()>, told: &mut bool, lost: &Count) {
 mod tests {
     use super::*;
     use std::sync::Mutex;
-    use std::time::Duration;
 
     use super::record::Category;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fleetstorm_protocol::x509::{certificate_from_text, check_validity};
 use jiff::Timestamp;
@@ -310,69 +311,86 @@ pub struct ServeOptions {
     pub hangup_stops: bool,
 }
 
+/// How long the last words of a server may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to stop: by a signal, also while it starts, or by the end of its life line.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub fn run(options: ServeOptions) -> Result<(), ServeError> {
-    if options.enrollments == Some(EnrollmentSource::StandardInput) {
-        return run_on_a_life_line(&options);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let running = runtime.block_on(async {
-        let mut signals = Signals::listen(options.hangup_stops)?;
-        let running = tokio::select! {
-            running = started(options.clone()) => running?,
-            () = signals.told_to_stop() => return Ok(None),
-        };
-        let running = ready(running, &options)?;
-        signals.told_to_stop().await;
-        Ok::<_, ServeError>(Some(running))
-    })?;
-    drop(running);
-    Ok(())
+    runtime.block_on(serve(options))
 }
 
-/// Starts on a thread of its own, which is left alone where it is not waited for.
-async fn started(options: ServeOptions) -> Result<Running, ServeError> {
-    let (tell, told) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("start".into())
-        .spawn(move || {
-            let started = match &options.enrollments {
-                Some(EnrollmentSource::File(path)) => {
-                    Lines::of_file(path).and_then(|lines| start(options.config, lines))
-                }
-                _ => start(options.config, std::iter::empty()),
-            };
-            let _ = tell.send(started);
-        })?;
-    told.await
-        .unwrap_or_else(|_| Err(io::Error::other("a thread panicked").into()))
-}
-
-fn run_on_a_life_line(options: &ServeOptions) -> Result<(), ServeError> {
-    let lines = Lines::up_to_an_empty_one(io::stdin().lock());
-    let running = ready(start(options.config.clone(), lines)?, options)?;
-    io::copy(&mut io::stdin().lock(), &mut io::sink())?;
+async fn serve(options: ServeOptions) -> Result<(), ServeError> {
+    // Before anything is said: whoever hears that it listens may tell it to stop.
+    let mut signals = Signals::listen(options.hangup_stops)?;
+    let given = options.clone();
+    let running = tokio::select! {
+        running = aside("start", move || started(given)) => running??,
+        () = signals.told_to_stop() => return Ok(()),
+    };
+    let (announcement, given) = (running.announcement().clone(), options.clone());
+    let hangs_on = options.enrollments == Some(EnrollmentSource::StandardInput);
+    let until_told = async {
+        aside("announce", move || tell(&announcement, &given)).await??;
+        if !hangs_on {
+            std::future::pending::<()>().await;
+        }
+        // However it ends.
+        let end = || io::copy(&mut io::stdin().lock(), &mut io::sink());
+        aside("life-line", end).await?.ok();
+        Ok::<_, ServeError>(())
+    };
+    tokio::select! {
+        ended = until_told => ended?,
+        () = signals.told_to_stop() => {}
+    }
     let counters = running.stop();
-    if options.announce_json {
-        // Whoever had it announced may be gone with the life line.
-        let _ = writeln!(standard_output(), "{}", serde_json::json!(counters));
+    if hangs_on && options.announce_json {
+        // Whoever had it announced may be gone with the life line, or read no more.
+        let say = move || writeln!(standard_output(), "{}", serde_json::json!(counters));
+        let _ = tokio::time::timeout(LAST_WORDS, aside("counters", say)).await;
     }
     Ok(())
+}
+
+/// Does what may last for ever on a thread of its own, which is left alone where it is not waited for.
+async fn aside<Done: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Done + Send + 'static,
+) -> io::Result<Done> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.spawn(move || {
+        // Nobody may wait for it any more.
+        let _ = tell.send(work());
+    })?;
+    told.await
+        .map_err(|_| io::Error::other("a thread panicked"))
+}
+
+/// Starts with the enrollments that are given.
+fn started(options: ServeOptions) -> Result<Running, ServeError> {
+    match &options.enrollments {
+        Some(EnrollmentSource::File(path)) => start(options.config, Lines::of_file(path)?),
+        Some(EnrollmentSource::StandardInput) => {
+            let lines = Lines::up_to_an_empty_one(io::stdin().lock());
+            start(options.config, lines)
+        }
+        None => start(options.config, std::iter::empty()),
+    }
 }
 
 /// Tells the world of one that listens.
-fn ready(running: Running, options: &ServeOptions) -> Result<Running, ServeError> {
-    let announcement = running.announcement();
+fn tell(announcement: &Announcement, options: &ServeOptions) -> Result<(), ServeError> {
     if let Some(path) = &options.ca_out {
         write_ca(path, &announcement.ca_pem).map_err(|e| file_error(path, &e))?;
     }
-    announce(announcement, options)?;
-    Ok(running)
+    Ok(announce(announcement, options)?)
 }
 
 /// Says where it listens. A program that can't be told is none that would use it; people have other ways

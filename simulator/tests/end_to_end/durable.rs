@@ -108,7 +108,7 @@ fn mqtt_as(served: &Served, device: &str, key: &str) -> (Secured, Vec<u8>) {
     let length = body.len();
     connect.extend([(length % 128 + 128) as u8, (length / 128) as u8]);
     connect.extend(body);
-    let mut wire = secured(served, served.text("mqtt"), hub);
+    let mut wire = secured(served.text("mqtt"), served.text("ca_pem"), hub);
     let _ = wire.write_all(&connect);
     let mut first = vec![0; 4];
     let length = wire.read(&mut first).unwrap_or(0);

@@ -70,17 +70,18 @@ pub fn dial<'a>(
     let (host, key_name) = (part("HostName="), part("SharedAccessKeyName="));
     let key = SymmetricKey::parse(part("SharedAccessKey=")).expect("a key");
     let token = SasToken::format(host, NEVER, Some(key_name), |text| key.sign(text));
-    (secured(served, served.text("https"), host), host, token)
+    let wire = secured(served.text("https"), served.text("ca_pem"), host);
+    (wire, host, token)
 }
 
-/// A connection to a port of the server, asking for `host`.
+/// A connection to a port of a server, asking for `host`.
 pub fn secured(
-    served: &Served,
     address: &str,
+    ca_pem: &str,
     host: &str,
 ) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_slice(served.text("ca_pem").as_bytes()).expect("PEM");
+    let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("PEM");
     roots.add(ca).expect("a CA");
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,16 +1,21 @@
 //! Signals at every point of a command: nothing is lost, nothing is left behind.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
+use socket2::SockRef;
 
 use crate::binary::{
     Going, Scratch, command, command_that_hears_hangups, path, records, wait_until,
 };
+use crate::service::secured;
 
 fn scenario(attestation: &str, arrival: &str) -> String {
     format!(
@@ -190,4 +195,89 @@ fn a_server_stops_when_it_is_told_to_also_while_it_starts() {
         serving.signal(signal);
         assert_eq!(serving.exit_code(), 0, "{signal}");
     }
+}
+
+/// A socket that takes little more than what is read from it, and who reads it.
+fn narrow() -> (BufReader<UnixStream>, OwnedFd) {
+    let (reader, writer) = UnixStream::pair().expect("sockets");
+    let small = SockRef::from(&writer).set_send_buffer_size(4096);
+    small.expect("a socket can do that");
+    (BufReader::new(reader), OwnedFd::from(writer))
+}
+
+const ON_FREE_PORTS: [&str; 9] = [
+    "serve",
+    "--announce",
+    "json",
+    "--https-port",
+    "0",
+    "--mqtt-port",
+    "0",
+    "--amqp-port",
+    "0",
+];
+
+#[test]
+fn a_server_stops_in_order_from_its_announcement_on_whatever_it_hangs_on() {
+    for number in 0..20 {
+        let args = [ON_FREE_PORTS.as_slice(), &["--enrollments", "-"]].concat();
+        let mut serving = Going::start(command(&args).stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let mut life_line = serving.child.stdin.take().expect("piped");
+        let mut said = BufReader::new(serving.child.stdout.take().expect("piped"));
+        life_line.write_all(b"\n").expect("it reads");
+        let mut line = String::new();
+        said.read_line(&mut line).expect("UTF-8");
+        assert!(line.contains("global_endpoint"), "{line}");
+        serving.signal(Signal::SIGTERM);
+        assert_eq!(serving.exit_code(), 0, "{number}");
+        line.clear();
+        said.read_line(&mut line).expect("UTF-8");
+        assert!(line.contains("\"connections\":0"), "its counters: {line}");
+        drop(life_line);
+    }
+}
+
+#[test]
+fn a_server_whose_words_nobody_reads_stops_all_the_same() {
+    // Neither its announcement: its certificate is written before that.
+    let scratch = Scratch::new();
+    let ca = scratch.path("ca.pem");
+    let (_unread, full) = narrow();
+    let filled = full.try_clone().expect("a socket");
+    let mut filler = UnixStream::from(filled);
+    filler.set_nonblocking(true).expect("a socket can do that");
+    while filler.write(&[b' '; 512]).is_ok() {}
+    filler.set_nonblocking(false).expect("a socket can do that");
+    let args = [ON_FREE_PORTS.as_slice(), &["--ca-out", path(&ca)]].concat();
+    let mut serving = Going::start(command(&args).stdin(Stdio::null()).stdout(full));
+    wait_until("it does not start", || ca.exists());
+    serving.signal(Signal::SIGTERM);
+    assert_eq!(serving.exit_code(), 0);
+    drop(serving);
+
+    // Nor its diagnostic log, once that has filled what there is.
+    let (mut said, narrow) = narrow();
+    let args = [ON_FREE_PORTS.as_slice(), &["--diagnostic-log", "-"]].concat();
+    let mut serving = Going::start(command(&args).stdin(Stdio::null()).stdout(narrow));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("UTF-8");
+    let announcement: Value = serde_json::from_str(&line).expect("an announcement");
+    let text = |key: &str| announcement[key].as_str().expect("text");
+    let mut wire = secured(text("https"), text("ca_pem"), text("global_endpoint"));
+    let body = r#"{"registrationId":"nobody"}"#;
+    let (host, length) = (text("global_endpoint"), body.len());
+    let id_scope = announcement["instances"][0]["id_scope"].as_str();
+    let id_scope = id_scope.expect("text");
+    let request = format!(
+        "PUT /{id_scope}/registrations/nobody/register?api-version=2019-03-31 HTTP/1.1\r\n\
+         Host: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    for _ in 0..60 {
+        wire.write_all(request.as_bytes()).expect("it is read");
+        let mut answer = [0; 4096];
+        assert!(wire.read(&mut answer).expect("an answer") > 0);
+    }
+    serving.signal(Signal::SIGTERM);
+    assert_eq!(serving.exit_code(), 0);
+    drop(said);
 }
