@@ -238,15 +238,7 @@ impl Service {
         now: Timestamp,
     ) -> Result<Answer, Refusal> {
         let id = question.registration_id;
-        let registration = DeviceRegistration::from_body(question.body)
-            .map_err(|e| Refusal::BadRequest(e.to_string()))?;
-        if let Some(other) = registration.registration_id.as_deref()
-            && !other.eq_ignore_ascii_case(id.as_str())
-        {
-            return Err(Refusal::BadRequest(format!(
-                "registrationId: \"{other}\" is not \"{id}\""
-            )));
-        }
+        let registration = body_of(question)?;
         let standing = proof::prove(
             &self.enrollments,
             &self.challenges,
@@ -426,8 +418,7 @@ impl Service {
         if !self.is_shown(known, question, resource, now) {
             return Err(known.credential.not_shown());
         }
-        let asks = DeviceRegistration::from_body(question.body);
-        if asks.is_ok_and(|asks| asks.csr.is_some()) {
+        if body_of(question)?.csr.is_some() {
             let problem = "csr: is for registering, and not for looking up";
             return Err(Refusal::BadRequest(problem.into()));
         }
@@ -435,6 +426,19 @@ impl Service {
         let state = self.state(known)?;
         drop(registrations);
         json(200, None, &state)
+    }
+}
+
+/// What a device says of itself, which has to be the one that asks.
+fn body_of(question: &Question<'_>) -> Result<DeviceRegistration, Refusal> {
+    let body = DeviceRegistration::from_body(question.body)
+        .map_err(|e| Refusal::BadRequest(e.to_string()))?;
+    let id = question.registration_id;
+    match body.registration_id.as_deref() {
+        Some(other) if !other.eq_ignore_ascii_case(id.as_str()) => Err(Refusal::BadRequest(
+            format!("registrationId: \"{other}\" is not \"{id}\""),
+        )),
+        _ => Ok(body),
     }
 }
 

@@ -511,11 +511,19 @@ fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten(
 }
 
 #[test]
-fn a_look_up_is_no_place_for_a_certification_request() {
+fn a_look_up_is_read_like_a_register_and_is_no_place_for_a_certification_request() {
     let told = Told::new();
     told.pump(DeviceOperation::Register, &told.pump);
     let certificates = std::slice::from_ref(&told.pump);
-    for (body, expected) in [(&br#"{"csr":"MII="}"#[..], 400), (b"{}", 200), (b"", 200)] {
+    for (body, expected) in [
+        (&br#"{"csr":"MII="}"#[..], 400),
+        (b"{}", 200),
+        (b"", 200),
+        (br#"{"registrationId":"PUMP"}"#, 200),
+        (br#"{"registrationId":"valve"}"#, 400),
+        (br#"{"modelId":"dtmi:a;1"}"#, 400),
+        (b"{", 400),
+    ] {
         let status = DeviceOperation::RegistrationStatus;
         let (status, answer) = told.ask("pump", status, body, None, certificates);
         assert_eq!(status, expected, "{answer}");
