@@ -1,6 +1,6 @@
 //! The way from a device's certificate up to one that an enrollment group trusts (RFC 5280, 6.1).
 //!
-//! Every chain is verified anew and whole: what one device showed says nothing of the next. Devices
+//! Every chain is verified whole: what one device showed says nothing of the next. Devices
 //! show certificates in any order, twice, and others among them; the same certificates have the same
 //! verdict. Whoever shows them has proven nothing yet, so that what may be tried is bounded.
 
@@ -13,9 +13,11 @@ use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
 use super::fitness;
 use super::signing_certificate::SigningCertificate;
-use metered::Meter;
+use signatures::Meter;
 
-mod metered;
+mod signatures;
+
+pub use signatures::KnownSignatures;
 
 /// CA certificates between a device's and a signing one, at most; webpki's limit.
 const MAX_LENGTH: usize = 6;
@@ -133,6 +135,7 @@ impl<'a> Chain<'a> {
     pub fn signer(
         &self,
         mut signers: Vec<Arc<SigningCertificate>>,
+        known: &KnownSignatures,
         now: Timestamp,
     ) -> Result<Arc<SigningCertificate>, String> {
         let outdated = signers
@@ -165,7 +168,7 @@ impl<'a> Chain<'a> {
             Ok(())
         };
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let meter = Meter::new();
+        let meter = Meter::new(known, self.leaf);
         let metered = meter.algorithms();
         let algorithms: Vec<_> = metered.iter().map(|one| one as _).collect();
         let verified = EndEntityCert::try_from(self.leaf).and_then(|leaf| {
@@ -182,7 +185,10 @@ impl<'a> Chain<'a> {
         });
         match verified {
             Err(_) if meter.is_used_up() => Err(TOO_MANY.into()),
-            Ok(Some(place)) => Ok(signers.swap_remove(place)),
+            Ok(Some(place)) => {
+                meter.learn();
+                Ok(signers.swap_remove(place))
+            }
             Ok(None) | Err(Error::UnknownIssuer) => Err(self.why_unknown(outdated)),
             Err(problem) => Err(in_words(&problem)),
         }

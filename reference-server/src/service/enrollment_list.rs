@@ -11,6 +11,7 @@ use fleetstorm_protocol::ids::RegistrationId;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::chain::KnownSignatures;
 use super::link::Link;
 use crate::shards::Shards;
 use authorities::Authorities;
@@ -41,6 +42,7 @@ pub struct EnrollmentList {
     count: AtomicUsize,
     claims: Claims,
     authorities: Authorities,
+    signatures: KnownSignatures,
     groups: RwLock<Arc<[Arc<Group>]>>,
     revisions: AtomicU64,
     keeping: Keeping,
@@ -107,6 +109,7 @@ impl EnrollmentList {
             count: AtomicUsize::new(0),
             claims: Claims::new(),
             authorities: Authorities::default(),
+            signatures: KnownSignatures::default(),
             groups: RwLock::new(Arc::new([])),
             revisions: AtomicU64::new(0),
             keeping: Keeping::default(),
@@ -133,6 +136,11 @@ impl EnrollmentList {
     /// The CA certificates that groups may name.
     pub fn authorities(&self) -> &Authorities {
         &self.authorities
+    }
+
+    /// What was verified of the chains of its groups' devices.
+    pub fn signatures(&self) -> &KnownSignatures {
+        &self.signatures
     }
 
     /// Groups in the order they were entered.

@@ -204,7 +204,7 @@ fn by_chain(
         });
     }
     let signer = chain
-        .signer(signers, now)
+        .signer(signers, list.signatures(), now)
         .map_err(Refusal::InvalidCertificate)?;
     let mut trusting = trusting.iter();
     let group = trusting.find(|(der, _)| **der == *signer.der());

@@ -71,15 +71,25 @@ fn trusted(certificate: &Certified) -> Arc<SigningCertificate> {
     Arc::new(SigningCertificate::new(der).expect("a CA"))
 }
 
-/// The one of `trusted` that a chain leads to.
+/// The one of `trusted` that a chain leads to, where nothing was verified before.
 fn verdict(
+    trusted: &[Arc<SigningCertificate>],
+    shown: &[CertificateDer<'static>],
+    now: Timestamp,
+) -> Result<Arc<SigningCertificate>, String> {
+    verdict_after(&KnownSignatures::default(), trusted, shown, now)
+}
+
+/// The same, after others.
+fn verdict_after(
+    known: &KnownSignatures,
     trusted: &[Arc<SigningCertificate>],
     shown: &[CertificateDer<'static>],
     now: Timestamp,
 ) -> Result<Arc<SigningCertificate>, String> {
     let chain = Chain::of(shown)?;
     let named = trusted.iter().filter(|signer| chain.names(signer));
-    chain.signer(named.cloned().collect(), now)
+    chain.signer(named.cloned().collect(), known, now)
 }
 
 /// A root, an intermediate and devices, with everybody else that would like to be one.
@@ -88,6 +98,7 @@ struct Plant {
     intermediate: Certified,
     pump: Certified,
     trusted: Vec<Arc<SigningCertificate>>,
+    known: KnownSignatures,
 }
 
 impl Plant {
@@ -101,6 +112,7 @@ impl Plant {
             intermediate,
             pump,
             trusted,
+            known: KnownSignatures::default(),
         }
     }
 
@@ -110,12 +122,12 @@ impl Plant {
 
     fn lets_in_at(&self, shown: &[&Certified], now: Timestamp) -> bool {
         let shown: Vec<_> = shown.iter().map(|one| one.der.clone()).collect();
-        verdict(&self.trusted, &shown, now).is_ok()
+        verdict_after(&self.known, &self.trusted, &shown, now).is_ok()
     }
 
     fn why_not(&self, shown: &[&Certified]) -> String {
         let shown: Vec<_> = shown.iter().map(|one| one.der.clone()).collect();
-        verdict(&self.trusted, &shown, now()).expect_err("refused")
+        verdict_after(&self.known, &self.trusted, &shown, now()).expect_err("refused")
     }
 }
 
@@ -190,6 +202,26 @@ fn what_one_device_showed_opens_nothing_for_the_next() {
 }
 
 #[test]
+fn no_bit_of_a_known_chain_may_change() {
+    let plant = Plant::new();
+    let good = [plant.pump.der.clone(), plant.intermediate.der.clone()];
+    let is_let_in = |shown: &[CertificateDer<'static>]| {
+        verdict_after(&plant.known, &plant.trusted, shown, now()).is_ok()
+    };
+    assert!(is_let_in(&good));
+    for place in 0..good.len() {
+        for at in 0..good[place].len() {
+            let mut changed = good.clone();
+            let mut der = changed[place].to_vec();
+            der[at] ^= 1 << (at % 8);
+            changed[place] = der.into();
+            assert!(!is_let_in(&changed), "byte {at} of {place}");
+        }
+    }
+    assert!(is_let_in(&good));
+}
+
+#[test]
 fn a_good_chain_lets_no_other_way_down_from_its_intermediate() {
     let mut named = authority("named");
     named.name_constraints = Some(NameConstraints {
@@ -257,6 +289,7 @@ fn the_signing_certificate_nearest_to_the_device_decides() {
         intermediate,
         pump,
         trusted: above,
+        ..
     } = &plant;
     let both = [Arc::clone(&above[0]), trusted(intermediate)];
     let ders =

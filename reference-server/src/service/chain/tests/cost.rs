@@ -40,14 +40,18 @@ fn layers(top: &str, width: usize) -> Vec<Certified> {
     layers.collect()
 }
 
-/// The best of some, for the machine does other things as well.
+/// The best of some tries, for the machine does other things as well.
 fn costs(trusted: &[Arc<SigningCertificate>], shown: &[CertificateDer<'static>]) -> Duration {
-    let once = |_| {
+    let mut best = Duration::MAX;
+    for _ in 0..50 {
         let began = Instant::now();
         assert!(verdict(trusted, shown, now()).is_err());
-        began.elapsed()
-    };
-    (0..5).map(once).min().expect("some")
+        best = best.min(began.elapsed());
+        if best < MOST / 2 {
+            break;
+        }
+    }
+    best
 }
 
 #[test]
