@@ -129,27 +129,35 @@ pub fn read<Document: DeserializeOwned>(
 /// # Errors
 /// Which member has another shape.
 pub fn part<'de, Part: Deserialize<'de>>(document: &'de Value) -> Result<Part, String> {
-    serde_path_to_error::deserialize(document).map_err(|problem| problem.to_string())
+    // Whoever notes the place on the way takes longer: only where there is something to tell.
+    Part::deserialize(document)
+        .or_else(|_| serde_path_to_error::deserialize(document))
+        .map_err(|problem| problem.to_string())
 }
 
 /// Writes members, words, numbers and truth values as our readers know them.
 pub(crate) fn in_our_words(document: &mut Value) {
-    match document {
-        Value::Array(items) => items.iter_mut().for_each(in_our_words),
-        Value::Object(members) => {
-            let written = std::mem::take(members);
-            members.extend(written.into_iter().filter_map(|(name, mut value)| {
-                let mut known = MEMBERS.iter();
-                let Some((known, holds)) =
-                    known.find(|(known, _)| known.eq_ignore_ascii_case(&name))
-                else {
-                    return Some((name, value));
-                };
-                holds.read(&mut value);
-                (!value.is_null()).then(|| ((*known).to_owned(), value))
-            }));
+    let members = match document {
+        Value::Object(members) => members,
+        Value::Array(items) => return items.iter_mut().for_each(in_our_words),
+        _ => return,
+    };
+    let mut otherwise = Vec::new();
+    for (name, value) in members.iter_mut() {
+        let mut known = MEMBERS.iter();
+        let known = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let Some((known, holds)) = known else {
+            continue;
+        };
+        holds.read(value);
+        if name != known || value.is_null() {
+            otherwise.push((name.clone(), *known));
         }
-        _ => {}
+    }
+    for (name, known) in otherwise {
+        if let Some(value) = members.remove(&name).filter(|value| !value.is_null()) {
+            members.insert(known.to_owned(), value);
+        }
     }
 }
 
