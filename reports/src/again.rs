@@ -11,9 +11,9 @@ use crate::dimensions::Dimensions;
 use crate::fold::{Detail, Fold};
 use crate::foremost::foremost;
 use crate::histogram::Precision;
+use crate::latency::Latency;
 use crate::outcome::Outcome;
 use crate::record::Record;
-use crate::summary::Latency;
 use crate::tries::Tries;
 
 /// Kinds of outcome told apart.

@@ -4,23 +4,26 @@ use std::collections::BTreeMap;
 use std::io;
 
 use live_seconds::{LiveSeconds, Totals};
-pub use told::{Ending, Example, Finished, Live, RunInfo};
 
 use crate::again::AgainFold;
+use crate::conclusion;
 use crate::cut::Cuts;
 use crate::fold::{Detail, Fold};
 use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
-use crate::outcome::Outcome;
+use crate::live::Live;
+use crate::outcome::{Outcome, OutcomeCount};
 use crate::phase::Metric;
 use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
+use crate::run::{Ending, Example, Finished, RunInfo};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
-use crate::summary::{Devices, OutcomeCount, SCHEMA_VERSION, Summary};
-use crate::threshold::{Aborted, Judge, Threshold};
+use crate::summary::{Devices, SCHEMA_VERSION, Summary};
+use crate::threshold::stop::Aborted;
+use crate::threshold::{Judge, Threshold};
 use crate::timeline::Timeline;
 use crate::validity::{self, Load};
 use crate::verdict::{self, Verdict};
@@ -298,9 +301,9 @@ impl Aggregator {
             })
             .collect();
         summary.slos = self.slos.iter().map(SloFold::result).collect();
-        (summary.verdict, summary.exit_code) = verdict::of(&summary, ending.interrupted);
+        (summary.verdict, summary.exit_code) = conclusion::verdict(&summary, ending.interrupted);
         if summary.verdict == Verdict::Invalid {
-            let unproven = verdict::unproven(&summary);
+            let unproven = conclusion::unproven(&summary);
             summary.invalid_reasons.extend(unproven);
         }
         if ending.interrupted {
@@ -442,7 +445,6 @@ impl Aggregator {
 }
 
 mod live_seconds;
-mod told;
 
 #[cfg(test)]
 pub(crate) mod fixture;

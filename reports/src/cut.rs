@@ -6,11 +6,11 @@ use crate::fold::{Detail, Fold};
 use crate::histogram::LatencyHistogram;
 use crate::phase::Metric;
 use crate::record::Record;
-use crate::snapshot::{CellView, CutView};
-use crate::summary::{Cut, LeftOut};
 use rows::{Key, Rows};
+use view::{CellView, Cut, CutView, LeftOut};
 
 mod rows;
+pub mod view;
 
 pub(crate) use rows::{MAX_COUNTED, MAX_ROWS, most_detailed};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::histogram::{LatencyHistogram, Precision};
+use crate::latency::{Latency, Percentiles};
 use crate::phase::{Metric, Phase};
 use crate::record::Record;
-use crate::summary::{Latency, Percentiles};
 use crate::tries::Tries;
 
 /// What a fold has histograms of, beside its counts.

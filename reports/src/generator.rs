@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{LatencyHistogram, Precision};
+use crate::latency::Percentiles;
 use crate::record::Record;
-use crate::summary::Percentiles;
 
 /// A stall is told from this length on, microseconds.
 pub const STALL_US: u64 = 100_000;

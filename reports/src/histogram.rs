@@ -4,9 +4,10 @@
 //! latencies of a group of devices lie within a few powers of two. What is far apart costs a page a sample, and
 //! never more than 14 KiB with two digits, 97 with three.
 
-use crate::summary::{HistogramBucket, Percentiles};
+use crate::latency::{HistogramBucket, Percentiles};
 use bars::bars;
 use layout::Layout;
+pub use layout::Precision;
 
 mod bars;
 mod layout;
@@ -15,15 +16,6 @@ mod layout;
 const LONGEST_US: u64 = 3_600_000_000;
 /// Buckets of a page: half a KiB.
 const PAGE: usize = 128;
-
-/// How finely a histogram tells values apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    /// Three significant digits. For the run's totals.
-    Fine,
-    /// Two significant digits. For cuts and stretches of time.
-    Coarse,
-}
 
 /// Counts latencies in microseconds.
 #[derive(Debug, Clone)]

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aggregator::{Ending, RunInfo};
 use crate::record::Record;
+use crate::run::{Ending, RunInfo};
 
 pub(crate) mod lines;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::breach::Breach;
@@ -204,6 +205,20 @@ impl fmt::Display for Outcome {
             Self::NotStarted => f.write_str("not started"),
         }
     }
+}
+
+/// How many devices ended in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeCount {
+    /// The outcome, for people.
+    pub outcome: String,
+    /// Whether it is the wanted one.
+    pub provisioned: bool,
+    /// Devices.
+    pub count: u64,
+    /// Where the peer broke the protocol: an answer that did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
 }
 
 #[cfg(test)]

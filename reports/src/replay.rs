@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use crate::aggregator::{Aggregator, Ending};
+use crate::aggregator::Aggregator;
 use crate::journal::Entry;
 use crate::journal::lines::{Line, Lines};
 use crate::record::Record;
+use crate::run::Ending;
 use crate::summary::Summary;
 use crate::units::{count, duration};
 

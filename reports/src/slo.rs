@@ -19,10 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::dimensions::Dimensions;
 use crate::exact::Decimal;
 use crate::outcome::Outcome;
+use crate::readings::{GeneratorShare, Judgement, Reading, Readings};
 use crate::record::Record;
-use crate::summary::GeneratorShare;
 use crate::units;
-use crate::verdict::readings::{Judgement, Reading, Readings};
 pub use burn::BurnAlert;
 pub(crate) use burn::MOST_BYTES as COURSE_BYTES;
 use burn::{Budget, Course};
@@ -336,14 +335,14 @@ impl SloFold {
                     added_mean_us: u64::try_from(added_mean_us).unwrap_or(u64::MAX),
                 },
             },
-            share: (total > 0).then(|| number(measured.good) / number(total)),
+            share: (total > 0).then(|| evidence::number(measured.good) / evidence::number(total)),
             between: bounds(measured),
             confidence,
             least_needed: evidence::least_needed(share, confidence),
             budget_left: self.budget().left(),
             burn_rate,
             window_s,
-            lasts_s: (burn_rate > 0.0).then(|| number(window_s) / burn_rate),
+            lasts_s: (burn_rate > 0.0).then(|| evidence::number(window_s) / burn_rate),
             alerts: self.course.alerts(objective),
         }
     }
@@ -352,11 +351,6 @@ impl SloFold {
         let Counts { good, bad } = self.counts.measured;
         Budget::new(good, bad, self.slo.objective)
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of devices and seconds")]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The live picture, made four times a second.
 
+use crate::cut::view::{CellView, CutView};
 use crate::event::Happened;
 use crate::generator::Generator;
+use crate::latency::{HistogramBucket, Percentiles};
 use crate::life::Life;
+use crate::outcome::OutcomeCount;
 use crate::phase::Metric;
 use crate::slo::SloView;
-use crate::summary::{HistogramBucket, OutcomeCount, Percentiles};
 
 /// Everything that the terminal UI and the progress line show. A plain copy:
 /// keeping one is what "freeze" means.
@@ -107,36 +109,6 @@ pub struct MetricView {
     pub percentiles: Percentiles,
     /// Log-spaced histogram without its empty ends, for drawing: at most 64 buckets, ascending.
     pub buckets: Vec<HistogramBucket>,
-}
-
-/// One row of the table of cuts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CutView {
-    /// `cohort`, `transport` or `attestation`.
-    pub dimension: &'static str,
-    /// Its name.
-    pub name: String,
-    /// Devices provisioned.
-    pub provisioned: u64,
-    /// Devices that ended otherwise.
-    pub failed: u64,
-    /// Provisioning response time, once there is one.
-    pub response: Option<Percentiles>,
-}
-
-/// One attestation over one transport.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CellView {
-    /// The attestation's name.
-    pub attestation: String,
-    /// The transport's name.
-    pub transport: String,
-    /// Devices provisioned.
-    pub provisioned: u64,
-    /// Devices that ended otherwise.
-    pub failed: u64,
-    /// Provisioning response time, once there is one.
-    pub response: Option<Percentiles>,
 }
 
 /// One second of the run.

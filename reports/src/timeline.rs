@@ -1,13 +1,48 @@
 //! The course of a run: a bounded number of stretches of time, whatever the run's length.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::record::Record;
-use crate::summary::TimelinePoint;
 
 /// Most stretches; where more are needed, neighbours merge and all get twice as long.
 pub(crate) const MAX_POINTS: usize = 512;
 /// What one takes beside its histogram.
 pub(crate) const POINT_BYTES: usize = 2 * size_of::<Point>();
+
+/// A stretch of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimelinePoint {
+    /// Where the stretch starts, seconds since the start.
+    pub at_s: u64,
+    /// How long it is, seconds.
+    pub span_s: u64,
+    /// Releases that the plan asked for: exactly, of devices that come at their time; of those that take turns, as
+    /// seen at the end.
+    pub target: f64,
+    /// Devices released.
+    pub released: u64,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise.
+    pub failed: u64,
+    /// Devices under way at its end.
+    pub in_flight: u64,
+    /// Devices that went back to DPS and ended.
+    #[serde(default)]
+    pub again: u64,
+    /// Devices that stayed with their hubs at its end; null where nobody looked then.
+    #[serde(default)]
+    pub held: Option<u64>,
+    /// Median provisioning response time of those that were provisioned in it; null where nobody was.
+    pub p50_us: Option<u64>,
+    /// 99th percentile of the same.
+    pub p99_us: Option<u64>,
+    /// The most that the generator itself added to one of the devices that ended in it; null where nobody did.
+    #[serde(default)]
+    pub added_max_us: Option<u64>,
+}
 
 /// Counts by stretches of time.
 #[derive(Debug)]

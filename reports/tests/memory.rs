@@ -3,9 +3,10 @@
 
 use std::fs;
 
-use fleetstorm_reports::aggregator::{Aggregator, Ending, RunInfo};
+use fleetstorm_reports::Aggregator;
 use fleetstorm_reports::memory::Extent;
 use fleetstorm_reports::record::NOT_REACHED;
+use fleetstorm_reports::run::{Ending, RunInfo};
 use fleetstorm_reports::{Dimensions, Outcome, Phase, Record, render};
 
 const REGIONS: u64 = 200;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use fleetstorm_reports::aggregator::Finished;
 use fleetstorm_reports::render;
+use fleetstorm_reports::run::Finished;
 use fleetstorm_reports::verdict::exit_code;
 
 use crate::console;

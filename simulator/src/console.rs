@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
-use fleetstorm_reports::render::text::Style;
+use fleetstorm_reports::render::style::Style;
 
 use crate::failure::Failure;
 

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use fleetstorm_reports::aggregator::{Ending, Finished, Live};
+use fleetstorm_reports::live::Live;
+use fleetstorm_reports::run::{Ending, Finished};
 use fleetstorm_reports::snapshot::{ProcessUsage, Snapshot, Stage};
 use fleetstorm_reports::summary::{ProcessResources, Resources};
 use fleetstorm_reports::{Aggregator, Record};

@@ -9,9 +9,9 @@ use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
-use fleetstorm_reports::aggregator::{Finished, RunInfo};
 use fleetstorm_reports::generator::LoopLag;
 use fleetstorm_reports::rates::Arrivals;
+use fleetstorm_reports::run::{Finished, RunInfo};
 use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_reports::{Aggregator, Dimensions, recorder};
 use fleetstorm_scenarios::event::Action;

@@ -15,7 +15,8 @@ use crate::record::{Record, sample};
 use crate::slo::{Aim, Slo};
 use crate::snapshot::Stage;
 use crate::summary::{ProcessResources, Resources, Summary};
-use crate::threshold::{Terms, Written};
+use crate::threshold::Terms;
+use crate::threshold::expression::Written;
 
 /// What is known beforehand.
 pub(crate) fn info() -> RunInfo {

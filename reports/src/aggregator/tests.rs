@@ -2,14 +2,16 @@ use super::fixture::{self, aggregator, due_before, ending, info, live, summary};
 use super::*;
 use crate::counters::ServerCounters;
 use crate::exact::Decimal;
+use crate::latency::Percentiles;
 use crate::oracle::Oracle;
 use crate::record::{dropped, sample};
 use crate::replay::replay;
 use crate::slo::{Slo, SloOutcome};
 use crate::snapshot::{SecondView, Seen};
-use crate::summary::Percentiles;
-use crate::summary::ThresholdOutcome;
-use crate::threshold::{Stop, Terms, Written};
+use crate::threshold::Terms;
+use crate::threshold::expression::Written;
+use crate::threshold::result::ThresholdOutcome;
+use crate::threshold::stop::Stop;
 
 mod error_bar;
 mod surroundings;
@@ -449,7 +451,7 @@ fn percentiles_stand_beside_the_devices_that_they_are_not_of() {
         "it started a millisecond late"
     );
     let mut text = Vec::new();
-    crate::render::text::render(&summary, crate::render::text::Style::Plain, &mut text)
+    crate::render::text::render(&summary, crate::render::style::Style::Plain, &mut text)
         .expect("memory");
     let text = String::from_utf8(text).expect("UTF-8");
     assert!(

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use super::view::LeftOut;
 use crate::fold::{Detail, Fold};
 use crate::foremost::foremost;
 use crate::histogram::Precision;
 use crate::record::Record;
-use crate::summary::LeftOut;
 
 /// Most rows that are told.
 pub(crate) const MAX_ROWS: usize = 256;

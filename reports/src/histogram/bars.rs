@@ -1,6 +1,6 @@
 //! Bars to draw a distribution with: log-spaced, as narrow as there is room for.
 
-use crate::summary::HistogramBucket;
+use crate::latency::HistogramBucket;
 
 /// Most bars of a drawn histogram.
 pub(super) const MAX_BARS: usize = 64;

@@ -1,7 +1,14 @@
 //! HdrHistogram's layout of buckets: even steps within each power of two, so narrow that a value is known to so
 //! many significant digits.
 
-use super::Precision;
+/// How finely a histogram tells values apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Three significant digits. For the run's totals.
+    Fine,
+    /// Two significant digits. For cuts and stretches of time.
+    Coarse,
+}
 
 /// Where a precision's buckets lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

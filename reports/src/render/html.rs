@@ -7,8 +7,10 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use crate::exact::Rounding;
+use crate::latency::Percentiles;
 use crate::phase::{Metric, Phase};
-use crate::summary::{Percentiles, Summary, TimelinePoint};
+use crate::summary::Summary;
+use crate::timeline::TimelinePoint;
 use crate::units;
 use plot::{Line, Scale, number, whole};
 
@@ -318,7 +320,7 @@ mod tests {
         let mut summary = fixture::summary();
         summary.timeline.clear();
         summary.histograms.clear();
-        summary.provisioning = crate::summary::Latency::default();
+        summary.provisioning = crate::latency::Latency::default();
         assert!(page(&summary).contains("</html>"));
     }
 }

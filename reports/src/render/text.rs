@@ -2,56 +2,22 @@
 
 use std::io::{self, Write};
 
+use super::style::{BOLD, DIM, GREEN, MAX_LINES, RED, Style, YELLOW};
 use crate::exact::Rounding;
 use crate::foremost::foremost;
+use crate::latency::Percentiles;
 use crate::phase::Metric;
 use crate::slo::SloOutcome;
-use crate::summary::{Percentiles, Summary, ThresholdOutcome, ThresholdResult};
+use crate::summary::Summary;
+use crate::threshold::result::{ThresholdOutcome, ThresholdResult};
 use crate::units::{
     bytes, count, duration, factor, good_share, or_dash, percentage, percentage_of, rate,
 };
 use crate::verdict::Verdict;
 
-/// Whether and how to colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// Plain text.
-    Plain,
-    /// ANSI colours.
-    Coloured,
-}
-
 mod cuts;
 mod generator;
 mod oracle;
-
-/// Most rows of one kind: as many as one looks at. `summary.json` has the others.
-const MAX_LINES: usize = 24;
-const BOLD: &str = "1";
-const DIM: &str = "2";
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-
-impl Style {
-    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org) or `TERM` is `dumb`.
-    pub fn for_terminal(terminal: bool) -> Self {
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if terminal && !no_color && !dumb {
-            Self::Coloured
-        } else {
-            Self::Plain
-        }
-    }
-
-    fn paint(self, colour: &str, text: &str) -> String {
-        match self {
-            Self::Plain => text.to_owned(),
-            Self::Coloured => format!("\x1b[{colour}m{text}\x1b[0m"),
-        }
-    }
-}
 
 /// Writes it.
 ///

@@ -1,11 +1,11 @@
 use super::*;
 use crate::aggregator::fixture::{self, aggregator, due_before, ending, live};
-use crate::aggregator::{Ending, Example};
 use crate::breach::Breach;
 use crate::journal::Journal;
 use crate::outcome::{Fault, Outcome};
 use crate::phase::Phase;
 use crate::render;
+use crate::run::{Ending, Example};
 use crate::verdict::Verdict;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -67,7 +67,7 @@ fn an_answer_that_broke_the_protocol_is_shown_beside_the_devices_that_heard_it()
     let words = "protocol broken at register: the answer is not the documented JSON";
     assert_eq!(shown.outcome, words);
     let mut console = Vec::new();
-    render::text::render(&read, render::text::Style::Plain, &mut console).expect("memory");
+    render::text::render(&read, render::style::Style::Plain, &mut console).expect("memory");
     let console = String::from_utf8(console).expect("UTF-8");
     assert!(
         console.contains(words) && console.contains(text),
@@ -198,7 +198,7 @@ proptest! {
         }
         bytes.truncate(end.index(4 * bytes.len()));
         if let Ok(Replayed { summary, .. }) = replayed(&bytes) {
-            let style = render::text::Style::Plain;
+            let style = render::style::Style::Plain;
             render::text::render(&summary, style, &mut io::sink()).expect("words");
             render::html::render(&summary, &mut io::sink()).expect("a page");
             render::json::render(&summary, &mut io::sink()).expect("JSON");

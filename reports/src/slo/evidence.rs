@@ -8,8 +8,6 @@
 
 use statrs::function::factorial::ln_binomial;
 
-use super::number;
-
 /// Halvings of an interval of shares: beyond what a double tells apart near 1.
 const HALVINGS: u32 = 52;
 /// A term that is such a part of what is summed so far does not change it, nor do those after it.
@@ -96,6 +94,11 @@ fn where_it_falls_below(limit: f64, falling: impl Fn(f64) -> f64) -> f64 {
         }
     }
     f64::midpoint(above, below)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of devices and seconds")]
+pub(super) fn number(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]

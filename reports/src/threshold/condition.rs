@@ -1,7 +1,5 @@
 //! Conditions: a comparison and a limit in the unit of what it is about.
 
-use jiff::SignedDuration;
-
 use super::value::Value;
 use crate::exact::{Decimal, Ratio};
 
@@ -20,16 +18,6 @@ pub(super) enum Comparison {
     Greater,
     GreaterOrEqual,
     Equal,
-}
-
-/// What a subject is measured in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Microseconds,
-    Devices,
-    Share,
-    PerSecond,
-    Attempts,
 }
 
 impl Condition {
@@ -77,33 +65,5 @@ impl Comparison {
     /// Whether what grows can't cross it any more, once it holds.
     pub(super) fn asks_for_more(self) -> bool {
         matches!(self, Self::Greater | Self::GreaterOrEqual)
-    }
-}
-
-impl Unit {
-    /// How a limit is written.
-    pub(super) fn example(self) -> &'static str {
-        match self {
-            Self::Microseconds => "a duration like \"250ms\", \"5s\" or \"1m30s\"",
-            Self::Devices => "a whole number",
-            Self::Share => "a percentage like \"99.9%\" or a share like \"0.999\"",
-            Self::PerSecond => "a rate like \"400/s\"",
-            Self::Attempts => "a number like \"1.5\"",
-        }
-    }
-
-    /// A limit; none where it is none.
-    pub(super) fn read(self, limit: &str) -> Option<Decimal> {
-        match self {
-            Self::Microseconds => {
-                let duration: SignedDuration = limit.parse().ok()?;
-                let nanos = u64::try_from(duration.as_nanos()).ok()?;
-                Some(Decimal::new(nanos, 3))
-            }
-            Self::Devices => Decimal::parse(limit).filter(|devices| devices.places() == 0),
-            Self::Share => Decimal::parse_share(limit),
-            Self::PerSecond => Decimal::parse(limit.strip_suffix("/s")?.trim()),
-            Self::Attempts => Decimal::parse(limit),
-        }
     }
 }

@@ -1,20 +1,20 @@
 //! One threshold, judged while the run goes on and at its end, in both readings.
 
+use super::expression::Threshold;
 use super::figures::Figures;
 use super::measure::Measure;
+use super::reading::{Read, without_generator};
+use super::result::{Stretch, ThresholdOutcome, ThresholdResult};
+use super::stop::{Aborted, Stop};
 use super::tally::Tally;
 use super::value::Value;
 use super::windowed::Windowed;
 use super::windows::{Windows, micros};
-use super::{Aborted, Threshold};
-use crate::aggregator::Live;
 use crate::histogram::Precision;
+use crate::live::Live;
+use crate::readings::{GeneratorShare, Judgement, Reading, Readings};
 use crate::record::Record;
-use crate::summary::{
-    GeneratorShare, Stretch, Summary, ThresholdOutcome, ThresholdResult, WithoutGenerator,
-};
-use crate::units;
-use crate::verdict::readings::{Judgement, Reading, Readings};
+use crate::summary::Summary;
 
 /// A threshold and what it has seen.
 #[derive(Debug)]
@@ -32,29 +32,6 @@ enum Seen {
     Part(Box<Tally>),
     /// Every window.
     Windows(Box<Windowed>),
-}
-
-/// What one reading comes to, and what was measured, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Read {
-    pub reading: Reading,
-    pub observed: String,
-}
-
-impl Read {
-    pub(super) fn nothing() -> Self {
-        Self {
-            reading: Reading::Nothing,
-            observed: "no samples".into(),
-        }
-    }
-
-    pub(super) fn too_little() -> Self {
-        Self {
-            reading: Reading::TooLittle,
-            observed: "not enough samples".into(),
-        }
-    }
 }
 
 impl Judge {
@@ -241,65 +218,6 @@ impl Judge {
             stopped_the_run_us: None,
         }
     }
-}
-
-/// Why a run stops: what was measured, and what it is without the generator's own share, where that is not crossed.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Stop {
-    /// As measured, for people.
-    pub observed: String,
-    /// Without the generator's own share, where it would not have stopped the run.
-    pub without_generator: Option<WithoutGenerator>,
-}
-
-pub(super) fn without_generator(reads: &Readings<Read>, share: GeneratorShare) -> WithoutGenerator {
-    WithoutGenerator {
-        observed: reads.without_generator.observed.clone(),
-        share,
-    }
-}
-
-impl Threshold {
-    /// Both readings of some figures.
-    pub(super) fn read_both(&self, figures: &Readings<Figures>) -> Readings<Read> {
-        if self.subject.is_read_once() {
-            return Readings::both(self.read(&figures.measured));
-        }
-        figures.as_ref().map(|figures| self.read(figures))
-    }
-
-    fn read(&self, figures: &Figures) -> Read {
-        let Self {
-            subject,
-            condition,
-            terms,
-            ..
-        } = self;
-        let samples = subject.samples(figures);
-        if terms.samples.is_some_and(|least| samples < least) {
-            return Read::too_little();
-        }
-        let Some(value) = subject.observe(figures) else {
-            return Read::nothing();
-        };
-        Read {
-            reading: if condition.holds(value) {
-                Reading::Holds
-            } else {
-                Reading::Fails
-            },
-            observed: subject.shown(value, figures, condition.limit),
-        }
-    }
-}
-
-/// A part of the run, for people.
-pub(super) fn stretch(over: Stretch) -> String {
-    let moment = |us| match us {
-        0 => "0 s".into(),
-        us => units::duration(us),
-    };
-    format!("from {} to {}", moment(over.from_us), moment(over.to_us))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::condition::Unit;
 use super::figures::Figures;
 use super::samples::Statistic;
 use super::tags;
+use super::unit::Unit;
 use super::value::Value;
 use crate::exact::{Decimal, Ratio, Rounding};
 use crate::phase::{Metric, Phase};

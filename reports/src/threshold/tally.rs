@@ -2,9 +2,8 @@
 
 use super::figures::Figures;
 use super::measure::Measure;
+use crate::readings::{GeneratorShare, Readings};
 use crate::record::Record;
-use crate::summary::GeneratorShare;
-use crate::verdict::readings::Readings;
 
 /// Some devices, as measured and without the generator's own share.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use super::condition::Unit;
+use super::subject::Subject;
+use super::unit::Unit;
 use super::*;
 use crate::aggregator::fixture;
 use crate::outcome::Outcome;
 use crate::record::{Record, dropped, sample};
-use crate::summary::ThresholdOutcome;
+use crate::threshold::result::ThresholdOutcome;
 
 fn plain(name: &str, condition: &str) -> Result<Threshold, ThresholdError> {
     Threshold::parse(

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::condition::Unit;
+use super::unit::Unit;
 use crate::exact::{Decimal, Ratio, Rounding};
 use crate::units;
 

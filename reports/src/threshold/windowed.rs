@@ -1,12 +1,13 @@
 //! A threshold over windows: the worst of them in each reading, and the first that stops the run.
 
-use super::Threshold;
+use super::expression::Threshold;
 use super::figures::Figures;
-use super::judge::{Read, Stop, stretch, without_generator};
+use super::reading::{Read, stretch, without_generator};
+use super::result::Stretch;
+use super::stop::Stop;
 use super::value::Value;
 use super::windows::{Window, Windows, micros};
-use crate::summary::{GeneratorShare, Stretch};
-use crate::verdict::readings::{Reading, Readings};
+use crate::readings::{GeneratorShare, Reading, Readings};
 
 /// Every window so far.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::figures::Figures;
+use super::result::Stretch;
 use super::tally::Tally;
 use crate::histogram::{LatencyHistogram, Precision};
-use crate::summary::{GeneratorShare, Stretch};
-use crate::verdict::readings::Readings;
+use crate::readings::{GeneratorShare, Readings};
 
 /// Most slots of a window.
 const MAX_SLOTS: u64 = 60;

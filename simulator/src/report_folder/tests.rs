@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use fleetstorm_reports::Aggregator;
-use fleetstorm_reports::aggregator::{Ending, Finished, RunInfo};
+use fleetstorm_reports::run::{Ending, Finished, RunInfo};
 use serde_json::json;
 
 use super::*;

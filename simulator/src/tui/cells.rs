@@ -1,6 +1,7 @@
 //! Every attestation over every transport, as a matrix.
 
-use fleetstorm_reports::snapshot::{CellView, Snapshot};
+use fleetstorm_reports::Snapshot;
+use fleetstorm_reports::cut::view::CellView;
 use fleetstorm_reports::units::{count, duration};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};

@@ -1,11 +1,13 @@
 //! A picture of a run under way, for the screens' tests.
 
+use fleetstorm_reports::cut::view::{CellView, CutView};
 use fleetstorm_reports::generator::Generator;
+use fleetstorm_reports::latency::{HistogramBucket, Percentiles};
+use fleetstorm_reports::outcome::OutcomeCount;
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
-    CellView, CutView, MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
+    MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
 };
-use fleetstorm_reports::summary::{HistogramBucket, OutcomeCount, Percentiles};
 use fleetstorm_reports::{Metric, Phase};
 
 /// Twelve seconds into a run, three devices refused.

@@ -1,7 +1,7 @@
 //! A histogram of log-spaced buckets in columns of block elements.
 
+use fleetstorm_reports::latency::HistogramBucket;
 use fleetstorm_reports::snapshot::MetricView;
-use fleetstorm_reports::summary::HistogramBucket;
 use fleetstorm_reports::units;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

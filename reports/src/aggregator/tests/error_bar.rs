@@ -8,7 +8,7 @@ use crate::outcome::Fault;
 use crate::phase::Phase;
 use crate::record::NOT_REACHED;
 use crate::slo::Slo;
-use crate::threshold::Written;
+use crate::threshold::expression::Written;
 
 /// 40 devices over 20 s, registered after `response_us`, of which the generator added `added_us`; one in two
 /// of cohort 0.

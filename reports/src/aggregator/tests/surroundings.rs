@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::Happened;
-use crate::threshold::Written;
+use crate::threshold::expression::Written;
 
 fn event(problem: Option<&str>, missed: bool) -> Happened {
     Happened {

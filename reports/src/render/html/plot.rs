@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::summary::HistogramBucket;
+use crate::latency::HistogramBucket;
 use crate::units;
 
 const WIDTH: f64 = 480.0;

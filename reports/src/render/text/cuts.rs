@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{DIM, MAX_LINES, Style};
 use crate::foremost::foremost;
+use crate::render::style::{DIM, MAX_LINES, Style};
 use crate::summary::Summary;
 use crate::units::{count, duration, or_dash};
 
@@ -80,7 +80,7 @@ fn more(summary: &Summary, dimension: &str, hidden: usize) -> Option<String> {
 mod tests {
     use super::*;
     use crate::aggregator::fixture;
-    use crate::summary::LeftOut;
+    use crate::cut::view::LeftOut;
 
     #[test]
     fn of_many_rows_some_are_shown() {

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{DIM, MAX_LINES, RED, Style};
 use crate::foremost::foremost;
 use crate::oracle::{Oracle, OracleRow};
+use crate::render::style::{DIM, MAX_LINES, RED, Style};
 use crate::summary::Summary;
 use crate::units::{count, duration};
 

@@ -22,6 +22,11 @@
 //! generator itself (`dropped`, `queue`, `generator`), or is not counted device by device (`connections`,
 //! `messages`, …), has the first reading alone.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units;
+
 /// Something in both readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readings<T> {
@@ -97,6 +102,30 @@ impl Readings<Reading> {
                 Judgement::Fails
             }
             _ => Judgement::DependsOnGenerator,
+        }
+    }
+}
+
+/// What the generator had to do with some devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorShare {
+    /// Devices that it kept from their end itself: it did not start them, had no file or port for them, or took a
+    /// tenth of their patience or more.
+    pub left_out: u64,
+    /// What it added to a device of all others, in the mean, microseconds.
+    pub added_mean_us: u64,
+}
+
+impl GeneratorShare {
+    /// For people.
+    pub fn in_words(&self) -> String {
+        let added = units::duration(self.added_mean_us);
+        match self.left_out {
+            0 => format!("it added {added} to a device in the mean"),
+            left_out => format!(
+                "it kept {} from their end, and added {added} to another in the mean",
+                units::counted(left_out, "device")
+            ),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the fold is told beside records: before the run, while it goes on, and when it is over.
+//! What is known of a run beside its records: before it starts, and when it is over.
 
 use std::io;
 
@@ -13,9 +13,9 @@ use crate::outcome::Outcome;
 use crate::rates::Arrivals;
 use crate::record::Record;
 use crate::slo::Slo;
-use crate::snapshot::{ProcessUsage, Stage};
 use crate::summary::{Resources, Summary};
-use crate::threshold::{Aborted, Written};
+use crate::threshold::expression::Written;
+use crate::threshold::stop::Aborted;
 use crate::validity;
 
 /// What is known before the run starts.
@@ -54,7 +54,7 @@ pub struct RunInfo {
 impl RunInfo {
     /// A record without the generator's own share. Devices that were not started are the service's matter where the
     /// scenario says that it tests that, by tolerating more of them than any does by default.
-    pub(super) fn without_generator(&self, record: &Record) -> Option<Record> {
+    pub(crate) fn without_generator(&self, record: &Record) -> Option<Record> {
         let are_drops_tested = self.max_dropped > validity::MAX_DROPPED;
         if !record.outcome.is_started() && are_drops_tested {
             return Some(*record);
@@ -66,33 +66,6 @@ impl RunInfo {
 /// Of journals that were written before scenarios could say it.
 fn max_dropped() -> Decimal {
     validity::MAX_DROPPED
-}
-
-/// What the run knows at one moment and no record tells. Counts are since the start.
-#[derive(Debug, Clone, Default)]
-pub struct Live {
-    /// Microseconds since the run started.
-    pub elapsed_us: u64,
-    /// The stage.
-    pub stage: Stage,
-    /// Devices due by now.
-    pub due: u64,
-    /// Of them those whose turn came when another had ended.
-    pub turns: u64,
-    /// Devices released.
-    pub released: u64,
-    /// Devices that stay with their hubs.
-    pub life: Life,
-    /// Events so far.
-    pub events: Vec<Happened>,
-    /// How the generator is.
-    pub generator: GeneratorHealth,
-    /// The simulator's use of the machine.
-    pub simulator: ProcessUsage,
-    /// The bundled server's.
-    pub server: Option<ProcessUsage>,
-    /// What makes the run doubtful.
-    pub warnings: Vec<String>,
 }
 
 /// An answer that broke the protocol.
