@@ -187,9 +187,19 @@ impl CredentialPolicies {
 
 impl Asked<'_> {
     /// Signs it. Of what the device asks for, only its name and its key are taken.
+    ///
+    /// # Errors
+    /// The CA has expired since the server started.
     pub(super) fn issue(&self, now: Timestamp) -> Result<Issued, Refusal> {
         let policy = self.policy;
         let last = Timestamp::from_second(policy.until).unwrap_or(Timestamp::MAX);
+        if now > last {
+            let problem = format!(
+                "csr: the CA of credential policy \"{}\" has expired",
+                policy.name
+            );
+            return Err(Refusal::BadRequest(problem));
+        }
         let end = now.saturating_add(DAY * policy.days).unwrap_or(last);
         let mut serial = [0; 16];
         randomness::fill(&mut serial);
@@ -318,7 +328,10 @@ mod tests {
         };
         let key = KeyPair::generate().expect("a key");
         let request = named("pump").serialize_request(&key).expect("a request");
-        assert!(matches!(read(request.der()), Ok(Some(_))));
+        let good = read(request.der()).expect("good").expect("asked");
+        let late = Timestamp::from_second(good.policy.until + 1).expect("a time");
+        assert!(good.issue(Timestamp::now()).is_ok());
+        assert!(matches!(good.issue(late), Err(Refusal::BadRequest(_))));
         for bit in 0..request.der().len() * 8 {
             let mut changed = request.der().to_vec();
             changed[bit / 8] ^= 1 << (bit % 8);
