@@ -4,12 +4,13 @@
 //! Types and their encoding are the library's ([`fe2o3_amqp_types`], [`serde_amqp`]); here is
 //! what lies around and between them: [`encoding`] looks at a peer's bytes before the library
 //! does, [`frame`] cuts a stream into frames, [`sasl`] and [`sasl_tpm`] are the security layer,
-//! [`message`] the sections of a message, [`dps`], [`cbs`], [`hub`], [`hub_message`] and
-//! [`hub_user`] what the services make of them.
+//! [`message`] the sections of a message, [`dps`], [`cbs`], [`hub`], [`hub_message`],
+//! [`hub_user`] and [`events`] what the services make of them.
 
 pub mod cbs;
 pub mod dps;
 pub mod encoding;
+pub mod events;
 pub mod frame;
 pub mod hub;
 pub mod hub_message;

@@ -21,10 +21,10 @@ pub mod inbox;
 pub mod inventory;
 pub mod message_queue;
 pub mod query;
-pub mod recent;
 pub mod registry;
 pub mod session;
 pub mod subscriptions;
+pub mod telemetry;
 pub mod thumbprint;
 pub mod twin;
 

@@ -7,7 +7,7 @@ use fe2o3_amqp_types::primitives::SimpleValue;
 use serde_amqp::value::Value;
 
 use super::message::{Message, number_of_value, whole_number};
-use super::{address, cbs};
+use super::{address, cbs, events};
 use crate::ids::{ClientId, DeviceId, ModuleId};
 use crate::{DecodeError, query};
 
@@ -19,6 +19,8 @@ const REPORTED: &str = "/properties/reported";
 const DESIRED_SUBSCRIPTION: &str = "/notifications/twin/properties/desired";
 const DESIRED: &str = "/properties/desired";
 const SERVICE_MESSAGES: &str = "messages/devicebound";
+/// Telemetry, by the hub's own name for it.
+pub const TELEMETRY: &str = "messages/events";
 const METHOD_NAME: &str = "IoThub-methodname";
 const METHOD_STATUS: &str = "IoThub-status";
 
@@ -37,6 +39,18 @@ pub enum HubNode {
     Twin(ClientId),
     /// `/messages/devicebound`: the service's messages to any device, which each message names.
     ServiceMessages,
+    /// `$management`: what there is of telemetry.
+    Management,
+    /// `/messages/events` and its `$management`: telemetry, which a back end reads as of an event hub.
+    Telemetry,
+    /// `/messages/events/ConsumerGroups/{group}/Partitions/{partition}`, or the same behind the event
+    /// hub's name: telemetry of devices.
+    Partition {
+        /// `messages/events`, or the name.
+        entity: String,
+        /// Which.
+        partition: String,
+    },
 }
 
 impl HubNode {
@@ -53,6 +67,12 @@ impl HubNode {
         }
         if path.eq_ignore_ascii_case(SERVICE_MESSAGES) {
             return Ok(Self::ServiceMessages);
+        }
+        if path.eq_ignore_ascii_case(events::MANAGEMENT) {
+            return Ok(Self::Management);
+        }
+        if let Some(node) = of_telemetry(path) {
+            return Ok(node);
         }
         let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
         let segments: Vec<&str> = path.split('/').collect();
@@ -90,6 +110,11 @@ impl HubNode {
         let (client, node) = match self {
             Self::Claims => return cbs::NODE.into(),
             Self::ServiceMessages => return format!("/{SERVICE_MESSAGES}"),
+            Self::Management => return events::MANAGEMENT.into(),
+            Self::Telemetry => return format!("/{TELEMETRY}"),
+            Self::Partition { entity, partition } => {
+                return format!("/{entity}/ConsumerGroups/$Default/Partitions/{partition}");
+            }
             Self::Events(client) => (client, "messages/events"),
             Self::DeviceBound(client) => (client, "messages/devicebound"),
             Self::Methods(client) => (client, "methods/devicebound"),
@@ -105,11 +130,42 @@ impl HubNode {
     /// Whose it is.
     pub fn client(&self) -> Option<&ClientId> {
         match self {
-            Self::Claims | Self::ServiceMessages => None,
+            Self::Claims
+            | Self::ServiceMessages
+            | Self::Management
+            | Self::Telemetry
+            | Self::Partition { .. } => None,
             Self::Events(id) | Self::DeviceBound(id) | Self::Methods(id) | Self::Twin(id) => {
                 Some(id)
             }
         }
+    }
+}
+
+fn of_telemetry(path: &str) -> Option<HubNode> {
+    let is = |segment: &str, word: &str| segment.eq_ignore_ascii_case(word);
+    let segments: Vec<&str> = path.split('/').collect();
+    let (entity, rest) = match segments.as_slice() {
+        [messages, events, rest @ ..] if is(messages, "messages") && is(events, "events") => {
+            (TELEMETRY, rest)
+        }
+        [name, rest @ ..] => (*name, rest),
+        [] => return None,
+    };
+    match rest {
+        [] if entity == TELEMETRY => Some(HubNode::Telemetry),
+        [management] if entity == TELEMETRY && is(management, events::MANAGEMENT) => {
+            Some(HubNode::Telemetry)
+        }
+        [groups, _group, partitions, partition]
+            if is(groups, "ConsumerGroups") && is(partitions, "Partitions") =>
+        {
+            Some(HubNode::Partition {
+                entity: entity.to_owned(),
+                partition: (*partition).to_owned(),
+            })
+        }
+        _ => None,
     }
 }
 
@@ -373,6 +429,26 @@ mod tests {
                 HubNode::Twin(module()),
             ),
             ("/messages/devicebound", HubNode::ServiceMessages),
+            ("$management", HubNode::Management),
+            ("/messages/events", HubNode::Telemetry),
+            (
+                "amqps://hub.test/messages/events/$management",
+                HubNode::Telemetry,
+            ),
+            (
+                "messages/events/ConsumerGroups/$Default/Partitions/0",
+                HubNode::Partition {
+                    entity: "messages/events".into(),
+                    partition: "0".into(),
+                },
+            ),
+            (
+                "amqps://hub.test/hub/consumergroups/mine/partitions/1",
+                HubNode::Partition {
+                    entity: "hub".into(),
+                    partition: "1".into(),
+                },
+            ),
             (
                 "amqps://hub.test/messages/deviceBound",
                 HubNode::ServiceMessages,

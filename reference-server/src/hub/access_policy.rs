@@ -74,11 +74,26 @@ impl HubPolicies {
         let named = |policy: &&Policy| token.key_name() == Some(policy.name.as_str());
         let policy = self.0.iter().find(named)?;
         let opens = policy.permissions.contains(&permission)
-            && lies_in(resource, token.resource())
+            && lies_in(resource, without_scheme(token.resource()))
             && token
                 .verify(token.resource(), policy.key.as_bytes(), now.as_second())
                 .is_ok();
         opens.then(|| token.holds_until(now.as_second()))
+    }
+
+    /// Until when, in Unix seconds, a token holds that is signed with the key of a policy, for the hub or
+    /// for something of it. The policy may connect, as the service or for devices.
+    pub fn signed(&self, token: &str, host_name: &str, now: Timestamp) -> Option<i64> {
+        let resource = SasToken::parse(token).ok()?;
+        let resource = without_scheme(resource.resource());
+        let opened = if lies_in(resource, host_name) {
+            resource
+        } else {
+            host_name
+        };
+        [HubPermission::ServiceConnect, HubPermission::DeviceConnect]
+            .into_iter()
+            .find_map(|permission| self.admits(token, opened, permission, now))
     }
 
     /// What service SDKs connect with, one a policy.
@@ -99,6 +114,13 @@ fn parse(key: &'static str, written: &str) -> Result<SymmetricKey, ServeError> {
         key,
         problem: error.problem,
     })
+}
+
+/// Readers of telemetry sign for `sb://{host}/{path}`.
+fn without_scheme(resource: &str) -> &str {
+    resource
+        .split_once("://")
+        .map_or(resource, |(_, rest)| rest)
 }
 
 /// Whether a path is another or below it.

@@ -15,7 +15,7 @@ use super::HubRefusal;
 use super::access_policy::HubPolicies;
 use super::device::AdmittedDevice;
 use super::identity::{Device, Proof};
-use super::recent::{Received, Recent};
+use super::telemetry::{Received, Telemetry};
 use super::twin::SharedViews;
 use crate::config::HubPermission;
 use crate::counters::{HubTally, Tally};
@@ -33,7 +33,7 @@ pub(super) struct Hub {
     pub(super) host_name: String,
     policies: HubPolicies,
     pub(super) views: SharedViews,
-    recent: Recent,
+    pub(super) telemetry: Telemetry,
     pub(super) devices: Shards<ClientId, Device>,
     pub(super) store: Store,
 }
@@ -50,7 +50,7 @@ impl HubRegistry {
             host_name,
             policies,
             views: SharedViews::default(),
-            recent: Recent::new(kept_messages),
+            telemetry: Telemetry::new(kept_messages),
             devices: Shards::new(),
             store: Store::default(),
         };
@@ -145,9 +145,9 @@ impl HubRegistry {
     ///
     /// # Errors
     /// Unknown hub.
-    pub fn recent_messages(&self, hub: &str) -> Result<Vec<Received>, HubRefusal> {
+    pub fn recent_messages(&self, hub: &str) -> Result<Vec<Arc<Received>>, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
-        Ok(hub.recent.all())
+        Ok(hub.telemetry.last())
     }
 
     /// Whether the service side may ask for `resource` what needs `permission`: the hub's host name or
@@ -176,8 +176,8 @@ impl HubRegistry {
         }
     }
 
-    /// Until when (Unix seconds) a token of one of a hub's policies holds that opens the whole hub, to
-    /// its service or to devices; for what, [`Self::authorize_service`] and [`Self::authenticate`] say.
+    /// Until when (Unix seconds) a token of one of a hub's policies holds that opens something of it, to
+    /// its service or to devices; what, [`Self::authorize_service`] and [`Self::authenticate`] say.
     ///
     /// # Errors
     /// Unknown hub, or a token that opens neither.
@@ -188,13 +188,11 @@ impl HubRegistry {
         now: Timestamp,
     ) -> Result<i64, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
-        let opens = |permission| hub.policies.admits(token, &hub.host_name, permission, now);
-        opens(HubPermission::ServiceConnect)
-            .or_else(|| opens(HubPermission::DeviceConnect))
-            .ok_or_else(|| {
-                self.tally.hub_refusals.add();
-                HubRefusal::Unauthorized
-            })
+        let until = hub.policies.signed(token, &hub.host_name, now);
+        until.ok_or_else(|| {
+            self.tally.hub_refusals.add();
+            HubRefusal::Unauthorized
+        })
     }
 
     /// A hub by name, whatever its case.
@@ -242,7 +240,7 @@ impl HubRegistry {
     /// Keeps a message of a device of the hub at `index`.
     pub(super) fn keep(&self, index: usize, device: &ClientId, message: &Message, now: Timestamp) {
         if let Some(hub) = self.hubs.get(index) {
-            hub.recent.keep(device, message, now);
+            hub.telemetry.keep(device, message, now);
         }
     }
 

@@ -248,6 +248,11 @@ impl<Carrier: Stream> Conversation<Carrier> {
         self.connection.settle(id, delivery, rejected, out);
     }
 
+    /// Messages that a link to the peer takes now: [`Event::Credit`] tells when it takes more.
+    pub(super) fn room(&mut self, id: LinkId) -> usize {
+        self.connection.room(id)
+    }
+
     /// Ends a link.
     pub(super) fn detach(&mut self, id: LinkId, error: Error) {
         self.connection.detach(id, error, &mut self.wire.output);

@@ -14,16 +14,26 @@ use crate::hub::device::AdmittedDevice;
 pub(super) enum Claim {
     /// A device's.
     Device(AdmittedDevice),
-    /// Of a hub's shared access policy: what it opens is looked at where it is used.
+    /// Of a hub's shared access policy. What it opens is looked at where it is used.
     Policy(PolicyToken),
 }
 
-/// A policy's token for the whole hub.
+/// A policy's token, for the whole hub or something of it.
 #[derive(Debug, Clone)]
 pub(super) struct PolicyToken {
     pub(super) token: String,
+    /// What it is for, and by whom.
+    resource: String,
+    policy: String,
     /// When it runs out, in Unix seconds.
     pub(super) until: i64,
+}
+
+impl PolicyToken {
+    /// Whether both are of one policy, for the same.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.resource == other.resource && self.policy == other.policy
+    }
 }
 
 impl Claim {
@@ -50,6 +60,8 @@ impl Claim {
             }
             None => Ok(Self::Policy(PolicyToken {
                 token: token.to_owned(),
+                resource: parsed.resource().to_owned(),
+                policy: parsed.key_name().unwrap_or_default().to_owned(),
                 until: host.hubs.authorize_policy(hub, token, now)?,
             })),
         }

@@ -170,7 +170,10 @@ fn received(path: &str, host: &Host) -> Answered {
     };
     match host.hubs.recent_messages(hub) {
         Ok(messages) => {
-            let documents: Vec<_> = messages.iter().map(message::document).collect();
+            let documents: Vec<_> = messages
+                .iter()
+                .map(|received| message::document(received))
+                .collect();
             (StatusCode::OK, Value::from(documents).to_string().into())
         }
         Err(refusal) => refused(&refusal),

@@ -59,7 +59,7 @@ pub(super) async fn serve(
                 let came = (id, delivery);
                 asker.answer(conversation, came, &message, &links).await;
             }
-            Event::Settled(..) => {}
+            Event::Settled(..) | Event::Credit(_) => {}
             Event::Detached(id) => {
                 links.questions.remove(&id);
                 links.answers.retain(|(link, _)| *link != id);

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use fleetstorm_protocol::amqp::cbs::{PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::rejection;
-use fleetstorm_protocol::amqp::hub::HubNode;
+use fleetstorm_protocol::amqp::hub::{HubNode, TELEMETRY};
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
 use fleetstorm_protocol::amqp::{CHANNEL_CORRELATION_PROPERTY, MODEL_ID_PROPERTY};
-use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use fleetstorm_protocol::hub::model_id;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
@@ -19,19 +18,22 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
+use self::policies::Policies;
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
-use super::ask::{Trouble, at_hub};
-use super::claim::{Claim, PolicyToken};
+use super::claim::Claim;
 use super::expiry::until;
 use super::{Client, Host, Stream};
-use crate::config::HubPermission;
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
 use crate::hub::inbox::SessionEnd;
 use crate::hub::session::DeviceSession;
+use crate::hub::telemetry::TelemetryReader;
 
+mod back_end;
 mod device;
+mod faults;
+mod policies;
 mod service;
 
 /// Seven links a device: enough for 73 devices on one connection, which with the C# SDK have a
@@ -59,7 +61,7 @@ pub(super) async fn serve(
         wake: Arc::new(Notify::new()),
         links: BTreeMap::new(),
         claims: BTreeMap::new(),
-        policy: None,
+        policies: Policies::of(hub, client, host),
         members: BTreeMap::new(),
     };
     if let Login::AtHub { hub: at, claim } = login
@@ -105,8 +107,8 @@ struct Gathering<'a> {
     claims: BTreeMap<ClientId, AdmittedDevice>,
     /// Boxed: a tree sets eleven places aside at once, and most connections have one device.
     members: BTreeMap<ClientId, Box<Member>>,
-    /// Of a policy, for the service and for who speaks for devices.
-    policy: Option<PolicyToken>,
+    /// For the service, and for who speaks for devices.
+    policies: Policies<'a>,
 }
 
 /// What a link leads to.
@@ -119,6 +121,12 @@ enum Node {
     Device(ClientId),
     /// The service's messages come in.
     Service,
+    /// Questions about telemetry come in.
+    Questions,
+    /// Answers to them go out.
+    Answers,
+    /// Telemetry goes out, by a node's name.
+    Telemetry(String, Box<TelemetryReader>),
 }
 
 impl Gathering<'_> {
@@ -143,62 +151,13 @@ impl Gathering<'_> {
                     member.settled(conversation, name, state.as_ref());
                 }
             }
+            Event::Credit(id) => {
+                if let Some(Node::Telemetry(_, reader)) = self.links.get_mut(&id) {
+                    back_end::pass_on(conversation, id, reader);
+                }
+            }
             Event::Detached(id) => self.detached(id),
         }
-    }
-
-    /// What faults leave of an event, and what is to be corrupted of its answer; nothing of what
-    /// they refuse.
-    async fn spared(
-        &self,
-        conversation: &mut Conversation<impl Stream>,
-        event: Event,
-    ) -> Option<(Event, Option<u64>)> {
-        if !self.host.faults.are_armed() {
-            return Some((event, None));
-        }
-        let (device, operation) = match &event {
-            Event::Attach(asked) => {
-                let node = HubNode::parse(asked.address().unwrap_or_default());
-                let device = node.ok().and_then(|node| node.client().cloned());
-                let device = device.filter(|device| !self.members.contains_key(device));
-                (device, FaultOperation::HubConnect)
-            }
-            Event::Message(id, ..) => {
-                let Some(Node::Device(device)) = self.links.get(id) else {
-                    return Some((event, None));
-                };
-                let link = self.members.get(device)?.link(*id);
-                let operation = match link {
-                    Some(DeviceLink::Events) => FaultOperation::Telemetry,
-                    Some(DeviceLink::TwinQuestions) => FaultOperation::Twin,
-                    _ => return Some((event, None)),
-                };
-                (Some(device.clone()), operation)
-            }
-            Event::Settled(..) | Event::Detached(_) => (None, FaultOperation::HubConnect),
-        };
-        let Some(device) = device else {
-            return Some((event, None));
-        };
-        let met = at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
-        let Some(trouble) = self.host.trouble(self.client, met).await else {
-            return Some((event, None));
-        };
-        match (event, trouble) {
-            (Event::Attach(asked), Trouble::Refused(answer)) => {
-                let problem = String::from_utf8(answer.body).unwrap_or_default();
-                let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
-                conversation.refuse(asked, error);
-            }
-            (Event::Message(id, delivery, _), Trouble::Refused(answer)) => {
-                let rejected = rejection(answer.status, answer.retry_after, &answer.body);
-                conversation.settle(id, delivery, Some(rejected));
-            }
-            (event, Trouble::Corrupt(draw)) => return Some((event, Some(draw))),
-            (event, Trouble::Refused(_)) => return Some((event, None)),
-        }
-        None
     }
 
     fn attach(
@@ -217,23 +176,14 @@ impl Gathering<'_> {
         let id = asked.id;
         let incoming = asked.is_incoming();
         let Some(device) = node.client() else {
-            let node = match (node, incoming) {
-                (HubNode::ServiceMessages, true) => match self.authorize_service() {
-                    Ok(()) => Node::Service,
-                    Err(problem) => {
-                        return refused(asked, AmqpError::UnauthorizedAccess, &problem);
-                    }
-                },
-                (HubNode::ServiceMessages, false) => {
-                    let problem = "the node has no such direction";
-                    return refused(asked, AmqpError::NotAllowed, &problem);
+            match self.service_node(node, &asked) {
+                Ok(node) => {
+                    self.links.insert(id, node);
+                    conversation.accept(asked);
+                    return Ok(());
                 }
-                (_, true) => Node::Claims,
-                (_, false) => Node::ClaimAnswers,
-            };
-            self.links.insert(id, node);
-            conversation.accept(asked);
-            return Ok(());
+                Err(error) => return Err((Box::new(asked), error)),
+            }
         };
         let Some(link) = DeviceLink::of(&node, incoming) else {
             let problem = "the node has no such direction";
@@ -265,6 +215,52 @@ impl Gathering<'_> {
         Ok(())
     }
 
+    /// The node of a link that is no device's.
+    fn service_node(&self, node: HubNode, asked: &Asked) -> Result<Node, Error> {
+        let refused = |refusal: HubRefusal| {
+            let condition = match refusal {
+                HubRefusal::Malformed(_) => AmqpError::NotFound,
+                _ => AmqpError::UnauthorizedAccess,
+            };
+            Error::new(condition, refusal.to_string(), None)
+        };
+        let opens = |path: &str| self.policies.authorize(path).map_err(refused);
+        match (node, asked.is_incoming()) {
+            (HubNode::Claims, true) => Ok(Node::Claims),
+            (HubNode::Claims, false) => Ok(Node::ClaimAnswers),
+            (HubNode::ServiceMessages, true) => opens("").map(|()| Node::Service),
+            (HubNode::Management, true) => self
+                .policies
+                .authorize_telemetry()
+                .map(|()| Node::Questions)
+                .map_err(refused),
+            (HubNode::Management, false) => self
+                .policies
+                .authorize_telemetry()
+                .map(|()| Node::Answers)
+                .map_err(refused),
+            (HubNode::Telemetry, false) => {
+                opens(TELEMETRY)?;
+                Err(back_end::redirect(self.hub))
+            }
+            (HubNode::Partition { entity, partition }, false)
+                if back_end::is_telemetry(self.hub, &entity) =>
+            {
+                opens(&entity)?;
+                let reader = back_end::read(self.host, self.hub, &partition, asked, &self.wake);
+                Ok(Node::Telemetry(entity, Box::new(reader.map_err(refused)?)))
+            }
+            (HubNode::Partition { entity, .. }, false) => {
+                let problem = format!("\"{entity}\" is no event hub of this hub");
+                Err(Error::new(AmqpError::NotFound, problem, None))
+            }
+            _ => {
+                let problem = "the node has no such direction".to_owned();
+                Err(Error::new(AmqpError::NotAllowed, problem, None))
+            }
+        }
+    }
+
     /// Makes a device a member: it has put a token, or its certificate is its own.
     fn admit(&mut self, device: &ClientId) -> Result<(), HubRefusal> {
         if self.members.contains_key(device) {
@@ -273,32 +269,12 @@ impl Gathering<'_> {
         let now = Timestamp::now();
         let admitted = match self.claims.remove(device) {
             Some(admitted) => admitted,
-            None => self.authenticate(device, now)?,
+            None => self.policies.authenticate(device, now)?,
         };
         let session = DeviceSession::open(admitted, Arc::clone(&self.wake), now)?;
         let member = Box::new(Member::new(session));
         self.members.insert(device.clone(), member);
         Ok(())
-    }
-
-    /// By its certificate, or by the token of a policy that speaks for devices.
-    fn authenticate(
-        &self,
-        device: &ClientId,
-        now: Timestamp,
-    ) -> Result<AdmittedDevice, HubRefusal> {
-        let token = self.policy.as_ref().map(|policy| policy.token.as_str());
-        let certificates = &self.client.certificates;
-        let hubs = &self.host.hubs;
-        hubs.authenticate(self.hub, device, token, certificates, now)
-    }
-
-    /// Whether the service may have a link.
-    fn authorize_service(&self) -> Result<(), HubRefusal> {
-        let token = self.policy.as_ref().map(|policy| policy.token.as_str());
-        let (permission, now) = (HubPermission::ServiceConnect, Timestamp::now());
-        let hubs = &self.host.hubs;
-        hubs.authorize_service(self.hub, self.hub, token, permission, now)
     }
 
     fn message(
@@ -340,7 +316,15 @@ impl Gathering<'_> {
                 let rejected = service::send(self.host, self.hub, message).err();
                 conversation.settle(id, delivery, rejected);
             }
-            Some(Node::ClaimAnswers) | None => {}
+            Some(Node::Questions) => {
+                conversation.settle(id, delivery, None);
+                let answer = back_end::answer(self.host, self.hub, message);
+                let is_theirs = |node: &Node| matches!(node, Node::Answers);
+                if let Some(answers) = self.beside(id, is_theirs) {
+                    conversation.send(answers, &answer, None);
+                }
+            }
+            Some(Node::ClaimAnswers | Node::Answers | Node::Telemetry(..)) | None => {}
         }
     }
 
@@ -364,13 +348,16 @@ impl Gathering<'_> {
             status,
             description,
         };
-        let answers = self
-            .links
-            .iter()
-            .find(|(link, node)| matches!(node, Node::ClaimAnswers) && link.is_beside(id));
-        if let Some((answers, _)) = answers {
-            conversation.send(*answers, &answer.message(), None);
+        if let Some(answers) = self.beside(id, |node| matches!(node, Node::ClaimAnswers)) {
+            conversation.send(answers, &answer.message(), None);
         }
+    }
+
+    /// A link of a kind in the same session.
+    fn beside(&self, id: LinkId, is_it: impl Fn(&Node) -> bool) -> Option<LinkId> {
+        let mut links = self.links.iter();
+        let found = links.find(|(link, node)| is_it(node) && link.is_beside(id))?;
+        Some(*found.0)
     }
 
     fn put(&mut self, token: &str) -> Result<(), HubRefusal> {
@@ -382,10 +369,7 @@ impl Gathering<'_> {
     fn hold(&mut self, claim: Claim) -> Result<(), HubRefusal> {
         let admitted = match claim {
             Claim::Device(admitted) => admitted,
-            Claim::Policy(policy) => {
-                self.policy = Some(policy);
-                return Ok(());
-            }
+            Claim::Policy(policy) => return self.policies.hold(policy),
         };
         if let Some(member) = self.members.get_mut(admitted.id()) {
             member.renew(admitted);
@@ -400,7 +384,7 @@ impl Gathering<'_> {
     fn member_of(&mut self, id: LinkId) -> Option<&mut Member> {
         match self.links.get(&id)? {
             Node::Device(device) => self.members.get_mut(device).map(Box::as_mut),
-            Node::Claims | Node::ClaimAnswers | Node::Service => None,
+            _ => None,
         }
     }
 
@@ -416,6 +400,11 @@ impl Gathering<'_> {
 
     /// What the hub has to say, to any of them.
     fn pass_on(&mut self, conversation: &mut Conversation<impl Stream>) {
+        for (id, node) in &mut self.links {
+            if let Node::Telemetry(_, reader) = node {
+                back_end::pass_on(conversation, *id, reader);
+            }
+        }
         let mut ended = Vec::new();
         for (device, member) in &mut self.members {
             if let Some(end) = member.pass_on(conversation) {
@@ -435,7 +424,7 @@ impl Gathering<'_> {
     /// When the first token runs out.
     fn next_expiry(&self) -> Option<Instant> {
         let expiries = self.members.values().filter_map(|member| member.expiry());
-        let expiries = expiries.chain(self.policy.as_ref().map(|policy| policy.until));
+        let expiries = expiries.chain(self.policies.next_expiry());
         let now = Timestamp::now();
         expiries
             .min()
@@ -453,17 +442,26 @@ impl Gathering<'_> {
             let condition = AmqpError::UnauthorizedAccess.into();
             self.dismiss(conversation, &device, &condition);
         }
-        if self
-            .policy
-            .as_ref()
-            .is_some_and(|policy| policy.until <= now)
-        {
-            self.policy = None;
-            let is_service = |_: &LinkId, node: &mut Node| matches!(node, Node::Service);
-            for (id, _) in self.links.extract_if(.., is_service) {
-                let error = Error::new(AmqpError::UnauthorizedAccess, None, None);
-                conversation.detach(id, error);
-            }
+        if self.policies.expire(now) {
+            self.dismiss_service(conversation);
+        }
+    }
+
+    /// Ends the links of the service that no token opens any more.
+    fn dismiss_service(&mut self, conversation: &mut Conversation<impl Stream>) {
+        let is_closed = |node: &Node| match node {
+            Node::Service => self.policies.authorize("").is_err(),
+            Node::Questions | Node::Answers => self.policies.authorize_telemetry().is_err(),
+            Node::Telemetry(entity, _) => self.policies.authorize(entity).is_err(),
+            Node::Claims | Node::ClaimAnswers | Node::Device(_) => false,
+        };
+        let links = self.links.iter();
+        let closed = links.filter(|(_, node)| is_closed(node)).map(|(id, _)| *id);
+        let closed: Vec<_> = closed.collect();
+        for id in closed {
+            self.links.remove(&id);
+            let error = Error::new(AmqpError::UnauthorizedAccess, None, None);
+            conversation.detach(id, error);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::questions::register;
 
 mod amqp;
 mod amqp_device;
+mod amqp_events;
 mod amqp_plain;
 mod amqp_service;
 mod both_sides;

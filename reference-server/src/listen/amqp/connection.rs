@@ -175,6 +175,17 @@ impl Connection {
         self.say_detach(id, Some(error), out);
     }
 
+    /// Messages that a link to the peer takes now.
+    pub(in crate::listen) fn room(&mut self, id: LinkId) -> usize {
+        let link = self
+            .session(id.channel)
+            .and_then(|session| session.link(id.handle));
+        match link.map(|link| &link.direction) {
+            Some(Direction::Out(outgoing)) => outgoing.room(),
+            Some(Direction::In(_)) | None => 0,
+        }
+    }
+
     /// Ends a link, of which the node hears no more.
     pub(in crate::listen) fn detach(&mut self, id: LinkId, error: Error, out: &mut BytesMut) {
         if self.say_detach(id, Some(error), out) {
@@ -224,7 +235,14 @@ impl Connection {
                     }
                     Performative::Flow(flow) => {
                         let session = self.begun(channel)?;
-                        session.flow(&flow, out).map_err(Violation::Session)
+                        session.flow(&flow, out).map_err(Violation::Session)?;
+                        if let Some(Handle(handle)) = flow.handle
+                            && self.room(LinkId { channel, handle }) > 0
+                        {
+                            self.events
+                                .push_back(Event::Credit(LinkId { channel, handle }));
+                        }
+                        Ok(())
                     }
                     Performative::Disposition(disposition) => {
                         self.disposition(channel, &disposition, out)

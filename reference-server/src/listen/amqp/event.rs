@@ -8,6 +8,9 @@ use fleetstorm_protocol::amqp::types::performatives::Attach;
 
 use super::link::Delivery;
 
+/// The filter that event hubs know (Apache's registry of filters).
+const SELECTOR: &str = "apache.org:selector-filter:string";
+
 /// Names a link of a connection, until it is detached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::listen) struct LinkId {
@@ -31,6 +34,8 @@ pub(in crate::listen) enum Event {
     Message(LinkId, Delivery, Box<Message>),
     /// What became of a message that was sent with this name.
     Settled(LinkId, u64, Option<DeliveryState>),
+    /// It takes more messages of a link.
+    Credit(LinkId),
     /// A link is gone.
     Detached(LinkId),
 }
@@ -65,6 +70,20 @@ impl Asked {
         match self.attach.properties.as_ref()?.get(name)? {
             Value::String(text) => Some(text),
             Value::Symbol(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The selector that its messages are to be chosen by, if it names one.
+    pub(in crate::listen) fn selector(&self) -> Option<&str> {
+        let filter = self.attach.source.as_deref()?.filter.as_ref()?;
+        let selector = filter.get(SELECTOR)?;
+        let selector = match selector {
+            Value::Described(described) => &described.value,
+            other => other,
+        };
+        match selector {
+            Value::String(text) => Some(text),
             _ => None,
         }
     }

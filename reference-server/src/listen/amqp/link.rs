@@ -189,6 +189,12 @@ impl Outgoing {
         flow.drain || flow.echo
     }
 
+    /// Messages that would be sent or may wait, if they came now.
+    pub(super) fn room(&self) -> usize {
+        let credit = usize::try_from(self.credit).unwrap_or(usize::MAX);
+        credit.min(MAX_WAITING).saturating_sub(self.waiting.len())
+    }
+
     /// Where the link stands: delivery count, credit, and how many wait.
     pub(super) fn standing(&self) -> (u32, u32, u32) {
         let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);

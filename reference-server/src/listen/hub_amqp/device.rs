@@ -52,7 +52,14 @@ impl DeviceLink {
             (HubNode::Methods(_), true) => Some(Self::MethodResults),
             (HubNode::Methods(_), false) => Some(Self::MethodCalls),
             (HubNode::Events(_) | HubNode::DeviceBound(_), _)
-            | (HubNode::Claims | HubNode::ServiceMessages, _) => None,
+            | (
+                HubNode::Claims
+                | HubNode::ServiceMessages
+                | HubNode::Management
+                | HubNode::Telemetry
+                | HubNode::Partition { .. },
+                _,
+            ) => None,
         }
     }
 

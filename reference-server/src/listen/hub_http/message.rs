@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::hub::HubRefusal;
 use crate::hub::message_queue::Delivery;
-use crate::hub::recent::Received;
+use crate::hub::telemetry::Received;
 
 /// Begins the names of application properties.
 const APPLICATION: &str = "iothub-app-";
@@ -58,6 +58,9 @@ fn field<'a>(system: &'a mut SystemProperties, header: &str) -> Option<&'a mut O
     })
 }
 
+/// Longest body that is shown whole; what is beyond is cut off.
+const MAX_SHOWN: usize = 4096;
+
 /// A message of a device in JSON: its properties by their names, its body as text.
 pub(in crate::listen) fn document(received: &Received) -> Value {
     let Message {
@@ -83,7 +86,7 @@ pub(in crate::listen) fn document(received: &Received) -> Value {
         "enqueuedTimeUtc": timestamp::format(received.enqueued),
         "systemProperties": system,
         "properties": properties,
-        "body": String::from_utf8_lossy(body),
+        "body": String::from_utf8_lossy(&body[..body.len().min(MAX_SHOWN)]),
     });
     if let Some(module) = module {
         document["moduleId"] = module.into();

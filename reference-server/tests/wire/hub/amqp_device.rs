@@ -21,6 +21,8 @@ pub struct AmqpDevice {
     handles: BTreeMap<String, u8>,
     /// The model that it says it is of, with each link.
     pub model: Option<&'static str>,
+    /// What the messages of links are to be selected by.
+    pub selector: Option<&'static str>,
 }
 
 /// A message that the hub sent.
@@ -65,6 +67,7 @@ impl AmqpDevice {
             deliveries: 0,
             handles: BTreeMap::new(),
             model: None,
+            selector: None,
         }
     }
 
@@ -92,7 +95,14 @@ impl AmqpDevice {
     fn ask_for(&mut self, name: &str, receives: bool, address: &str) -> u8 {
         let handle = u8::try_from(self.handles.len()).expect("few links");
         self.handles.insert(name.to_owned(), handle);
-        let there = described(0x28, &[string(address)]);
+        let mut there = vec![string(address)];
+        if let Some(selector) = self.selector {
+            let name = symbol("apache.org:selector-filter:string");
+            let value = [&[0x00], &name[..], &string(selector)].concat();
+            there.extend(std::iter::repeat_n(vec![0x40], 6));
+            there.push(compound(0xd1, &[name, value]));
+        }
+        let there = described(0x28, &there);
         let (source, target) = if receives {
             (there, described(0x29, &[]))
         } else {
@@ -128,6 +138,14 @@ impl AmqpDevice {
         ];
         send(&mut self.wire, &frame(0x12, &fields));
         handle
+    }
+
+    /// Takes so many more messages of a link than it has had.
+    pub fn give_credit(&mut self, name: &str, had: u8, more: u8) {
+        let window = [uint(0), uint(255), uint(0), uint(255)];
+        let link = [uint(self.handles[name]), uint(had), uint(more)];
+        let flow = frame(0x13, &[&window[..], &link].concat());
+        send(&mut self.wire, &flow);
     }
 
     /// Ends a link.

@@ -1,0 +1,70 @@
+//! The faults that devices meet over AMQP.
+
+use fleetstorm_protocol::amqp::dps::rejection;
+use fleetstorm_protocol::amqp::hub::HubNode;
+use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
+use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
+
+use super::device::DeviceLink;
+use super::{Gathering, Node};
+use crate::listen::Stream;
+use crate::listen::amqp::{Conversation, Event};
+use crate::listen::ask::{Trouble, at_hub};
+
+impl Gathering<'_> {
+    /// What faults leave of an event, and what is to be corrupted of its answer; nothing of what
+    /// they refuse.
+    pub(super) async fn spared(
+        &self,
+        conversation: &mut Conversation<impl Stream>,
+        event: Event,
+    ) -> Option<(Event, Option<u64>)> {
+        if !self.host.faults.are_armed() {
+            return Some((event, None));
+        }
+        let (device, operation) = match &event {
+            Event::Attach(asked) => {
+                let node = HubNode::parse(asked.address().unwrap_or_default());
+                let device = node.ok().and_then(|node| node.client().cloned());
+                let device = device.filter(|device| !self.members.contains_key(device));
+                (device, FaultOperation::HubConnect)
+            }
+            Event::Message(id, ..) => {
+                let Some(Node::Device(device)) = self.links.get(id) else {
+                    return Some((event, None));
+                };
+                let link = self.members.get(device)?.link(*id);
+                let operation = match link {
+                    Some(DeviceLink::Events) => FaultOperation::Telemetry,
+                    Some(DeviceLink::TwinQuestions) => FaultOperation::Twin,
+                    _ => return Some((event, None)),
+                };
+                (Some(device.clone()), operation)
+            }
+            Event::Settled(..) | Event::Credit(_) | Event::Detached(_) => {
+                (None, FaultOperation::HubConnect)
+            }
+        };
+        let Some(device) = device else {
+            return Some((event, None));
+        };
+        let met = at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
+        let Some(trouble) = self.host.trouble(self.client, met).await else {
+            return Some((event, None));
+        };
+        match (event, trouble) {
+            (Event::Attach(asked), Trouble::Refused(answer)) => {
+                let problem = String::from_utf8(answer.body).unwrap_or_default();
+                let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
+                conversation.refuse(asked, error);
+            }
+            (Event::Message(id, delivery, _), Trouble::Refused(answer)) => {
+                let rejected = rejection(answer.status, answer.retry_after, &answer.body);
+                conversation.settle(id, delivery, Some(rejected));
+            }
+            (event, Trouble::Corrupt(draw)) => return Some((event, Some(draw))),
+            (event, Trouble::Refused(_)) => return Some((event, None)),
+        }
+        None
+    }
+}
