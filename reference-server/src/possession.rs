@@ -20,6 +20,7 @@ use rustls::{
     SignatureScheme,
 };
 use webpki::RawPublicKeyEntity;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::oid;
 use x509_parser::oid_registry::Oid;
@@ -47,6 +48,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 pub(crate) fn is_verifiable(key: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
     let kind = &key.algorithm.algorithm;
     let curve = key.algorithm.parameters.as_ref();
+    let curve = curve.filter(|curve| curve.tag() == Tag::Oid);
     let curve = curve.and_then(|curve| curve.as_oid().ok());
     let is = match curve {
         _ if *kind == RSA => match key.parsed() {
@@ -57,6 +59,7 @@ pub(crate) fn is_verifiable(key: &SubjectPublicKeyInfo<'_>) -> Result<(), String
         Some(curve) if *kind == EC && CURVES.contains(&curve) => return Ok(()),
         Some(curve) if *kind == EC && curve == SECP256K1 => "an ECDSA key on secp256k1".into(),
         Some(curve) if *kind == EC => format!("an ECDSA key on curve {curve}"),
+        None if *kind == EC => "an ECDSA key on a curve without a name".into(),
         _ if *kind == ED25519 => return Ok(()),
         _ if *kind == RSA_PSS => "an RSA key for RSA-PSS alone".into(),
         _ => format!("a key of kind {kind}"),

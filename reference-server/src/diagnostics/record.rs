@@ -245,6 +245,9 @@ mod tests {
 
     #[test]
     fn an_error_is_described_and_a_challenge_is_none() {
+        let long = Refusal::InvalidCertificate("ä".repeat(60_000));
+        let long = logged(&long.answer(Timestamp::UNIX_EPOCH));
+        assert!(long.to_string().len() < 2_500);
         let expired = Refusal::InvalidCertificate("it has expired".into());
         let answer = expired.answer(Timestamp::UNIX_EPOCH);
         let told = String::from_utf8(answer.body.clone()).expect("JSON");

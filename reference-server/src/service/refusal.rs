@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use super::Answer;
 
+/// Longest detail for the diagnostic log, in characters.
+const MAX_DETAIL: usize = 400;
+
 /// A question that is not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -110,7 +113,8 @@ impl Refusal {
             },
             body: serde_json::to_vec(&error).expect("text and numbers are JSON"),
             detail: match self {
-                Self::InvalidCertificate(problem) => Some(problem.as_str().into()),
+                // It may tell names that its device made up.
+                Self::InvalidCertificate(problem) => Some(format!("{problem:.MAX_DETAIL$}").into()),
                 _ => None,
             },
         }

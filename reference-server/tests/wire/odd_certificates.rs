@@ -22,7 +22,7 @@ use crate::questions::register;
 use crate::service_api::{put_group, put_individual};
 
 /// Keys that nothing here can verify: secp256k1, RSA-PSS and so on, each made by OpenSSL.
-const UNVERIFIABLE: [(&str, &str); 6] = [
+const UNVERIFIABLE: [(&str, &str); 7] = [
     (
         "secp256k1",
         include_str!("../../vectors/openssl/secp256k1.pem"),
@@ -37,6 +37,10 @@ const UNVERIFIABLE: [(&str, &str); 6] = [
         include_str!("../../vectors/openssl/rsa-1024.pem"),
     ),
     ("ed448", include_str!("../../vectors/openssl/ed448.pem")),
+    (
+        "explicit-curve",
+        include_str!("../../vectors/openssl/explicit-curve.pem"),
+    ),
     ("dsa", include_str!("../../vectors/openssl/dsa.pem")),
 ];
 
@@ -254,6 +258,7 @@ fn what_can_not_be_served_is_refused_when_it_is_enrolled_and_told_when_it_is_sho
         ("secp256k1", "secp256k1"),
         ("rsa-pss", "RSA-PSS"),
         ("rsa-1024", "1024"),
+        ("explicit-curve", "without a name"),
         ("garbage", "can't be read"),
         ("pump-2", "1.2.3.4"),
         ("pump-3", "version 3"),
