@@ -58,6 +58,29 @@ fn refused(run: &Run, exit_code: i32, words: &[&str]) {
 }
 
 #[test]
+fn what_a_server_broke_of_the_protocol_is_shown_by_an_example() {
+    let corrupt = r#"
+attestation = "x509-group"
+transport = { https = 1, mqtt = 1, amqp = 1 }
+
+[[event]]
+at = "1us"
+do = "faults"
+rules = [{ do = "corrupt", operations = ["register"] }]
+"#;
+    let scratch = Scratch::new();
+    let run = scratch.run(&scenario(corrupt, ""), &["--devices", "60"]);
+    let summary = scratch.summary();
+    let outcomes = summary["outcomes"].as_array().expect("a list");
+    let words = "protocol broken at register: the answer is not the documented JSON";
+    let broken = outcomes.iter().find(|one| one["outcome"] == words);
+    let broken = broken.unwrap_or_else(|| panic!("{}", run.stdout));
+    let example = broken["example"].as_str().expect("an example");
+    assert!(example.contains("at line 1"), "{example}");
+    assert!(run.stdout.contains(example), "{example}\n{}", run.stdout);
+}
+
+#[test]
 fn an_expired_leaf_is_refused() {
     for transport in ["https", "mqtt", "amqp"] {
         let cohort = format!(
