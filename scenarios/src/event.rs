@@ -9,8 +9,8 @@ use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::exact::Decimal;
 
 use crate::chance::Chance;
+use crate::cohort::Cohort;
 use crate::region::LinkProperty;
-use crate::scenario::Cohort;
 
 /// Something that happens once.
 #[derive(Debug, Clone, PartialEq)]

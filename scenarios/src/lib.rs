@@ -11,10 +11,13 @@
 
 pub mod arrival;
 pub mod chance;
+pub mod cohort;
 pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod forecast;
+pub mod limits;
+pub mod load;
 pub mod names;
 pub mod plan;
 pub mod ports;
@@ -22,6 +25,7 @@ pub mod region;
 pub mod retry;
 pub mod scenario;
 pub mod schema;
+pub mod server;
 pub mod tenant;
 
 mod file;
@@ -29,14 +33,14 @@ mod reading;
 
 pub use arrival::{Arrival, Stage};
 pub use chance::Chance;
+pub use cohort::{After, Boot, Cohort, Flaw, Reprovision};
 pub use error::{Mistake, Place, ScenarioError};
 pub use event::Event;
 pub use forecast::{Forecast, Surroundings, forecast};
+pub use load::{load, parse};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
 pub use region::{LinkShape, Region, Stall};
 pub use retry::RetryProfile;
-pub use scenario::{
-    After, Boot, Cohort, Flaw, Hub, ProcessingTime, Reprovision, Scenario, ServerSettings, Target,
-    load, parse,
-};
+pub use scenario::{Scenario, Target};
+pub use server::{Hub, ProcessingTime, ServerSettings};

@@ -9,25 +9,20 @@ mod merge;
 mod mix;
 mod pace;
 mod proportion;
+mod release;
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::threshold::Cut;
 
 use crate::arrival::Arrival;
 use crate::chance::Chance;
-use crate::scenario::{Cohort, Scenario};
+use crate::cohort::Cohort;
+use crate::limits::{LONGEST_SCHEDULE, TIME_SCALES};
+use crate::scenario::Scenario;
 
 pub use merge::Schedule;
-
-/// Latest intended start, and longest duration in a scenario: 366 days. Far beyond it a clock's
-/// arithmetic overflows; anything beyond it is a slip.
-pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
-/// How many seconds of a scenario may pass in one.
-pub const TIME_SCALES: RangeInclusive<f64> = 0.001..=100_000.0;
+pub use release::Release;
 
 /// What the command line changes.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,21 +44,6 @@ pub struct Overrides {
 pub struct Plan {
     scenario: Scenario,
     time_scale: f64,
-}
-
-/// One device's start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Release {
-    /// Index of the cohort.
-    pub cohort: u16,
-    /// Index within the cohort.
-    pub device: u32,
-    /// What it speaks to DPS.
-    pub transport: TransportKind,
-    /// Index of the region that it is in.
-    pub region: Option<u8>,
-    /// Since the run's start.
-    pub intended_start: Duration,
 }
 
 impl Plan {

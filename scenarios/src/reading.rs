@@ -3,7 +3,9 @@
 mod arrival;
 mod cohort;
 mod event;
+mod hubs;
 mod local_time;
+mod optional;
 mod quantity;
 mod region;
 mod server;
@@ -16,11 +18,12 @@ use std::time::Duration;
 
 use fleetstorm_reports::validity::MAX_DROPPED;
 
-use crate::file::{Table, Value};
+use crate::file::Table;
+use crate::limits::TIME_SCALES;
 use crate::names;
-use crate::plan::TIME_SCALES;
 use crate::scenario::Scenario;
 use cohort::{SharedArrival, Surroundings};
+use optional::or;
 
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_DEVICE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -137,22 +140,4 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
         slos: slos?,
         server: server.settings()?,
     })
-}
-
-/// What `read` makes of the value, `default` without one.
-fn or<'f, T>(
-    value: Option<Value<'f>>,
-    default: T,
-    read: impl FnOnce(Value<'f>) -> Option<T>,
-) -> Option<T> {
-    match value {
-        Some(value) => read(value),
-        None => Some(default),
-    }
-}
-
-/// What `read` makes of all `items`, or `None` if one of them is wrong; each is read either way.
-fn each<I: IntoIterator, T>(items: I, read: impl FnMut(I::Item) -> Option<T>) -> Option<Vec<T>> {
-    let read: Vec<Option<T>> = items.into_iter().map(read).collect();
-    read.into_iter().collect()
 }

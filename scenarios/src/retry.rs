@@ -19,84 +19,12 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::Protocol;
 
 pub mod hub;
+mod profile;
+mod wait;
 
-/// What a device does when it is not served at once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RetryProfile {
-    /// Waits as told up to five minutes, 2 s untold; asks again after 429 and 5xx, and connects to
-    /// its hub again, for as long as the scenario's device timeout allows.
-    #[default]
-    Patient,
-    /// Azure IoT device SDK for Node.js.
-    SdkNode,
-    /// Azure IoT device SDK for Python.
-    SdkPython,
-    /// Azure IoT device SDK for C.
-    SdkC,
-    /// Azure IoT device SDK for .NET.
-    SdkCsharp,
-    /// Azure IoT device SDK for Java.
-    SdkJava,
-    /// IoT Edge's identity service.
-    Edge,
-    /// Asks again every second whatever happened and whatever it is told: how storms are made.
-    Naive,
-    /// Waits as told; backs off exponentially by chance; connects again; ten tries.
-    WellBehaved,
-}
+pub use profile::{Decision, RetryProfile, Setback, Situation, Step};
+use wait::{SECOND, TWO_SECONDS, part, well_behaved};
 
-/// Which question was not answered with a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Register.
-    Register,
-    /// How the operation stands.
-    Poll,
-    /// To be let in and served by the assigned hub.
-    Hub,
-}
-
-/// Why there is no result yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setback {
-    /// The assignment is under way (202): no failure.
-    Unfinished,
-    /// This status, 400 or above.
-    Status(u16),
-    /// The connection could not be made, broke, or stayed silent.
-    Disconnected,
-}
-
-/// What a device knows when it decides.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Situation {
-    /// What it speaks to whom it asked; a WebSocket does not matter.
-    pub protocol: Protocol,
-    /// What it asked.
-    pub step: Step,
-    /// What came instead of a result.
-    pub setback: Setback,
-    /// Failures in a row so far, this one included; only they count towards a limit of tries.
-    pub failures: u32,
-    /// What the service told it to wait.
-    pub retry_after: Option<Duration>,
-    /// Since its first question to DPS; at a hub, since it began to look for it.
-    pub elapsed: Duration,
-    /// A random number from 0 up to and without 1, for waits by chance.
-    pub chance: f64,
-}
-
-/// What a device does then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Wait so long, then ask the same again; over a new connection if there is none.
-    Wait(Duration),
-    /// Report the failure.
-    GiveUp,
-}
-
-const SECOND: Duration = Duration::from_secs(1);
-const TWO_SECONDS: Duration = Duration::from_secs(2);
 /// What the C SDK obeys at most; patient devices too.
 const LONGEST_TOLD: Duration = Duration::from_secs(300);
 /// Jitter of the .NET SDK.
@@ -105,38 +33,8 @@ const CSHARP_AMQP_LIMIT: Duration = Duration::from_secs(60);
 /// Java's `MAX_TIME_TO_WAIT_FOR_REGISTRATION`.
 const JAVA_LIMIT: Duration = Duration::from_secs(1_000);
 const WELL_BEHAVED_TRIES: u32 = 10;
-/// Where a well-behaved device's waits stop doubling.
-const WELL_BEHAVED_CEILING: Duration = Duration::from_secs(60);
 
 impl RetryProfile {
-    /// Every profile, in the order messages list them.
-    pub const ALL: [Self; 9] = [
-        Self::Patient,
-        Self::SdkNode,
-        Self::SdkPython,
-        Self::SdkC,
-        Self::SdkCsharp,
-        Self::SdkJava,
-        Self::Edge,
-        Self::Naive,
-        Self::WellBehaved,
-    ];
-
-    /// The word scenario files use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Patient => "patient",
-            Self::SdkNode => "sdk-node",
-            Self::SdkPython => "sdk-python",
-            Self::SdkC => "sdk-c",
-            Self::SdkCsharp => "sdk-csharp",
-            Self::SdkJava => "sdk-java",
-            Self::Edge => "edge",
-            Self::Naive => "naive",
-            Self::WellBehaved => "well-behaved",
-        }
-    }
-
     /// What a device of this profile does.
     pub fn decide(self, now: Situation) -> Decision {
         let goes_on = match now.setback {
@@ -208,26 +106,6 @@ impl RetryProfile {
             _ => Duration::MAX,
         }
     }
-}
-
-/// As told, or 2 s, while all is well; after a failure from half to all of a wait that doubles,
-/// so that those who failed together do not come back together.
-fn well_behaved(now: Situation) -> Duration {
-    let told = now.retry_after;
-    if now.setback == Setback::Unfinished {
-        return told.unwrap_or(TWO_SECONDS);
-    }
-    let doublings = now.failures.saturating_sub(1).min(6);
-    let whole = (SECOND * 2_u32.pow(doublings)).min(WELL_BEHAVED_CEILING);
-    let backoff = whole / 2 + part(whole / 2, now.chance);
-    // Whoever is told to wait adds the chance to it: everybody was told the same.
-    told.map_or(backoff, |told| told.saturating_add(part(whole, now.chance)))
-}
-
-/// This part of `whole`; `chance` out of its range counts as its nearest end.
-fn part(whole: Duration, chance: f64) -> Duration {
-    let chance = if chance.is_nan() { 0.0 } else { chance };
-    whole.mul_f64(chance.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

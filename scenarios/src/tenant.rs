@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 
-use crate::scenario::ProcessingTime;
+use crate::server::ProcessingTime;
 
 /// A DPS instance beside the scenario's own, with an id scope, enrollments and quotas to itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::quota::Window;
 
+use crate::cohort::Cohort;
 use crate::plan::{Plan, Schedule};
-use crate::scenario::Cohort;
 
 /// What a crowd turns to next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,9 +23,10 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::{AttestationKind, Protocol, TransportKind};
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
+use crate::cohort::Cohort;
 use crate::plan::Plan;
 use crate::region::Region;
-use crate::scenario::{Cohort, Scenario};
+use crate::scenario::Scenario;
 
 /// TCP and TLS 1.3.
 const CONNECTING: f64 = 2.0;

@@ -7,9 +7,9 @@ use rand_distr::{Distribution, LogNormal};
 
 use super::crowd::micros;
 use super::gate::Gate;
-use super::{Surroundings, Z99, Z999};
+use super::surroundings::{Surroundings, Z99, Z999};
 use crate::plan::Plan;
-use crate::scenario::ProcessingTime;
+use crate::server::ProcessingTime;
 
 /// One of them.
 #[derive(Debug)]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use hdrhistogram::Histogram;
 
-use super::Surroundings;
 use super::cost::{Cost, QUESTION_US};
 use super::course::Course;
 use super::crowd::{Crowd, Stage, micros};
 use super::storm::{StormLevel, Storms};
-use crate::plan::{LONGEST_SCHEDULE, Plan};
+use super::surroundings::Surroundings;
+use crate::limits::LONGEST_SCHEDULE;
+use crate::plan::Plan;
 
 /// What becomes of a cohort's devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

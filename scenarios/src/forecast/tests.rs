@@ -1,8 +1,10 @@
 //! Forecasts beside what can be worked out by hand.
 
 use super::*;
+use crate::load::parse;
 use crate::plan::Overrides;
-use crate::scenario::parse;
+use crate::server::ProcessingTime;
+use fleetstorm_protocol::quota::Rates;
 
 /// `devices` that come by `arrival`, with more keys for the cohort and the root.
 fn plan(devices: u64, arrival: &str, keys: &str, root: &str) -> Plan {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::Surroundings;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::distance::{Delays, Distances};
@@ -16,11 +15,12 @@ use super::happening::Happenings;
 use super::instance::Instance;
 use super::station::Station;
 use super::storm::StormLevel;
+use super::surroundings::Surroundings;
 use super::tally::Tally;
 use super::turns::Turns;
+use crate::cohort::{Cohort, Flaw};
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
-use crate::scenario::{Cohort, Flaw};
 
 /// The answer to a device that is not let in.
 const UNAUTHORIZED: u16 = 401;

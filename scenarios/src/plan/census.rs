@@ -3,7 +3,8 @@
 use fleetstorm_reports::threshold::Cut;
 
 use super::mix::Mix;
-use crate::scenario::{Cohort, Scenario};
+use crate::cohort::Cohort;
+use crate::scenario::Scenario;
 
 /// Devices of a cut. Where a cohort's are mixed and the cut is of a part of the mix, each is asked what it drew.
 pub(super) fn devices_in(scenario: &Scenario, cut: &Cut) -> u64 {

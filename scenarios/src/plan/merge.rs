@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::TransportKind;
 
-use super::Release;
 use super::mix::Mix;
+use super::release::Release;
 use crate::arrival::Arrival;
-use crate::scenario::{Cohort, Scenario};
+use crate::cohort::Cohort;
+use crate::scenario::Scenario;
 
 /// Iterates over releases; computed, not stored.
 #[derive(Debug)]

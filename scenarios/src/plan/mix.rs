@@ -4,7 +4,7 @@
 use fleetstorm_protocol::attestation::TransportKind;
 
 use crate::chance::Chance;
-use crate::scenario::Cohort;
+use crate::cohort::Cohort;
 
 /// Choices by weight, ready to be drawn from.
 #[derive(Debug)]

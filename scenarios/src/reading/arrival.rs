@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{each, or, quantity};
+use super::optional::{each, or};
+use super::quantity;
 use crate::arrival::{Arrival, Stage};
 use crate::file::{Table, Value};
 

@@ -11,13 +11,16 @@ use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use fleetstorm_protocol::twin::limits::Part;
 
-use super::{arrival, each, local_time, or, quantity, region, tenant};
+use super::hubs::hubs;
+use super::optional::{each, or};
+use super::{arrival, local_time, quantity, region, tenant};
 use crate::arrival::Arrival;
-use crate::file::{Table, Value, did_you_mean};
-use crate::plan::LONGEST_SCHEDULE;
+use crate::cohort::{Boot, Cohort, Flaw, Reprovision};
+use crate::file::{Table, Value};
+use crate::limits::LONGEST_SCHEDULE;
 use crate::region::Region;
 use crate::retry::RetryProfile;
-use crate::scenario::{Boot, Cohort, Flaw, Hub, Reprovision};
+use crate::server::Hub;
 use crate::tenant::{OWN, Tenant};
 
 /// Most cohorts: releases carry their index in 16 bits.
@@ -208,22 +211,6 @@ fn shared_arrival(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Ar
             None
         }
     }
-}
-
-pub(super) fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
-    each(&value.array()?, |value| {
-        let name = value.text()?;
-        match known {
-            Some(hubs) if hubs.iter().all(|hub| hub.name != name) => {
-                let names: Vec<_> = hubs.iter().map(|hub| hub.name.as_str()).collect();
-                value.wrong(
-                    format!("there is no hub \"{name}\""),
-                    did_you_mean(name, &names),
-                )
-            }
-            _ => Some(name.into()),
-        }
-    })
 }
 
 /// The same, if the cohort's tenant has linked them.

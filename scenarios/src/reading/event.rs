@@ -3,20 +3,22 @@
 mod faults;
 mod reach;
 mod sale;
+mod surroundings;
 
 pub(super) use reach::latest_end;
+pub(super) use surroundings::Surroundings;
+use surroundings::{cohort, enrolled};
 
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 
-use super::cohort::properties;
-use super::{each, or, quantity, server, tenant};
+use super::optional::{each, or};
+use super::{quantity, server, tenant};
+use crate::cohort::Cohort;
 use crate::event::{Action, End, Event, Proof, When, Whom};
 use crate::file::{Table, Value, did_you_mean};
-use crate::region::Region;
-use crate::scenario::{Cohort, Flaw, Hub};
-use crate::tenant::Tenant;
+use crate::server::Hub;
 
 /// Most events: each device that stays looks at each.
 const MAX_EVENTS: usize = 1_000;
@@ -68,22 +70,6 @@ const KINDS: &[(&str, Kind)] = &[
     ("factory-reset", Kind::FactoryReset),
     ("change-owner", Kind::ChangeOwner),
 ];
-
-/// What an event refers to; what is not known, because it is wrong itself, is not checked.
-pub(super) struct Surroundings<'a> {
-    /// The bundled server's hubs.
-    pub(super) hubs: Option<&'a [Hub]>,
-    /// The cohorts.
-    pub(super) cohorts: Option<&'a [Cohort]>,
-    /// The regions.
-    pub(super) regions: Option<&'a [Region]>,
-    /// The tenants.
-    pub(super) tenants: Option<&'a [Tenant]>,
-    /// Whether the run has a server of its own.
-    pub(super) bundled: bool,
-    /// When the last device has ended at the latest, if that can be said.
-    pub(super) over: Option<Duration>,
-}
 
 pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Event>> {
     let tables = value.array()?;
@@ -302,21 +288,6 @@ fn whom(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Whom> {
     })
 }
 
-/// The cohort of this name, and its index.
-fn cohort<'a>(value: &Value<'_>, around: &Surroundings<'a>) -> Option<(u16, &'a Cohort)> {
-    let name = value.text()?;
-    let known = around.cohorts?;
-    let found = (0..).zip(known).find(|(_, cohort)| cohort.name == name);
-    if found.is_none() {
-        let names: Vec<_> = known.iter().map(|cohort| cohort.name.as_str()).collect();
-        return value.wrong(
-            format!("there is no cohort \"{name}\""),
-            did_you_mean(name, &names),
-        );
-    }
-    found
-}
-
 fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -> Option<Action> {
     let value = table.require("cohort")?;
     let (index, cohort) = cohort(&value, around)?;
@@ -331,15 +302,6 @@ fn enrollment(table: &mut Table<'_>, around: &Surroundings<'_>, enabled: bool) -
         cohort: index,
         enabled,
     })
-}
-
-/// Nothing can be done to the enrollments of a cohort that has none.
-fn enrolled(value: &Value<'_>, cohort: &Cohort) -> Option<()> {
-    if cohort.flaw == Some(Flaw::Unenrolled) {
-        let problem = "its devices are not enrolled: there is nothing to change";
-        return value.wrong(problem, "name a cohort without that flaw".to_string());
-    }
-    Some(())
 }
 
 /// The cohort whose proof is rolled, which must be of that kind.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use super::{each, local_time, or, quantity};
+use super::optional::{each, or};
+use super::{local_time, quantity};
 use crate::file::{Table, Value, did_you_mean};
 use crate::region::{LinkProperty, LinkShape, Region, Stall};
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 
-use super::{each, or, quantity, region};
+use super::optional::{each, or};
+use super::{quantity, region};
 use crate::file::Value;
 use crate::names;
 use crate::region::Region;
-use crate::scenario::{Hub, ProcessingTime, ServerSettings};
+use crate::server::{Hub, ProcessingTime, ServerSettings};
 
 /// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
 pub(super) struct Written {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::slo::{Aim, MAX_PLACES, Slo};
 
-use super::{each, or, quantity};
+use super::optional::{each, or};
+use super::quantity;
+use crate::cohort::Cohort;
 use crate::file::{Value, did_you_mean};
-use crate::scenario::Cohort;
 
 /// Most objectives: each looks at every device.
 const MAX_SLOS: usize = 32;

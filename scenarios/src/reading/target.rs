@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fleetstorm_protocol::ids::IdScope;
 
-use super::or;
+use super::optional::or;
 use crate::endpoint::{self, NoHost};
 use crate::file::Value;
 use crate::ports::Ports;

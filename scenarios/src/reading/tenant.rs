@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::cohort::hubs;
-use super::{each, or, quantity, server, target};
+use super::hubs::hubs;
+use super::optional::{each, or};
+use super::{quantity, server, target};
 use crate::file::{Value, did_you_mean};
 use crate::names;
-use crate::scenario::Hub;
+use crate::server::Hub;
 use crate::tenant::{OWN, Tenant};
 
 /// Most tenants: records carry their index in 8 bits, and every one has service keys and windows.

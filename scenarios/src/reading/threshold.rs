@@ -6,11 +6,12 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::threshold::{Terms, ThresholdError};
 use fleetstorm_reports::{Dimensions, Threshold};
 
-use super::{each, or, quantity};
+use super::optional::{each, or};
+use super::quantity;
+use crate::cohort::Cohort;
 use crate::file::{Table, Value};
 use crate::plan::census;
 use crate::region::Region;
-use crate::scenario::Cohort;
 use crate::tenant::Tenant;
 
 /// Most thresholds: each looks at every device.

@@ -16,7 +16,8 @@
 
 use std::time::Duration;
 
-use super::{RetryProfile, SECOND, Setback, Situation, TWO_SECONDS, part, well_behaved};
+use super::profile::{RetryProfile, Setback, Situation};
+use super::wait::{SECOND, TWO_SECONDS, part, well_behaved};
 
 /// `maxOperationTimeout` of Node, `OperationTimeoutInMilliseconds` of .NET, Java's operation timeout.
 const OPERATION_LIMIT: Duration = Duration::from_secs(240);

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_hub_of_another_region_is_as_far_as_that() {
-        let scenario = fleetstorm_scenarios::scenario::parse(
+        let scenario = fleetstorm_scenarios::parse(
             r#"
             name = "geo"
             arrival = { kind = "all-at-once" }

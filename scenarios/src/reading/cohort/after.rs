@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use fleetstorm_protocol::twin::limits::Part;
 
+use crate::cohort::After;
 use crate::file::Value;
-use crate::reading::{or, quantity};
-use crate::scenario::After;
+use crate::reading::optional::or;
+use crate::reading::quantity;
 
 use super::properties;
 

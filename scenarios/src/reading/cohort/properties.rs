@@ -6,8 +6,8 @@ use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
-use super::each;
 use crate::file::Value;
+use crate::reading::optional::each;
 
 /// Properties of a cohort's twins, as a hub takes them.
 pub(in crate::reading) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<String, Json>> {

@@ -2,8 +2,8 @@
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 
-use super::each;
 use crate::file::Value;
+use crate::reading::optional::each;
 
 /// The transports and their weights, each allowed for `attestation` as far as that is known.
 pub(super) fn read(

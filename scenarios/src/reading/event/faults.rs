@@ -7,10 +7,11 @@ use fleetstorm_protocol::fault::{
 use jiff::Timestamp;
 use toml::de::DeValue;
 
-use super::Surroundings;
+use super::surroundings::Surroundings;
 use crate::file::{Table, Value, did_you_mean};
 use crate::names;
-use crate::reading::{each, or, quantity, region};
+use crate::reading::optional::{each, or};
+use crate::reading::{quantity, region};
 
 pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Vec<FaultRule>> {
     let value = table.require("rules")?;

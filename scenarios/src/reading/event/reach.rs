@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::cohort::Cohort;
 use crate::event::{Action, Event, When};
 use crate::file::Value;
-use crate::scenario::Cohort;
 
 /// Longest that a device is busy beside its stay, in device timeouts: on its way to its hub, on one more
 /// way when it would leave, with what it does first there, and with its good-bye.

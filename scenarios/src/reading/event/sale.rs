@@ -2,10 +2,13 @@
 
 use fleetstorm_protocol::twin::limits::Part;
 
-use super::{Surroundings, cohort, enrolled, or, properties, quantity, tenant};
+use super::surroundings::{Surroundings, cohort, enrolled};
+use crate::cohort::Flaw;
 use crate::event::{Action, Event, Whom};
 use crate::file::{Table, Value};
-use crate::scenario::Flaw;
+use crate::reading::cohort::properties;
+use crate::reading::optional::or;
+use crate::reading::{quantity, tenant};
 
 pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> {
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
