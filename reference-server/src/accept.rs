@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::fault::line::{Cuttable, Line};
 use crate::held::Held;
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
+use crate::memory;
 use crate::patience::Patient;
 use crate::recording::Recorder;
 use crate::room::{Newest, Room};
@@ -150,6 +151,9 @@ pub(crate) fn start(
         let name = format!("server-{thread}");
         started.push(std::thread::Builder::new().name(name).spawn(move || {
             let tasks = LocalSet::new();
+            if thread == 0 {
+                tasks.spawn_local(memory::give_back(Arc::clone(&shared.devices), stop.clone()));
+            }
             for (port, listener) in listeners {
                 tasks.spawn_local(accept(port, listener, Arc::clone(&shared), stop.clone()));
             }

@@ -25,6 +25,7 @@ mod diagnostics;
 mod held;
 mod issuer;
 mod listen;
+mod memory;
 mod metrics;
 mod patience;
 mod possession;

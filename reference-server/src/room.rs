@@ -25,6 +25,8 @@ const OTHER_FILES: usize = 32;
 /// Places for connections that may be open at once.
 pub(crate) struct Room {
     taken: AtomicUsize,
+    /// Most that were taken at once, since a burst was over.
+    most: AtomicUsize,
     places: usize,
 }
 
@@ -67,8 +69,21 @@ impl Room {
         }
         Ok(Arc::new(Self {
             taken: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
             places: places.min(config.max_connections),
         }))
+    }
+
+    /// Whether a burst is over: at least `burst` places were taken, and half of them are free again. It is
+    /// told of once.
+    pub(crate) fn has_emptied(&self, burst: usize) -> bool {
+        let (most, taken) = (&self.most, self.taken.load(Ordering::Relaxed));
+        let highest = most.load(Ordering::Relaxed);
+        let has_emptied = highest >= burst && taken <= highest / 2;
+        if has_emptied {
+            most.store(taken, Ordering::Relaxed);
+        }
+        has_emptied
     }
 
     /// A place, until it is dropped; none when all are taken.
@@ -77,6 +92,7 @@ impl Room {
             room: Arc::clone(self),
         };
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        self.most.fetch_max(before + 1, Ordering::Relaxed);
         (before < self.places).then_some(place)
     }
 }

@@ -1,6 +1,7 @@
 //! The real binary, end to end, over real connections.
 
 mod binary;
+mod bursts;
 mod counters;
 mod cut_off;
 mod doubles;
