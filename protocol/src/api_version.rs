@@ -1,6 +1,6 @@
 //! The versions of the APIs of DPS and of hubs.
 
-use crate::http::PathError;
+use crate::path_error::PathError;
 use crate::{DecodeError, query};
 
 /// Those of DPS that its specification, its documentation and its clients name; the same for devices as

@@ -1,7 +1,8 @@
 //! HTTPS binding of the device API: paths and headers (DPS REST API, "Runtime registration").
 
 use crate::ids::{IdScope, OperationId, RegistrationId};
-use crate::{DecodeError, api_version, query};
+use crate::path_error::PathError;
+use crate::{api_version, query};
 
 /// The api-version the simulator's devices send, as the current SDKs do.
 pub const API_VERSION: &str = "2019-03-31";
@@ -31,20 +32,6 @@ pub enum DeviceOperation {
     OperationStatus(OperationId),
     /// `POST …/registrations/{registrationId}`
     RegistrationStatus,
-}
-
-/// Why a path is no device request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
-    /// No such path: 404.
-    #[error("no such path")]
-    NotFound,
-    /// The path exists, not with this method: 405.
-    #[error("method not allowed")]
-    MethodNotAllowed,
-    /// Bad id or missing api-version: 400.
-    #[error(transparent)]
-    Malformed(#[from] DecodeError),
 }
 
 impl DeviceRequest {

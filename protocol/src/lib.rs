@@ -22,6 +22,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod mqtt;
+pub mod path_error;
 pub mod quota;
 pub mod registration;
 pub mod sas;

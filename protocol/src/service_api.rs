@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::enrollment::Enrollment;
-use crate::http::PathError;
+use crate::path_error::PathError;
 use crate::{DecodeError, api_version, query};
 
 /// Enrollments that a bulk operation may have (DPS REST API, "Run Bulk Operation").

@@ -1,7 +1,7 @@
 //! A message's properties in an MQTT topic: `$.mid=1&prop=value`, percent-encoded
 //! (IoT Hub documentation, "Communicate using MQTT: sending device-to-cloud messages").
 
-use super::{Message, SystemProperties};
+use super::message::{Message, SystemProperties};
 use crate::{DecodeError, query};
 
 /// How cloud-to-device messages name the feedback that their sender asks for.

@@ -1,8 +1,8 @@
 //! The hub's HTTPS paths: a device's own and the service's
 //! (IoT Hub REST reference, "Device", "Devices", "Modules", "Twin", "Query", "Statistics").
 
-use crate::http::PathError;
 use crate::ids::{ClientId, DeviceId, ModuleId};
+use crate::path_error::PathError;
 use crate::{DecodeError, query};
 
 /// Most identities that one list holds; as many when nothing else is said.

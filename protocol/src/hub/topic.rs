@@ -1,7 +1,8 @@
 //! The hub's MQTT topics, both ways
 //! (IoT Hub documentation, "Communicate with an IoT hub using the MQTT protocol").
 
-use super::{Message, property_bag};
+use super::message::Message;
+use super::property_bag;
 use crate::ids::ClientId;
 use crate::{DecodeError, query};
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::attestation::Protocol;
-use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY, PathError};
+use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY};
+use fleetstorm_protocol::path_error::PathError;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
