@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
+use x509_parser::certificate::X509Certificate;
 
 use super::fitness;
 use super::signing_certificate::SigningCertificate;
@@ -67,21 +68,18 @@ impl<'a> Chain<'a> {
             .into_iter()
             .filter_map(|der| Some((der, fitness::read(der).ok()?)))
             .collect();
-        loop {
-            let (above, rest): (Vec<_>, _) = others.into_iter().partition(|(_, other)| {
-                let name = other.tbs_certificate.subject.as_raw();
-                chain.issuers().any(|issuer| issuer == name)
-            });
-            if above.is_empty() {
-                break;
-            }
-            others = rest;
-            for (der, certificate) in above {
+        let mut names = vec![chain.issuer];
+        while let Some(name) = names.pop() {
+            let is_named = |(_, other): &mut (_, X509Certificate<'_>)| {
+                other.tbs_certificate.subject.as_raw() == name
+            };
+            for (der, certificate) in others.extract_if(.., is_named) {
                 if let Err(problem) = fitness::of_signer(&certificate) {
                     let subject = certificate.subject();
                     chain.unfit = Some(format!("\"{subject}\" can't be above it: {problem}"));
                     continue;
                 }
+                names.push(certificate.tbs_certificate.issuer.as_raw());
                 chain.above.push(Above {
                     der,
                     subject: certificate.tbs_certificate.subject.as_raw(),

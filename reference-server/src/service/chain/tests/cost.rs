@@ -66,14 +66,14 @@ fn no_chain_costs_much_whatever_was_made_of_it() {
     let alike = groups(&p256, &|_| "root".into());
     let long = groups(&p384, &|number| format!("root {number}"));
     let longest = groups(&p521, &|_| "root".into());
-    // One key, as many names.
+    // One key, as many names, and as many certificates as go into the 64 KiB of a handshake.
     let key = new_key();
-    let line = (0..100).fold(Vec::new(), |mut line: Vec<Certified>, number| {
+    let line = (0..400).fold(Vec::new(), |mut line: Vec<Certified>, number| {
         let params = authority(&format!("link {number}"));
         line.push(Certified::over(Arc::clone(&key), params, line.last()));
         line
     });
-    let mut attacks = vec![("a hundred links".to_owned(), line)];
+    let mut attacks = vec![("four hundred links".to_owned(), line)];
     for name in ["evil", "root", "root 0"] {
         for length in [4, 5, 6, 7, 20, 100] {
             attacks.push((format!("{length} called {name}"), ring(name, length)));
