@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 
 use super::fitness;
 use super::signing_certificate::SigningCertificate;
@@ -33,6 +34,8 @@ pub struct Chain<'a> {
     leaf: &'a CertificateDer<'static>,
     issuer: &'a [u8],
     above: Vec<Above<'a>>,
+    /// What it and those above it call their issuers' keys (RFC 5280, 4.2.1.1), where they do.
+    issuer_keys: Vec<&'a [u8]>,
     /// A certificate that is above by its name alone, and why.
     unfit: Option<String>,
 }
@@ -59,6 +62,7 @@ impl<'a> Chain<'a> {
             leaf,
             issuer: read.tbs_certificate.issuer.as_raw(),
             above: Vec::new(),
+            issuer_keys: issuer_key(&read).into_iter().collect(),
             unfit: None,
         };
         let mut others: Vec<&[u8]> = others.iter().map(AsRef::as_ref).collect();
@@ -80,6 +84,7 @@ impl<'a> Chain<'a> {
                     continue;
                 }
                 names.push(certificate.tbs_certificate.issuer.as_raw());
+                chain.issuer_keys.extend(issuer_key(&certificate));
                 chain.above.push(Above {
                     der,
                     subject: certificate.tbs_certificate.subject.as_raw(),
@@ -139,12 +144,17 @@ impl<'a> Chain<'a> {
         let outdated = signers
             .extract_if(.., |signer| !signer.is_valid(now))
             .count();
-        // Of two with one name and key, the one that is shown.
+        // Of two with one name and key, the one that is shown; of many with one name, first the one
+        // that is meant, for not all may be tried.
         let is_shown = |signer: &SigningCertificate| {
             let mut above = self.above.iter();
             above.any(|above| above.der == signer.der())
         };
-        signers.sort_by_key(|signer| !is_shown(signer));
+        let is_meant = |signer: &SigningCertificate| {
+            let key = signer.key_id();
+            key.is_some_and(|key| self.issuer_keys.contains(&key))
+        };
+        signers.sort_by_cached_key(|signer| (!is_shown(signer), !is_meant(signer)));
         let is_trusted = |der: &[u8]| signers.iter().any(|signer| signer.der() == der);
         let between: Vec<CertificateDer<'_>> = self
             .above
@@ -199,6 +209,16 @@ impl<'a> Chain<'a> {
             None => "no enrollment group has a signing certificate above it, or one between was not shown".into(),
         }
     }
+}
+
+/// What a certificate calls its issuer's key.
+fn issuer_key<'a>(certificate: &X509Certificate<'a>) -> Option<&'a [u8]> {
+    certificate.iter_extensions().find_map(|extension| {
+        let ParsedExtension::AuthorityKeyIdentifier(issuer) = extension.parsed_extension() else {
+            return None;
+        };
+        issuer.key_identifier.as_ref().map(|key| key.0)
+    })
 }
 
 fn in_words(problem: &Error) -> String {

@@ -4,6 +4,7 @@ use fleetstorm_protocol::x509::{check_validity, common_name, validity};
 use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, TrustAnchor};
 use webpki::{ALL_VERIFICATION_ALGS, anchor_from_trusted_cert};
+use x509_parser::extensions::{ParsedExtension, X509Extension};
 
 use super::fitness;
 use crate::possession::is_signed;
@@ -14,6 +15,7 @@ pub struct SigningCertificate {
     der: Box<[u8]>,
     subject: Box<[u8]>,
     key: SubjectPublicKeyInfoDer<'static>,
+    key_id: Option<Box<[u8]>>,
     trust: TrustAnchor<'static>,
     path_length: Option<usize>,
     not_before: i64,
@@ -31,9 +33,11 @@ impl SigningCertificate {
         let constraints = certificate.basic_constraints().ok().flatten();
         let path_length = constraints.and_then(|constraints| constraints.value.path_len_constraint);
         let (not_before, not_after) = validity(&der).map_err(|e| e.to_string())?;
+        let key_id = certificate.iter_extensions().find_map(key_id);
         Ok(Self {
             subject: certificate.subject().as_raw().into(),
             key: certificate.public_key().raw.to_vec().into(),
+            key_id,
             trust: anchor_from_trusted_cert(&CertificateDer::from(der.as_slice()))
                 .map_err(|problem| format!("it can't sign devices: {problem}"))?
                 .to_owned(),
@@ -52,6 +56,11 @@ impl SigningCertificate {
     /// Its subject's name in DER, as what it signs repeats it.
     pub fn subject(&self) -> &[u8] {
         &self.subject
+    }
+
+    /// What certificates that it signs may call its key (RFC 5280, 4.2.1.2).
+    pub(super) fn key_id(&self) -> Option<&[u8]> {
+        self.key_id.as_deref()
     }
 
     /// The last second that it is good for, Unix time.
@@ -109,5 +118,12 @@ impl SigningCertificate {
         let signature = &certificate.signature_value.data;
         is_signed(&self.key, ALL_VERIFICATION_ALGS, (signed, signature))
             .map_err(|_| "it is not signed with the key of the CA certificate".into())
+    }
+}
+
+fn key_id(extension: &X509Extension<'_>) -> Option<Box<[u8]>> {
+    match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.into()),
+        _ => None,
     }
 }

@@ -312,6 +312,30 @@ fn the_signing_certificate_nearest_to_the_device_decides() {
 }
 
 #[test]
+fn of_many_signing_certificates_of_one_name_the_one_that_is_meant_is_found() {
+    let on_p384 = || {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384);
+        Arc::new(key.expect("a key"))
+    };
+    let roots: Vec<_> = (0..150)
+        .map(|_| Certified::over(on_p384(), authority("root"), None))
+        .collect();
+    let all: Vec<_> = roots.iter().map(trusted).collect();
+    let last = roots.last().expect("many");
+    let named = |mut params: CertificateParams| {
+        params.use_authority_key_identifier_extension = true;
+        params
+    };
+    let intermediate = Certified::new(named(authority("intermediate")), Some(last));
+    let below = Certified::new(named(device("pump")), Some(&intermediate));
+    let direct = Certified::new(named(device("pump")), Some(last));
+    for shown in [vec![direct.der], vec![below.der, intermediate.der.clone()]] {
+        let signer = verdict(&all, &shown, now()).expect("good");
+        assert_eq!(signer.der(), last.der.as_ref());
+    }
+}
+
+#[test]
 fn a_signing_certificates_own_limits_hold() {
     let mut params = authority("root");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
