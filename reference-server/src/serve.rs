@@ -178,6 +178,7 @@ pub fn start(
     for instance in &config.instances {
         let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
             .with_credential_policies(credential_policies(instance))
+            .with_api_versions(ApiVersions::of_dps(&config.api_versions))
             .kept_in(&store, &instance.id_scope)?;
         enter_authorities(instance, &list)?;
         lists.push((instance.id_scope.as_str(), list));

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::chain::KnownSignatures;
 use super::link::Link;
+use crate::api_versions::ApiVersions;
 use crate::shards::Shards;
 use authorities::Authorities;
 use claims::Claims;
@@ -34,10 +35,15 @@ const MAX_INDIVIDUALS: usize = 1_000_000;
 /// Groups with symmetric keys, and groups with certificates, that an instance may have (same place).
 const MAX_GROUPS: usize = 100;
 
+/// The first version whose form of enrollments webhooks may be told (DPS REST API,
+/// "CustomAllocationDefinition").
+const FIRST_WITH_WEBHOOKS: &str = "2018-09-01-preview";
+
 /// Individual enrollments by registration id, and groups in the order they were entered.
 #[derive(Debug)]
 pub struct EnrollmentList {
     checker: Checker,
+    api_versions: ApiVersions,
     individuals: Shards<Box<str>, Arc<Individual>>,
     count: AtomicUsize,
     claims: Claims,
@@ -105,6 +111,7 @@ impl EnrollmentList {
     pub fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
         Self {
             checker: Checker::new(links, default_policy),
+            api_versions: ApiVersions::of_dps(&[]),
             individuals: Shards::new(),
             count: AtomicUsize::new(0),
             claims: Claims::new(),
@@ -119,6 +126,12 @@ impl EnrollmentList {
     /// The same, with enrollments that may name these credential policies.
     pub fn with_credential_policies(mut self, names: Vec<String>) -> Self {
         self.checker.credential_policies = names;
+        self
+    }
+
+    /// The same, with webhooks that are told of enrollments in these versions of their form.
+    pub fn with_api_versions(mut self, api_versions: ApiVersions) -> Self {
+        self.api_versions = api_versions;
         self
     }
 
@@ -159,14 +172,34 @@ impl EnrollmentList {
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<Value, WriteError> {
-        if let Some(twin) = &enrollment.settings().initial_twin {
-            twin.check()
-                .map_err(|problem| WriteError::Invalid(format!("initialTwin: {problem}")))?;
-        }
+        self.check(enrollment.settings())
+            .map_err(WriteError::Invalid)?;
         match enrollment {
             Enrollment::Individual(individual) => self.put_individual(individual, condition, now),
             Enrollment::Group(group) => self.put_group(group, condition, now),
         }
+    }
+
+    /// What is asked of those that are written, and was not of those that are kept.
+    fn check(&self, settings: &EnrollmentSettings) -> Result<(), String> {
+        if let Some(twin) = &settings.initial_twin {
+            let checked = twin.check();
+            checked.map_err(|problem| format!("initialTwin: {problem}"))?;
+        }
+        let Some(definition) = &settings.custom_allocation_definition else {
+            return Ok(());
+        };
+        let version = definition.api_version.as_str();
+        let problem = if version < FIRST_WITH_WEBHOOKS {
+            format!("is older than {FIRST_WITH_WEBHOOKS}, which has webhooks first")
+        } else if self.api_versions.serve(version) {
+            return Ok(());
+        } else {
+            "is no version of DPS".into()
+        };
+        Err(format!(
+            "customAllocationDefinition.apiVersion: \"{version:.40}\" {problem}"
+        ))
     }
 
     /// Removes an enrollment.

@@ -53,9 +53,6 @@ impl Webhook {
         if authority.as_str().contains('@') {
             return Err(wrong("has a user name: put the webhook's key in the query"));
         }
-        if definition.api_version.is_empty() {
-            return Err("customAllocationDefinition.apiVersion: is empty".into());
-        }
         let host = authority.host();
         let target = url.path_and_query().map_or("/", |target| target.as_str());
         Ok(Self {

@@ -592,6 +592,14 @@ fn what_an_enrollment_says_is_kept_or_refused_and_never_dropped() {
             "customAllocationDefinition",
             json!({"webhookUrl": "ftp://f.test/", "apiVersion": "2021-10-01"}),
         ),
+        (
+            "customAllocationDefinition",
+            json!({"webhookUrl": "https://f.test/", "apiVersion": "2099-01-01"}),
+        ),
+        (
+            "customAllocationDefinition",
+            json!({"webhookUrl": "https://f.test/", "apiVersion": "2018-04-01"}),
+        ),
         ("iotHubs", json!(["hub-9.test"])),
     ] {
         let refused = with(member, value);
