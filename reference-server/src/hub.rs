@@ -16,6 +16,7 @@ pub mod administration;
 pub mod calls;
 pub mod device;
 pub mod entering;
+pub mod feedback;
 pub mod identity;
 pub mod inbox;
 pub mod inventory;
@@ -36,6 +37,11 @@ pub use refusal::HubRefusal;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+/// Tells an identity from an earlier one of the same name.
+pub(crate) fn generation(created: jiff::Timestamp) -> String {
+    created.as_nanosecond().to_string()
+}
 
 /// An entity tag as IoT Hub writes them: base64 of a number.
 fn entity_tag(number: u64) -> String {

@@ -19,6 +19,7 @@ const REPORTED: &str = "/properties/reported";
 const DESIRED_SUBSCRIPTION: &str = "/notifications/twin/properties/desired";
 const DESIRED: &str = "/properties/desired";
 const SERVICE_MESSAGES: &str = "messages/devicebound";
+const FEEDBACK: &str = "messages/serviceBound/feedback";
 /// Telemetry, by the hub's own name for it.
 pub const TELEMETRY: &str = "messages/events";
 const METHOD_NAME: &str = "IoThub-methodname";
@@ -39,6 +40,8 @@ pub enum HubNode {
     Twin(ClientId),
     /// `/messages/devicebound`: the service's messages to any device, which each message names.
     ServiceMessages,
+    /// `/messages/serviceBound/feedback`: what became of those messages.
+    Feedback,
     /// `$management`: what there is of telemetry.
     Management,
     /// `/messages/events` and its `$management`: telemetry, which a back end reads as of an event hub.
@@ -67,6 +70,9 @@ impl HubNode {
         }
         if path.eq_ignore_ascii_case(SERVICE_MESSAGES) {
             return Ok(Self::ServiceMessages);
+        }
+        if path.eq_ignore_ascii_case(FEEDBACK) {
+            return Ok(Self::Feedback);
         }
         if path.eq_ignore_ascii_case(events::MANAGEMENT) {
             return Ok(Self::Management);
@@ -110,6 +116,7 @@ impl HubNode {
         let (client, node) = match self {
             Self::Claims => return cbs::NODE.into(),
             Self::ServiceMessages => return format!("/{SERVICE_MESSAGES}"),
+            Self::Feedback => return format!("/{FEEDBACK}"),
             Self::Management => return events::MANAGEMENT.into(),
             Self::Telemetry => return format!("/{TELEMETRY}"),
             Self::Partition { entity, partition } => {
@@ -132,6 +139,7 @@ impl HubNode {
         match self {
             Self::Claims
             | Self::ServiceMessages
+            | Self::Feedback
             | Self::Management
             | Self::Telemetry
             | Self::Partition { .. } => None,
@@ -429,6 +437,7 @@ mod tests {
                 HubNode::Twin(module()),
             ),
             ("/messages/devicebound", HubNode::ServiceMessages),
+            ("/messages/servicebound/feedback", HubNode::Feedback),
             ("$management", HubNode::Management),
             ("/messages/events", HubNode::Telemetry),
             (

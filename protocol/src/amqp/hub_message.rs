@@ -14,6 +14,8 @@ use crate::hub;
 
 /// Application property that asks for feedback.
 const ACKNOWLEDGEMENT: &str = "iothub-ack";
+/// Media type of feedback.
+const FEEDBACK_TYPE: &str = "application/vnd.microsoft.iothub.feedback.json";
 /// Annotations of a message to a device.
 const SEQUENCE: &str = "x-opt-sequence-number";
 const ENQUEUED: &str = "x-opt-enqueued-time";
@@ -69,6 +71,18 @@ pub fn to_device(message: &hub::Message, sequence: u64, enqueued: Timestamp) -> 
             Value::Long(i64::try_from(sequence).unwrap_or(i64::MAX)),
         )
         .with_annotation(ENQUEUED, Value::Timestamp(enqueued))
+}
+
+/// What became of messages, in JSON, as a hub tells the service.
+pub fn feedback(hub: &str, records: Vec<u8>, now: Timestamp) -> Message {
+    let now = Milliseconds::from_milliseconds(now.as_millisecond());
+    let mut message = Message::of_data(records)
+        .with_annotation("iothub-enqueuedtime", Value::Timestamp(now.clone()))
+        .with_annotation(ENQUEUED, Value::Timestamp(now));
+    let properties = &mut message.properties;
+    properties.user_id = Some(Binary::from(hub.as_bytes().to_vec()));
+    properties.content_type = Some(Symbol::from(FEEDBACK_TYPE));
+    message
 }
 
 /// What a device sends, for it to send.

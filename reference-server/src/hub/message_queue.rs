@@ -24,6 +24,58 @@ const LOCK: SignedDuration = SignedDuration::from_mins(1);
 pub(super) struct MessageQueue {
     waiting: VecDeque<Waiting>,
     last_sequence: u64,
+    /// Those that ended, whose senders asked to hear of that.
+    ended: Vec<Ended>,
+    /// The latest time that it was told.
+    now: Timestamp,
+}
+
+/// A message that ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) message_id: String,
+    pub(super) at: Timestamp,
+    pub(super) ending: Ending,
+}
+
+/// How a message ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its device completed it.
+    Success,
+    /// Its device rejected it.
+    Rejected,
+    /// It waited for too long.
+    Expired,
+    /// It was delivered too often, and never completed.
+    DeliveryCountExceeded,
+    /// The service took it back.
+    Purged,
+}
+
+impl Ending {
+    /// As feedback names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::Rejected => "Rejected",
+            Self::Expired => "Expired",
+            Self::DeliveryCountExceeded => "DeliveryCountExceeded",
+            Self::Purged => "Purged",
+        }
+    }
+
+    /// Whether a sender asked to hear of it.
+    fn is_asked_for(self, message: &Message) -> bool {
+        let asked = message.system.acknowledgement.as_deref();
+        let is = |word: &str| asked.is_some_and(|asked| asked.eq_ignore_ascii_case(word));
+        is("full")
+            || is(if self == Self::Success {
+                "positive"
+            } else {
+                "negative"
+            })
+    }
 }
 
 #[derive(Debug)]
@@ -150,8 +202,15 @@ impl MessageQueue {
             settlement == Settlement::Abandon && self.waiting[place].deliveries < MAX_DELIVERIES;
         if again {
             self.waiting[place].lock = None;
-        } else {
-            self.waiting.remove(place);
+        } else if let Some(gone) = self.waiting.remove(place) {
+            self.end(
+                &gone.message,
+                match settlement {
+                    Settlement::Complete => Ending::Success,
+                    Settlement::Reject => Ending::Rejected,
+                    Settlement::Abandon => Ending::DeliveryCountExceeded,
+                },
+            );
         }
         Ok(again)
     }
@@ -174,13 +233,44 @@ impl MessageQueue {
 
     /// Forgets all of them; returns how many there were.
     pub(super) fn purge(&mut self) -> usize {
-        self.waiting.drain(..).count()
+        let purged = std::mem::take(&mut self.waiting);
+        for gone in &purged {
+            self.end(&gone.message, Ending::Purged);
+        }
+        purged.len()
+    }
+
+    /// Takes out what there is to tell of messages that ended.
+    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+
+    fn end(&mut self, message: &Message, ending: Ending) {
+        if ending.is_asked_for(message) {
+            self.ended.push(Ended {
+                message_id: message.system.message_id.clone().unwrap_or_default(),
+                at: self.now,
+                ending,
+            });
+        }
+    }
+
+    fn end_unless(&mut self, goes_on: impl Fn(&Waiting) -> bool, ending: Ending) {
+        let (waiting, gone) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|waiting| waiting.lock.is_some() || goes_on(waiting));
+        self.waiting = waiting;
+        for gone in VecDeque::<Waiting>::into_iter(gone) {
+            self.end(&gone.message, ending);
+        }
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
         self.unlock(|holder| matches!(holder, Holder::Until(end) if end <= now));
-        self.waiting
-            .retain(|waiting| waiting.lock.is_some() || waiting.expires > now);
+        if self.waiting.iter().any(|waiting| waiting.expires <= now) {
+            self.end_unless(|waiting| waiting.expires > now, Ending::Expired);
+        }
     }
 
     fn unlock(&mut self, ended: impl Fn(Holder) -> bool) {
@@ -189,8 +279,11 @@ impl MessageQueue {
                 waiting.lock = None;
             }
         }
-        self.waiting
-            .retain(|waiting| waiting.lock.is_some() || waiting.deliveries < MAX_DELIVERIES);
+        let is_over = |waiting: &Waiting| waiting.deliveries >= MAX_DELIVERIES;
+        if self.waiting.iter().any(is_over) {
+            let ending = Ending::DeliveryCountExceeded;
+            self.end_unless(|waiting| !is_over(waiting), ending);
+        }
     }
 }
 
@@ -291,5 +384,44 @@ mod tests {
         assert!(queue.has_ready(at(7199)));
         assert!(!queue.has_ready(at(7200)));
         assert_eq!(queue.purge(), 0);
+    }
+
+    #[test]
+    fn senders_hear_of_the_ends_that_they_asked_for() {
+        let ends = |asked: &str| {
+            let mut queue = MessageQueue::default();
+            let mut push = |expiry: Option<&str>| {
+                let mut message = Message::default();
+                message.system.acknowledgement = Some(asked.into());
+                message.system.message_id = Some("m".into());
+                message.system.expiry = expiry.map(str::to_owned);
+                queue.push(message, at(0)).expect("there is room");
+            };
+            push(Some("1970-01-01T00:00:05Z"));
+            (0..4).for_each(|_| push(None));
+            assert!(queue.has_ready(at(10)));
+            for settlement in [Settlement::Complete, Settlement::Reject] {
+                let taken = queue.take(Some(1), at(11)).expect("it waits");
+                assert!(queue.settle(taken.lock, settlement, at(12)).is_ok());
+            }
+            for _ in 0..MAX_DELIVERIES {
+                queue.take(Some(1), at(13)).expect("it waits");
+                queue.release(1);
+            }
+            queue.purge();
+            let ended = queue.take_ended().into_iter();
+            let ended: Vec<_> = ended.map(|ended| ended.ending).collect();
+            assert!(queue.take_ended().is_empty(), "once");
+            ended
+        };
+        use Ending::{DeliveryCountExceeded, Expired, Purged, Rejected, Success};
+        let negative = [Expired, Rejected, DeliveryCountExceeded, Purged];
+        assert_eq!(ends("positive"), [Success]);
+        assert_eq!(ends("negative"), negative);
+        assert_eq!(
+            ends("Full"),
+            [&[Expired, Success][..], &negative[1..]].concat()
+        );
+        assert_eq!(ends("none"), []);
     }
 }

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use super::HubRefusal;
 use super::access_policy::HubPolicies;
 use super::device::AdmittedDevice;
+use super::feedback::Feedback;
 use super::identity::{Device, Proof};
 use super::telemetry::{Received, Telemetry};
 use super::twin::SharedViews;
@@ -34,6 +35,7 @@ pub(super) struct Hub {
     policies: HubPolicies,
     pub(super) views: SharedViews,
     pub(super) telemetry: Telemetry,
+    pub(super) feedback: Feedback,
     pub(super) devices: Shards<ClientId, Device>,
     pub(super) store: Store,
 }
@@ -51,6 +53,7 @@ impl HubRegistry {
             policies,
             views: SharedViews::default(),
             telemetry: Telemetry::new(kept_messages),
+            feedback: Feedback::default(),
             devices: Shards::new(),
             store: Store::default(),
         };
@@ -218,7 +221,15 @@ impl HubRegistry {
         let mut devices = hub.devices.of(device);
         let known = devices.get_mut(device);
         let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
-        Ok(act(known))
+        let done = act(known);
+        let created = known.twin.created();
+        if let Some(traffic) = known.traffic() {
+            let ended = traffic.messages.take_ended();
+            if !ended.is_empty() {
+                hub.feedback.tell(device, created, ended);
+            }
+        }
+        Ok(done)
     }
 
     /// Changes a device of the hub at `index`; what it is then outlives the process, where there

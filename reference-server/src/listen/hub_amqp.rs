@@ -26,6 +26,7 @@ use super::{Client, Host, Stream};
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
+use crate::hub::feedback::FeedbackReceiver;
 use crate::hub::inbox::SessionEnd;
 use crate::hub::session::DeviceSession;
 use crate::hub::telemetry::TelemetryReader;
@@ -127,6 +128,8 @@ enum Node {
     Answers,
     /// Telemetry goes out, by a node's name.
     Telemetry(String, Box<TelemetryReader>),
+    /// What became of the service's messages goes out.
+    Feedback(Box<FeedbackReceiver>),
 }
 
 impl Gathering<'_> {
@@ -147,15 +150,20 @@ impl Gathering<'_> {
                 self.message(conversation, (id, delivery), &message, draw);
             }
             Event::Settled(id, name, state) => {
-                if let Some(member) = self.member_of(id) {
+                if let Some(Node::Feedback(receiver)) = self.links.get_mut(&id) {
+                    back_end::settled(receiver, name, state.as_ref());
+                    back_end::tell(conversation, id, self.hub, receiver);
+                } else if let Some(member) = self.member_of(id) {
                     member.settled(conversation, name, state.as_ref());
                 }
             }
-            Event::Credit(id) => {
-                if let Some(Node::Telemetry(_, reader)) = self.links.get_mut(&id) {
-                    back_end::pass_on(conversation, id, reader);
+            Event::Credit(id) => match self.links.get_mut(&id) {
+                Some(Node::Telemetry(_, reader)) => back_end::pass_on(conversation, id, reader),
+                Some(Node::Feedback(receiver)) => {
+                    back_end::tell(conversation, id, self.hub, receiver);
                 }
-            }
+                _ => {}
+            },
             Event::Detached(id) => self.detached(id),
         }
     }
@@ -229,6 +237,14 @@ impl Gathering<'_> {
             (HubNode::Claims, true) => Ok(Node::Claims),
             (HubNode::Claims, false) => Ok(Node::ClaimAnswers),
             (HubNode::ServiceMessages, true) => opens("").map(|()| Node::Service),
+            (HubNode::Feedback, false) => {
+                opens("")?;
+                let receiver = self
+                    .host
+                    .hubs
+                    .read_feedback(self.hub, Arc::clone(&self.wake));
+                Ok(Node::Feedback(Box::new(receiver.map_err(refused)?)))
+            }
             (HubNode::Management, true) => self
                 .policies
                 .authorize_telemetry()
@@ -324,7 +340,8 @@ impl Gathering<'_> {
                     conversation.send(answers, &answer, None);
                 }
             }
-            Some(Node::ClaimAnswers | Node::Answers | Node::Telemetry(..)) | None => {}
+            Some(Node::ClaimAnswers | Node::Answers | Node::Telemetry(..) | Node::Feedback(_))
+            | None => {}
         }
     }
 
@@ -401,8 +418,12 @@ impl Gathering<'_> {
     /// What the hub has to say, to any of them.
     fn pass_on(&mut self, conversation: &mut Conversation<impl Stream>) {
         for (id, node) in &mut self.links {
-            if let Node::Telemetry(_, reader) = node {
-                back_end::pass_on(conversation, *id, reader);
+            match node {
+                Node::Telemetry(_, reader) => back_end::pass_on(conversation, *id, reader),
+                Node::Feedback(receiver) => {
+                    back_end::tell(conversation, *id, self.hub, receiver);
+                }
+                _ => {}
             }
         }
         let mut ended = Vec::new();
@@ -450,7 +471,7 @@ impl Gathering<'_> {
     /// Ends the links of the service that no token opens any more.
     fn dismiss_service(&mut self, conversation: &mut Conversation<impl Stream>) {
         let is_closed = |node: &Node| match node {
-            Node::Service => self.policies.authorize("").is_err(),
+            Node::Service | Node::Feedback(_) => self.policies.authorize("").is_err(),
             Node::Questions | Node::Answers => self.policies.authorize_telemetry().is_err(),
             Node::Telemetry(entity, _) => self.policies.authorize(entity).is_err(),
             Node::Claims | Node::ClaimAnswers | Node::Device(_) => false,

@@ -1,4 +1,5 @@
-//! What a back end reads: telemetry of devices, as of an event hub with one partition.
+//! What a back end reads: telemetry of devices, as of an event hub with one partition, and what became
+//! of its messages to them.
 
 use std::sync::Arc;
 
@@ -7,14 +8,19 @@ use fleetstorm_protocol::amqp::events::{
     about_partition, event, no_answer,
 };
 use fleetstorm_protocol::amqp::hub::TELEMETRY;
+use fleetstorm_protocol::amqp::hub_message::feedback;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{Error, Fields, LinkError};
+use fleetstorm_protocol::amqp::types::messaging::DeliveryState;
 use fleetstorm_protocol::amqp::{Symbol, Value};
+use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
+use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 
-use crate::hub::HubRefusal;
+use crate::hub::feedback::{FeedbackReceiver, FeedbackRecord};
 use crate::hub::telemetry::TelemetryReader;
+use crate::hub::{HubRefusal, generation};
 use crate::listen::amqp::{Asked, Conversation, LinkId};
 use crate::listen::{Host, Stream};
 
@@ -91,6 +97,42 @@ pub(super) fn pass_on(
         );
         conversation.send(id, &message, None);
     }
+}
+
+/// Sends what a receiver of feedback has not been sent, as far as it has credit.
+pub(super) fn tell(
+    conversation: &mut Conversation<impl Stream>,
+    id: LinkId,
+    hub: &str,
+    receiver: &mut FeedbackReceiver,
+) {
+    while conversation.room(id) > 0
+        && let Some((name, records)) = receiver.take()
+    {
+        let document = |record: &FeedbackRecord| {
+            json!({
+                "originalMessageId": record.message_id,
+                "enqueuedTimeUtc": timestamp::format(record.at),
+                "statusCode": record.ending.name(),
+                "description": record.ending.name(),
+                "deviceId": record.device.device_id(),
+                "deviceGenerationId": generation(record.created),
+            })
+        };
+        let records: Vec<_> = records.iter().map(document).collect();
+        let records = Json::from(records).to_string().into_bytes();
+        let message = feedback(hub, records, Timestamp::now());
+        conversation.send(id, &message, Some(name));
+    }
+}
+
+/// What a receiver of feedback makes of it.
+pub(super) fn settled(receiver: &mut FeedbackReceiver, name: u64, state: Option<&DeliveryState>) {
+    let waits = matches!(
+        state,
+        Some(DeliveryState::Released(_) | DeliveryState::Modified(_))
+    );
+    receiver.settle(name, !waits);
 }
 
 /// Answers a question about the event hub.

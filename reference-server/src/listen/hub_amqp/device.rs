@@ -55,6 +55,7 @@ impl DeviceLink {
             | (
                 HubNode::Claims
                 | HubNode::ServiceMessages
+                | HubNode::Feedback
                 | HubNode::Management
                 | HubNode::Telemetry
                 | HubNode::Partition { .. },

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::hub::HubRefusal;
 use crate::hub::administration::{Identity, WantedIdentity};
 use crate::hub::identity::Authentication;
 use crate::hub::thumbprint::CertificateThumbprint;
 use crate::hub::twin::TwinDocument;
+use crate::hub::{HubRefusal, generation};
 use crate::randomness;
 
 /// A time that never was.
@@ -282,11 +282,6 @@ impl Parts {
             Authentication::None => Self::without("none"),
         }
     }
-}
-
-/// Tells an identity from an earlier one of the same name.
-fn generation(created: Timestamp) -> String {
-    created.as_nanosecond().to_string()
 }
 
 fn status(identity: &Identity) -> &'static str {

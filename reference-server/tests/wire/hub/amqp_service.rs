@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use serde_json::json;
+
 use super::amqp::{data, is_accepted, put_token};
 use super::amqp_device::{AmqpDevice, message};
 use super::device::Device;
@@ -11,6 +13,9 @@ use crate::dialect::amqp::{compound, find, section, string};
 use crate::instance::{Instance, stranger};
 
 const NODE: &str = "/messages/devicebound";
+const ACCEPTED: u8 = 0x24;
+const REJECTED: u8 = 0x25;
+const RELEASED: u8 = 0x26;
 const OK: &[u8] = b"\xa1\x0bstatus-code\x71\x00\x00\x00\xc8";
 const UNAUTHORIZED: &[u8] = b"\xa1\x0bstatus-code\x71\x00\x00\x01\x91";
 
@@ -124,4 +129,57 @@ fn the_services_link_ends_with_its_token() {
     // The connection goes on, for another token.
     put(&mut service, &policy_token(SERVICE_KEY, "iothubowner"), OK);
     service.attach("again", false, NODE);
+}
+
+#[test]
+fn the_service_hears_what_became_of_its_messages() {
+    let yard = yard();
+    let caller = provisioned(&yard, "pump-1");
+    let mut service = connect(&yard);
+    let feedback = format!("amqps://{HUB}/messages/serviceBound/feedback");
+    let refusal = service.refused(true, &feedback);
+    assert!(find(&refusal, b"amqp:unauthorized-access").is_some());
+    put(&mut service, &policy_token(SERVICE_KEY, "iothubowner"), OK);
+    service.attach("out", false, NODE);
+    service.attach("feedback", true, &feedback);
+    let send = |service: &mut AmqpDevice| {
+        let message = addressed("/devices/pump-1/messages/devicebound", "hi");
+        assert!(is_accepted(&service.send("out", &message)));
+    };
+    let mut pump = AmqpDevice::connect(&yard, &caller);
+    pump.attach("bound", true, "/devices/pump-1/messages/devicebound");
+    for (state, status) in [(ACCEPTED, "Success"), (REJECTED, "Rejected")] {
+        send(&mut service);
+        let heard = pump.hear();
+        service.hears_nothing();
+        pump.settle(&heard, state);
+        let told = service.hear();
+        assert!(told.has(b"application/vnd.microsoft.iothub.feedback.json"));
+        let records = told.json();
+        assert_eq!(records.as_array().map(Vec::len), Some(1));
+        let record = &records[0];
+        assert_eq!(
+            (
+                &record["originalMessageId"],
+                &record["deviceId"],
+                &record["statusCode"]
+            ),
+            (&json!("m-1"), &json!("pump-1"), &json!(status))
+        );
+        service.settle(&told, ACCEPTED);
+    }
+    // What is given back, or not settled, comes again.
+    send(&mut service);
+    let heard = pump.hear();
+    pump.settle(&heard, ACCEPTED);
+    let told = service.hear();
+    service.settle(&told, RELEASED);
+    let again = service.hear();
+    assert_eq!(again.json(), told.json());
+    service.detach("feedback");
+    service.attach("once more", true, &feedback);
+    let again = service.hear();
+    assert_eq!(again.json(), told.json());
+    service.settle(&again, ACCEPTED);
+    service.hears_nothing();
 }
