@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const require = createRequire(import.meta.url);
-const { Client: DeviceClient } = require("azure-iot-device");
+const { Client: DeviceClient, Message } = require("azure-iot-device");
 const { Amqp } = require("azure-iot-device-amqp");
 const { Mqtt } = require("azure-iot-device-mqtt");
 const { ProvisioningDeviceClient } = require("azure-iot-provisioning-device");
@@ -126,14 +126,25 @@ const cases = {
     const absent = await refused(service.invokeDeviceMethod("list-1", { methodName: "blink" }));
     assert.equal(absent.status, 404);
   },
-  async "a message gets to its device over AMQP"() {
+  async "a message gets to its device over AMQP, and its sender hears of that"() {
     const client = await device(await body(registry.create({ deviceId: "message-1" })), Mqtt);
     const heard = new Promise((resolve) =>
       client.on("message", (message) => client.complete(message, () => resolve(message.data.toString()))),
     );
     await service.open();
-    await service.send("message-1", "Zürich ✓");
+    const { result: receiver } = await service.getFeedbackReceiver();
+    const feedback = new Promise((resolve) =>
+      receiver.on("message", (message) =>
+        receiver.complete(message, () => resolve(JSON.parse(message.getData().toString()))),
+      ),
+    );
+    const message = new Message("Zürich ✓");
+    message.messageId = "note-1";
+    message.ack = "full";
+    await service.send("message-1", message);
     assert.equal(await heard, "Zürich ✓");
+    const [{ originalMessageId, deviceId, statusCode }] = await feedback;
+    assert.deepEqual([originalMessageId, deviceId, statusCode], ["note-1", "message-1", "Success"]);
     await service.close();
     await client.close();
   },

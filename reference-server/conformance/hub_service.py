@@ -10,7 +10,7 @@ import os
 import queue
 import sys
 
-from azure.iot.device import IoTHubDeviceClient, MethodResponse
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, ExportImportDevice, QuerySpecification, Twin, TwinProperties
 from msrest.exceptions import HttpOperationError
@@ -36,6 +36,7 @@ def main():
         identities_are_changed_in_bulk_listed_and_counted,
         twin_reaches_its_device_and_is_found,
         device_answers_a_direct_method,
+        module_has_an_identity_a_twin_and_methods_of_its_own,
     ):
         answer = {"name": case.__doc__}
         try:
@@ -131,6 +132,38 @@ def device_answers_a_direct_method():
         result = registry.invoke_device_method("method-1", call)
         expect((result.status, result.payload), (207, {"blinked": 3}))
     client.shutdown()
+
+
+def module_has_an_identity_a_twin_and_methods_of_its_own():
+    """a module has an identity, a twin and methods of its own"""
+    registry.create_device_with_sas("gate-1", *KEYS, "enabled", iot_edge=True)
+    made = registry.create_module_with_sas("gate-1", "camera", "nobody", *KEYS)
+    expect((made.device_id, made.module_id, made.managed_by), ("gate-1", "camera", "nobody"))
+    expect(refusal(registry.create_module_with_sas, "gate-1", "camera", "nobody", *KEYS), 409)
+    expect([module.module_id for module in registry.get_modules("gate-1")], ["$edgeAgent", "$edgeHub", "camera"])
+    client, heard = IoTHubModuleClient.create_from_connection_string(
+        f"HostName={hub};DeviceId=gate-1;ModuleId=camera;SharedAccessKey={KEYS[0]}", server_verification_cert=ca
+    ), queue.Queue()
+    client.connect()
+    client.on_twin_desired_properties_patch_received = heard.put
+    client.on_message_received = heard.put
+    client.on_method_request_received = lambda request: client.send_method_response(
+        MethodResponse.create_from_method_request(request, 200, {"seen": request.payload})
+    )
+    client.get_twin()
+    client.send_message("telemetry")
+    client.patch_twin_reported_properties({"focus": 3})
+    twin = registry.get_module_twin("gate-1", "camera")
+    expect((twin.connection_state, twin.properties.reported["focus"]), ("Connected", 3))
+    registry.update_module_twin("gate-1", "camera", Twin(properties=TwinProperties(desired={"rate": 7})), twin.etag)
+    expect(heard.get(timeout=LIMIT)["rate"], 7)
+    call = CloudToDeviceMethod(method_name="look", payload=3, response_timeout_in_seconds=LIMIT)
+    expect(registry.invoke_device_module_method("gate-1", "camera", call).payload, {"seen": 3})
+    client.shutdown()
+    registry.delete_module("gate-1", "camera")
+    expect(refusal(registry.get_module, "gate-1", "camera"), 404)
+    registry.delete_device("gate-1")
+    expect(refusal(registry.get_modules, "gate-1"), 404)
 
 
 def search(where, size=None):

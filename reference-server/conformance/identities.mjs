@@ -132,6 +132,7 @@ export class Identities {
         const der = leaf.pem.replace(/-----[^-]+-----|\s/g, "");
         return { ...own, ...this.chain(leaf), assigned, answered: { ...answered, shown: der } };
       }
+      case "unknown-tpm":
       case "tpm-custom":
       case "tpm": {
         const tpm = await SoftwareTpm.start(this.file(`${cell.id}.tpm`));
@@ -140,8 +141,8 @@ export class Identities {
         own.id = registrationIdOf(key);
         const endorsementKey = key.toString("base64");
         const { assigned, answered, ...more } =
-          cell.attestation === "tpm" ? {} : this.allocation({ ...cell, id: own.id, shown: endorsementKey });
-        individual({ type: "tpm", tpm: { endorsementKey } }, more);
+          cell.attestation !== "tpm-custom" ? {} : this.allocation({ ...cell, id: own.id, shown: endorsementKey });
+        if (cell.attestation !== "unknown-tpm") individual({ type: "tpm", tpm: { endorsementKey } }, more);
         Object.assign(own, { assigned, answered });
         // swtpm serves one client at a time: a device has either the bridge or the socket.
         return cell.device === "node" ? { ...own, tpmPort: await tpm.bridge() } : { ...own, tcti: tpm.tcti };

@@ -65,6 +65,8 @@ rows.push(
   { device: "node", attestations: strangers, transports: httpAndMqtt, tls: onlyTls13, error: "UnauthorizedError" },
   { device: "node", attestations: strangers, transports: overAmqp, tls: onlyTls13, error: "amqp:unauthorized-access" },
   { device: "python", attestations: strangers, transports: overMqtt, tls: onlyTls12, error: unauthorized },
+  { device: "node", attestations: ["unknown-tpm"], transports: ["https"], tls: onlyTls13, error: "InvalidOperationError" },
+  { device: "node", attestations: ["unknown-tpm"], transports: overAmqp, tls: onlyTls13, error: "amqp:not-found" },
   // Neither SDK knows the status.
   {
     device: "node",
