@@ -5,24 +5,19 @@
 //! moment of the machine does not decide.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::units;
-use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, Scenario};
+use fleetstorm_scenarios::{Overrides, Plan};
 use serde_json::{Map, Value, json};
 
-use crate::bundled::{self, BundledServer};
 use crate::cli::BenchArgs;
 use crate::console;
 use crate::device::Goal;
 use crate::failure::Failure;
-use crate::fleet::Fleet;
-use crate::machine;
-use crate::run;
-use crate::target::Target;
 use measure::{Flow, Sample, median};
+use setup::Setup;
 
 pub mod bare;
 pub mod calibrate;
@@ -30,6 +25,7 @@ pub mod held;
 
 mod cells;
 mod measure;
+mod setup;
 
 /// How often each flow is measured.
 const ROUNDS: u32 = 5;
@@ -84,38 +80,6 @@ const FLOWS: [Flow; 7] = [
 const TPM_COHORT: u16 = 1;
 /// The cohorts of these flows stand first in `bench.toml`.
 const STANDARD_COHORTS: usize = 2;
-
-/// A fleet, and a server of its own that knows it.
-struct Setup {
-    plan: Plan,
-    fleet: Arc<Fleet>,
-    server: BundledServer,
-    target: Target,
-}
-
-impl Setup {
-    /// Starts the server with the fleet of what `choose` makes of `bench.toml`.
-    fn new(choose: impl FnOnce(Scenario) -> Result<Plan, Failure>) -> Result<Self, Failure> {
-        machine::raise_file_limit();
-        let scenario = scenarios::parse(include_str!("bench/bench.toml"), "bench.toml")
-            .map_err(|e| Failure::bug(e.to_string()))?;
-        let plan = choose(scenario)?;
-        let fleet = Arc::new(run::prepare_fleet(&plan)?);
-        let log = std::env::temp_dir().join(format!("fleetstorm-bench-{}.log", std::process::id()));
-        let made = std::fs::File::create(&log);
-        made.map_err(|e| bundled::unwritable(&format!("failed to write {}: {e}", log.display())))?;
-        let server = bundled::launch(plan.scenario(), &fleet, &log)?;
-        // The server keeps it open for as long as it lives.
-        let _ = std::fs::remove_file(&log);
-        let target = server.target();
-        Ok(Self {
-            plan,
-            fleet,
-            server,
-            target,
-        })
-    }
-}
 
 /// Measures and prints.
 ///

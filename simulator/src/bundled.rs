@@ -163,9 +163,10 @@ pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledS
     config.data_dir = data.as_ref().map(|folder| folder.path().to_owned());
     File::create(log).map_err(|e| no_start(&format!("failed to write {}: {e}", log.display())))?;
     let launched = Instant::now();
-    let (process, announcement) = Process::start(&text_of(&config)?, log, |lines| {
+    let started = Process::start(&text_of(&config)?, log, |lines| {
         enroll(&config.instances, fleet, lines)
     })?;
+    let (process, announcement): (Process, Announcement) = started;
     let born = (launched, Instant::now());
     let instances = announcement.instances.iter();
     let id_scopes = instances.map(|instance| IdScope::parse(&instance.id_scope));
@@ -331,7 +332,8 @@ impl BundledServer {
     pub fn start_again(&self) -> Result<(), Failure> {
         let config = text_of(&self.config)?;
         // It knows its enrollments, and how they have changed.
-        let (process, announcement) = Process::start(&config, &self.log, |_| Ok(()))?;
+        let started = Process::start(&config, &self.log, |_| Ok(()))?;
+        let (process, announcement): (Process, Announcement) = started;
         if announcement != self.announcement {
             return Err(no_start("it is another one than before"));
         }

@@ -18,9 +18,7 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
-use fleetstorm_protocol::twin::{InitialTwin, InitialTwinProperties};
 use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Cohort, Flaw, Plan, Scenario};
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
@@ -30,6 +28,7 @@ use batches::Batches;
 use certificates::Certificates;
 use generations::{Generations, InForce};
 use sale::Sale;
+use settings::settings;
 use symmetric_keys::SymmetricKeys;
 use tpms::{Keys, Tpms};
 
@@ -40,9 +39,11 @@ mod generations;
 mod key;
 mod primes;
 mod sale;
+mod settings;
 mod symmetric_keys;
 pub mod tpm;
 mod tpms;
+mod transfer;
 
 pub use generations::Roll;
 pub use tpm::VirtualTpm;
@@ -396,25 +397,6 @@ fn is_rolled(action: &Action, of: u16) -> bool {
 /// Whether an event may clear a cohort's TPMs.
 fn is_reset(action: &Action, of: u16) -> bool {
     matches!(action, Action::FactoryReset(whom) if whom.cohort.is_none_or(|cohort| cohort == of))
-}
-
-fn settings(cohort: &Cohort) -> EnrollmentSettings {
-    let desired = cohort.desired.clone().into_iter().collect();
-    EnrollmentSettings {
-        provisioning_status: if cohort.enabled {
-            ProvisioningStatus::Enabled
-        } else {
-            ProvisioningStatus::Disabled
-        },
-        allocation_policy: Some(cohort.allocation.name().into()),
-        iot_hubs: cohort.hubs.iter().map(|hub| hub_host(hub)).collect(),
-        reprovision_policy: Some(cohort.reprovision.policy()),
-        initial_twin: Some(InitialTwin {
-            properties: InitialTwinProperties { desired },
-            ..InitialTwin::default()
-        }),
-        ..EnrollmentSettings::default()
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use fleetstorm_reports::oracle::{
 };
 use fleetstorm_reports::{Record, foremost};
 use fleetstorm_scenarios::Plan;
-use jiff::Timestamp;
 
 use self::attendance::Attendance;
 use self::changes::Changes;
@@ -21,6 +20,9 @@ mod faults;
 mod hubs;
 mod intent;
 mod places;
+mod setting;
+
+pub use setting::Setting;
 
 /// Judges every record; holds a bit for each device of the plan, and counts.
 pub struct Oracle {
@@ -31,19 +33,6 @@ pub struct Oracle {
     hubs: Vec<String>,
     contradictions: u64,
     examples: Vec<Example>,
-}
-
-/// Where and when a run takes place.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// Host names of the hubs, as far as they are known, by the index that records have.
-    pub hubs: Vec<String>,
-    /// Id scopes of the instances, by tenant.
-    pub id_scopes: Vec<String>,
-    /// When it began, by the calendar.
-    pub started_at: Timestamp,
-    /// Between which moments the bundled server started, microseconds since the run's start.
-    pub server_born_us: Option<(i64, i64)>,
 }
 
 struct Cohort {

@@ -3,6 +3,7 @@
 mod beside;
 mod json;
 mod knife_edge;
+mod picture;
 mod plot;
 mod text;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_scenarios::Plan;
-use fleetstorm_scenarios::forecast::{Budget, Forecast, Machine, Surroundings, forecast};
+use fleetstorm_scenarios::forecast::{Budget, Machine, Surroundings, forecast};
 
 use crate::bench::calibrate;
 use crate::cli::PlanArgs;
@@ -19,8 +20,9 @@ use crate::failure::Failure;
 use crate::loading;
 use crate::machine;
 use crate::preflight::{Has, Needs};
-use beside::{Measured, Row};
+use beside::Measured;
 use knife_edge::KnifeEdge;
+use picture::Outlook;
 
 /// What the real service tells devices to wait for an assignment.
 const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
@@ -31,21 +33,6 @@ const GLANCE: Budget = Budget {
     crowds: 20_000,
     events: 2_000_000,
 };
-
-/// Everything that is shown.
-struct Outlook<'plan> {
-    plan: &'plan Plan,
-    around: Surroundings,
-    forecast: Forecast,
-    needs: Needs,
-    has: Has,
-    /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
-    ends: Option<(Duration, Duration)>,
-    /// Whether the median hangs on a hair.
-    knife_edge: Option<KnifeEdge>,
-    /// The figures of a run beside the forecast's; none without a run.
-    beside: Vec<Row>,
-}
 
 /// Plans; a machine that is too small for the run is told of, and no failure.
 ///
@@ -127,35 +114,6 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration
         ends,
         knife_edge: KnifeEdge::of(plan, &around),
         beside: Vec::new(),
-    }
-}
-
-impl Outlook<'_> {
-    /// Devices that read their twin, fail or time out, are dropped, and are turned away at least once.
-    fn total(&self) -> fleetstorm_scenarios::forecast::Fate {
-        let mut total = fleetstorm_scenarios::forecast::Fate::default();
-        for fate in &self.forecast.fates {
-            total.started += fate.started;
-            total.provisioned += fate.provisioned;
-            total.failed += fate.failed;
-            total.timed_out += fate.timed_out;
-            total.dropped += fate.dropped;
-            total.throttled += fate.throttled;
-        }
-        total
-    }
-
-    /// The part of all cores that is busy in the busiest stretch of time; none of an ideal machine.
-    fn busiest(&self) -> Option<f64> {
-        let cores = self.around.machine?.cores;
-        let course = &self.forecast.course;
-        let room = course.width().as_secs_f64() * 1e6 * f64::from(cores);
-        let stretches = course.stretches().iter();
-        Some(
-            stretches
-                .map(|stretch| stretch.cpu_us / room)
-                .fold(0.0, f64::max),
-        )
     }
 }
 

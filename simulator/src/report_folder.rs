@@ -9,34 +9,25 @@
 //!
 //! An older report stays until a newer one is all on disk. A run under way holds a lock on the folder.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use fleetstorm_reports::{Journal, Summary, render};
+use fleetstorm_reports::{Journal, Summary};
 
 use crate::console;
 use crate::failure::Failure;
 use contents::Contents;
+use files::{
+    CUT_OFF, JOURNAL, LOG, PARTIAL_JOURNAL, SUMMARY, UNFINISHED, commit, lock, make_room, put,
+    settle, under_way, unwritable, write,
+};
 
 mod contents;
+mod files;
 mod reading;
 
 pub use reading::{Reopened, read, records_of, reopen};
-
-const SUMMARY: &str = "summary.json";
-const REPORT: &str = "report.html";
-/// All of a run's records; or those of a run that was cut off.
-const JOURNAL: &str = "journal.jsonl";
-/// The first records of a run that went on when it could write no more of them.
-const PARTIAL_JOURNAL: &str = "journal.partial.jsonl";
-const LOG: &str = "server.log";
-/// What a report consists of; what says that it is one comes last.
-const FILES: [&str; 5] = [LOG, JOURNAL, PARTIAL_JOURNAL, REPORT, SUMMARY];
-
-const UNFINISHED: &str = "unfinished";
-const FINISHED: &str = "finished";
-const CUT_OFF: &str = "cut-off";
 
 /// What the last records of a partial journal leave to the report on a full disk.
 const ROOM: u64 = 32 << 20;
@@ -218,117 +209,10 @@ fn new_folder(scenario: &str) -> Result<PathBuf, Failure> {
     Err(failed(io::ErrorKind::AlreadyExists.into()))
 }
 
-/// Locks a folder; none where another process has locked it.
-fn lock(folder: &Path) -> io::Result<Option<File>> {
-    let opened = File::open(folder)?;
-    match opened.try_lock() {
-        Err(TryLockError::WouldBlock) => Ok(None),
-        // Where the file system knows no such locks, nobody is held off.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(opened)),
-    }
-}
-
-/// Sets aside what a run that was cut off has left, if it is worth anything.
-fn make_room(folder: &Path) -> io::Result<()> {
-    let unfinished = folder.join(UNFINISHED);
-    if !unfinished.exists() {
-        return Ok(());
-    }
-    if !unfinished.join(JOURNAL).exists() {
-        return fs::remove_dir_all(unfinished);
-    }
-    let cut_off = folder.join(CUT_OFF);
-    remove_if_there(&cut_off)?;
-    fs::rename(unfinished, cut_off)
-}
-
-/// Makes the files in `folder/from`, which are all of a report, those of `folder`.
-fn commit(folder: &Path, from: &str) -> io::Result<()> {
-    let finished = folder.join(FINISHED);
-    // From here on it is the newer one that counts.
-    fs::rename(folder.join(from), &finished)?;
-    for file in FILES {
-        if !finished.join(file).exists() {
-            remove_if_there(&folder.join(file))?;
-        }
-    }
-    settle(folder)?;
-    remove_if_there(&folder.join(CUT_OFF))
-}
-
-/// Moves a report to its place, also where a process was ended while it did so.
-fn settle(folder: &Path) -> io::Result<()> {
-    let finished = folder.join(FINISHED);
-    if !finished.exists() {
-        return Ok(());
-    }
-    for file in FILES {
-        match fs::rename(finished.join(file), folder.join(file)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::remove_dir_all(finished)
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    let removed = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
-}
-
 /// Gives back the end of a journal that lacks its end anyhow.
 fn shorten(journal: &Path) -> io::Result<()> {
     let journal = File::options().write(true).open(journal)?;
     journal.set_len(journal.metadata()?.len().saturating_sub(ROOM))
-}
-
-/// Writes `report.html` and `summary.json`.
-fn write(folder: &Path, summary: &Summary) -> Result<(), Failure> {
-    put(folder, REPORT, |out| render::html::render(summary, out))?;
-    put(folder, SUMMARY, |out| render::json::render(summary, out))
-}
-
-/// All of a file or none of it.
-fn put(
-    folder: &Path,
-    name: &str,
-    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(), Failure> {
-    let path = folder.join(name);
-    let draft = folder.join(draft(name));
-    let written = (|| {
-        let mut out = BufWriter::new(File::create(&draft)?);
-        content(&mut out)?;
-        out.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
-        fs::rename(&draft, &path)
-    })();
-    written.map_err(|error| {
-        let _ = fs::remove_file(&draft);
-        unwritable(&path, &error)
-    })
-}
-
-fn draft(name: &str) -> String {
-    format!(".{name}.unfinished")
-}
-
-fn unwritable(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{} can't be written: {error}", path.display()))
-        .hint("name a folder that can be written with --out, or free space")
-}
-
-fn under_way(path: &Path) -> Failure {
-    Failure::usage(format!("a run is under way in {}", path.display()))
-        .hint("wait for its end, or name another folder")
 }
 
 #[cfg(test)]

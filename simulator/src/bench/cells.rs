@@ -7,9 +7,9 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::units;
 use serde_json::{Value, json};
 
-use super::Setup;
 use super::held::{self, Held};
 use super::measure::{self, Flow, Sample, median};
+use super::setup::Setup;
 use crate::cli::BenchArgs;
 use crate::console;
 use crate::device::Goal;

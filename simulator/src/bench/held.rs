@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
-use super::Setup;
+use super::setup::Setup;
 use crate::cli::HeldArgs;
 use crate::console;
 use crate::device::geography::Geography;

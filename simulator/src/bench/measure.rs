@@ -10,7 +10,8 @@ use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_scenarios::Release;
 use tokio::task::LocalSet;
 
-use super::{Setup, bare};
+use super::bare;
+use super::setup::Setup;
 use crate::device::geography::Geography;
 use crate::device::{self, Conditions, Goal};
 use crate::failure::Failure;

@@ -8,7 +8,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::Announcement;
+use serde::de::DeserializeOwned;
+
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::private_file::PrivateFile;
@@ -49,12 +50,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts one with this configuration and hands it its enrollments. What it says of trouble goes to
-    /// the end of `log`.
+    /// Starts one with this configuration and hands it its enrollments; it announces itself in JSON. What it says
+    /// of trouble goes to the end of `log`.
     ///
     /// # Errors
     /// It did not start: with its last words.
-    pub(super) fn start(
+    pub(super) fn start<Announcement: DeserializeOwned>(
         config: &str,
         log: &Path,
         enrollments: impl FnOnce(&mut Pipe) -> std::io::Result<()>,
@@ -182,7 +183,9 @@ fn lines_of(output: ChildStdout) -> Receiver<String> {
     lines
 }
 
-fn announcement(lines: &Receiver<String>) -> Result<Announcement, String> {
+fn announcement<Announcement: DeserializeOwned>(
+    lines: &Receiver<String>,
+) -> Result<Announcement, String> {
     let asked = Instant::now();
     loop {
         interrupt::check().map_err(|failure| failure.message)?;

@@ -13,12 +13,12 @@ use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
-use self::hub::Member;
+use self::member::Member;
+use super::conditions::{Conditions, Goal, Habits};
 use super::flow::{Action, Assignment, Flow};
 use super::patience::{Moment, Patience};
 use super::prover::Prover;
 use super::trip::Trip;
-use super::{Conditions, Goal, Habits};
 use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
@@ -27,7 +27,8 @@ use crate::link::hub::HubLink;
 use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
 use crate::stopwatch::unix_now;
 
-pub mod hub;
+mod hub;
+pub mod member;
 
 /// Life of a SAS token, seconds: the SDKs' default.
 const SAS_LIFE: i64 = 3600;

@@ -11,12 +11,13 @@ use fleetstorm_scenarios::{Boot, Release};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::rounds::Rounds;
+use super::attempt;
+use super::conditions::{Conditions, Habits};
 use super::drive::Drive;
-use super::drive::hub::Member;
+use super::drive::member::Member;
 use super::orders::{Called, Ear};
 use super::patience::{Moment, Patience, setback_of};
 use super::tally::Tally;
-use super::{Conditions, Habits};
 use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
 use crate::link::LinkError;
@@ -445,7 +446,7 @@ impl Life {
         } else {
             drive.again(self.member.hub())
         };
-        let (mut record, settled) = super::provision_as(drive, &conditions).await;
+        let (mut record, settled) = attempt::provision_as(drive, &conditions).await;
         record.again = true;
         self.recorder.record(record);
         let Some((member, hub)) = settled else {

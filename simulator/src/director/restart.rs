@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetstorm_scenarios::event::End;
 use tokio::task::spawn_blocking;
 
-use super::EventLog;
+use super::event_log::EventLog;
 use crate::bundled::BundledServer;
 use crate::device::tally::Tally;
 use crate::device::tally::deaths::Heard;

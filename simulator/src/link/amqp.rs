@@ -29,8 +29,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::end::{CREDIT, End};
 use super::carrier::Carrier;
+use super::client::{CLIENT_VERSION, MAX_ANSWER};
 use super::dial::fault_of;
-use super::{CLIENT_VERSION, LinkError, MAX_ANSWER};
+use super::error::LinkError;
 
 pub mod dps;
 

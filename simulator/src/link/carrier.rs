@@ -7,10 +7,13 @@ use std::task::{Context, Poll};
 use fleetstorm_protocol::attestation::TransportKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::LinkError;
 use super::dial::Secured;
+use super::error::LinkError;
 
+mod duplex;
 mod websocket;
+
+use duplex::Duplex;
 
 /// A stream of bytes to DPS or a hub, which MQTT and AMQP run over alike.
 #[expect(
@@ -23,11 +26,6 @@ pub enum Carrier {
     /// The messages of a WebSocket.
     WebSocket(Box<dyn Duplex>),
 }
-
-/// Bytes in both directions.
-pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
-
-impl<Stream: AsyncRead + AsyncWrite + Unpin> Duplex for Stream {}
 
 impl Carrier {
     /// Makes what `transport` runs over out of a secured connection to `host`.

@@ -15,8 +15,10 @@ use hyper::header::{
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 
+use super::client::{CLIENT_VERSION, MAX_ANSWER};
 use super::dial::Secured;
-use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
+use super::error::LinkError;
+use super::question::{Ask, Caller, Reply};
 
 /// An HTTP/1.1 connection, driven by whoever asks: it needs no task of its own.
 pub struct HttpLink {

@@ -3,18 +3,20 @@
 
 use std::time::Duration;
 
-use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 use fleetstorm_protocol::ids::DeviceId;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
-use super::LinkError;
 use super::carrier::Carrier;
 use super::dial::Secured;
+use super::error::LinkError;
 
 mod amqp;
 mod mqtt;
+mod said;
+
+pub use said::{Call, Said};
 
 /// A device's session with its hub, whatever it speaks.
 pub enum HubLink {
@@ -22,32 +24,6 @@ pub enum HubLink {
     Mqtt(Box<mqtt::HubMqtt>),
     /// AMQP.
     Amqp(Box<amqp::HubAmqp>),
-}
-
-/// What a hub says of its own accord.
-#[derive(Debug)]
-pub enum Said {
-    /// Call this method.
-    Method(Call),
-    /// Desired properties have changed.
-    Desired,
-    /// Nothing that a device acts on.
-    Other,
-}
-
-/// How the answer to a direct method finds its call.
-#[derive(Debug)]
-pub enum Call {
-    /// By `$rid`.
-    Mqtt {
-        /// Echoed verbatim.
-        rid: String,
-    },
-    /// By correlation id.
-    Amqp {
-        /// Echoed with its type.
-        correlation_id: Option<MessageId>,
-    },
 }
 
 impl HubLink {

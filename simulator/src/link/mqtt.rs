@@ -16,8 +16,10 @@ use rumqttc::mqttbytes::{self, QoS};
 use tokio_util::codec::Framed;
 
 use super::carrier::Carrier;
+use super::client::{CLIENT_VERSION, MAX_ANSWER};
 use super::dial::fault_of;
-use super::{Ask, CLIENT_VERSION, Caller, LinkError, MAX_ANSWER, Reply};
+use super::error::LinkError;
+use super::question::{Ask, Caller, Reply};
 
 /// First size of the read buffer: an answer fits.
 const BUFFER: usize = 2048;

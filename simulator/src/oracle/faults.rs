@@ -10,8 +10,8 @@ use fleetstorm_reports::{Fault, Outcome, Phase, Record};
 use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Event, Scenario};
 
-use super::Setting;
 use super::intent::Wrong;
+use super::setting::Setting;
 use crate::director::Course;
 
 /// Clocks may be so far apart.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Outlook;
 use super::knife_edge::CHANGE;
+use super::picture::Outlook;
 
 /// One object; times in seconds.
 pub(super) fn of(outlook: &Outlook<'_>) -> Value {

@@ -7,9 +7,9 @@ use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::exact::Rounding;
 use fleetstorm_reports::units;
 
-use super::Outlook;
 use super::beside::Unit;
 use super::knife_edge::CHANGE;
+use super::picture::Outlook;
 use super::plot::{self, Merge};
 
 /// The whole screen.

@@ -7,7 +7,7 @@ use std::path::Path;
 use fleetstorm_reports::replay;
 use serde::Deserialize;
 
-use super::{CUT_OFF, FILES, FINISHED, JOURNAL, SUMMARY, UNFINISHED, draft};
+use super::files::{CUT_OFF, FILES, FINISHED, JOURNAL, SUMMARY, UNFINISHED, draft};
 use crate::failure::Failure;
 
 /// What is there.

@@ -8,7 +8,9 @@ use fleetstorm_reports::replay::{self, replay};
 use fleetstorm_reports::{Record, Summary};
 
 use super::contents::Contents;
-use super::{CUT_OFF, JOURNAL, LOG, SUMMARY, UNFINISHED, commit, lock, settle, under_way, write};
+use super::files::{
+    CUT_OFF, JOURNAL, LOG, SUMMARY, UNFINISHED, commit, lock, settle, under_way, write,
+};
 use crate::failure::Failure;
 
 /// A result that was read back, and where its files are to be made anew.

@@ -4,6 +4,7 @@ use fleetstorm_reports::Aggregator;
 use fleetstorm_reports::run::{Ending, Finished, RunInfo};
 use serde_json::json;
 
+use super::files::{FINISHED, REPORT, draft};
 use super::*;
 
 fn folder() -> (tempfile::TempDir, PathBuf) {

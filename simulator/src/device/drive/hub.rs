@@ -2,13 +2,13 @@
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::hub;
-use fleetstorm_protocol::tpm::IdentityKey;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Outcome, Phase};
 use fleetstorm_scenarios::Reprovision;
 use fleetstorm_scenarios::retry::Step;
 use serde_json::{Map, Value};
 
+use super::member::Member;
 use super::{Drive, Past, sas_token};
 use crate::device::flow::{Assignment, ended};
 use crate::device::patience::{Moment, Patience, setback_of};
@@ -16,20 +16,6 @@ use crate::device::trip::Trip;
 use crate::fleet::Credential;
 use crate::link::LinkError;
 use crate::link::hub::HubLink;
-
-/// A device that belongs to a hub.
-pub struct Member {
-    assignment: Assignment,
-    /// The key that its TPM took in for the hub.
-    tpm_key: Option<IdentityKey>,
-}
-
-impl Member {
-    /// Host name of its hub.
-    pub fn hub(&self) -> &str {
-        &self.assignment.hub
-    }
-}
 
 /// What is still to be done at the hub; a new session goes on where the last was lost.
 struct ToDo<'run> {

@@ -9,7 +9,8 @@ use fleetstorm_reports::{Breach, Fault};
 
 use super::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
-use crate::link::{Ask, Caller, LinkError, Proof, Reply};
+use crate::link::error::LinkError;
+use crate::link::question::{Ask, Caller, Proof, Reply};
 
 /// A device's AMQP connection with DPS.
 pub struct DpsAmqp {

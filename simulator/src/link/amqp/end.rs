@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use fleetstorm_protocol::amqp::types::performatives::{Attach, Flow, Transfer};
 use fleetstorm_reports::{Breach, Fault};
 
-use crate::link::MAX_ANSWER;
+use crate::link::client::MAX_ANSWER;
 
 /// Messages that the peer may send before it gets more credit.
 pub(super) const CREDIT: u32 = 16;

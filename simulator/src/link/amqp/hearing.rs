@@ -7,7 +7,7 @@ use fleetstorm_protocol::amqp::frame;
 use fleetstorm_protocol::amqp::message::Message;
 
 use super::{AmqpLink, Noticed};
-use crate::link::LinkError;
+use crate::link::error::LinkError;
 
 /// Most messages that wait while something else is asked; beyond it the newest is lost, as from a
 /// device that is too slow.

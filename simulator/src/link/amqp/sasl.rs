@@ -7,7 +7,8 @@ use fleetstorm_protocol::amqp::{SASL_HEADER, Symbol};
 use fleetstorm_reports::{Breach, Fault};
 
 use super::AmqpLink;
-use crate::link::{Caller, LinkError, Tpm};
+use crate::link::error::LinkError;
+use crate::link::question::{Caller, Tpm};
 
 /// Longest activation blob: two segments.
 const MAX_BLOB: usize = 1024;

@@ -20,9 +20,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::Duplex;
+use super::duplex::Duplex;
+use crate::link::client::{CLIENT_VERSION, MAX_ANSWER};
 use crate::link::dial::fault_of;
-use crate::link::{CLIENT_VERSION, LinkError, MAX_ANSWER};
+use crate::link::error::LinkError;
 
 /// First size of the read buffer: an answer fits.
 const BUFFER: usize = 2048;

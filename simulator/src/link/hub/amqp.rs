@@ -17,10 +17,10 @@ use fleetstorm_protocol::ids::{ClientId, DeviceId};
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
-use crate::link::LinkError;
 use crate::link::amqp::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
-use crate::link::hub::{Call, Said};
+use crate::link::error::LinkError;
+use crate::link::hub::said::{Call, Said};
 
 /// How long a device may say nothing to a hub that has not said for how long.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);

@@ -12,9 +12,10 @@ use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
 use crate::link::carrier::Carrier;
-use crate::link::hub::{Call, Said};
+use crate::link::client::CLIENT_VERSION;
+use crate::link::error::LinkError;
+use crate::link::hub::said::{Call, Said};
 use crate::link::mqtt::{self, LogIn, MqttLink};
-use crate::link::{CLIENT_VERSION, LinkError};
 
 /// How long a device may say nothing: half of what it announces.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(mqtt::KEEP_ALIVE as u64 / 2);

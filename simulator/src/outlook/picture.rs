@@ -1,0 +1,54 @@
+//! What is shown of the run to come.
+
+use std::time::Duration;
+
+use fleetstorm_scenarios::Plan;
+use fleetstorm_scenarios::forecast::{Fate, Forecast, Surroundings};
+
+use super::beside::Row;
+use super::knife_edge::KnifeEdge;
+use crate::preflight::{Has, Needs};
+
+/// Everything that is shown.
+pub(super) struct Outlook<'plan> {
+    pub plan: &'plan Plan,
+    pub around: Surroundings,
+    pub forecast: Forecast,
+    pub needs: Needs,
+    pub has: Has,
+    /// When the last device ends at the earliest and at the latest, by when in a minute the run starts.
+    pub ends: Option<(Duration, Duration)>,
+    /// Whether the median hangs on a hair.
+    pub knife_edge: Option<KnifeEdge>,
+    /// The figures of a run beside the forecast's; none without a run.
+    pub beside: Vec<Row>,
+}
+
+impl Outlook<'_> {
+    /// Devices that read their twin, fail or time out, are dropped, and are turned away at least once.
+    pub fn total(&self) -> Fate {
+        let mut total = Fate::default();
+        for fate in &self.forecast.fates {
+            total.started += fate.started;
+            total.provisioned += fate.provisioned;
+            total.failed += fate.failed;
+            total.timed_out += fate.timed_out;
+            total.dropped += fate.dropped;
+            total.throttled += fate.throttled;
+        }
+        total
+    }
+
+    /// The part of all cores that is busy in the busiest stretch of time; none of an ideal machine.
+    pub fn busiest(&self) -> Option<f64> {
+        let cores = self.around.machine?.cores;
+        let course = &self.forecast.course;
+        let room = course.width().as_secs_f64() * 1e6 * f64::from(cores);
+        let stretches = course.stretches().iter();
+        Some(
+            stretches
+                .map(|stretch| stretch.cpu_us / room)
+                .fold(0.0, f64::max),
+        )
+    }
+}
