@@ -445,3 +445,27 @@ fn file_error(path: &Path, problem: &io::Error) -> ServeError {
         problem: problem.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_replaced_whole_and_for_everybody_to_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("new").join("ca.pem");
+        write_ca(&path, "an older one").expect("a new folder");
+        let mut reading = std::fs::File::open(&path).expect("there");
+        write_ca(&path, "another").expect("in its place");
+        let mut read = String::new();
+        reading.read_to_string(&mut read).expect("UTF-8");
+        assert_eq!(read, "an older one", "who reads has one of them");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "another");
+        let mode = path.metadata().expect("there").permissions().mode();
+        assert_eq!(mode & 0o044, 0o044, "{mode:o}");
+        let left = std::fs::read_dir(path.parent().expect("a folder"));
+        assert_eq!(left.expect("there").count(), 1);
+    }
+}

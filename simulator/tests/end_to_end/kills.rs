@@ -4,6 +4,7 @@
 //! `FLEETSTORM_KILLED_RUN=20000,10` runs the test with 20,000 devices and ten kills.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -168,6 +169,8 @@ fn what_devices_were_told_outlives_kills_of_the_server() {
     let list = scratch.path("enrollments.jsonl");
     let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);
     assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+    let mode = list.metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "keys are in it");
     let config = scratch.write("server.toml", &config());
     let data = scratch.path("data");
     let anew = || start(&config, &list, &data);

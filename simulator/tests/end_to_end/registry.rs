@@ -30,8 +30,14 @@ impl ServiceApi {
     /// What is at a path; nothing, where it is not found.
     pub fn get(&mut self, path: &str) -> Option<Value> {
         let Self { host, token, .. } = self;
+        // DPS and its hubs have versions of their own.
+        let version = if path.starts_with("/registrations/") {
+            "2021-10-01"
+        } else {
+            "2021-04-12"
+        };
         let request = format!(
-            "GET {path}?api-version=2021-04-12 HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
+            "GET {path}?api-version={version} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
         );
         let stream = self.stream.get_mut();
         stream
