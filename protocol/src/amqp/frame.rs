@@ -12,6 +12,8 @@ use crate::DecodeError;
 pub const MIN_MAX_FRAME_SIZE: usize = 512;
 
 const HEADER: usize = 8;
+/// The null of AMQP.
+const NULL: u8 = 0x40;
 const AMQP: u8 = 0x00;
 const SASL: u8 = 0x01;
 
@@ -82,6 +84,55 @@ pub fn write(out: &mut BytesMut, channel: u16, performative: &Performative, payl
     });
 }
 
+/// The same with all fields of the performative, to the last null: a peer may leave the last ones out
+/// (part 1, 1.4), and the clients of Event Hubs for Python fall over it.
+pub fn write_whole(out: &mut BytesMut, channel: u16, performative: &Performative, payload: &[u8]) {
+    let fields = match performative {
+        Performative::Open(_) => 10,
+        Performative::Begin(_) => 8,
+        Performative::Attach(_) => 14,
+        Performative::Flow(_) | Performative::Transfer(_) => 11,
+        Performative::Disposition(_) => 6,
+        Performative::Detach(_) => 3,
+        Performative::End(_) | Performative::Close(_) => 1,
+    };
+    begin(out, AMQP, channel, |out| {
+        let start = out.len();
+        encode(out, performative);
+        fill(out, start, fields);
+        out.put_slice(payload);
+    });
+}
+
+/// Fills a described list up with nulls. One that is none stays as it is.
+fn fill(out: &mut BytesMut, start: usize, fields: u8) {
+    let (count, header): (u32, usize) = match &out[start..] {
+        [0x00, 0x53, _, 0x45, ..] => (0, 4),
+        [0x00, 0x53, _, 0xc0, _, count, ..] => ((*count).into(), 6),
+        [0x00, 0x53, _, 0xd0, _, _, _, _, a, b, c, d, ..] => {
+            (u32::from_be_bytes([*a, *b, *c, *d]), 12)
+        }
+        _ => return,
+    };
+    let missing = (count..fields.into()).len();
+    if missing == 0 {
+        return;
+    }
+    let mut items = out.split_off(start + header);
+    out.truncate(start + 3);
+    items.put_bytes(NULL, missing);
+    match u8::try_from(items.len() + 1) {
+        Ok(size) => out.put_slice(&[0xc0, size, fields]),
+        Err(_) => {
+            let size = u32::try_from(items.len() + 4).expect("frames are far below 4 GB");
+            out.put_u8(0xd0);
+            out.put_u32(size);
+            out.put_u32(fields.into());
+        }
+    }
+    out.unsplit(items);
+}
+
 /// What one frame carries of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
@@ -97,25 +148,30 @@ pub struct Part {
     pub more: bool,
 }
 
+impl From<Part> for Performative {
+    fn from(part: Part) -> Self {
+        let Part {
+            is_first, delivery, ..
+        } = part;
+        Self::Transfer(Transfer {
+            handle: Handle(part.handle),
+            delivery_id: is_first.then_some(delivery),
+            delivery_tag: is_first.then(|| delivery.to_be_bytes().to_vec().into()),
+            message_format: is_first.then_some(0),
+            settled: Some(part.settled),
+            more: part.more,
+            rcv_settle_mode: None,
+            state: None,
+            resume: false,
+            aborted: false,
+            batchable: false,
+        })
+    }
+}
+
 /// Appends a transfer.
 pub fn write_part(out: &mut BytesMut, channel: u16, part: Part, payload: &[u8]) {
-    let Part {
-        is_first, delivery, ..
-    } = part;
-    let transfer = Transfer {
-        handle: Handle(part.handle),
-        delivery_id: is_first.then_some(delivery),
-        delivery_tag: is_first.then(|| delivery.to_be_bytes().to_vec().into()),
-        message_format: is_first.then_some(0),
-        settled: Some(part.settled),
-        more: part.more,
-        rcv_settle_mode: None,
-        state: None,
-        resume: false,
-        aborted: false,
-        batchable: false,
-    };
-    write(out, channel, &Performative::Transfer(transfer), payload);
+    write(out, channel, &part.into(), payload);
 }
 
 /// Appends an empty frame: a sign of life.
@@ -191,4 +247,59 @@ pub(super) fn encode(out: &mut BytesMut, value: &impl Serialize) {
     value
         .serialize(&mut serializer)
         .expect("values of ours have an encoding, and memory takes it");
+}
+
+#[cfg(test)]
+mod tests {
+    use fe2o3_amqp_types::definitions::{AmqpError, Error};
+    use fe2o3_amqp_types::performatives::{Close, Detach};
+
+    use super::*;
+
+    #[test]
+    fn whole_frames_say_the_same_with_all_fields() {
+        let long = "x".repeat(300);
+        let error = |text: &str| Some(Error::new(AmqpError::NotFound, text.to_owned(), None));
+        let detach = |error| {
+            Performative::Detach(Detach {
+                handle: Handle(7),
+                closed: true,
+                error,
+            })
+        };
+        let part = Part {
+            handle: 1,
+            delivery: 300,
+            is_first: true,
+            settled: false,
+            more: false,
+        };
+        for (performative, fields) in [
+            (detach(None), 3),
+            (detach(error("short")), 3),
+            (detach(error(&long)), 3),
+            (Performative::Close(Close { error: None }), 1),
+            (part.into(), 11),
+        ] {
+            let payload: &[u8] = match performative {
+                Performative::Transfer(_) => b"message",
+                _ => b"",
+            };
+            let (mut whole, mut short) = (BytesMut::new(), BytesMut::new());
+            write_whole(&mut whole, 5, &performative, payload);
+            write(&mut short, 5, &performative, payload);
+            let count = match whole[11] {
+                0xc0 => u32::from(whole[13]),
+                0xd0 => u32::from_be_bytes([whole[16], whole[17], whole[18], whole[19]]),
+                other => panic!("no list: {other:02x}"),
+            };
+            assert_eq!(count, fields, "{performative:?}");
+            let read = |bytes: &mut BytesMut| {
+                let frame = Frame::read(bytes, 4096).expect("a frame").expect("whole");
+                assert!(bytes.is_empty());
+                format!("{frame:?}")
+            };
+            assert_eq!(read(&mut whole), read(&mut short));
+        }
+    }
 }

@@ -21,6 +21,17 @@ struct Policy {
     permissions: Box<[HubPermission]>,
 }
 
+impl Policy {
+    /// Whether its key signed a token. Clients of Event Hubs, which name a scheme, sign with the text of
+    /// the key and not with what it is the base64 of.
+    fn signed(&self, token: &SasToken, now: Timestamp) -> bool {
+        let resource = token.resource();
+        let by = |key: &[u8]| token.verify(resource, key, now.as_second()).is_ok();
+        let text = || String::from(self.key.clone());
+        by(self.key.as_bytes()) || resource.contains("://") && by(text().as_bytes())
+    }
+}
+
 impl HubPolicies {
     /// `iothubowner` alone, with this key.
     pub fn of_owner(key: SymmetricKey) -> Self {
@@ -75,9 +86,7 @@ impl HubPolicies {
         let policy = self.0.iter().find(named)?;
         let opens = policy.permissions.contains(&permission)
             && lies_in(resource, without_scheme(token.resource()))
-            && token
-                .verify(token.resource(), policy.key.as_bytes(), now.as_second())
-                .is_ok();
+            && policy.signed(&token, now);
         opens.then(|| token.holds_until(now.as_second()))
     }
 
@@ -184,6 +193,36 @@ mod tests {
             ["HostName=hub.test;SharedAccessKeyName=iothubowner;\
              SharedAccessKey=BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="]
         );
+    }
+
+    #[test]
+    fn clients_of_event_hubs_sign_with_the_text_of_the_key() {
+        let policies = HubPolicies::of_owner(key(7));
+        let text = String::from(key(7));
+        let by_text = SymmetricKey::from_bytes(text.into_bytes()).expect("a key");
+        let signed = |resource: &str| {
+            SasToken::format(resource, NOW + 60, Some(OWNER), |text| by_text.sign(text))
+        };
+        let opens = |token: &str, resource: &str| {
+            let permission = HubPermission::ServiceConnect;
+            policies
+                .admits(token, resource, permission, now())
+                .is_some()
+        };
+        let token = signed("sb://hub.test/hub");
+        assert_eq!(policies.signed(&token, "hub.test", now()), Some(NOW + 60));
+        assert!(opens(&token, "hub.test/hub/ConsumerGroups/a"));
+        assert!(!opens(&token, "hub.test"));
+        assert!(!opens(&token, "hub.test/messages/events"));
+        // Nobody else does.
+        assert!(!opens(&signed("hub.test"), "hub.test"));
+        for other in ["sb://other.test/hub", "sb://hub.test.other/hub", "sb://"] {
+            assert_eq!(
+                policies.signed(&signed(other), "hub.test", now()),
+                None,
+                "{other}"
+            );
+        }
     }
 
     #[test]

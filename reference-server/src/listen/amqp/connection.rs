@@ -63,7 +63,7 @@ impl Connection {
             desired_capabilities: None,
             properties: None,
         };
-        frame::write(out, 0, &Performative::Open(answer), b"");
+        frame::write_whole(out, 0, &Performative::Open(answer), b"");
         let peer_frame = usize::try_from(open.max_frame_size.0).unwrap_or(MAX_FRAME);
         Self {
             allowance,
@@ -121,7 +121,7 @@ impl Connection {
     /// Ends the connection.
     pub(in crate::listen) fn close(&mut self, error: Option<Error>, out: &mut BytesMut) {
         if !self.closed {
-            frame::write(out, 0, &Performative::Close(Close { error }), b"");
+            frame::write_whole(out, 0, &Performative::Close(Close { error }), b"");
             self.closed = true;
         }
     }
@@ -147,7 +147,7 @@ impl Connection {
         let channel = asked.id.channel;
         let mut attach = asked.answer();
         attach.max_message_size = Some(max_message);
-        frame::write(out, channel, &Performative::Attach(attach), b"");
+        frame::write_whole(out, channel, &Performative::Attach(attach), b"");
         if incoming {
             session.top_up(handle, out);
         }
@@ -171,7 +171,7 @@ impl Connection {
         } else {
             attach.source = None;
         }
-        frame::write(out, id.channel, &Performative::Attach(attach), b"");
+        frame::write_whole(out, id.channel, &Performative::Attach(attach), b"");
         self.say_detach(id, Some(error), out);
     }
 
@@ -282,7 +282,7 @@ impl Connection {
             desired_capabilities: None,
             properties: None,
         };
-        frame::write(out, channel, &Performative::Begin(answer), b"");
+        frame::write_whole(out, channel, &Performative::Begin(answer), b"");
         let session = Session::new(channel, begin, self.peer_frame);
         self.sessions.push(session);
         Ok(())
@@ -331,7 +331,7 @@ impl Connection {
                 closed: detach.closed,
                 error: None,
             };
-            frame::write(out, channel, &Performative::Detach(detach), b"");
+            frame::write_whole(out, channel, &Performative::Detach(detach), b"");
             self.events
                 .push_back(Event::Detached(LinkId { channel, handle }));
         }
@@ -354,7 +354,7 @@ impl Connection {
             closed: true,
             error,
         };
-        frame::write(out, id.channel, &Performative::Detach(detach), b"");
+        frame::write_whole(out, id.channel, &Performative::Detach(detach), b"");
         true
     }
 
@@ -363,7 +363,7 @@ impl Connection {
         self.forget_links(channel);
         if let Some(session) = self.session(channel) {
             session.ending = true;
-            frame::write(
+            frame::write_whole(
                 out,
                 channel,
                 &Performative::End(End { error: Some(error) }),
@@ -376,7 +376,7 @@ impl Connection {
     fn ended(&mut self, channel: u16, out: &mut BytesMut) {
         self.forget_links(channel);
         if self.session(channel).is_some() {
-            frame::write(out, channel, &Performative::End(End { error: None }), b"");
+            frame::write_whole(out, channel, &Performative::End(End { error: None }), b"");
         }
         self.sessions
             .retain(|session| session.window.channel != channel);

@@ -175,5 +175,5 @@ fn say_disposition(
         state: Some(state),
         batchable: false,
     };
-    frame::write(out, channel, &Performative::Disposition(disposition), b"");
+    frame::write_whole(out, channel, &Performative::Disposition(disposition), b"");
 }

@@ -225,7 +225,7 @@ impl Outgoing {
                 settled,
                 more,
             };
-            frame::write_part(out, window.channel, named, &part);
+            frame::write_whole(out, window.channel, &named.into(), &part);
             window.spend();
             if !more {
                 self.waiting.pop_front();

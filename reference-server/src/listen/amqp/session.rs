@@ -146,7 +146,7 @@ impl Session {
             flow.link_credit = Some(credit);
             flow.available = available;
         }
-        frame::write(out, self.window.channel, &Performative::Flow(flow), b"");
+        frame::write_whole(out, self.window.channel, &Performative::Flow(flow), b"");
     }
 
     /// Gives a link more credit, when it has used half of it.
