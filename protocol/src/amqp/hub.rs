@@ -51,6 +51,8 @@ pub enum HubNode {
     Partition {
         /// `messages/events`, or the name.
         entity: String,
+        /// The consumer group.
+        group: String,
         /// Which.
         partition: String,
     },
@@ -119,9 +121,11 @@ impl HubNode {
             Self::Feedback => return format!("/{FEEDBACK}"),
             Self::Management => return events::MANAGEMENT.into(),
             Self::Telemetry => return format!("/{TELEMETRY}"),
-            Self::Partition { entity, partition } => {
-                return format!("/{entity}/ConsumerGroups/$Default/Partitions/{partition}");
-            }
+            Self::Partition {
+                entity,
+                group,
+                partition,
+            } => return format!("/{entity}/ConsumerGroups/{group}/Partitions/{partition}"),
             Self::Events(client) => (client, "messages/events"),
             Self::DeviceBound(client) => (client, "messages/devicebound"),
             Self::Methods(client) => (client, "methods/devicebound"),
@@ -165,11 +169,12 @@ fn of_telemetry(path: &str) -> Option<HubNode> {
         [management] if entity == TELEMETRY && is(management, events::MANAGEMENT) => {
             Some(HubNode::Telemetry)
         }
-        [groups, _group, partitions, partition]
+        [groups, group, partitions, partition]
             if is(groups, "ConsumerGroups") && is(partitions, "Partitions") =>
         {
             Some(HubNode::Partition {
                 entity: entity.to_owned(),
+                group: (*group).to_owned(),
                 partition: (*partition).to_owned(),
             })
         }
@@ -448,6 +453,7 @@ mod tests {
                 "messages/events/ConsumerGroups/$Default/Partitions/0",
                 HubNode::Partition {
                     entity: "messages/events".into(),
+                    group: "$Default".into(),
                     partition: "0".into(),
                 },
             ),
@@ -455,6 +461,7 @@ mod tests {
                 "amqps://hub.test/hub/consumergroups/mine/partitions/1",
                 HubNode::Partition {
                     entity: "hub".into(),
+                    group: "mine".into(),
                     partition: "1".into(),
                 },
             ),

@@ -126,7 +126,7 @@ enum Node {
     Questions,
     /// Answers to them go out.
     Answers,
-    /// Telemetry goes out, by a node's name.
+    /// Telemetry goes out, from what is at this path.
     Telemetry(String, Box<TelemetryReader>),
     /// What became of the service's messages goes out.
     Feedback(Box<FeedbackReceiver>),
@@ -233,7 +233,7 @@ impl Gathering<'_> {
             Error::new(condition, refusal.to_string(), None)
         };
         let opens = |path: &str| self.policies.authorize(path).map_err(refused);
-        match (node, asked.is_incoming()) {
+        match (&node, asked.is_incoming()) {
             (HubNode::Claims, true) => Ok(Node::Claims),
             (HubNode::Claims, false) => Ok(Node::ClaimAnswers),
             (HubNode::ServiceMessages, true) => opens("").map(|()| Node::Service),
@@ -259,12 +259,17 @@ impl Gathering<'_> {
                 opens(TELEMETRY)?;
                 Err(back_end::redirect(self.hub))
             }
-            (HubNode::Partition { entity, partition }, false)
-                if back_end::is_telemetry(self.hub, &entity) =>
-            {
-                opens(&entity)?;
-                let reader = back_end::read(self.host, self.hub, &partition, asked, &self.wake);
-                Ok(Node::Telemetry(entity, Box::new(reader.map_err(refused)?)))
+            (
+                HubNode::Partition {
+                    entity, partition, ..
+                },
+                false,
+            ) if back_end::is_telemetry(self.hub, entity) => {
+                // Readers sign for a partition of it.
+                let path = node.address().trim_start_matches('/').to_owned();
+                opens(&path)?;
+                let reader = back_end::read(self.host, self.hub, partition, asked, &self.wake);
+                Ok(Node::Telemetry(path, Box::new(reader.map_err(refused)?)))
             }
             (HubNode::Partition { entity, .. }, false) => {
                 let problem = format!("\"{entity}\" is no event hub of this hub");
@@ -473,7 +478,7 @@ impl Gathering<'_> {
         let is_closed = |node: &Node| match node {
             Node::Service | Node::Feedback(_) => self.policies.authorize("").is_err(),
             Node::Questions | Node::Answers => self.policies.authorize_telemetry().is_err(),
-            Node::Telemetry(entity, _) => self.policies.authorize(entity).is_err(),
+            Node::Telemetry(path, _) => self.policies.authorize(path).is_err(),
             Node::Claims | Node::ClaimAnswers | Node::Device(_) => false,
         };
         let links = self.links.iter();

@@ -174,6 +174,13 @@ fn telemetry_is_for_who_may_read_it() {
     back_end.attach("in", true, EVENT_HUB);
     refuses(&mut back_end, true, PARTITION, unauthorized);
     refuses(&mut back_end, false, "/messages/devicebound", unauthorized);
+    let mut back_end = connect(&yard);
+    let narrower = format!("sb://{HUB}/{EVENT_HUB}");
+    put(&mut back_end, &signed(&narrower, 60, POLICY_KEY, "service"));
+    back_end.attach("in", true, EVENT_HUB);
+    let other = "hub-1/ConsumerGroups/other/Partitions/0";
+    refuses(&mut back_end, true, other, unauthorized);
+    refuses(&mut back_end, true, "$management", unauthorized);
     put(&mut back_end, &policy_token(SERVICE_KEY, "iothubowner"));
     for node in [
         "/messages/events/ConsumerGroups/$Default/Partitions/1",
