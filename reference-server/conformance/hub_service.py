@@ -9,8 +9,10 @@ import json
 import os
 import queue
 import sys
+import threading
 
-from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse
+from azure.eventhub import EventHubConsumerClient
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, ExportImportDevice, QuerySpecification, Twin, TwinProperties
 from msrest.exceptions import HttpOperationError
@@ -37,6 +39,7 @@ def main():
         twin_reaches_its_device_and_is_found,
         device_answers_a_direct_method,
         module_has_an_identity_a_twin_and_methods_of_its_own,
+        telemetry_is_read_as_of_an_event_hub,
     ):
         answer = {"name": case.__doc__}
         try:
@@ -164,6 +167,31 @@ def module_has_an_identity_a_twin_and_methods_of_its_own():
     expect(refusal(registry.get_module, "gate-1", "camera"), 404)
     registry.delete_device("gate-1")
     expect(refusal(registry.get_modules, "gate-1"), 404)
+
+
+def telemetry_is_read_as_of_an_event_hub():
+    """telemetry is read as of an event hub"""
+    name, heard = hub.split(".")[0], queue.Queue()
+    reader = EventHubConsumerClient.from_connection_string(
+        f"Endpoint=sb://{hub}/;SharedAccessKeyName=iothubowner;SharedAccessKey={job['key']};EntityPath={name}",
+        consumer_group="$Default",
+        connection_verify=job["caFile"],
+    )
+    expect(reader.get_partition_ids(), ["0"])
+    threading.Thread(
+        target=reader.receive,
+        kwargs={"on_event": lambda _, event: heard.put(event), "starting_position": "-1"},
+        daemon=True,
+    ).start()
+    client = connect("events-1")
+    message = Message("warm")
+    message.custom_properties["level"] = "high"
+    client.send_message(message)
+    client.shutdown()
+    # Others' telemetry is read as well.
+    while (event := heard.get(timeout=LIMIT)).system_properties[b"iothub-connection-device-id"] != b"events-1":
+        pass
+    expect((event.body_as_str(), event.properties[b"level"]), ("warm", b"high"))
 
 
 def search(where, size=None):

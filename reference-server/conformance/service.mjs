@@ -7,8 +7,8 @@
 //     POST /message  { hub, deviceId, body }           a message to the device
 //     POST /received { hub, deviceId }                 its last message: { body, properties, id, content }
 //
-// That SDK sends messages over AMQP (hub_service.mjs does) and reads them over Event Hubs', which the server
-// does not have; here both go by the server's control endpoint.
+// That SDK sends messages over AMQP (hub_service.mjs does), and Event Hubs' reads them (hub_service.py does);
+// here both go by the server's control endpoint.
 
 import { readFileSync } from "node:fs";
 import http from "node:http";
