@@ -126,6 +126,24 @@ impl Host {
         }
     }
 
+    /// Does something at a hub that a client may have asked for within its conversation; one that is down, or
+    /// goes down, resets it.
+    pub(crate) async fn while_up<Done>(
+        &self,
+        hub: &str,
+        client: &Client,
+        work: impl Future<Output = Done>,
+    ) -> Done {
+        tokio::select! {
+            biased;
+            () = self.outages.of(Some(hub)) => {
+                client.line.reset_it();
+                std::future::pending().await
+            }
+            done = work => done,
+        }
+    }
+
     /// The hub that a client asked for by name.
     pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
         self.hub_named(client.server_name.as_deref()?)

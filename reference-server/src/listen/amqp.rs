@@ -114,7 +114,10 @@ async fn talk(
         }),
     };
     match hub {
-        Some(hub) => hub_amqp::serve(&mut conversation, login, hub, client, host).await,
+        Some(hub) => {
+            let served = hub_amqp::serve(&mut conversation, login, hub, client, host);
+            host.while_up(hub, client, served).await;
+        }
         None => dps_amqp::serve(&mut conversation, &login, client, host).await,
     }
     conversation.wire.close().await;

@@ -102,7 +102,10 @@ async fn answer(request: Request<Incoming>, client: &Client, host: &Host) -> Res
     let path = request.uri().path();
     let mut response = match (hub, service) {
         _ if !names_one_host(&request) => refused(&no_host(), host),
-        (Some(hub), _) => hub_http::respond(hub, request, client, host).await,
+        (Some(hub), _) => {
+            let answered = hub_http::respond(hub, request, client, host);
+            host.while_up(hub, client, answered).await
+        }
         (None, Some(service)) if dps_service::is_asked(path) => {
             dps_service::respond(service, request, client, host).await
         }

@@ -93,7 +93,9 @@ pub(crate) async fn serve(
         {
             dps_mqtt::serve(session, &user, &connect, &client, &host).await;
         } else if let Ok(user) = HubUserName::parse(user_name) {
-            hub_mqtt::serve(session, &user, connect, &client, &host, hub).await;
+            let served = hub_mqtt::serve(session, &user, connect, &client, &host, hub);
+            host.while_up(hub.unwrap_or(&user.host), &client, served)
+                .await;
         } else {
             session.refuse(ConnectReturnCode::BadUserNamePassword).await;
         }
