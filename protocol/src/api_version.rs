@@ -24,7 +24,7 @@ pub const OF_DPS: [&str; 14] = [
 ];
 
 /// The same of hubs.
-pub const OF_HUBS: [&str; 17] = [
+pub const OF_HUBS: [&str; 18] = [
     "2016-02-03",
     "2016-11-14",
     "2017-06-30",
@@ -39,6 +39,8 @@ pub const OF_HUBS: [&str; 17] = [
     "2020-03-01",
     "2020-03-13",
     "2020-05-31-preview",
+    // What IoT Edge hubs send on behalf of others.
+    "2020-06-30-preview",
     "2020-09-30",
     "2021-04-12",
     "2021-11-01-preview",

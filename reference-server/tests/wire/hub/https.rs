@@ -149,6 +149,7 @@ fn an_api_version_that_nobody_has_published_is_refused() {
     let pump = provisioned(&yard, "pump-1");
     for (version, known) in [
         ("2017-11-08-preview", true),
+        ("2020-06-30-preview", true),
         ("2025-08-01-Preview", true),
         ("garbage", false),
         ("2099-01-01", false),
