@@ -24,6 +24,8 @@ enum Holds {
 
 /// The words of `status` and `provisioningStatus`.
 const STATUS: Holds = Holds::Word(&["enabled", "disabled"]);
+/// The words of `allocationPolicy`.
+const ALLOCATION: Holds = Holds::Word(&["hashed", "geoLatency", "static", "custom"]);
 /// The words of `mode` and `importMode`.
 const MODE: Holds = Holds::Word(&[
     "create",
@@ -70,7 +72,7 @@ const MEMBERS: [(&str, Holds); 57] = [
     ("payload", Holds::Own),
     ("csr", Holds::Anything),
     ("provisioningStatus", STATUS),
-    ("allocationPolicy", Holds::Anything),
+    ("allocationPolicy", ALLOCATION),
     ("customAllocationDefinition", Holds::Anything),
     ("webhookUrl", Holds::Anything),
     ("apiVersion", Holds::Anything),
@@ -202,7 +204,8 @@ mod tests {
         let read: Value = read(
             "body",
             br#"{"RegistrationID": "Dev-A", "Attestation": {"Type": "SymmetricKey"},
-                "ProvisioningStatus": "Disabled", "Capabilities": {"IotEdge": "True"},
+                "ProvisioningStatus": "Disabled", "AllocationPolicy": "geolatency",
+                "Capabilities": {"IotEdge": "True"},
                 "InitialTwin": {"Tags": {"Type": "Tpm"}, "Properties": {"Desired": {"Status": "7"}}},
                 "IotHubs": ["H"], "unknown": {"ID": 1}, "Payload": [{"Id": "3"}]}"#,
         )
@@ -211,7 +214,8 @@ mod tests {
             read,
             json!({
                 "registrationId": "Dev-A", "attestation": {"type": "symmetricKey"},
-                "provisioningStatus": "disabled", "capabilities": {"iotEdge": true},
+                "provisioningStatus": "disabled", "allocationPolicy": "geoLatency",
+                "capabilities": {"iotEdge": true},
                 "initialTwin": {"tags": {"Type": "Tpm"}, "properties": {"desired": {"Status": "7"}}},
                 "iotHubs": ["H"], "unknown": {"ID": 1}, "payload": [{"Id": "3"}],
             })
