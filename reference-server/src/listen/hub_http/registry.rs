@@ -104,7 +104,7 @@ async fn query(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
         CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=utf-8"),
     );
-    headers.insert(ITEM_TYPE, HeaderValue::from_static("twin"));
+    headers.insert(ITEM_TYPE, HeaderValue::from_static("Twin"));
     if let Some(Ok(next)) = page.next.map(HeaderValue::try_from) {
         headers.insert(CONTINUATION, next);
     }
