@@ -94,7 +94,7 @@ impl Service {
         let Credential::Tpm {
             key,
             endorsement_key,
-            storage_root_key,
+            ..
         } = credential
         else {
             return false;
@@ -110,7 +110,8 @@ impl Service {
         else {
             return false;
         };
-        (*key, *storage_root_key) = (solved.key, solved.storage_root_key);
+        // The hub's key stays wrapped for the TPM that registered last: a double that asks can't open it.
+        *key = solved.key;
         true
     }
 
