@@ -199,7 +199,7 @@ def search(where, size=None):
     query, token, found = QuerySpecification(query=f"SELECT * FROM devices WHERE {where}"), None, []
     while True:
         page = registry.query_iot_hub(query, token, size)
-        expect(page.type, "twin")
+        expect(page.type, "Twin")
         found += page.items
         token = page.continuation_token
         if token is None:
