@@ -1,7 +1,7 @@
 //! Scenario files, and the plan that they expand to.
 //!
 //! ```text
-//! scenario.toml -> file, reading (tables taken apart key by key, unknown keys refused)
+//! scenario.toml -> table, parse (tables taken apart key by key, unknown keys refused)
 //!               -> Scenario      (only valid ones exist; all mistakes at once, with line and key)
 //!               -> Plan          (with seed and overrides: who starts when)
 //!               -> Forecast      (what becomes of it, in virtual time)
@@ -28,8 +28,8 @@ pub mod schema;
 pub mod server;
 pub mod tenant;
 
-mod file;
-mod reading;
+mod parse;
+mod table;
 
 pub use arrival::{Arrival, Stage};
 pub use chance::Chance;

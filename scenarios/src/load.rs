@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::ScenarioError;
 use crate::scenario::Scenario;
-use crate::{file, reading};
+use crate::table;
 
 /// Longest scenario file, in bytes.
 pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
@@ -16,7 +16,7 @@ pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
 /// # Errors
 /// Every mistake in the file, with line and key.
 pub fn parse(text: &str, origin: &str) -> Result<Scenario, ScenarioError> {
-    file::read(text, origin, reading::scenario)
+    table::read(text, origin, crate::parse::scenario)
 }
 
 /// Reads a scenario file.

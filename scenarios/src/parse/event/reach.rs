@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cohort::Cohort;
 use crate::event::{Action, Event, When};
-use crate::file::Value;
+use crate::table::Value;
 
 /// Longest that a device is busy beside its stay, in device timeouts: on its way to its hub, on one more
 /// way when it would leave, with what it does first there, and with its good-bye.
@@ -41,7 +41,7 @@ pub(super) fn are_reached(written: &[Value<'_>], events: &[Event], over: Option<
 
 /// When the last device has ended at the latest, in the file's time, so many seconds of which pass in one;
 /// nobody can say where devices take turns.
-pub(in crate::reading) fn latest_end(
+pub(in crate::parse) fn latest_end(
     cohorts: &[Cohort],
     device_timeout: Duration,
     time_scale: f64,

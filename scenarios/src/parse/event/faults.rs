@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use toml::de::DeValue;
 
 use super::surroundings::Surroundings;
-use crate::file::{Table, Value, did_you_mean};
 use crate::names;
-use crate::reading::optional::{each, or};
-use crate::reading::{quantity, region};
+use crate::parse::optional::{each, or};
+use crate::parse::{quantity, region};
+use crate::table::{Table, Value, did_you_mean};
 
 pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Vec<FaultRule>> {
     let value = table.require("rules")?;

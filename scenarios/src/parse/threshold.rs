@@ -9,9 +9,9 @@ use fleetstorm_reports::{Dimensions, Threshold};
 use super::optional::{each, or};
 use super::quantity;
 use crate::cohort::Cohort;
-use crate::file::{Table, Value};
 use crate::plan::census;
 use crate::region::Region;
+use crate::table::{Table, Value};
 use crate::tenant::Tenant;
 
 /// Most thresholds: each looks at every device.

@@ -1,9 +1,9 @@
 //! What may be left out, and what there may be several of.
 
-use crate::file::Value;
+use crate::table::Value;
 
 /// What `read` makes of the value, `default` without one.
-pub(in crate::reading) fn or<'f, T>(
+pub(in crate::parse) fn or<'f, T>(
     value: Option<Value<'f>>,
     default: T,
     read: impl FnOnce(Value<'f>) -> Option<T>,
@@ -15,7 +15,7 @@ pub(in crate::reading) fn or<'f, T>(
 }
 
 /// What `read` makes of all `items`, or `None` if one of them is wrong; each is read either way.
-pub(in crate::reading) fn each<I: IntoIterator, T>(
+pub(in crate::parse) fn each<I: IntoIterator, T>(
     items: I,
     read: impl FnMut(I::Item) -> Option<T>,
 ) -> Option<Vec<T>> {

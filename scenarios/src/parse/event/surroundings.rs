@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use crate::cohort::{Cohort, Flaw};
-use crate::file::{Value, did_you_mean};
 use crate::region::Region;
 use crate::server::Hub;
+use crate::table::{Value, did_you_mean};
 use crate::tenant::Tenant;
 
 /// What an event refers to; what is not known, because it is wrong itself, is not checked.
-pub(in crate::reading) struct Surroundings<'a> {
+pub(in crate::parse) struct Surroundings<'a> {
     /// The bundled server's hubs.
-    pub(in crate::reading) hubs: Option<&'a [Hub]>,
+    pub(in crate::parse) hubs: Option<&'a [Hub]>,
     /// The cohorts.
-    pub(in crate::reading) cohorts: Option<&'a [Cohort]>,
+    pub(in crate::parse) cohorts: Option<&'a [Cohort]>,
     /// The regions.
-    pub(in crate::reading) regions: Option<&'a [Region]>,
+    pub(in crate::parse) regions: Option<&'a [Region]>,
     /// The tenants.
-    pub(in crate::reading) tenants: Option<&'a [Tenant]>,
+    pub(in crate::parse) tenants: Option<&'a [Tenant]>,
     /// Whether the run has a server of its own.
-    pub(in crate::reading) bundled: bool,
+    pub(in crate::parse) bundled: bool,
     /// When the last device has ended at the latest, if that can be said.
-    pub(in crate::reading) over: Option<Duration>,
+    pub(in crate::parse) over: Option<Duration>,
 }
 
 /// The cohort of this name, and its index.

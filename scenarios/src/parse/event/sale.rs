@@ -5,10 +5,10 @@ use fleetstorm_protocol::twin::limits::Part;
 use super::surroundings::{Surroundings, cohort, enrolled};
 use crate::cohort::Flaw;
 use crate::event::{Action, Event, Whom};
-use crate::file::{Table, Value};
-use crate::reading::cohort::properties;
-use crate::reading::optional::or;
-use crate::reading::{quantity, tenant};
+use crate::parse::cohort::properties;
+use crate::parse::optional::or;
+use crate::parse::{quantity, tenant};
+use crate::table::{Table, Value};
 
 pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Action> {
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));

@@ -9,7 +9,7 @@ use fleetstorm_reports::slo::{Aim, MAX_PLACES, Slo};
 use super::optional::{each, or};
 use super::quantity;
 use crate::cohort::Cohort;
-use crate::file::{Value, did_you_mean};
+use crate::table::{Value, did_you_mean};
 
 /// Most objectives: each looks at every device.
 const MAX_SLOS: usize = 32;

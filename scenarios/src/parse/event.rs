@@ -17,8 +17,8 @@ use super::optional::{each, or};
 use super::{quantity, server, tenant};
 use crate::cohort::Cohort;
 use crate::event::{Action, End, Event, Proof, When, Whom};
-use crate::file::{Table, Value, did_you_mean};
 use crate::server::Hub;
+use crate::table::{Table, Value, did_you_mean};
 
 /// Most events: each device that stays looks at each.
 const MAX_EVENTS: usize = 1_000;

@@ -16,11 +16,11 @@ use super::optional::{each, or};
 use super::{arrival, local_time, quantity, region, tenant};
 use crate::arrival::Arrival;
 use crate::cohort::{Boot, Cohort, Flaw, Reprovision};
-use crate::file::{Table, Value};
 use crate::limits::LONGEST_SCHEDULE;
 use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::server::Hub;
+use crate::table::{Table, Value};
 use crate::tenant::{OWN, Tenant};
 
 /// Most cohorts: releases carry their index in 16 bits.

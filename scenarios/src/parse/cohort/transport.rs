@@ -2,8 +2,8 @@
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 
-use crate::file::Value;
-use crate::reading::optional::each;
+use crate::parse::optional::each;
+use crate::table::Value;
 
 /// The transports and their weights, each allowed for `attestation` as far as that is known.
 pub(super) fn read(

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use super::hubs::hubs;
 use super::optional::{each, or};
 use super::{quantity, server, target};
-use crate::file::{Value, did_you_mean};
 use crate::names;
 use crate::server::Hub;
+use crate::table::{Value, did_you_mean};
 use crate::tenant::{OWN, Tenant};
 
 /// Most tenants: records carry their index in 8 bits, and every one has service keys and windows.

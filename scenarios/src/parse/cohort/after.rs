@@ -6,9 +6,9 @@ use std::time::Duration;
 use fleetstorm_protocol::twin::limits::Part;
 
 use crate::cohort::After;
-use crate::file::Value;
-use crate::reading::optional::or;
-use crate::reading::quantity;
+use crate::parse::optional::or;
+use crate::parse::quantity;
+use crate::table::Value;
 
 use super::properties;
 

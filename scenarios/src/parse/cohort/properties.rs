@@ -6,11 +6,11 @@ use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
-use crate::file::Value;
-use crate::reading::optional::each;
+use crate::parse::optional::each;
+use crate::table::Value;
 
 /// Properties of a cohort's twins, as a hub takes them.
-pub(in crate::reading) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<String, Json>> {
+pub(in crate::parse) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<String, Json>> {
     let properties = each(value.table()?.into_entries(), |(key, value)| {
         let property = Map::from_iter([(property(key, &value)?, json(&value)?)]);
         match check_form(part, &property) {

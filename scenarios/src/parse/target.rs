@@ -6,9 +6,9 @@ use fleetstorm_protocol::ids::IdScope;
 
 use super::optional::or;
 use crate::endpoint::{self, NoHost};
-use crate::file::Value;
 use crate::ports::Ports;
 use crate::scenario::Target;
+use crate::table::Value;
 
 /// The target; none when every key is commented out.
 pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::arrival::Arrival;
-use crate::file::Value;
 use crate::region::Region;
+use crate::table::Value;
 
 /// Clocks are from 12 hours behind UTC to 14 before it (IANA time zone database, `Etc` and
 /// `Pacific/Kiritimati`).

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use fleetstorm_reports::validity::MAX_DROPPED;
 
-use crate::file::Table;
 use crate::limits::TIME_SCALES;
 use crate::names;
 use crate::scenario::Scenario;
+use crate::table::Table;
 use cohort::{SharedArrival, Surroundings};
 use optional::or;
 

@@ -7,10 +7,10 @@ use fleetstorm_protocol::quota::Rates;
 
 use super::optional::{each, or};
 use super::{quantity, region};
-use crate::file::Value;
 use crate::names;
 use crate::region::Region;
 use crate::server::{Hub, ProcessingTime, ServerSettings};
+use crate::table::Value;
 
 /// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
 pub(super) struct Written {

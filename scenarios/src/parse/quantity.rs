@@ -7,8 +7,8 @@ use fleetstorm_reports::exact::Decimal;
 use jiff::SignedDuration;
 use toml::de::DeValue;
 
-use crate::file::Value;
 use crate::limits::LONGEST_SCHEDULE;
+use crate::table::Value;
 
 /// Longest name of a scenario, cohort or hub: a registration id, at most 64 characters long in
 /// a certificate's common name, is made of the cohort's.

@@ -1,7 +1,7 @@
 //! A scenario's TOML as tables and values that know their place and key, and collect mistakes.
 //!
 //! A derived deserializer stops at the first mistake. Here a reader takes the keys it knows out
-//! of a [`Table`]; what is missing, of the wrong type or left over is noted in the [`Sheet`], and
+//! of a [`Table`]; what is missing, of the wrong type or left over is noted in the [`Diagnostics`], and
 //! reading goes on. The rule that holds it together: **a reader returns `None` only after it has
 //! noted a mistake.**
 
@@ -14,7 +14,7 @@ use crate::error::{Mistake, Place, ScenarioError};
 
 /// The text, and the mistakes found in it so far.
 #[derive(Debug)]
-struct Sheet<'t> {
+struct Diagnostics<'t> {
     text: &'t str,
     mistakes: RefCell<Vec<Mistake>>,
 }
@@ -29,16 +29,21 @@ pub(crate) fn read<T>(
     origin: &str,
     read: impl FnOnce(Table<'_>) -> Option<T>,
 ) -> Result<T, ScenarioError> {
-    let sheet = Sheet {
+    let diagnostics = Diagnostics {
         text,
         mistakes: RefCell::default(),
     };
     let tree = DeTable::parse(text);
     let result = match &tree {
-        Ok(tree) => read(Table::new(&sheet, String::new(), None, tree.get_ref())),
-        Err(error) => sheet.note_syntax(error),
+        Ok(tree) => read(Table::new(
+            &diagnostics,
+            String::new(),
+            None,
+            tree.get_ref(),
+        )),
+        Err(error) => diagnostics.note_syntax(error),
     };
-    let mut mistakes = sheet.mistakes.into_inner();
+    let mut mistakes = diagnostics.mistakes.into_inner();
     match result {
         Some(value) if mistakes.is_empty() => Ok(value),
         _ => {
@@ -51,7 +56,7 @@ pub(crate) fn read<T>(
     }
 }
 
-impl Sheet<'_> {
+impl Diagnostics<'_> {
     fn note(&self, place: Option<Place>, key: &str, problem: String, hint: Option<String>) {
         self.mistakes.borrow_mut().push(Mistake {
             place,
@@ -83,7 +88,7 @@ impl Sheet<'_> {
 /// A table whose known keys have yet to be taken.
 #[derive(Debug)]
 pub(crate) struct Table<'f> {
-    sheet: &'f Sheet<'f>,
+    diagnostics: &'f Diagnostics<'f>,
     path: String,
     place: Option<Place>,
     /// In the file's order.
@@ -101,7 +106,7 @@ struct Entry<'f> {
 
 impl<'f> Table<'f> {
     fn new(
-        sheet: &'f Sheet<'f>,
+        diagnostics: &'f Diagnostics<'f>,
         path: String,
         place: Option<Place>,
         table: &'f DeTable<'f>,
@@ -110,17 +115,17 @@ impl<'f> Table<'f> {
         in_order.sort_by_key(|(key, _)| key.span().start);
         let entries = in_order.into_iter().map(|(key, value)| Entry {
             key: key.get_ref(),
-            key_place: sheet.place(key.span().start),
+            key_place: diagnostics.place(key.span().start),
             value: Value {
-                sheet,
+                diagnostics,
                 path: join(&path, key.get_ref()),
-                place: sheet.place(value.span().start),
+                place: diagnostics.place(value.span().start),
                 node: value.get_ref(),
             },
         });
         Self {
             entries: entries.collect(),
-            sheet,
+            diagnostics,
             path,
             place,
             known: Vec::new(),
@@ -149,14 +154,14 @@ impl<'f> Table<'f> {
         self.missing.push(key);
         let problem = "is missing".into();
         let path = join(&self.path, key);
-        self.sheet
+        self.diagnostics
             .note(self.place, &path, problem, hint.map(Into::into));
     }
 
     /// Notes that what it has of `key`, or has not, is wrong. Always `None`, to be returned.
     pub(crate) fn wrong<T>(&self, key: &str, problem: String) -> Option<T> {
         let path = join(&self.path, key);
-        self.sheet.note(self.place, &path, problem, None);
+        self.diagnostics.note(self.place, &path, problem, None);
         None
     }
 
@@ -168,12 +173,12 @@ impl<'f> Table<'f> {
                 && self.missing.contains(&meant)
             {
                 let path = join(&self.path, meant);
-                let mut mistakes = self.sheet.mistakes.borrow_mut();
+                let mut mistakes = self.diagnostics.mistakes.borrow_mut();
                 mistakes.retain(|mistake| mistake.key != path);
             }
             let hint = did_you_mean(entry.key, &self.known);
             let problem = "unknown key".into();
-            self.sheet.note(
+            self.diagnostics.note(
                 Some(entry.key_place),
                 &entry.value.path,
                 problem,
@@ -197,7 +202,7 @@ impl<'f> Table<'f> {
 /// A value, its key and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Value<'f> {
-    sheet: &'f Sheet<'f>,
+    diagnostics: &'f Diagnostics<'f>,
     path: String,
     place: Place,
     node: &'f DeValue<'f>,
@@ -210,7 +215,7 @@ impl<'f> Value<'f> {
         problem: impl Into<String>,
         hint: impl Into<Option<String>>,
     ) -> Option<T> {
-        self.sheet
+        self.diagnostics
             .note(Some(self.place), &self.path, problem.into(), hint.into());
         None
     }
@@ -277,7 +282,7 @@ impl<'f> Value<'f> {
     pub(crate) fn table(&self) -> Option<Table<'f>> {
         match self.node {
             DeValue::Table(table) => Some(Table::new(
-                self.sheet,
+                self.diagnostics,
                 self.path.clone(),
                 Some(self.place),
                 table,
@@ -291,9 +296,9 @@ impl<'f> Value<'f> {
             return self.expected("an array");
         };
         let elements = array.iter().enumerate().map(|(index, element)| Value {
-            sheet: self.sheet,
+            diagnostics: self.diagnostics,
             path: format!("{}[{index}]", self.path),
-            place: self.sheet.place(element.span().start),
+            place: self.diagnostics.place(element.span().start),
             node: element.get_ref(),
         });
         Some(elements.collect())

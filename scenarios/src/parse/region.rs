@@ -7,8 +7,8 @@ use ipnet::Ipv4Net;
 
 use super::optional::{each, or};
 use super::{local_time, quantity};
-use crate::file::{Table, Value, did_you_mean};
 use crate::region::{LinkProperty, LinkShape, Region, Stall};
+use crate::table::{Table, Value, did_you_mean};
 
 /// Most regions: records carry their index in 8 bits, and 127/8 has room for this many networks.
 const MAX_REGIONS: usize = 200;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::optional::{each, or};
 use super::quantity;
 use crate::arrival::{Arrival, Stage};
-use crate::file::{Table, Value};
+use crate::table::{Table, Value};
 
 #[derive(Clone, Copy)]
 enum Kind {
