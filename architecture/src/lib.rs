@@ -3,6 +3,17 @@
 //! A file *knows* another where it names something of it: by `use`, or by a path that starts at `crate`,
 //! `self`, `super` or a module that is declared there. Tests know what they like. Files that know each other
 //! in a [circle](circles) are one thing in several files: none can be read, tested or moved alone.
+//!
+//! ```
+//! use architecture::circles::circles;
+//! use architecture::folder_of;
+//! use architecture::imports::Imports;
+//! use architecture::sources::Sources;
+//!
+//! let sources = Sources::read(&folder_of("protocol"), "lib.rs")?;
+//! assert!(circles(&Imports::of(&sources)).is_empty());
+//! # Ok::<(), architecture::sources::SourceError>(())
+//! ```
 
 pub mod circles;
 pub mod imports;

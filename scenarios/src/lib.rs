@@ -8,6 +8,41 @@
 //! ```
 //!
 //! Pure: no socket, no clock, no terminal.
+//!
+//! A scenario, and the order in which its devices come:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fleetstorm_scenarios::{Overrides, Plan, parse};
+//!
+//! let scenario = parse(
+//!     r#"
+//!     name = "pumps"
+//!     seed = 7
+//!
+//!     [arrival]
+//!     kind = "constant-rate"
+//!     rate = "10/s"
+//!
+//!     [[cohort]]
+//!     name = "pumps"
+//!     devices = 100
+//!     attestation = "tpm"
+//!     transport = "https"
+//!     "#,
+//!     "pumps.toml",
+//! )?;
+//! let plan = Plan::new(scenario, &Overrides::default())?;
+//! assert_eq!(plan.devices(), 100);
+//! assert_eq!(plan.due(Duration::from_secs(5)), 51);
+//! let second = plan.schedule(0, 1).nth(1).expect("the second device");
+//! assert_eq!(second.intended_start, Duration::from_millis(100));
+//!
+//! let refused = parse("name = \"pumps\"\ndevices = 3", "pumps.toml").unwrap_err();
+//! assert!(refused.to_string().contains("pumps.toml:2:1: devices: unknown key"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod arrival;
 pub mod chance;
