@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::error::ServeError;
 use crate::fault::line::{Cuttable, Line};
 use crate::held::Held;
 use crate::listen::{Client, Host, Stream, amqp, control, http, mqtt};
@@ -22,7 +23,6 @@ use crate::memory;
 use crate::patience::Patient;
 use crate::recording::Recorder;
 use crate::room::{Newest, Room};
-use crate::serve::ServeError;
 
 /// Connections that may wait for a thread.
 const BACKLOG: i32 = 4096;

@@ -8,8 +8,8 @@ use fleetstorm_protocol::fault::FaultRule;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
+use crate::error::ServeError;
 use crate::limits::Limits;
-use crate::serve::ServeError;
 use crate::store::Durability;
 
 mod credential_policy;

@@ -73,6 +73,7 @@ pub mod service;
 
 mod accept;
 mod diagnostics;
+mod error;
 mod held;
 mod issuer;
 mod listen;
@@ -94,6 +95,7 @@ pub use config::{
     WebhookConfig,
 };
 pub use counters::Counters;
+pub use error::ServeError;
 pub use limits::Limits;
-pub use serve::{Announcement, Running, ServeError, start};
+pub use serve::{Announcement, Running, start};
 pub use store::Durability;

@@ -10,8 +10,8 @@ use procfs::process::Process;
 use rlimit::Resource;
 
 use crate::config::Config;
+use crate::error::ServeError;
 use crate::fault::line::Line;
-use crate::serve::ServeError;
 
 /// Connections to the control endpoint at once.
 const CONTROL_PLACES: usize = 64;

@@ -2,7 +2,6 @@
 
 use std::fs::Permissions;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::api_versions::ApiVersions;
 use crate::config::{CaCertificateConfig, Config, InstanceConfig};
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
+use crate::error::{ServeError, file_error};
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
 use crate::hub::access_policy::HubPolicies;
@@ -32,7 +32,7 @@ use crate::service::enrollment_list::{Condition, EnrollmentList};
 use crate::service::instances::Instances;
 use crate::service::issuing::CredentialPolicies;
 use crate::service::link::Link;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::{tls, webhook};
 
 mod announcement;
@@ -43,52 +43,6 @@ pub use announcement::{AnnouncedInstance, Announcement};
 use enrollment_lines::Lines;
 pub use enrollment_lines::{EnrollmentSource, ListLine};
 use signals::Signals;
-
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// A port is taken, or the address is not this machine's.
-    #[error("failed to listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The configuration can't be used.
-    #[error("{key}: {problem}")]
-    Config {
-        /// The key.
-        key: &'static str,
-        /// What is wrong, and what to do.
-        problem: String,
-    },
-    /// A file can't be read or written.
-    #[error("{}: {problem}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        problem: String,
-    },
-    /// An enrollment can't be used; later lines were not read.
-    #[error("enrollment {line}: {problem}")]
-    Enrollment {
-        /// Line of the stream, from 1.
-        line: u64,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A thread or a signal handler can't be had, or nobody reads the announcement.
-    #[error("the server could not start: {0}")]
-    Start(#[from] io::Error),
-}
-
-impl From<StoreError> for ServeError {
-    fn from(StoreError { path, problem }: StoreError) -> Self {
-        Self::File { path, problem }
-    }
-}
 
 /// A server that listens. Dropping it stops it.
 pub struct Running {
@@ -437,13 +391,6 @@ fn write_ca(path: &Path, pem: &str) -> io::Result<()> {
     draft.write_all(pem.as_bytes())?;
     draft.persist(path)?;
     Ok(())
-}
-
-fn file_error(path: &Path, problem: &io::Error) -> ServeError {
-    ServeError::File {
-        path: path.to_owned(),
-        problem: problem.to_string(),
-    }
 }
 
 #[cfg(test)]

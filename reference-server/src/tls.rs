@@ -23,9 +23,9 @@ use rustls::{CipherSuite, Error, KeyLog, KeyLogFile};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::error::ServeError;
 use crate::issuer;
 use crate::possession::AnyChain;
-use crate::serve::ServeError;
 use crate::store::Store;
 
 /// How long the server's certificate holds: it is made at each start.

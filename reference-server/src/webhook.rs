@@ -13,8 +13,8 @@ use tokio::task::LocalSet;
 
 use crate::config::WebhookConfig;
 use crate::diagnostics::record::{Category, Operation};
+use crate::error::ServeError;
 use crate::listen::Host;
-use crate::serve::ServeError;
 use crate::service::Answer;
 use crate::service::custom::Call;
 use client::Client;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::serve::ServeError;
+use crate::error::ServeError;
 
 /// Days that an issued certificate may hold (Azure documentation, "Key concepts for certificate
 /// management").

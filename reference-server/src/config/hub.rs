@@ -7,7 +7,7 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::serve::ServeError;
+use crate::error::ServeError;
 
 /// The policy that every hub has, and that may do everything.
 pub(crate) const OWNER: &str = "iothubowner";

@@ -8,7 +8,7 @@ use fleetstorm_protocol::quota::Rates;
 use serde::{Deserialize, Serialize};
 
 use super::{CredentialPolicyConfig, HubConfig, is_host};
-use crate::serve::ServeError;
+use crate::error::ServeError;
 
 /// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
 const MAX_LINKED_HUBS: usize = 50;

@@ -6,8 +6,8 @@ use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
 use crate::config::{HubConfig, HubPermission, OWNER};
+use crate::error::ServeError;
 use crate::randomness;
-use crate::serve::ServeError;
 use crate::store::Store;
 
 /// A hub's policies, `iothubowner` first.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ServeError, file_error};
 use crate::config::InstanceConfig;
+use crate::error::{ServeError, file_error};
 use crate::service::enrollment_list::{Condition, EnrollmentList};
 
 /// Where enrollments come from: JSON lines or an array, in the form of the service API.

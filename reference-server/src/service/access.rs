@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::Refusal;
 use crate::config::{AccessPolicyConfig, InstanceConfig, Permission};
+use crate::error::ServeError;
 use crate::hub::access_policy::lies_in;
 use crate::randomness;
-use crate::serve::ServeError;
 use crate::store::Store;
 
 /// The policy that every instance starts with.

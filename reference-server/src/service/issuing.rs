@@ -26,10 +26,10 @@ use x509_parser::x509;
 
 use super::Refusal;
 use crate::config::{CredentialPolicyConfig, InstanceConfig};
+use crate::error::ServeError;
 use crate::issuer;
 use crate::possession::is_verifiable;
 use crate::randomness;
-use crate::serve::ServeError;
 use crate::store::Store;
 
 /// The first api-version that knows of it.
