@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::counters::Count;
-use crate::service::Answer;
+use crate::service::question::Answer;
 use record::Operation;
 
 pub(crate) mod record;

@@ -19,8 +19,9 @@ use crate::hub::registry::HubRegistry;
 use crate::limits::Limits;
 use crate::patience::Patient;
 use crate::possession;
+use crate::service::Service;
 use crate::service::instances::Instances;
-use crate::service::{Origin, Service};
+use crate::service::question::Origin;
 use crate::store::Store;
 
 pub(crate) mod amqp;

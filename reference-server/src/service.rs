@@ -27,6 +27,8 @@ use issuing::{Asked, CredentialPolicies};
 use link::Link;
 use operation::{Asking, Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
+use question::{Answer, Question};
+use refusal::Refusal;
 use throttle::Throttle;
 use tpm_challenge::Challenges;
 
@@ -40,6 +42,8 @@ pub(crate) mod fitness;
 pub mod instances;
 pub mod issuing;
 pub mod link;
+pub mod question;
+pub mod refusal;
 pub mod throttle;
 
 mod chain;
@@ -49,13 +53,8 @@ mod kept;
 mod operation;
 mod placement;
 mod proof;
-mod question;
-mod refusal;
 mod signing_certificate;
 mod tpm_challenge;
-
-pub use question::{Answer, Origin, Question};
-pub use refusal::Refusal;
 
 /// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
 const MAX_REGISTRATIONS: usize = 1_000_000;

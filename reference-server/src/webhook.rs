@@ -15,8 +15,8 @@ use crate::config::WebhookConfig;
 use crate::diagnostics::record::{Category, Operation};
 use crate::error::ServeError;
 use crate::listen::Host;
-use crate::service::Answer;
 use crate::service::custom::Call;
+use crate::service::question::Answer;
 use client::Client;
 
 pub(crate) mod url;

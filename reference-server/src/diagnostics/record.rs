@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::service::Answer;
+use crate::service::question::Answer;
 
 /// Whose an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -186,7 +186,7 @@ fn version(api_version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::Refusal;
+    use crate::service::refusal::Refusal;
     use serde_json::Value;
 
     fn logged(answer: &Answer) -> Value {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use uuid::Uuid;
 
-use crate::service::Answer;
+use crate::service::question::Answer;
 
 /// One byte in so many is flipped, and one at least.
 const SPARED: usize = 16;

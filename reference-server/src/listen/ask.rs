@@ -14,7 +14,8 @@ use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::Blow;
 use crate::metrics::instance::shown;
-use crate::service::{Answer, Question, Refusal};
+use crate::service::question::{Answer, Question};
+use crate::service::refusal::Refusal;
 
 /// What a fault leaves to a listener to do.
 pub(crate) enum Trouble {

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
 use super::{Client, Host, Stream};
-use crate::service::{Answer, Question, Refusal};
+use crate::service::question::{Answer, Question};
+use crate::service::refusal::Refusal;
 
 /// Two links are needed; some clients open theirs anew before the old are gone.
 pub(super) const ALLOWANCE: Allowance = Allowance {

@@ -10,7 +10,7 @@ use rumqttc::mqttbytes::v4::Connect;
 
 use super::mqtt::{Asked, Session, password};
 use super::{Client, Host, Stream};
-use crate::service::Question;
+use crate::service::question::Question;
 
 /// Serves it to its end. Who may log in is not asked: the proof is looked at with each
 /// request, and refused with 401 there, as the real service does.

@@ -21,8 +21,10 @@ use super::body::Body;
 use super::{Client, Host, http};
 use crate::config::Permission;
 use crate::diagnostics::record::{Category, Operation};
+use crate::service::Service;
 use crate::service::enrollment_list::{Condition, Kind, Page};
-use crate::service::{Answer, Refusal, Service};
+use crate::service::question::Answer;
+use crate::service::refusal::Refusal;
 
 /// Largest body: ten enrollments with certificates.
 const MAX_BODY: usize = 512 * 1024;

@@ -29,7 +29,8 @@ use uuid::Uuid;
 use super::body::{Body, BodyError};
 use super::websocket::Declined;
 use super::{Client, Host, Stream, dps_service, hub_http, websocket};
-use crate::service::{Answer, Question, Refusal};
+use crate::service::question::{Answer, Question};
+use crate::service::refusal::Refusal;
 
 /// Longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;

@@ -22,7 +22,7 @@ use super::ask::{Trouble, at_hub};
 use super::body::{Body, BodyError};
 use super::{Client, Host};
 use crate::hub::HubRefusal;
-use crate::service::Answer;
+use crate::service::question::Answer;
 
 pub(super) mod message;
 

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use self::messages::InMessages;
 use self::whole::Begun;
 use super::{Client, Host, amqp, mqtt};
-use crate::service::Refusal;
+use crate::service::refusal::Refusal;
 
 mod messages;
 mod whole;

@@ -5,7 +5,7 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::config::{AccessPolicyConfig, InstanceConfig, Permission};
 use crate::error::ServeError;
 use crate::hub::access_policy::lies_in;

@@ -10,10 +10,11 @@ use fleetstorm_protocol::service_api::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::Service;
 use super::access::AccessPolicies;
 use super::enrollment_list::{Condition, EnrollmentList, Kind, Page, WriteError};
 use super::operation::Registration;
-use super::{Refusal, Service};
+use super::refusal::Refusal;
 
 impl Service {
     /// Who may ask.

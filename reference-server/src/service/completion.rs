@@ -6,11 +6,13 @@ use fleetstorm_protocol::registration::DeviceRegistrationResult;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
+use super::Service;
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::proof::Credential;
+use super::question::Question;
+use super::refusal::Refusal;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
-use super::{Question, Refusal, Service};
 use crate::hub::identity::Authentication;
 
 impl Service {

@@ -18,11 +18,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc::Permit;
 
+use super::Service;
 use super::enrollment_list::Kind;
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::proof::{Credential, Proven};
-use super::{Question, Refusal, Service};
+use super::question::Question;
+use super::refusal::Refusal;
 use crate::metrics::instance::Called;
 use crate::webhook::WebhookError;
 use crate::webhook::url::Webhook;

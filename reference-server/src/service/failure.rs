@@ -9,7 +9,7 @@ use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Answer;
+use super::question::Answer;
 use crate::hub::HubRefusal;
 use crate::webhook::WebhookError;
 

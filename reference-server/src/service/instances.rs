@@ -7,7 +7,9 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 
-use super::{Answer, Question, Refusal, Service, tpm_challenge};
+use super::question::{Answer, Question};
+use super::refusal::Refusal;
+use super::{Service, tpm_challenge};
 use crate::counters::Tally;
 
 /// Every instance of a server.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::config::{CredentialPolicyConfig, InstanceConfig};
 use crate::error::ServeError;
 use crate::issuer;

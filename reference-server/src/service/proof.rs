@@ -15,8 +15,10 @@ use super::enrollment_list::EnrollmentList;
 use super::enrollment_list::entry::{
     Enrolled, Group, GroupProof, Individual, IndividualProof, Settings,
 };
+use super::question::Question;
+use super::refusal::Refusal;
+use super::tpm_challenge;
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
-use super::{Question, Refusal, tpm_challenge};
 
 /// A device that has proven itself, or is asked to.
 pub enum Standing {

@@ -5,7 +5,7 @@ use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Answer;
+use super::question::Answer;
 
 /// Longest detail for the diagnostic log, in characters.
 const MAX_DETAIL: usize = 400;

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::enrollment_list::Condition;
+use super::question::Origin;
 use super::*;
 use crate::hub::access_policy::HubPolicies;
 use crate::store::Store;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fleetstorm_protocol::quota::{Rates, Window};
 use jiff::Timestamp;
 
-use super::Refusal;
+use super::refusal::Refusal;
 
 /// An instance's.
 #[derive(Debug)]

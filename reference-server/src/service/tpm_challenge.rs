@@ -14,7 +14,7 @@ use fleetstorm_protocol::tpm::{ActivationSecrets, PublicArea, make_activation_bl
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::randomness;
 use crate::shards::Shards;
 use crate::store::{Kind, Store, StoreError};

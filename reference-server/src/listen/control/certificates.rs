@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{Answered, NotOurs, read, wrong};
 use crate::listen::Host;
-use crate::service::Refusal;
 use crate::service::enrollment_list::{Condition, WriteError};
+use crate::service::refusal::Refusal;
 
 /// A certificate to enter.
 #[derive(Debug, Deserialize)]

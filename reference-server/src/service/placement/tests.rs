@@ -20,11 +20,12 @@ use crate::hub::access_policy::HubPolicies;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 use crate::hub::{HubRefusal, administration::Condition};
+use crate::service::Service;
 use crate::service::access::AccessPolicies;
 use crate::service::custom::Call;
 use crate::service::enrollment_list::{Condition as WriteCondition, EnrollmentList};
 use crate::service::link::Link;
-use crate::service::{Origin, Question, Service};
+use crate::service::question::{Origin, Question};
 use crate::store::Store;
 
 mod custom;
