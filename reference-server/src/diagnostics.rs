@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::counters::Count;
-use crate::service::question::Answer;
-use record::Operation;
+use record::{Operation, Outcome};
 
 pub(crate) mod record;
 
@@ -62,8 +61,8 @@ impl DiagnosticLog {
     }
 
     /// Logs an operation, unless too many lines wait.
-    pub(crate) fn log(&self, operation: &Operation<'_>, answer: &Answer, now: Timestamp) {
-        let line = record::line(operation, answer, now);
+    pub(crate) fn log(&self, operation: &Operation<'_>, outcome: Outcome<'_>, now: Timestamp) {
+        let line = record::line(operation, outcome, now);
         let taken = self.lines.as_ref().map(|lines| lines.try_send(line));
         if !matches!(taken, Some(Ok(()))) {
             self.dropped.add();
@@ -149,11 +148,11 @@ mod tests {
             peer: None,
             took: Duration::ZERO,
         };
-        let answer = Answer {
+        let outcome = Outcome {
             status: 200,
-            ..Answer::default()
+            ..Outcome::default()
         };
-        log.log(&operation, &answer, Timestamp::UNIX_EPOCH);
+        log.log(&operation, outcome, Timestamp::UNIX_EPOCH);
     }
 
     /// A disk that stands still while somebody holds it.

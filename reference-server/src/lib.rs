@@ -81,6 +81,7 @@ mod memory;
 mod metrics;
 mod patience;
 mod possession;
+mod provider;
 mod randomness;
 mod recording;
 mod room;

@@ -2,8 +2,7 @@
 //! dimensions, and what an operator of a server needs beside them. Every label has few values:
 //! nothing is named after a device.
 
-use crate::counters::Counters;
-use crate::listen::Host;
+use crate::counters::{Counters, Tally};
 use page::{Kind, Page};
 
 pub(crate) mod histogram;
@@ -13,9 +12,13 @@ pub(crate) mod requests;
 
 mod machine;
 
-/// The whole page.
-pub(crate) fn page(host: &Host) -> String {
-    let tally = &host.tally;
+/// The whole page: what is counted, how many diagnostic records were lost where there is a log, and how
+/// often each fault rule has hit.
+pub(crate) fn page(
+    tally: &Tally,
+    lost_records: Option<u64>,
+    fault_hits: impl IntoIterator<Item = (String, u64)>,
+) -> String {
     let mut page = Page::default();
     let counters = tally.read();
     let hubs: Vec<&str> = tally.hub_names().collect();
@@ -73,21 +76,21 @@ pub(crate) fn page(host: &Host) -> String {
     );
     page.sample(&[], counters.connections.saturating_sub(closed));
     hub_families(&mut page, &counters);
-    if let Some(log) = &host.diagnostics {
+    if let Some(lost) = lost_records {
         page.family(
             "fleetstorm_diagnostic_records_dropped_total",
             Kind::Counter,
             "Diagnostic records lost, because the disk was too slow or full.",
         );
-        page.sample(&[], log.dropped());
+        page.sample(&[], lost);
     }
     page.family(
         "fleetstorm_fault_hits_total",
         Kind::Counter,
         "Times that a fault rule has hit, by its name.",
     );
-    for shown in host.faults.shown() {
-        page.sample(&[("rule", &shown.rule.name)], shown.hits);
+    for (rule, hits) in fault_hits {
+        page.sample(&[("rule", &rule)], hits);
     }
     machine::write(&mut page);
     page.finish()

@@ -23,7 +23,7 @@ use crate::fault::Faults;
 use crate::fault::outage::Outages;
 use crate::hub::access_policy::HubPolicies;
 use crate::hub::registry::HubRegistry;
-use crate::listen::Host;
+use crate::listen::host::Host;
 use crate::recording::Recorder;
 use crate::room::Room;
 use crate::service::Service;
@@ -168,7 +168,8 @@ pub fn start(
         .diagnostic_log
         .as_deref()
         .map(|path| DiagnosticLog::to(path).map_err(|e| file_error(path, &e)))
-        .transpose()?;
+        .transpose()?
+        .map(Arc::new);
     let faults = Faults::new(&config.faults, &config.regions, config.seed);
     let faults = faults.map_err(|problem| ServeError::Config {
         key: "fault",
@@ -179,7 +180,7 @@ pub fn start(
     let devices = Room::for_devices(&config, threads)?;
     let shared = Arc::new(Shared {
         host: Arc::new(Host {
-            instances: Instances::new(services, Arc::clone(&tally)),
+            instances: Arc::new(Instances::new(services, Arc::clone(&tally))),
             hub_versions: ApiVersions::of_hubs(&config.api_versions),
             global_endpoint: config.global_endpoint,
             hubs,
@@ -199,7 +200,8 @@ pub fn start(
     let webhooks = webhook::start(
         &config.webhook,
         waiting_calls,
-        Arc::clone(&shared.host),
+        Arc::clone(&shared.host.instances),
+        shared.host.diagnostics.clone(),
         stopped.clone(),
     )?;
     let ports = vec![https, mqtt, amqp, control];

@@ -15,17 +15,18 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize,
 };
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
-use rustls::{CipherSuite, Error, KeyLog, KeyLogFile};
+use rustls::{Error, KeyLog, KeyLogFile};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::error::ServeError;
 use crate::issuer;
 use crate::possession::AnyChain;
+use crate::provider::provider;
 use crate::store::Store;
 
 /// How long the server's certificate holds: it is made at each start.
@@ -257,24 +258,6 @@ fn server_config(certificates: Certificates) -> Result<ServerConfig, Error> {
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)
-}
-
-/// aws-lc-rs with AES-128-GCM first: its SHA-256 runs on SHA-NI, SHA-384 does not.
-pub(crate) fn provider() -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
-    let first = [
-        CipherSuite::TLS13_AES_128_GCM_SHA256,
-        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ];
-    provider
-        .cipher_suites
-        .sort_by_key(|suite| !first.contains(&suite.suite()));
-    provider.kx_groups = vec![
-        aws_lc_rs::kx_group::X25519,
-        aws_lc_rs::kx_group::SECP256R1,
-        aws_lc_rs::kx_group::SECP384R1,
-    ];
-    provider
 }
 
 fn config_error(key: &'static str, problem: String) -> ServeError {

@@ -12,10 +12,11 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
 use crate::config::WebhookConfig;
+use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::error::ServeError;
-use crate::listen::Host;
 use crate::service::custom::Call;
+use crate::service::instances::Instances;
 use crate::service::question::Answer;
 use client::Client;
 
@@ -52,7 +53,8 @@ pub enum WebhookError {
 pub(crate) fn start(
     config: &WebhookConfig,
     mut waiting: mpsc::Receiver<Call>,
-    host: Arc<Host>,
+    instances: Arc<Instances>,
+    log: Option<Arc<DiagnosticLog>>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, ServeError> {
     let client = Client::new(config).map_err(|problem| ServeError::Config {
@@ -70,9 +72,10 @@ pub(crate) fn start(
             while let Ok(place) = Arc::clone(&places).acquire_owned().await
                 && let Some(call) = waiting.recv().await
             {
-                let (client, host) = (Rc::clone(&client), Arc::clone(&host));
+                let (client, instances) = (Rc::clone(&client), Arc::clone(&instances));
+                let log = log.clone();
                 tokio::task::spawn_local(async move {
-                    make(call, &client, &host).await;
+                    make(call, &client, &instances, log.as_deref()).await;
                     drop(place);
                 });
             }
@@ -89,16 +92,16 @@ pub(crate) fn start(
     Ok(thread.spawn(calling)?)
 }
 
-async fn make(mut call: Call, client: &Client, host: &Host) {
+async fn make(mut call: Call, client: &Client, instances: &Instances, log: Option<&DiagnosticLog>) {
     let began = Instant::now();
     let body = Bytes::from(std::mem::take(&mut call.body));
     let reply = client.call(&call.webhook, body).await;
-    let Some(service) = host.instances.by_id_scope(&call.id_scope) else {
+    let Some(service) = instances.by_id_scope(&call.id_scope) else {
         return;
     };
     let now = Timestamp::now();
     let failure = service.decide(&call, reply, now);
-    let Some(log) = &host.diagnostics else {
+    let Some(log) = log else {
         return;
     };
     let answer = match &failure {
@@ -120,5 +123,5 @@ async fn make(mut call: Call, client: &Client, host: &Host) {
         peer: None,
         took: began.elapsed(),
     };
-    log.log(&operation, &answer, now);
+    log.log(&operation, answer.outcome(), now);
 }

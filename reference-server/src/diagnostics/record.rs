@@ -10,8 +10,6 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::service::question::Answer;
-
 /// Whose an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Category {
@@ -46,6 +44,17 @@ pub(crate) struct Operation<'a> {
     pub(crate) took: Duration,
 }
 
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Outcome<'a> {
+    /// HTTP status of the answer.
+    pub(crate) status: u16,
+    /// Its JSON.
+    pub(crate) body: &'a [u8],
+    /// More of why than the body tells.
+    pub(crate) detail: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Columns<'a> {
@@ -76,12 +85,12 @@ struct Columns<'a> {
     properties: String,
 }
 
-/// The line of an operation and its answer. Of the answer only an error is told: what else is in
+/// The line of an operation and its outcome. Of an answer only an error is told: what else is in
 /// it may hold a key.
-pub(crate) fn line(operation: &Operation<'_>, answer: &Answer, now: Timestamp) -> String {
+pub(crate) fn line(operation: &Operation<'_>, outcome: Outcome<'_>, now: Timestamp) -> String {
     // The challenge to a TPM is a 401 as well, and no error.
-    let error = (answer.status >= 400)
-        .then(|| ServiceError::from_body(&answer.body).ok())
+    let error = (outcome.status >= 400)
+        .then(|| ServiceError::from_body(outcome.body).ok())
         .flatten();
     let resource = operation.instance.split('.').next().unwrap_or_default();
     let resource = resource.to_ascii_uppercase();
@@ -116,7 +125,7 @@ pub(crate) fn line(operation: &Operation<'_>, answer: &Answer, now: Timestamp) -
         resource_type: "PROVISIONINGSERVICES",
         result_description: error.as_ref().map_or_else(String::new, |error| {
             let described = format!("{}: {}", error.error_code, error.message);
-            match &answer.detail {
+            match outcome.detail {
                 Some(detail) => format!("{described}: {detail}"),
                 None => described,
             }
@@ -186,10 +195,9 @@ fn version(api_version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::refusal::Refusal;
     use serde_json::Value;
 
-    fn logged(answer: &Answer) -> Value {
+    fn logged(outcome: Outcome<'_>) -> Value {
         let operation = Operation {
             category: Category::DeviceOperations,
             name: "AttestationAttempt",
@@ -202,17 +210,17 @@ mod tests {
             peer: "24.18.226.7".parse().ok(),
             took: Duration::from_millis(226),
         };
-        let line = line(&operation, answer, Timestamp::UNIX_EPOCH);
+        let line = line(&operation, outcome, Timestamp::UNIX_EPOCH);
         assert_eq!(line.matches('\n').count(), 1);
         serde_json::from_str(&line).expect("JSON")
     }
 
     #[test]
     fn a_record_has_the_columns_of_the_documented_example() {
-        let mut record = logged(&Answer {
+        let mut record = logged(Outcome {
             status: 202,
-            body: b"{\"key\":\"secret\"}".to_vec(),
-            ..Answer::default()
+            body: b"{\"key\":\"secret\"}",
+            detail: None,
         });
         let correlation = record["CorrelationId"].take();
         assert!(Uuid::try_parse(correlation.as_str().expect("text")).is_ok());
@@ -245,14 +253,21 @@ mod tests {
 
     #[test]
     fn an_error_is_described_and_a_challenge_is_none() {
-        let long = Refusal::InvalidCertificate("ä".repeat(60_000));
-        let long = logged(&long.answer(Timestamp::UNIX_EPOCH));
-        assert!(long.to_string().len() < 2_500);
-        let expired = Refusal::InvalidCertificate("it has expired".into());
-        let answer = expired.answer(Timestamp::UNIX_EPOCH);
-        let told = String::from_utf8(answer.body.clone()).expect("JSON");
-        assert!(!told.contains("expired"), "{told}");
-        let refused = logged(&answer);
+        let error = |error_code, message: &str| {
+            let error = ServiceError {
+                error_code,
+                tracking_id: Uuid::nil().to_string(),
+                message: message.into(),
+                info: std::collections::BTreeMap::new(),
+                timestamp_utc: String::new(),
+            };
+            serde_json::to_vec(&error).expect("JSON")
+        };
+        let refused = logged(Outcome {
+            status: 401,
+            body: &error(401_002, "Invalid certificate"),
+            detail: Some("it has expired"),
+        });
         assert_eq!(refused["ResultType"], "ClientError");
         assert_eq!(refused["ResultSignature"], "401");
         assert_eq!(
@@ -260,12 +275,16 @@ mod tests {
             "401002: Invalid certificate: it has expired"
         );
         assert_eq!(refused["Level"], "Error");
-        let failed = logged(&Refusal::Internal.answer(Timestamp::UNIX_EPOCH));
+        let failed = logged(Outcome {
+            status: 500,
+            body: &error(500_000, "Internal server error"),
+            detail: None,
+        });
         assert_eq!(failed["ResultType"], "Failure");
-        let challenge = logged(&Answer {
+        let challenge = logged(Outcome {
             status: 401,
-            body: b"{\"authenticationKey\":\"AAAA\"}".to_vec(),
-            ..Answer::default()
+            body: b"{\"authenticationKey\":\"AAAA\"}",
+            detail: None,
         });
         assert_eq!(challenge["ResultType"], "Success");
         assert!(!challenge.to_string().contains("AAAA"));

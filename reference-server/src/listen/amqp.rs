@@ -15,7 +15,10 @@ use tokio::time::Instant;
 
 use self::connection::{Connection, IDLE_TIMEOUT, MAX_FRAME};
 use self::wire::{Gone, Wire};
-use super::{Client, Host, Stream, dps_amqp, hub_amqp};
+use super::client::Client;
+use super::host::Host;
+use super::stream::Stream;
+use super::{dps_amqp, hub_amqp};
 use crate::limits::Limits;
 
 pub(super) use self::connection::Allowance;

@@ -8,7 +8,8 @@ use fleetstorm_protocol::http::DeviceOperation;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 
-use super::{Client, Host};
+use super::client::Client;
+use super::host::Host;
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
@@ -79,7 +80,7 @@ impl Host {
             peer: question.origin.peer,
             took,
         };
-        log.log(&operation, answer, Timestamp::now());
+        log.log(&operation, answer.outcome(), Timestamp::now());
     }
 
     /// Waits as long as a fault wants, or ends the connection. Costs nothing without rules.

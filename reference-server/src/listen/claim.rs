@@ -5,7 +5,7 @@ use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
-use super::Host;
+use super::host::Host;
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
 

@@ -23,8 +23,9 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::host::Host;
 use super::hub_http::message;
-use super::{Host, Stream};
+use super::stream::Stream;
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
 
@@ -156,7 +157,11 @@ fn ready(host: &Host) -> Answered {
 }
 
 fn metrics(host: &Host) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(metrics::page(host).into()));
+    let lost_records = host.diagnostics.as_ref().map(|log| log.dropped());
+    let fault_hits = host.faults.shown().into_iter();
+    let fault_hits = fault_hits.map(|shown| (shown.rule.name, shown.hits));
+    let page = metrics::page(&host.tally, lost_records, fault_hits);
+    let mut response = Response::new(Full::new(page.into()));
     let content_type = HeaderValue::from_static(page::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

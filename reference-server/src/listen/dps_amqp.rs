@@ -13,7 +13,9 @@ use fleetstorm_protocol::http::MAX_BODY;
 use jiff::Timestamp;
 
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
-use super::{Client, Host, Stream};
+use super::client::Client;
+use super::host::Host;
+use super::stream::Stream;
 use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
 

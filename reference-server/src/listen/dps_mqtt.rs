@@ -8,8 +8,10 @@ use fleetstorm_protocol::mqtt::{
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Connect;
 
+use super::client::Client;
+use super::host::Host;
 use super::mqtt::{Asked, Session, password};
-use super::{Client, Host, Stream};
+use super::stream::Stream;
 use crate::service::question::Question;
 
 /// Serves it to its end. Who may log in is not asked: the proof is looked at with each

@@ -18,7 +18,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::body::Body;
-use super::{Client, Host, http};
+use super::client::Client;
+use super::host::Host;
+use super::http;
 use crate::config::Permission;
 use crate::diagnostics::record::{Category, Operation};
 use crate::service::Service;
@@ -90,7 +92,11 @@ pub(super) async fn respond(
             status: 200,
             ..Answer::default()
         };
-        log.log(&operation, answered.as_ref().err().unwrap_or(&well), now);
+        log.log(
+            &operation,
+            answered.as_ref().err().unwrap_or(&well).outcome(),
+            now,
+        );
     }
     answered.unwrap_or_else(|answer| http::response(answer, None))
 }

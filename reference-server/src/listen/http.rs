@@ -27,8 +27,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::body::{Body, BodyError};
+use super::client::Client;
+use super::host::Host;
+use super::stream::Stream;
 use super::websocket::Declined;
-use super::{Client, Host, Stream, dps_service, hub_http, websocket};
+use super::{dps_service, hub_http, websocket};
 use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
 

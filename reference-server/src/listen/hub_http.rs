@@ -20,7 +20,8 @@ use uuid::Uuid;
 
 use super::ask::{Trouble, at_hub};
 use super::body::{Body, BodyError};
-use super::{Client, Host};
+use super::client::Client;
+use super::host::Host;
 use crate::hub::HubRefusal;
 use crate::service::question::Answer;
 

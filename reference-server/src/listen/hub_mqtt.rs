@@ -16,9 +16,11 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::ask::{Trouble, at_hub};
+use super::client::Client;
 use super::expiry::until;
+use super::host::Host;
 use super::mqtt::{Asked, Session, password};
-use super::{Client, Host, Stream};
+use super::stream::Stream;
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
 use crate::hub::calls::MethodAnswer;

@@ -17,7 +17,10 @@ use rumqttc::mqttbytes::{Error, Protocol, QoS};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
-use super::{Client, Host, Stream, dps_mqtt, hub_mqtt, packet};
+use super::client::Client;
+use super::host::Host;
+use super::stream::Stream;
+use super::{dps_mqtt, hub_mqtt, packet};
 use crate::limits::Limits;
 
 /// Longest packet: 96 KB of message, its topic and header.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::codec::{Decoder, Framed};
 
-use super::Stream;
+use super::stream::Stream;
 
 /// The next packet; none when the peer is gone, breaks the protocol, or began a packet and does
 /// not end it within `limit`. Giving up waiting loses nothing: `began` remembers.

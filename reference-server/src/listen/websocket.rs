@@ -21,7 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use self::messages::InMessages;
 use self::whole::Begun;
-use super::{Client, Host, amqp, mqtt};
+use super::client::Client;
+use super::host::Host;
+use super::{amqp, mqtt};
 use crate::service::refusal::Refusal;
 
 mod messages;

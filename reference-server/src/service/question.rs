@@ -8,6 +8,8 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use rustls::pki_types::CertificateDer;
 
+use crate::diagnostics::record::Outcome;
+
 /// What a device asks, whatever it speaks.
 #[derive(Debug, Clone)]
 pub struct Question<'a> {
@@ -60,4 +62,15 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// More of why than the body tells, for the diagnostic log: no device is told.
     pub detail: Option<Box<str>>,
+}
+
+impl Answer {
+    /// For the diagnostic log.
+    pub(crate) fn outcome(&self) -> Outcome<'_> {
+        Outcome {
+            status: self.status,
+            body: &self.body,
+            detail: self.detail.as_deref(),
+        }
+    }
 }

@@ -120,3 +120,20 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_certificate_is_refused_is_for_the_log_alone_and_short_there() {
+        let expired = Refusal::InvalidCertificate("it has expired".into());
+        let answer = expired.answer(Timestamp::UNIX_EPOCH);
+        let told = String::from_utf8(answer.body).expect("JSON");
+        assert!(!told.contains("expired"), "{told}");
+        assert_eq!(answer.detail.as_deref(), Some("it has expired"));
+        let long = Refusal::InvalidCertificate("ä".repeat(60_000));
+        let detail = long.answer(Timestamp::UNIX_EPOCH).detail.expect("why");
+        assert_eq!(detail.chars().count(), MAX_DETAIL);
+    }
+}

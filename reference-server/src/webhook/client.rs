@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
@@ -26,8 +27,7 @@ use tokio_rustls::TlsConnector;
 use super::WebhookError;
 use super::url::{Origin, Webhook};
 use crate::config::WebhookConfig;
-use crate::listen::Stream;
-use crate::tls;
+use crate::provider::provider;
 
 /// Longest head of an answer.
 const MAX_HEAD: usize = 32 * 1024;
@@ -153,7 +153,7 @@ impl Client {
 
 impl Connection {
     async fn over(
-        stream: impl Stream + 'static,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         origin: &Arc<Origin>,
     ) -> Result<Self, WebhookError> {
         let (sender, connection) = Builder::new()
@@ -207,7 +207,7 @@ fn connector(path: &Path) -> Result<TlsConnector, String> {
     if roots.is_empty() {
         return Err(failed(unfit));
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(tls::provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| failed(e.to_string()))?
         .with_root_certificates(roots)

@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 use super::wire::{Gone, Wire};
 use crate::listen::claim::Claim;
-use crate::listen::{Client, Host, Stream};
+use crate::listen::client::Client;
+use crate::listen::host::Host;
+use crate::listen::stream::Stream;
 
 /// What is offered, best first.
 const MECHANISMS: [&str; 5] = [EXTERNAL, TPM, PLAIN, MSSBCBS, ANONYMOUS];

@@ -7,7 +7,7 @@ use fleetstorm_protocol::amqp::sasl::SaslFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use crate::listen::Stream;
+use crate::listen::stream::Stream;
 
 /// Buffers start small: most frames are.
 const BUFFER: usize = 1024;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answered, NotOurs, read, wrong};
-use crate::listen::Host;
+use crate::listen::host::Host;
 use crate::service::enrollment_list::{Condition, WriteError};
 use crate::service::refusal::Refusal;
 

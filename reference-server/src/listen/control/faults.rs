@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answered, NotOurs, read, wrong};
-use crate::listen::Host;
+use crate::listen::host::Host;
 
 /// Up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -10,7 +10,7 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answered, NotOurs, read, wrong};
-use crate::listen::Host;
+use crate::listen::host::Host;
 
 /// Answers what concerns instances; none where the path is another's.
 pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<Answered, NotOurs> {

@@ -22,7 +22,8 @@ use crate::hub::feedback::{FeedbackReceiver, FeedbackRecord};
 use crate::hub::telemetry::TelemetryReader;
 use crate::hub::{HubRefusal, generation};
 use crate::listen::amqp::{Asked, Conversation, LinkId};
-use crate::listen::{Host, Stream};
+use crate::listen::host::Host;
+use crate::listen::stream::Stream;
 
 /// The port of AMQP, whatever this server's is: clients look it up in what they are told.
 const PORT: u16 = 5671;

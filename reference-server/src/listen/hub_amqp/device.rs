@@ -15,8 +15,8 @@ use crate::hub::device::AdmittedDevice;
 use crate::hub::inbox::{Downstream, MethodRequest, SessionEnd};
 use crate::hub::message_queue::Settlement;
 use crate::hub::session::{DeviceSession, Interest};
-use crate::listen::Stream;
 use crate::listen::amqp::{Conversation, LinkId};
+use crate::listen::stream::Stream;
 
 /// Messages that a device may have in its hands at once.
 const MAX_UNSETTLED: usize = 16;

@@ -7,9 +7,9 @@ use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 
 use super::device::DeviceLink;
 use super::{Gathering, Node};
-use crate::listen::Stream;
 use crate::listen::amqp::{Conversation, Event};
 use crate::listen::ask::{Trouble, at_hub};
+use crate::listen::stream::Stream;
 
 impl Gathering<'_> {
     /// What faults leave of an event, and what is to be corrupted of its answer; nothing of what

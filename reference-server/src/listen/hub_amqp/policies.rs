@@ -10,7 +10,8 @@ use crate::config::HubPermission;
 use crate::hub::HubRefusal;
 use crate::hub::device::AdmittedDevice;
 use crate::listen::claim::PolicyToken;
-use crate::listen::{Client, Host};
+use crate::listen::client::Client;
+use crate::listen::host::Host;
 
 /// Tokens that count at once.
 const MAX_TOKENS: usize = 16;

@@ -9,7 +9,7 @@ use fleetstorm_protocol::amqp::types::messaging::Rejected;
 use jiff::Timestamp;
 
 use crate::hub::HubRefusal;
-use crate::listen::Host;
+use crate::listen::host::Host;
 
 /// Puts a message into the queue of the device that its `to` names.
 ///

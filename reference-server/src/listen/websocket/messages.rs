@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::whole::Whole;
-use crate::listen::Stream;
+use crate::listen::stream::Stream;
 
 /// The bytes in the messages, without their borders: packets may be cut anywhere (MQTT 3.1.1, 6).
 pub(super) struct InMessages<Carrier> {
