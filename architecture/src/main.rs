@@ -1,4 +1,5 @@
-//! `cargo run -p architecture`: how many files each crate has, and the circles among them.
+//! `cargo run -p architecture`: how many files each crate has, and the circles among them; with the name of a
+//! crate, what each of its files knows.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,7 +14,11 @@ use architecture::{CRATES, folder_of};
     reason = "a failed write is told, and ends it"
 )]
 fn main() -> ExitCode {
-    match tell(&mut io::stdout().lock()) {
+    let told = match std::env::args().nth(1) {
+        Some(name) => tell_files(&mut io::stdout().lock(), &name),
+        None => tell(&mut io::stdout().lock()),
+    };
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Who does not listen any more does not hear this either.
@@ -32,6 +37,18 @@ fn tell(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
         for circle in circles {
             writeln!(out, "  {}: {}", circle.len(), circle.join(" "))?;
         }
+    }
+    Ok(())
+}
+
+fn tell_files(out: &mut impl Write, name: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let imports = Imports::of(&Sources::read(&folder_of(name), "lib.rs")?);
+    for (file, known) in imports.names.iter().zip(&imports.known) {
+        write!(out, "{file}:")?;
+        for index in known {
+            write!(out, " {}", imports.names[*index])?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }
