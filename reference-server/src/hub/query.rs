@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::HubRefusal;
 
 mod language;
+mod tokens;
 
 /// A query that was understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -178,6 +179,10 @@ mod tests {
             "deviceId in ('pump-1')",
             "deviceId NOT IN ['pump-0']",
             "deviceId NIN ['pump-0']",
+            "((deviceId) = ('pump-1'))",
+            "(NOT (tags.order = 4) AND ((tags.order = 3)))",
+            "tags.location.plant = 'O''Hare \"1\"'",
+            "properties.reported.interval = 45e-1",
             "version IN [6, 7]",
             "is_defined(tags.location.region)",
             "IS_DEFINED(tags.gone) AND NOT is_defined(tags.there)",
@@ -227,22 +232,22 @@ mod tests {
         let sum = format!("{}1 = 1", "1 + ".repeat(400));
         let long = format!("a = '{}'", "x".repeat(9_000));
         for (condition, words) in [
-            ("", "Expected"),
-            ("a", "\"a\" is no condition"),
-            ("a = ", "Expected"),
-            ("a = 'x", "Unterminated"),
-            ("a LIKE 'x'", "is no condition"),
-            ("a + 1 = 2", "is neither a property nor a value"),
-            ("a || b", "is no comparison"),
-            ("startswith(deviceId, 'a')", "is no condition"),
+            ("", "its end is neither a property nor a value"),
+            ("a", "no condition before its end"),
+            ("a = ", "its end is neither a property nor a value"),
+            ("a = 'x", "does not end"),
+            ("a LIKE 'x'", "no condition before \"LIKE\""),
+            ("a + 1 = 2", "no condition before \"+\""),
+            ("a || b", "no condition before \"|\""),
+            ("startswith(deviceId, 'a')", "no condition before \"(\""),
             ("is_defined('a')", "is_defined takes a property"),
             ("is_defined(a, b)", "is_defined takes a property"),
             ("a = 1 ORDER BY a", "SELECT * FROM devices"),
             ("a = 1 GROUP BY a", "SELECT * FROM devices"),
-            ("a = 1; DROP TABLE devices", "ends before"),
+            ("a = 1; DROP TABLE devices", "from \";\" on"),
             (long_list.as_str(), "words"),
             (deep.as_str(), "words"),
-            (negative.as_str(), "ends before"),
+            (negative.as_str(), "deeper than 24"),
             (sum.as_str(), "words"),
             (long.as_str(), "bytes"),
         ] {

@@ -1,240 +1,244 @@
-//! From text to a condition. An SQL parser does the reading; where the language of hubs is no SQL, its
-//! words are put in SQL's before.
+//! From text to a condition: words first, then what they say.
 
-use serde_json::{Number, Value};
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, InTarget,
-    SetExpr, UnaryOperator, Value as Literal,
-};
-use sqlparser::dialect::Dialect;
-use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer};
+use serde_json::Value;
 
+use super::tokens::{Token, tokens};
 use super::{Condition, Operand, Query, Relation};
 
 /// Longest query, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
-/// Most words and signs that it may have: they bound how deep what is read can be.
+/// Most words and signs that it may have.
 const MAX_WORDS: usize = 512;
 /// Deepest nesting of brackets and NOT.
 const MAX_DEPTH: usize = 24;
-/// What there is beside the condition.
-const EVERYTHING: &str = "SELECT * FROM devices";
-
-/// Texts stand in single or double quotes, with backslashes; names may begin with `$`.
-#[derive(Debug)]
-struct HubDialect;
-
-impl Dialect for HubDialect {
-    fn is_identifier_start(&self, character: char) -> bool {
-        character.is_alphabetic() || matches!(character, '_' | '$')
-    }
-
-    fn is_identifier_part(&self, character: char) -> bool {
-        character.is_alphanumeric() || matches!(character, '_' | '$')
-    }
-
-    fn is_delimited_identifier_start(&self, _: char) -> bool {
-        false
-    }
-
-    fn supports_string_literal_backslash_escape(&self) -> bool {
-        true
-    }
-}
 
 pub(super) fn parse(text: &str) -> Result<Query, String> {
     if text.len() > MAX_QUERY {
         return Err(format!("{} bytes, the limit is {MAX_QUERY}", text.len()));
     }
-    let words = Tokenizer::new(&HubDialect, text).tokenize();
-    let words = in_sql(words.map_err(|e| e.to_string())?);
-    if words.len() > MAX_WORDS {
-        return Err(format!("{} words, the limit is {MAX_WORDS}", words.len()));
+    let tokens = tokens(text)?;
+    if tokens.len() > MAX_WORDS {
+        return Err(format!("{} words, the limit is {MAX_WORDS}", tokens.len()));
     }
-    let mut parser = Parser::new(&HubDialect)
-        .with_recursion_limit(MAX_DEPTH)
-        .with_tokens(words);
-    let mut query = parser.parse_query().map_err(|e| e.to_string())?;
-    let rest = parser.peek_token();
-    if rest.token != Token::EOF {
-        return Err(format!("ends before \"{rest}\""));
-    }
-    let condition = match query.body.as_mut() {
-        SetExpr::Select(select) => select.selection.take(),
-        _ => None,
+    let mut parser = Parser {
+        rest: &tokens,
+        depth: 0,
     };
-    if !query.to_string().eq_ignore_ascii_case(EVERYTHING) {
-        return Err(format!(
-            "beside WHERE, hubs of this server know {EVERYTHING} only"
-        ));
-    }
-    let condition = condition.as_ref().map(condition_of).transpose()?;
-    Ok(Query { condition })
-}
-
-/// Without blanks; lists in round brackets, and no name of a property taken for a keyword.
-fn in_sql(tokens: Vec<Token>) -> Vec<Token> {
-    let tokens = tokens.into_iter();
-    let mut words: Vec<Token> = tokens
-        .filter(|token| !matches!(token, Token::Whitespace(_)))
-        .collect();
-    let mut place = 0;
-    while let Some(next) = words.get(place + 1) {
-        let (is_path, is_list) = (*next == Token::Period, *next == Token::LBracket);
-        match &mut words[place] {
-            Token::Word(word) if is_path => word.keyword = Keyword::NoKeyword,
-            Token::Word(word) if is_list && word.value.eq_ignore_ascii_case("NIN") => {
-                words[place] = Token::make_keyword("IN");
-                words.insert(place, Token::make_keyword("NOT"));
-                continue;
-            }
-            Token::Word(word) if is_list && word.keyword == Keyword::IN => {
-                words[place + 1] = Token::LParen;
-                let mut to_come = words.iter_mut().skip(place + 2);
-                if let Some(end) = to_come.find(|token| **token == Token::RBracket) {
-                    *end = Token::RParen;
-                }
-            }
-            Token::Period => {
-                if let Token::Word(word) = &mut words[place + 1] {
-                    word.keyword = Keyword::NoKeyword;
-                }
-            }
-            _ => {}
-        }
-        place += 1;
-    }
-    words
-}
-
-fn condition_of(expression: &Expr) -> Result<Condition, String> {
-    match expression {
-        Expr::Nested(inner) => condition_of(inner),
-        Expr::UnaryOp {
-            op: UnaryOperator::Not,
-            expr,
-        } => Ok(Condition::Not(Box::new(condition_of(expr)?))),
-        Expr::BinaryOp { left, op, right } => match op {
-            BinaryOperator::And => Ok(Condition::All(joined(left, op, right)?)),
-            BinaryOperator::Or => Ok(Condition::Any(joined(left, op, right)?)),
-            op => {
-                let relation = relation(op).ok_or_else(|| {
-                    format!("\"{op}\" is no comparison: use =, !=, <, >, <= or >=")
-                })?;
-                let (one, other) = (operand(left)?, operand(right)?);
-                Ok(Condition::Compared(one, relation, other))
-            }
-        },
-        Expr::In {
-            expr,
-            target: InTarget::List(list),
-            negated,
-            global: false,
-        } => {
-            let list = list.iter().map(operand).collect::<Result<_, _>>()?;
-            let one_of = Condition::OneOf(operand(expr)?, list);
-            Ok(if *negated {
-                Condition::Not(Box::new(one_of))
-            } else {
-                one_of
-            })
-        }
-        Expr::Function(function) if is_named(function, "is_defined") => {
-            Ok(Condition::Defined(argument(function)?))
-        }
-        other => Err(format!(
-            "\"{other}\" is no condition: use comparisons, IN, is_defined, AND, OR and NOT"
+    let everything = ["SELECT", "*", "FROM", "devices"];
+    let is_of_devices = everything.into_iter().all(|word| parser.takes(word));
+    let condition = match is_of_devices && parser.takes("WHERE") {
+        true => Some(parser.any()?),
+        false => None,
+    };
+    match parser.rest.first() {
+        None if is_of_devices => Ok(Query { condition }),
+        rest => Err(format!(
+            "not understood from {} on: hubs of this server know SELECT * FROM devices [WHERE …]",
+            words(rest)
         )),
     }
 }
 
-/// The parts of `a AND b AND c`, which is read as `(a AND b) AND c`.
-fn joined(
-    mut left: &Expr,
-    operator: &BinaryOperator,
-    right: &Expr,
-) -> Result<Vec<Condition>, String> {
-    let mut parts = vec![right];
-    while let Expr::BinaryOp {
-        left: first,
-        op,
-        right: last,
-    } = left
-        && op == operator
-    {
-        parts.push(last);
-        left = first;
+/// How a token is told of.
+fn words(token: Option<&Token<'_>>) -> String {
+    token.map_or_else(|| "its end".into(), |token| format!("\"{token}\""))
+}
+
+/// What is left to be read, and how deep that is in brackets and NOT.
+struct Parser<'a> {
+    rest: &'a [Token<'a>],
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn next(&mut self) -> Option<&'a Token<'a>> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
     }
-    parts.push(left);
-    parts.into_iter().rev().map(condition_of).collect()
-}
 
-fn relation(operator: &BinaryOperator) -> Option<Relation> {
-    Some(match operator {
-        BinaryOperator::Eq => Relation::Equal,
-        BinaryOperator::NotEq => Relation::Different,
-        BinaryOperator::Lt => Relation::Less,
-        BinaryOperator::Gt => Relation::More,
-        BinaryOperator::LtEq => Relation::AtMost,
-        BinaryOperator::GtEq => Relation::AtLeast,
-        _ => return None,
-    })
-}
-
-fn is_named(function: &Function, name: &str) -> bool {
-    function.name.to_string().eq_ignore_ascii_case(name)
-}
-
-fn argument(function: &Function) -> Result<Operand, String> {
-    let arguments = match &function.args {
-        FunctionArguments::List(list) => list.args.as_slice(),
-        _ => &[],
-    };
-    match arguments {
-        [FunctionArg::Unnamed(FunctionArgExpr::Expr(expression))] => match operand(expression) {
-            Ok(property @ Operand::Property(_)) => Ok(property),
-            _ => Err("is_defined takes a property".into()),
-        },
-        _ => Err("is_defined takes a property, and no more".into()),
+    /// Takes a keyword, whatever its case, or a sign, if it comes next. What has a path is no keyword.
+    fn takes(&mut self, word: &str) -> bool {
+        let is_it = match self.rest {
+            [Token::Sign(sign), ..] => *sign == word,
+            [Token::Name(_), Token::Sign("."), ..] => false,
+            [Token::Name(name), ..] => name.eq_ignore_ascii_case(word),
+            _ => false,
+        };
+        if is_it {
+            self.next();
+        }
+        is_it
     }
-}
 
-fn operand(expression: &Expr) -> Result<Operand, String> {
-    let neither = || format!("\"{expression}\" is neither a property nor a value");
-    match expression {
-        Expr::Nested(inner) => operand(inner),
-        Expr::Identifier(name) => Ok(Operand::Property(vec![name.value.clone()])),
-        Expr::CompoundIdentifier(names) => {
-            let names = names.iter().map(|name| name.value.clone());
-            Ok(Operand::Property(names.collect()))
+    fn expect(&mut self, sign: &str) -> Result<(), String> {
+        match self.takes(sign) {
+            true => Ok(()),
+            false => Err(format!("{} where {sign} must be", words(self.rest.first()))),
         }
-        Expr::Value(literal) => value(&literal.value, "").ok_or_else(neither),
-        Expr::UnaryOp {
-            op: UnaryOperator::Minus,
-            expr,
-        } => match expr.as_ref() {
-            Expr::Value(literal) => value(&literal.value, "-").ok_or_else(neither),
-            _ => Err(neither()),
-        },
-        _ => Err(neither()),
     }
-}
 
-fn value(literal: &Literal, sign: &str) -> Option<Operand> {
-    let value = match literal {
-        Literal::Number(digits, _) => {
-            let number: Number = serde_json::from_str(&format!("{sign}{digits}")).ok()?;
-            Value::Number(number)
+    fn deeper<Read>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Read, String>,
+    ) -> Result<Read, String> {
+        if self.depth == MAX_DEPTH {
+            return Err(format!("brackets and NOT are deeper than {MAX_DEPTH}"));
         }
-        _ if !sign.is_empty() => return None,
-        Literal::SingleQuotedString(text) | Literal::DoubleQuotedString(text) => {
-            Value::String(text.clone())
+        self.depth += 1;
+        let read = read(self);
+        self.depth -= 1;
+        read
+    }
+
+    fn any(&mut self) -> Result<Condition, String> {
+        self.joined("OR", Self::all, Condition::Any)
+    }
+
+    fn all(&mut self) -> Result<Condition, String> {
+        self.joined("AND", Self::negated, Condition::All)
+    }
+
+    fn joined(
+        &mut self,
+        word: &str,
+        part: impl Fn(&mut Self) -> Result<Condition, String>,
+        join: impl FnOnce(Vec<Condition>) -> Condition,
+    ) -> Result<Condition, String> {
+        let first = part(self)?;
+        if !self.takes(word) {
+            return Ok(first);
         }
-        Literal::Boolean(value) => Value::Bool(*value),
-        Literal::Null => Value::Null,
-        _ => return None,
-    };
-    Some(Operand::Literal(value))
+        let mut parts = vec![first, part(self)?];
+        while self.takes(word) {
+            parts.push(part(self)?);
+        }
+        Ok(join(parts))
+    }
+
+    fn negated(&mut self) -> Result<Condition, String> {
+        if self.takes("NOT") {
+            return Ok(Condition::Not(Box::new(self.deeper(Self::negated)?)));
+        }
+        // Brackets hold a condition, or what is compared in one.
+        let start = self.rest;
+        let bracketed = self.takes("(").then(|| self.deeper(Self::bracketed));
+        if let Some(Ok(condition)) = bracketed {
+            return Ok(condition);
+        }
+        self.rest = start;
+        match (self.comparison(), bracketed) {
+            (Err(_), Some(Err(problem))) => Err(problem),
+            (comparison, _) => comparison,
+        }
+    }
+
+    fn bracketed(&mut self) -> Result<Condition, String> {
+        let condition = self.any()?;
+        self.expect(")")?;
+        Ok(condition)
+    }
+
+    fn comparison(&mut self) -> Result<Condition, String> {
+        if let [Token::Name(name), Token::Sign("("), ..] = self.rest
+            && name.eq_ignore_ascii_case("is_defined")
+        {
+            return self.is_defined();
+        }
+        let one = self.operand()?;
+        if let Some(relation) = self.relation() {
+            return Ok(Condition::Compared(one, relation, self.operand()?));
+        }
+        let is_negated = self.takes("NOT");
+        let is_in = self.takes("IN");
+        if !is_in && (is_negated || !self.takes("NIN")) {
+            let next = words(self.rest.first());
+            return Err(format!(
+                "there is no condition before {next}: use =, !=, <, >, <=, >=, IN, is_defined, AND, OR and NOT"
+            ));
+        }
+        let one_of = Condition::OneOf(one, self.list()?);
+        Ok(match is_in && !is_negated {
+            true => one_of,
+            false => Condition::Not(Box::new(one_of)),
+        })
+    }
+
+    fn is_defined(&mut self) -> Result<Condition, String> {
+        self.rest = &self.rest[2..];
+        let property = self.operand()?;
+        match property {
+            Operand::Property(_) if self.takes(")") => Ok(Condition::Defined(property)),
+            _ => Err("is_defined takes a property, and no more".into()),
+        }
+    }
+
+    fn relation(&mut self) -> Option<Relation> {
+        let relation = match self.rest.first()? {
+            Token::Sign("=") => Relation::Equal,
+            Token::Sign("!=" | "<>") => Relation::Different,
+            Token::Sign("<") => Relation::Less,
+            Token::Sign(">") => Relation::More,
+            Token::Sign("<=") => Relation::AtMost,
+            Token::Sign(">=") => Relation::AtLeast,
+            _ => return None,
+        };
+        self.next();
+        Some(relation)
+    }
+
+    /// In square brackets or in round ones.
+    fn list(&mut self) -> Result<Vec<Operand>, String> {
+        let end = if self.takes("[") { "]" } else { ")" };
+        if end == ")" {
+            self.expect("(")?;
+        }
+        let mut list = vec![self.operand()?];
+        while self.takes(",") {
+            list.push(self.operand()?);
+        }
+        self.expect(end)?;
+        Ok(list)
+    }
+
+    fn operand(&mut self) -> Result<Operand, String> {
+        if self.takes("(") {
+            let operand = self.deeper(Self::operand)?;
+            self.expect(")")?;
+            return Ok(operand);
+        }
+        for (word, value) in [
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+            ("null", Value::Null),
+        ] {
+            if self.takes(word) {
+                return Ok(Operand::Literal(value));
+            }
+        }
+        let next = self.next();
+        Ok(match next {
+            Some(Token::Name(name)) => {
+                let mut path = vec![(*name).to_owned()];
+                while let [Token::Sign("."), Token::Name(name), ..] = self.rest {
+                    path.push((*name).to_owned());
+                    self.rest = &self.rest[2..];
+                }
+                Operand::Property(path)
+            }
+            Some(Token::Text(text)) => Operand::Literal(text.as_str().into()),
+            Some(Token::Number(number)) => Operand::Literal(number.clone().into()),
+            Some(Token::Sign("-")) if matches!(self.rest, [Token::Number(_), ..]) => {
+                let number = format!("-{}", self.rest[0]);
+                self.next();
+                Operand::Literal(serde_json::from_str(&number).map_err(|e| e.to_string())?)
+            }
+            other => {
+                return Err(format!(
+                    "{} is neither a property nor a value",
+                    words(other)
+                ));
+            }
+        })
+    }
 }
