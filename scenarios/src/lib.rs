@@ -63,6 +63,9 @@ pub mod schema;
 pub mod server;
 pub mod tenant;
 
+mod diagnostics;
+mod json;
+mod keys;
 mod parse;
 mod table;
 

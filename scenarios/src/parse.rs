@@ -4,6 +4,7 @@ mod arrival;
 mod cohort;
 mod event;
 mod hubs;
+mod kinds;
 mod local_time;
 mod optional;
 mod quantity;
@@ -14,55 +15,107 @@ mod target;
 mod tenant;
 mod threshold;
 
-use std::time::Duration;
+use cohort::{CohortKeys, MAX_COHORTS, SharedArrival};
+use kinds::{
+    AboveZero, Arrivals, Count, Name, ShareOrNone, Table, Tables, TimeScale, Whole, kinds,
+};
+use region::{MAX_REGIONS, RegionKeys};
+use server::ServerKeys;
+use slo::{MAX_SLOS, SloKeys};
+use target::TargetTable;
+use tenant::{MAX_TENANTS, TenantKeys};
+use toml::de::{DeTable, DeValue};
 
-use fleetstorm_reports::validity::MAX_DROPPED;
-
-use crate::limits::TIME_SCALES;
+use crate::json::{Json, Object};
+use crate::keys::{Section, keys};
 use crate::names;
 use crate::scenario::Scenario;
-use crate::table::Table;
-use cohort::{SharedArrival, Surroundings};
-use optional::or;
+use crate::table::Value;
 
-const DEFAULT_SEED: u64 = 1;
-const DEFAULT_DEVICE_TIMEOUT: Duration = Duration::from_secs(60);
-const DEFAULT_MAX_IN_FLIGHT: u64 = 10_000;
-const DEFAULT_MAX_HELD: u64 = 10_000;
+keys! {
+    struct ScenarioKeys:
+        "A fleet of devices, when they come, the server they meet, and what must hold at the end."
+    {
+        "name" name: required Name,
+            "Names the run and its report folder: 1 to 40 of a-z, 0-9 and '-'.";
+        "seed" seed: default Whole<u64, 0, { u64::MAX }> = 1,
+            "Every identity and every random choice derives from it: same seed, same file, same devices and schedule.";
+        "time-scale" time_scale: default TimeScale = 1,
+            "So many seconds of what the file plans pass in one: arrivals, events, holds, telemetry, windows of thresholds. The service, the network, device-timeout and retry habits keep their time.";
+        "device-timeout" device_timeout: default AboveZero = "60s",
+            "Longest time from a device's actual start until its twin is read; then it gives up.";
+        "max-in-flight" max_in_flight: default Count = 10000,
+            "Most devices under way at once; a release beyond it is dropped, and counted as such.";
+        "max-held" max_held: default Count = 10000,
+            "Most devices that stay with their hubs at once; one beyond it leaves, and is counted.";
+        "max-dropped" max_dropped: default ShareOrNone = 0.01,
+            "Share of the devices due that may be dropped, or start more than a second late, before the run is INVALID, as a number or like \"20%\". Write \"100%\" where drops are what is tested.";
+        "target" target: optional TargetTable,
+            "An endpoint that fleetstorm did not start. Left out: the bundled server.";
+        "region" regions: optional Tables<RegionKeys<'static>, 0, MAX_REGIONS>,
+            "Where devices and hubs are; allocation by lowest latency follows.";
+        "server" server: optional Table<ServerKeys<'static>>,
+            "How the bundled server is set up.";
+        "tenant" tenants: optional Tables<TenantKeys<'static>, 0, MAX_TENANTS>,
+            "DPS instances beside the scenario's own, behind the same global endpoint: each with an id scope, enrollments and quotas to itself.";
+        "arrival" arrival: optional Arrivals,
+            "When devices come, shared in proportion by the cohorts that have no arrival of their own.";
+        "cohort" cohorts: required Tables<CohortKeys<'static>, 1, MAX_COHORTS>,
+            "Devices alike.";
+        "event" events: optional Events,
+            "What happens to the running fleet and its service.";
+        "thresholds" thresholds: optional threshold::Thresholds,
+            "What must hold at the end; the run ends with exit code 99 when something does not.";
+        "slo" slos: optional Tables<SloKeys<'static>, 0, MAX_SLOS>,
+            "Service level objectives: the share of registrations that must go well. Missed: exit code 99; not enough evidence: 98.";
+    }
+}
+
+kinds! {
+    /// The section reads them, for they refer to all others.
+    Events -> (): |_: &Value<'_>| Some(()),
+        kinds::typed("array")
+            .with("maxItems", event::MAX_EVENTS as u64)
+            .with("items", kinds::reference("event"));
+}
+
+/// The schema's definitions.
+pub(crate) fn definitions() -> Object {
+    Object::of([
+        ("slo", SloKeys::schema().into()),
+        ("throttle", server::throttle().into()),
+        ("duration", kinds::duration().into()),
+        ("rate", kinds::rate().into()),
+        ("cohort", CohortKeys::schema().into()),
+        ("thresholds", threshold::thresholds().into()),
+        ("threshold", threshold::threshold().into()),
+        ("region", RegionKeys::schema().into()),
+        ("tenant", TenantKeys::schema().into()),
+        ("arrival", by_hand("arrival")),
+        ("event", by_hand("event")),
+        ("fault", by_hand("fault")),
+    ])
+}
+
+/// Definitions that are not made of keys yet.
+fn by_hand(name: &str) -> Json {
+    let rest = include_str!("schema/rest.json");
+    let rest: serde_json::Value = serde_json::from_str(rest).unwrap_or_default();
+    rest[name].clone().into()
+}
 
 /// Reads the root table. Every section is read before the first `?` gives up.
-pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
-    let name = root
-        .require("name")
-        .and_then(|value| quantity::name(&value));
-    let seed = or(root.take("seed"), DEFAULT_SEED, |value| {
-        value.integer(0..=u64::MAX)
-    });
-    let time_scale = or(root.take("time-scale"), 1.0, |value| {
-        quantity::number(&value, TIME_SCALES)
-    });
-    let device_timeout = or(
-        root.take("device-timeout"),
-        DEFAULT_DEVICE_TIMEOUT,
-        |value| quantity::duration_above_zero(&value),
-    );
-    let max_in_flight = or(root.take("max-in-flight"), DEFAULT_MAX_IN_FLIGHT, |value| {
-        value.integer(1..=u64::from(u32::MAX))
-    });
-    let max_held = or(root.take("max-held"), DEFAULT_MAX_HELD, |value| {
-        value.integer(1..=u64::from(u32::MAX))
-    });
-    let max_dropped = or(root.take("max-dropped"), MAX_DROPPED, |value| {
-        quantity::share_or_none(&value)
-    });
-    let target = or(root.take("target"), None, |value| target::read(&value));
-    let regions = or(root.take("region"), Vec::new(), |value| {
-        region::read_all(&value)
-    });
-    let server = server::read(root.take("server").as_ref(), regions.as_deref());
+pub(crate) fn scenario(root: &Value<'_>) -> Option<Scenario> {
+    let keys = ScenarioKeys::read(root)?;
+    let target = keys.target.section(target::read);
+    let regions = keys.regions.section(region::read_all);
+    let nothing = DeValue::Table(DeTable::new());
+    let server = keys.server.value.clone();
+    let server = server.unwrap_or_else(|| root.stand_in("server", &nothing));
+    let server = server::read(&server, regions.as_deref());
     let bundled = !matches!(target, Some(Some(_)));
-    let tenants = or(root.take("tenant"), Vec::new(), |value| {
-        let around = tenant::Surroundings {
+    let tenants = keys.tenants.section(|value| {
+        let refs = tenant::Refs {
             hubs: server.hubs.as_deref(),
             bundled,
             own_id_scope: match &target {
@@ -72,70 +125,68 @@ pub(crate) fn scenario(mut root: Table<'_>) -> Option<Scenario> {
             },
             server: &server,
         };
-        tenant::read_all(&value, &around)
+        tenant::read_all(value, &refs)
     });
-    let shared_arrival = root.take("arrival");
-    let arrival = shared_arrival.as_ref().and_then(arrival::read);
-    let surroundings = Surroundings {
-        // An endpoint that fleetstorm did not start has hubs of its own.
-        hubs: match target {
-            Some(None) => server.hubs.as_deref(),
-            _ => None,
-        },
-        regions: regions.as_deref(),
-        tenants: tenants.as_deref(),
-        time_scale,
-        shared_arrival: shared_arrival.as_ref().map(|value| SharedArrival {
-            value,
-            arrival: arrival.as_ref(),
-        }),
+    let arrival = keys.arrival.value.as_ref().and_then(arrival::read);
+    // An endpoint that fleetstorm did not start has hubs of its own.
+    let hubs = match target {
+        Some(None) => server.hubs.as_deref(),
+        _ => None,
     };
-    let cohorts = root
-        .require("cohort")
-        .and_then(|value| cohort::read_all(&value, &surroundings));
-    let around = event::Surroundings {
-        hubs: surroundings.hubs,
-        cohorts: cohorts.as_deref(),
-        regions: regions.as_deref(),
-        tenants: tenants.as_deref(),
-        bundled,
-        over: cohorts
-            .as_deref()
-            .zip(device_timeout)
-            .zip(time_scale)
-            .and_then(|((cohorts, device_timeout), time_scale)| {
-                event::latest_end(cohorts, device_timeout, time_scale)
+    let cohorts = keys.cohorts.value.as_ref().and_then(|value| {
+        let refs = cohort::Refs {
+            hubs,
+            regions: regions.as_deref(),
+            tenants: tenants.as_deref(),
+            time_scale: keys.time_scale.read,
+            shared_arrival: keys.arrival.value.as_ref().map(|value| SharedArrival {
+                value,
+                arrival: arrival.as_ref(),
             }),
-    };
-    let events = or(root.take("event"), Vec::new(), |value| {
-        event::read_all(&value, &around)
+        };
+        cohort::read_all(value, &refs)
     });
-    let thresholds = or(root.take("thresholds"), Vec::new(), |value| {
-        let around = threshold::Surroundings {
+    let events = keys.events.section(|value| {
+        let around = event::Surroundings {
+            hubs,
+            cohorts: cohorts.as_deref(),
+            regions: regions.as_deref(),
+            tenants: tenants.as_deref(),
+            bundled,
+            over: cohorts
+                .as_deref()
+                .zip(keys.device_timeout.read)
+                .zip(keys.time_scale.read)
+                .and_then(|((cohorts, device_timeout), time_scale)| {
+                    event::latest_end(cohorts, device_timeout, time_scale)
+                }),
+        };
+        event::read_all(value, &around)
+    });
+    let thresholds = keys.thresholds.section(|value| {
+        let refs = threshold::Refs {
             cohorts: cohorts.as_deref(),
             regions: regions.as_deref(),
             tenants: tenants.as_deref(),
         };
-        threshold::read_all(&value, &around)
+        threshold::read_all(value, &refs)
     });
-    let slos = or(root.take("slo"), Vec::new(), |value| {
-        slo::read_all(&value, cohorts.as_deref())
-    });
-    root.finish();
-    let regions = regions?;
+    let slos = keys
+        .slos
+        .section(|value| slo::read_all(value, cohorts.as_deref()));
     Some(Scenario {
-        name: name?,
-        seed: seed?,
-        time_scale: time_scale?,
+        name: keys.name.read?,
+        seed: keys.seed.read?,
+        time_scale: keys.time_scale.read?,
         target: target?,
         cohorts: cohorts?,
         events: events?,
-        regions,
+        regions: regions?,
         tenants: tenants?,
-        device_timeout: device_timeout?,
-        max_in_flight: u32::try_from(max_in_flight?).ok()?,
-        max_held: u32::try_from(max_held?).ok()?,
-        max_dropped: max_dropped?,
+        device_timeout: keys.device_timeout.read?,
+        max_in_flight: keys.max_in_flight.read?,
+        max_held: keys.max_held.read?,
+        max_dropped: keys.max_dropped.read?,
         thresholds: thresholds?,
         slos: slos?,
         server: server.settings()?,

@@ -1,23 +1,16 @@
-//! A scenario's TOML as tables and values that know their place and key, and collect mistakes.
+//! A scenario's TOML as values that know their place and key.
 //!
-//! A derived deserializer stops at the first mistake. Here a reader takes the keys it knows out
-//! of a [`Table`]; what is missing, of the wrong type or left over is noted in the [`Diagnostics`], and
-//! reading goes on. The rule that holds it together: **a reader returns `None` only after it has
-//! noted a mistake.**
+//! A derived deserializer stops at the first mistake. Here what is missing, of the wrong type or
+//! unknown is noted in the [`Diagnostics`], and reading goes on. The rule that holds it together:
+//! **a reader returns `None` only after it has noted a mistake.**
 
-use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use crate::error::{Mistake, Place, ScenarioError};
-
-/// The text, and the mistakes found in it so far.
-#[derive(Debug)]
-struct Diagnostics<'t> {
-    text: &'t str,
-    mistakes: RefCell<Vec<Mistake>>,
-}
+pub(crate) use crate::diagnostics::did_you_mean;
+use crate::diagnostics::{Diagnostics, closest};
+use crate::error::{Place, ScenarioError};
 
 /// Reads `text` with `read`, which gets the root table.
 ///
@@ -27,61 +20,26 @@ struct Diagnostics<'t> {
 pub(crate) fn read<T>(
     text: &str,
     origin: &str,
-    read: impl FnOnce(Table<'_>) -> Option<T>,
+    read: impl FnOnce(&Value<'_>) -> Option<T>,
 ) -> Result<T, ScenarioError> {
-    let diagnostics = Diagnostics {
-        text,
-        mistakes: RefCell::default(),
-    };
-    let tree = DeTable::parse(text);
-    let result = match &tree {
-        Ok(tree) => read(Table::new(
-            &diagnostics,
-            String::new(),
-            None,
-            tree.get_ref(),
-        )),
+    let diagnostics = Diagnostics::new(text);
+    let root = DeTable::parse(text).map(|tree| DeValue::Table(tree.into_inner()));
+    let result = match &root {
+        Ok(node) => read(&Value {
+            diagnostics: &diagnostics,
+            path: String::new(),
+            place: None,
+            node,
+        }),
         Err(error) => diagnostics.note_syntax(error),
     };
-    let mut mistakes = diagnostics.mistakes.into_inner();
+    let mistakes = diagnostics.into_mistakes();
     match result {
         Some(value) if mistakes.is_empty() => Ok(value),
-        _ => {
-            mistakes.sort_by_key(|mistake| mistake.place);
-            Err(ScenarioError {
-                origin: origin.into(),
-                mistakes,
-            })
-        }
-    }
-}
-
-impl Diagnostics<'_> {
-    fn note(&self, place: Option<Place>, key: &str, problem: String, hint: Option<String>) {
-        self.mistakes.borrow_mut().push(Mistake {
-            place,
-            key: key.into(),
-            problem,
-            hint,
-        });
-    }
-
-    /// Notes that the text is not TOML. Always `None`, to be returned.
-    fn note_syntax<T>(&self, error: &toml::de::Error) -> Option<T> {
-        let place = error.span().map(|span| self.place(span.start));
-        let problem = format!("not TOML: {}", error.message().trim());
-        self.note(place, "", problem, None);
-        None
-    }
-
-    /// Where a byte stands.
-    fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        Place {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        _ => Err(ScenarioError {
+            origin: origin.into(),
+            mistakes,
+        }),
     }
 }
 
@@ -97,37 +55,34 @@ pub(crate) struct Table<'f> {
     missing: Vec<&'static str>,
 }
 
+/// A key and its value.
 #[derive(Debug)]
-struct Entry<'f> {
-    key: &'f str,
+pub(crate) struct Entry<'f> {
+    pub(crate) key: &'f str,
+    pub(crate) value: Value<'f>,
     key_place: Place,
-    value: Value<'f>,
+}
+
+impl Entry<'_> {
+    /// Notes that there is no such key among the `known` ones.
+    pub(crate) fn unknown(&self, known: &[&str]) {
+        let hint = did_you_mean(self.key, known);
+        self.value.diagnostics.note::<()>(
+            Some(self.key_place),
+            &self.value.path,
+            "unknown key".into(),
+            Some(hint),
+        );
+    }
 }
 
 impl<'f> Table<'f> {
-    fn new(
-        diagnostics: &'f Diagnostics<'f>,
-        path: String,
-        place: Option<Place>,
-        table: &'f DeTable<'f>,
-    ) -> Self {
-        let mut in_order: Vec<_> = table.iter().collect();
-        in_order.sort_by_key(|(key, _)| key.span().start);
-        let entries = in_order.into_iter().map(|(key, value)| Entry {
-            key: key.get_ref(),
-            key_place: diagnostics.place(key.span().start),
-            value: Value {
-                diagnostics,
-                path: join(&path, key.get_ref()),
-                place: diagnostics.place(value.span().start),
-                node: value.get_ref(),
-            },
-        });
+    fn new(value: &Value<'f>, entries: Vec<Entry<'f>>) -> Self {
         Self {
-            entries: entries.collect(),
-            diagnostics,
-            path,
-            place,
+            entries,
+            diagnostics: value.diagnostics,
+            path: value.path.clone(),
+            place: value.place,
             known: Vec::new(),
             missing: Vec::new(),
         }
@@ -155,14 +110,13 @@ impl<'f> Table<'f> {
         let problem = "is missing".into();
         let path = join(&self.path, key);
         self.diagnostics
-            .note(self.place, &path, problem, hint.map(Into::into));
+            .note::<()>(self.place, &path, problem, hint.map(Into::into));
     }
 
     /// Notes that what it has of `key`, or has not, is wrong. Always `None`, to be returned.
     pub(crate) fn wrong<T>(&self, key: &str, problem: String) -> Option<T> {
         let path = join(&self.path, key);
-        self.diagnostics.note(self.place, &path, problem, None);
-        None
+        self.diagnostics.note(self.place, &path, problem, None)
     }
 
     /// Notes the keys that nobody took. One that looks like a missing key is that key
@@ -172,30 +126,10 @@ impl<'f> Table<'f> {
             if let Some(meant) = closest(entry.key, &self.known)
                 && self.missing.contains(&meant)
             {
-                let path = join(&self.path, meant);
-                let mut mistakes = self.diagnostics.mistakes.borrow_mut();
-                mistakes.retain(|mistake| mistake.key != path);
+                self.diagnostics.forget(&join(&self.path, meant));
             }
-            let hint = did_you_mean(entry.key, &self.known);
-            let problem = "unknown key".into();
-            self.diagnostics.note(
-                Some(entry.key_place),
-                &entry.value.path,
-                problem,
-                Some(hint),
-            );
+            entry.unknown(&self.known);
         }
-    }
-
-    /// Every entry not yet taken, in the file's order: for tables whose keys are the user's.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = (&'f str, Value<'f>)> {
-        let entries = self.entries.into_iter();
-        entries.map(|entry| (entry.key, entry.value))
-    }
-
-    /// Whether no entry is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 }
 
@@ -204,7 +138,8 @@ impl<'f> Table<'f> {
 pub(crate) struct Value<'f> {
     diagnostics: &'f Diagnostics<'f>,
     path: String,
-    place: Place,
+    /// None for the file as a whole.
+    place: Option<Place>,
     node: &'f DeValue<'f>,
 }
 
@@ -216,8 +151,20 @@ impl<'f> Value<'f> {
         hint: impl Into<Option<String>>,
     ) -> Option<T> {
         self.diagnostics
-            .note(Some(self.place), &self.path, problem.into(), hint.into());
-        None
+            .note(self.place, &self.path, problem.into(), hint.into())
+    }
+
+    /// Stands for the value of `key` in a table that does not have it.
+    pub(crate) fn stand_in<'d>(&self, key: &str, node: &'d DeValue<'d>) -> Value<'d>
+    where
+        'f: 'd,
+    {
+        Value {
+            diagnostics: self.diagnostics,
+            path: join(&self.path, key),
+            place: self.place,
+            node,
+        }
     }
 
     pub(crate) fn is_table(&self) -> bool {
@@ -280,15 +227,35 @@ impl<'f> Value<'f> {
     }
 
     pub(crate) fn table(&self) -> Option<Table<'f>> {
-        match self.node {
-            DeValue::Table(table) => Some(Table::new(
-                self.diagnostics,
-                self.path.clone(),
-                Some(self.place),
-                table,
-            )),
-            _ => self.expected("a table"),
-        }
+        Some(Table::new(self, self.entries()?))
+    }
+
+    /// What a table holds, in the file's order.
+    pub(crate) fn entries(&self) -> Option<Vec<Entry<'f>>> {
+        let DeValue::Table(table) = self.node else {
+            return self.expected("a table");
+        };
+        let mut in_order: Vec<_> = table.iter().collect();
+        in_order.sort_by_key(|(key, _)| key.span().start);
+        let entries = in_order.into_iter().map(|(key, value)| Entry {
+            key: key.get_ref(),
+            key_place: self.diagnostics.place(key.span().start),
+            value: Value {
+                diagnostics: self.diagnostics,
+                path: join(&self.path, key.get_ref()),
+                place: Some(self.diagnostics.place(value.span().start)),
+                node: value.get_ref(),
+            },
+        });
+        Some(entries.collect())
+    }
+
+    /// What a table says of `key`; the value itself where it says nothing.
+    pub(crate) fn at(&self, key: &str) -> Value<'f> {
+        let entries = self.is_table().then(|| self.entries()).flatten();
+        let mut entries = entries.into_iter().flatten();
+        let entry = entries.find(|entry| entry.key == key);
+        entry.map_or_else(|| self.clone(), |entry| entry.value)
     }
 
     pub(crate) fn array(&self) -> Option<Vec<Value<'f>>> {
@@ -298,7 +265,7 @@ impl<'f> Value<'f> {
         let elements = array.iter().enumerate().map(|(index, element)| Value {
             diagnostics: self.diagnostics,
             path: format!("{}[{index}]", self.path),
-            place: self.diagnostics.place(element.span().start),
+            place: Some(self.diagnostics.place(element.span().start)),
             node: element.get_ref(),
         });
         Some(elements.collect())
@@ -328,25 +295,6 @@ impl<'f> Value<'f> {
     pub(crate) fn expected<T>(&self, what: &str) -> Option<T> {
         self.wrong(format!("must be {what}, not {}", kind(self.node)), None)
     }
-}
-
-/// Asks whether the known word that looks like `word` was meant, else tells them all.
-pub(crate) fn did_you_mean(word: &str, known: &[&str]) -> String {
-    match closest(word, known) {
-        Some(candidate) => format!("did you mean \"{candidate}\"?"),
-        None => format!("known here: {}", known.join(", ")),
-    }
-}
-
-/// The known word that looks like `word`. A third of the letters wrong is still a slip; more
-/// is another word.
-fn closest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|&candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
-        .map(|(_, candidate)| candidate)
 }
 
 fn whole(integer: &DeInteger<'_>) -> Option<u64> {

@@ -31,8 +31,8 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Validate(args) => validate(&args),
         Verb::Plan(args) => outlook::plan(&args).map(|()| exit_code::PASS),
         Verb::Schema => {
-            let schema = scenarios::schema::SCHEMA.as_bytes();
-            console::answer(|out| out.write_all(schema)).map(|()| exit_code::PASS)
+            let schema = scenarios::schema::schema();
+            console::answer(|out| out.write_all(schema.as_bytes())).map(|()| exit_code::PASS)
         }
         Verb::Report(args) => report(&args),
         Verb::Enrollments(args) => enrollments(&args),

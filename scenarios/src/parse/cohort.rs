@@ -4,30 +4,87 @@ mod after;
 pub(super) mod properties;
 mod transport;
 
+use after::AfterTwin;
+use transport::{HubTransport, Transports};
+
 use std::collections::HashSet;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
-use fleetstorm_protocol::twin::limits::Part;
+use serde_json::json;
 
 use super::hubs::hubs;
-use super::optional::{each, or};
-use super::{arrival, local_time, quantity, region, tenant};
+use super::kinds::{Arrivals, Desired, Flag, List, Name, Named, Text, Whole, Word, kinds, typed};
+use super::optional::each;
+use super::{arrival, local_time, region, tenant};
 use crate::arrival::Arrival;
 use crate::cohort::{Boot, Cohort, Flaw, Reprovision};
+use crate::keys::{Field, keys};
 use crate::limits::LONGEST_SCHEDULE;
 use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::server::Hub;
-use crate::table::{Table, Value};
+use crate::table::Value;
 use crate::tenant::{OWN, Tenant};
 
 /// Most cohorts: releases carry their index in 16 bits.
-const MAX_COHORTS: usize = u16::MAX as usize;
+pub(super) const MAX_COHORTS: usize = u16::MAX as usize;
+
+keys! {
+    struct CohortKeys as "cohort": "Devices alike." {
+        "name" name: required Name,
+            "Unique in the scenario; part of every device's identity.";
+        "devices" devices: required Devices,
+            "How many.";
+        "attestation" attestation: required Word<AttestationKind>,
+            "How they prove who they are.";
+        "transport" transport: required Transports,
+            "What they speak to DPS; a table is a mix by weight. TPMs need https, amqp or amqp-ws.";
+        "hub-transport" hub_transport: optional HubTransport,
+            "What they speak to their hub; what they speak to DPS when left out, and mqtt for https.";
+        "arrival" arrival: optional Arrivals,
+            "When they come; their share of the arrival at the top when left out.";
+        "tenant" tenant: optional Text,
+            "Name of the [[tenant]] that they belong to; the scenario's own instance when left out.";
+        "hubs" hubs: optional List<Text>,
+            "Names of the hubs that the enrollment allows; all when left out.";
+        "allocation" allocation: default Word<AllocationPolicy> = "hashed",
+            "How the enrollment has a hub chosen among them: by weight, the nearest to the device's region, or the one that hubs names.";
+        "reprovision" reprovision: default Word<Reprovision> = "migrate",
+            "What becomes of devices that register again: they move with their twin, they move and start anew, or they stay where they are.";
+        "regions" regions: optional Weights,
+            "Regions that the devices are in, by weight; nowhere in particular when left out.";
+        "local-time" local_time: default Flag = false,
+            "Its arrival goes by the clock of its region: the run starts when the arrival does in the easternmost region, and it comes later by as much as the clocks differ.";
+        "desired" desired: optional Desired,
+            "Desired properties that the enrollment asks for, and that every twin must then hold.";
+        "after" after: optional AfterTwin,
+            "What they do once they have their twin.";
+        "retry" retry: default Word<RetryProfile> = "patient",
+            "How they take being told to wait, and failures: an official SDK's habits, or patient, naive, well-behaved.";
+        "boot" boot: default Word<Boot> = "hub-first",
+            "Where they turn to when they boot again: to the hub that they know, or to DPS every time.";
+        "enabled" enabled: default Flag = true,
+            "Whether the enrollment is enabled.";
+        "flaw" flaw: optional Word<Flaw>,
+            "What is wrong with the devices; what can be depends on the attestation.";
+    }
+}
+
+type Devices = Whole<u64, 1, { u32::MAX as u64 }>;
+
+kinds! {
+    /// The section reads them, for it knows the regions.
+    Weights -> (): |_: &Value<'_>| Some(()),
+        typed("object")
+            .with("minProperties", 1_u64)
+            .with("additionalProperties", typed("integer").with("minimum", 1_u64))
+            .with("examples", json!([{ "westeurope": 60, "eastus": 40 }]));
+}
 
 /// What a cohort refers to.
-pub(super) struct Surroundings<'a> {
+pub(super) struct Refs<'a> {
     /// The hubs there are, if known.
     pub(super) hubs: Option<&'a [Hub]>,
     /// The regions there are, if known.
@@ -56,16 +113,16 @@ struct Draft {
     lateness: Duration,
 }
 
-pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Cohort>> {
+pub(super) fn read_all(value: &Value<'_>, refs: &Refs<'_>) -> Option<Vec<Cohort>> {
     let tables = value.array()?;
     if !(1..=MAX_COHORTS).contains(&tables.len()) {
         return value.wrong(format!("needs from 1 to {MAX_COHORTS} cohorts"), None);
     }
     let mut names = HashSet::new();
-    let drafts = each(&tables, |table| read(table, around, &mut names))?;
+    let drafts = each(&tables, |table| read(table, refs, &mut names))?;
     let sharing = drafts.iter().filter(|draft| draft.shares_arrival);
     let all: u64 = sharing.map(|draft| draft.cohort.devices).sum();
-    if let Some(shared) = &around.shared_arrival
+    if let Some(shared) = &refs.shared_arrival
         && all == 0
     {
         let problem = "nobody uses it: every cohort has an arrival of its own";
@@ -79,7 +136,7 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
         }
         cohort.arrival = local_time::later(cohort.arrival, draft.lateness);
         let last = cohort.arrival.release_at(cohort.devices - 1);
-        let scale = around.time_scale.unwrap_or(1.0);
+        let scale = refs.time_scale.unwrap_or(1.0);
         if last.as_secs_f64() > LONGEST_SCHEDULE.as_secs_f64() * scale {
             return value.wrong(
                 "its last device would come after more than a year",
@@ -90,98 +147,59 @@ pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<V
     })
 }
 
-fn read(
-    value: &Value<'_>,
-    around: &Surroundings<'_>,
-    names: &mut HashSet<String>,
-) -> Option<Draft> {
-    let mut table = value.table()?;
-    let name = table
-        .require("name")
-        .and_then(|value| unique_name(&value, names));
-    let devices = table
-        .require("devices")
-        .and_then(|value| value.integer(1..=u64::from(u32::MAX)));
-    let attestation = table.require("attestation").and_then(|value| {
-        value.word(
-            "attestation",
-            AttestationKind::ALL.map(|kind| (kind.name(), kind)),
-        )
+fn read(value: &Value<'_>, refs: &Refs<'_>, names: &mut HashSet<String>) -> Option<Draft> {
+    let keys = CohortKeys::read(value)?;
+    let name = keys
+        .name
+        .checked(|value, name| unique_name(value, name, names));
+    let attestation = keys.attestation.read;
+    let transports = keys
+        .transport
+        .checked(|value, transports| match attestation {
+            Some(attestation) => transport::allowed(value, transports, attestation),
+            None => Some(transports),
+        });
+    let shares_arrival = keys.arrival.value.is_none();
+    let arrival = arrival(&keys.arrival, refs);
+    let tenant = keys
+        .tenant
+        .resolved(|value, _| tenant::named(value, refs.tenants));
+    let hubs = keys.hubs.resolved(|value, _| {
+        let hubs = hubs(value, refs.hubs)?;
+        linked(value, hubs, tenant?.map(|(_, tenant)| tenant))
     });
-    let transports = table
-        .require("transport")
-        .and_then(|value| transport::read(&value, attestation));
-    let hub_transport = or(table.take("hub-transport"), None, |value| {
-        transport::at_hub(&value).map(Some)
+    let hubs = hubs.map(Option::unwrap_or_default);
+    let allocation = keys
+        .allocation
+        .checked(|value, policy| allocation(value, policy, hubs.as_deref()));
+    let regions = keys
+        .regions
+        .section(|value| region::weights(value, refs.regions));
+    let lateness = keys.local_time.section(|value| {
+        let is_local = keys.local_time.read?;
+        local_time::lateness(value, is_local, regions.as_deref(), refs.regions)
     });
-    let own_arrival = table.take("arrival");
-    let shares_arrival = own_arrival.is_none();
-    let arrival = match own_arrival {
-        Some(value) => arrival::read(&value),
-        None => shared_arrival(&mut table, around),
-    };
-    let tenant = or(table.take("tenant"), None, |value| {
-        tenant::named(&value, around.tenants).map(Some)
-    });
-    let hubs = or(table.take("hubs"), Vec::new(), |value| {
-        let hubs = hubs(&value, around.hubs)?;
-        linked(&value, hubs, tenant?.map(|(_, tenant)| tenant))
-    });
-    let allocation = or(
-        table.take("allocation"),
-        AllocationPolicy::Hashed,
-        |value| allocation(&value, hubs.as_deref()),
-    );
-    let reprovision = or(table.take("reprovision"), Reprovision::default(), |value| {
-        value.word(
-            "reprovision policy",
-            Reprovision::ALL.map(|policy| (policy.name(), policy)),
-        )
-    });
-    let regions = or(table.take("regions"), Vec::new(), |value| {
-        region::weights(&value, around.regions)
-    });
-    let lateness = or(table.take("local-time"), Duration::ZERO, |value| {
-        local_time::lateness(&value, regions.as_deref(), around.regions)
-    });
-    let desired = or(table.take("desired"), Default::default(), |value| {
-        properties::read(&value, Part::Desired)
-    });
-    let after = or(table.take("after"), Default::default(), |value| {
-        after::read(&value)
-    });
-    let retry = or(table.take("retry"), RetryProfile::default(), |value| {
-        value.word(
-            "retry profile",
-            RetryProfile::ALL.map(|profile| (profile.name(), profile)),
-        )
-    });
-    let boot = or(table.take("boot"), Boot::default(), |value| {
-        value.word("way to boot", Boot::ALL.map(|boot| (boot.name(), boot)))
-    });
-    let enabled = or(table.take("enabled"), true, |value| value.boolean());
-    let flaw = or(table.take("flaw"), None, |value| {
-        flaw(&value, attestation).map(Some)
-    });
-    table.finish();
+    let flaw = keys
+        .flaw
+        .resolved(|value, flaw| befalls(value, flaw, attestation?));
     Some(Draft {
         cohort: Cohort {
             name: name?,
             tenant: tenant?.map_or(OWN, |(index, _)| index),
-            devices: devices?,
+            devices: keys.devices.read?,
             attestation: attestation?,
             transports: transports?,
-            hub_transport: hub_transport?,
+            hub_transport: keys.hub_transport.read?,
             arrival: arrival?,
             hubs: hubs?,
             allocation: allocation?,
-            reprovision: reprovision?,
+            reprovision: keys.reprovision.read?,
             regions: regions?,
-            desired: desired?,
-            after: after?,
-            retry: retry?,
-            boot: boot?,
-            enabled: enabled?,
+            desired: keys.desired.read?.unwrap_or_default(),
+            after: keys.after.read?.unwrap_or_default(),
+            retry: keys.retry.read?,
+            boot: keys.boot.read?,
+            enabled: keys.enabled.read?,
             flaw: flaw?,
         },
         shares_arrival,
@@ -189,8 +207,7 @@ fn read(
     })
 }
 
-fn unique_name(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String> {
-    let name = quantity::name(value)?;
+fn unique_name(value: &Value<'_>, name: String, names: &mut HashSet<String>) -> Option<String> {
     if !names.insert(name.clone()) {
         return value.wrong(
             format!("another cohort is called \"{name}\" already"),
@@ -200,16 +217,14 @@ fn unique_name(value: &Value<'_>, names: &mut HashSet<String>) -> Option<String>
     Some(name)
 }
 
-fn shared_arrival(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Arrival> {
-    match &around.shared_arrival {
-        Some(shared) => shared.arrival.cloned(),
-        None => {
-            table.missing(
-                "arrival",
-                Some("give the cohort an arrival, or all of them a shared [arrival] at the top"),
-            );
-            None
-        }
+/// Its own, or the one that all share.
+fn arrival(own: &Field<'_, Option<()>>, refs: &Refs<'_>) -> Option<Arrival> {
+    match (&own.value, &refs.shared_arrival) {
+        (Some(value), _) => arrival::read(value),
+        (None, Some(shared)) => shared.arrival.cloned(),
+        (None, None) => own.missing(
+            "give the cohort an arrival, or all of them a shared [arrival] at the top".to_string(),
+        ),
     }
 }
 
@@ -227,15 +242,25 @@ fn linked(value: &Value<'_>, hubs: Vec<String>, tenant: Option<&Tenant>) -> Opti
     }
 }
 
-/// Policies that need nothing but the list of hubs.
-const ALLOCATIONS: [(&str, AllocationPolicy); 3] = [
-    ("hashed", AllocationPolicy::Hashed),
-    ("geo-latency", AllocationPolicy::GeoLatency),
-    ("static", AllocationPolicy::Static),
-];
+impl Named for AllocationPolicy {
+    const WHAT: &'static str = "allocation";
 
-fn allocation(value: &Value<'_>, hubs: Option<&[String]>) -> Option<AllocationPolicy> {
-    let policy = value.word("allocation", ALLOCATIONS)?;
+    /// Policies that need nothing but the list of hubs.
+    fn all() -> Vec<(&'static str, Self)> {
+        vec![
+            ("hashed", Self::Hashed),
+            ("geo-latency", Self::GeoLatency),
+            ("static", Self::Static),
+        ]
+    }
+}
+
+/// The same, if it goes with the hubs.
+fn allocation(
+    value: &Value<'_>,
+    policy: AllocationPolicy,
+    hubs: Option<&[String]>,
+) -> Option<AllocationPolicy> {
     if policy == AllocationPolicy::Static && hubs.is_some_and(|hubs| hubs.len() != 1) {
         return value.wrong(
             "static allocation goes to one hub",
@@ -245,9 +270,8 @@ fn allocation(value: &Value<'_>, hubs: Option<&[String]>) -> Option<AllocationPo
     Some(policy)
 }
 
-fn flaw(value: &Value<'_>, attestation: Option<AttestationKind>) -> Option<Flaw> {
-    let flaw = value.word("flaw", Flaw::ALL.map(|flaw| (flaw.name(), flaw)))?;
-    let attestation = attestation?;
+/// The same, if it can befall such devices.
+fn befalls(value: &Value<'_>, flaw: Flaw, attestation: AttestationKind) -> Option<Flaw> {
     if !flaw.befalls(attestation) {
         let fitting: Vec<_> = Flaw::ALL
             .into_iter()

@@ -21,7 +21,7 @@ use crate::server::Hub;
 use crate::table::{Table, Value, did_you_mean};
 
 /// Most events: each device that stays looks at each.
-const MAX_EVENTS: usize = 1_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
 
 /// The kinds of event, in the order messages list them.
 #[derive(Debug, Clone, Copy)]

@@ -1,8 +1,9 @@
 //! Names of hubs that cohorts and tenants list.
 
 use super::optional::each;
+use crate::diagnostics::did_you_mean;
 use crate::server::Hub;
-use crate::table::{Value, did_you_mean};
+use crate::table::Value;
 
 pub(super) fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
     each(&value.array()?, |value| {

@@ -30,10 +30,10 @@ pub(super) fn offset(value: &Value<'_>) -> Option<i32> {
 /// `regions` are known by their indices.
 pub(super) fn lateness(
     value: &Value<'_>,
+    is_local: bool,
     cohort: Option<&[(u8, u32)]>,
     regions: Option<&[Region]>,
 ) -> Option<Duration> {
-    let is_local = value.boolean()?;
     let (cohort, regions) = (cohort?, regions?);
     if !is_local {
         return Some(Duration::ZERO);

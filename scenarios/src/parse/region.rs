@@ -5,17 +5,58 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use super::optional::{each, or};
+use super::kinds::{AboveZero, AnyDuration, Name, kinds, like, map_of, reference};
+use super::optional::each;
 use super::{local_time, quantity};
+use crate::diagnostics::did_you_mean;
+use crate::keys::{Section, keys};
 use crate::region::{LinkProperty, LinkShape, Region, Stall};
-use crate::table::{Table, Value, did_you_mean};
+use crate::table::{Entry, Table, Value};
 
 /// Most regions: records carry their index in 8 bits, and 127/8 has room for this many networks.
-const MAX_REGIONS: usize = 200;
+pub(super) const MAX_REGIONS: usize = 200;
 /// The first region's network, where it names none: 127.16.0.0/16, the next 127.17.0.0/16.
 const FIRST_NETWORK: u8 = 16;
 /// Longest prefix: sources need room.
 const LONGEST_PREFIX: u8 = 24;
+
+keys! {
+    struct RegionKeys as "region": "A part of the world." {
+        "name" name: required Name,
+            "Unique in the file.";
+        "prefix" prefix: optional Prefix,
+            "Source addresses of its devices towards the bundled server, a part of 127.0.0.0/8; 127.16.0.0/16 for the first region, 127.17.0.0/16 for the next.";
+        "rtt" round_trip: default AnyDuration = "0s",
+            "Added to each round trip to the global endpoint and to hubs of the region.";
+        "jitter" jitter: default AnyDuration = "0s",
+            "The most that a round trip takes longer, evenly spread.";
+        "bandwidth" bandwidth: optional Bandwidth,
+            "Of each connection, each way; unlimited when left out.";
+        "stall" stall: optional Stalls,
+            "Times in which nothing moves.";
+        "utc-offset" utc_offset: optional UtcOffset,
+            "How far its clocks are before UTC, like \"9h\" or \"-5h\": for cohorts with local-time.";
+        "latency" latency: optional Latencies,
+            "How much longer a round trip is to the hubs of other regions, by region; one side is enough. What is not named is farther than all that is.";
+    }
+}
+
+keys! {
+    struct StallKeys: "Times in which nothing moves." {
+        "every" every: required AboveZero,
+            "From one stall's begin to the next.";
+        "lasts" lasts: required AboveZero,
+            "How long it stands still, less than every.";
+    }
+}
+
+kinds! {
+    Prefix -> Ipv4Net: prefix, like(&["127.20.0.0/16"]);
+    Bandwidth -> u64: quantity::bandwidth, like(&["2Mbit/s", "500kbit/s", "64kB/s"]);
+    Stalls -> Stall: stall, StallKeys::schema();
+    UtcOffset -> i32: local_time::offset, like(&["9h", "-5h", "5h 30m"]);
+    Latencies -> BTreeMap<String, Duration>: latencies, map_of(reference("duration"));
+}
 
 pub(super) fn read_all(value: &Value<'_>) -> Option<Vec<Region>> {
     let tables = value.array()?;
@@ -28,23 +69,18 @@ pub(super) fn read_all(value: &Value<'_>) -> Option<Vec<Region>> {
         .map(|(network, value)| read(value, network, &mut names))
         .collect();
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut regions = Vec::with_capacity(written.len());
-    let mut whole = true;
-    for region in written {
-        let Some((region, latency)) = region else {
-            whole = false;
-            continue;
-        };
-        for (to, value) in &latency {
-            if !names.contains(to) {
-                let problem = format!("there is no region \"{to}\"");
-                value.wrong::<()>(problem, did_you_mean(to, &known));
-                whole = false;
-            }
-        }
-        regions.push(region);
-    }
-    whole.then(|| both_ways(regions))
+    let regions = each(tables.iter().zip(written), |(value, region)| {
+        let region: Region = region?;
+        let strangers = region.latency.keys().filter(|to| !names.contains(*to));
+        let strangers = strangers.map(|to| {
+            value.at("latency").at(to).wrong::<()>(
+                format!("there is no region \"{to}\""),
+                did_you_mean(to, &known),
+            )
+        });
+        (strangers.count() == 0).then_some(region)
+    })?;
+    Some(both_ways(regions))
 }
 
 /// A distance that one side names is the other's, too.
@@ -88,16 +124,16 @@ fn one_of(name: &str, names: &[&str]) -> String {
 
 /// `regions = { westeurope = 60, eastus = 40 }`: indices and weights.
 pub(super) fn weights(value: &Value<'_>, regions: Option<&[Region]>) -> Option<Vec<(u8, u32)>> {
-    let entries = value.table()?.into_entries();
+    let entries = value.entries()?;
     let names: Vec<_> = regions?.iter().map(|region| region.name.as_str()).collect();
-    let weights = each(entries, |(name, weight)| {
-        let Some(index) = names.iter().position(|known| *known == name) else {
-            return weight.wrong(
-                format!("there is no [[region]] \"{name}\""),
-                one_of(name, &names),
+    let weights = each(entries, |Entry { key, value, .. }| {
+        let Some(index) = names.iter().position(|known| *known == key) else {
+            return value.wrong(
+                format!("there is no [[region]] \"{key}\""),
+                one_of(key, &names),
             );
         };
-        let weight = weight.integer(1..=u64::from(u32::MAX))?;
+        let weight = value.integer(1..=u64::from(u32::MAX))?;
         Some((u8::try_from(index).ok()?, u32::try_from(weight).ok()?))
     })?;
     if weights.is_empty() {
@@ -106,65 +142,36 @@ pub(super) fn weights(value: &Value<'_>, regions: Option<&[Region]>) -> Option<V
     Some(weights)
 }
 
-type Latency<'f> = Vec<(String, Value<'f>)>;
-
-fn read<'f>(
-    value: &Value<'f>,
-    network: u8,
-    names: &mut HashSet<String>,
-) -> Option<(Region, Latency<'f>)> {
-    let mut table = value.table()?;
-    let name = table.require("name").and_then(|value| {
-        let name = quantity::name(&value)?;
+fn read(value: &Value<'_>, network: u8, names: &mut HashSet<String>) -> Option<Region> {
+    let keys = RegionKeys::read(value)?;
+    let name = keys.name.checked(|value, name| {
         if !names.insert(name.clone()) {
             return value.wrong(format!("another region is called \"{name}\" already"), None);
         }
         Some(name)
     });
-    let prefix = or(
-        table.take("prefix"),
-        Ipv4Net::new_assert([127, network, 0, 0].into(), 16),
-        |value| prefix(&value),
-    );
-    let round_trip = or(table.take("rtt"), Duration::ZERO, |value| {
-        quantity::duration(&value)
-    });
-    let jitter = or(table.take("jitter"), Duration::ZERO, |value| {
-        quantity::duration(&value)
-    });
-    let bandwidth = or(table.take("bandwidth"), None, |value| {
-        quantity::bandwidth(&value).map(Some)
-    });
-    let stall = or(table.take("stall"), None, |value| stall(&value).map(Some));
-    let utc_offset = or(table.take("utc-offset"), None, |value| {
-        local_time::offset(&value).map(Some)
-    });
-    let latency = or(table.take("latency"), Vec::new(), |value| {
-        let entries = value.table()?.into_entries();
-        Some(
-            entries
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect(),
-        )
-    });
-    table.finish();
-    let latency = latency?;
-    let distances = each(&latency, |(to, value)| {
-        Some((to.clone(), quantity::duration(value)?))
-    });
-    let region = Region {
+    Some(Region {
         name: name?,
-        prefix: prefix?,
+        prefix: keys
+            .prefix
+            .read?
+            .unwrap_or(Ipv4Net::new_assert([127, network, 0, 0].into(), 16)),
         link: LinkShape {
-            round_trip: round_trip?,
-            jitter: jitter?,
-            bandwidth: bandwidth?,
-            stall: stall?,
+            round_trip: keys.round_trip.read?,
+            jitter: keys.jitter.read?,
+            bandwidth: keys.bandwidth.read?,
+            stall: keys.stall.read?,
         },
-        utc_offset: utc_offset?,
-        latency: BTreeMap::from_iter(distances?),
-    };
-    Some((region, latency))
+        utc_offset: keys.utc_offset.read?,
+        latency: keys.latency.read?.unwrap_or_default(),
+    })
+}
+
+fn latencies(value: &Value<'_>) -> Option<BTreeMap<String, Duration>> {
+    let latencies = each(value.entries()?, |entry| {
+        Some((entry.key.to_owned(), quantity::duration(&entry.value)?))
+    })?;
+    Some(latencies.into_iter().collect())
 }
 
 /// What an event makes of a line: at least one property.
@@ -210,17 +217,10 @@ fn prefix(value: &Value<'_>) -> Option<Ipv4Net> {
 }
 
 fn stall(value: &Value<'_>) -> Option<Stall> {
-    let mut table = value.table()?;
-    let every = table
-        .require("every")
-        .and_then(|every| quantity::duration_above_zero(&every));
-    let lasts = table
-        .require("lasts")
-        .and_then(|lasts| quantity::duration_above_zero(&lasts));
-    table.finish();
+    let keys = StallKeys::read(value)?;
     let stall = Stall {
-        every: every?,
-        lasts: lasts?,
+        every: keys.every.read?,
+        lasts: keys.lasts.read?,
     };
     if stall.lasts >= stall.every {
         return value.wrong("stands still all the time: lasts must be below every", None);

@@ -5,14 +5,74 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 
-use super::optional::{each, or};
+use super::kinds::{AboveZero, Name, Tables, Text, Whole, kinds, reference, words};
+use super::optional::each;
 use super::{quantity, region};
+use crate::json::Object;
+use crate::keys::{Section, keys};
 use crate::names;
 use crate::region::Region;
 use crate::server::{Hub, ProcessingTime, ServerSettings};
 use crate::table::Value;
 
+keys! {
+    struct ServerKeys: "How the bundled server is set up." {
+        "processing" processing: default Processing = { p50 = "20ms", p99 = "100ms" },
+            "How long an assignment takes: log-normal, by two of its percentiles.";
+        "retry-after" retry_after: default WholeSeconds = "1s",
+            "Retry-After of an unfinished assignment, in whole seconds; 0s makes devices ask at once.";
+        "throttle" throttle: default Throttle = "none",
+            "The rates beyond which the server answers 429: azure is what Azure documents.";
+        "hub" hubs: optional Tables<HubKeys<'static>, 1, { usize::MAX }>,
+            "Its hubs; hub-1 and hub-2 when left out.";
+    }
+}
+
+keys! {
+    struct HubKeys: "One hub." {
+        "name" name: required Name,
+            "First label of its host name.";
+        "region" region: optional Text,
+            "Name of the [[region]] that it stands in.";
+    }
+}
+
+keys! {
+    struct ProcessingKeys: "Two percentiles." {
+        "p50" p50: required AboveZero,
+            "Half of the assignments take at most this.";
+        "p99" p99: required AboveZero,
+            "99 of 100 take at most this; at least p50.";
+    }
+}
+
+keys! {
+    struct RateKeys: "Rates; one left out, or 0, does not limit." {
+        "operations-per-minute" operations: default Limit = 0,
+            "Operations a minute, of devices and of the service API.";
+        "registrations-per-minute" registrations: default Limit = 0,
+            "Device registrations a minute.";
+        "polls-per-ten-seconds" polls: default Limit = 0,
+            "Polls of one registration in ten seconds.";
+    }
+}
+
+type Limit = Whole<u32, 0, { u32::MAX as u64 }>;
+
+kinds! {
+    Processing -> ProcessingTime: processing_time, ProcessingKeys::schema();
+    WholeSeconds -> Duration: whole_seconds, reference("duration");
+    Throttle -> Rates: rates, reference("throttle");
+}
+
+/// The definition that rates refer to.
+pub(super) fn throttle() -> Object {
+    let named = words(Rates::NAMED.iter().map(|(name, _)| *name));
+    Object::default().with("anyOf", vec![named.into(), RateKeys::schema().into()])
+}
+
 /// `[server]` as far as it is right: what is wrong elsewhere in it leaves its hubs known.
+#[derive(Default)]
 pub(super) struct Written {
     pub(super) hubs: Option<Vec<Hub>>,
     pub(super) processing: Option<ProcessingTime>,
@@ -32,55 +92,34 @@ impl Written {
     }
 }
 
-/// Reads `[server]`; without one, or without a key of it, the defaults hold.
-/// Hubs may stand in one of `regions`, if those are known.
-pub(super) fn read(value: Option<&Value<'_>>, regions: Option<&[Region]>) -> Written {
-    let hub = |name: &str| Hub {
-        name: name.into(),
-        region: None,
+/// Reads `[server]`, whose hubs may stand in one of `regions`, if those are known.
+pub(super) fn read(value: &Value<'_>, regions: Option<&[Region]>) -> Written {
+    let Some(keys) = ServerKeys::read(value) else {
+        return Written::default();
     };
-    let default = Written {
-        hubs: Some(vec![hub("hub-1"), hub("hub-2")]),
-        processing: Some(ProcessingTime {
-            p50: Duration::from_millis(20),
-            p99: Duration::from_millis(100),
-        }),
-        retry_after: Some(Duration::from_secs(1)),
-        throttle: Some(Rates::NONE),
-    };
-    let Some(mut table) = value.and_then(Value::table) else {
-        return default;
-    };
-    let written = Written {
-        processing: table
-            .take("processing")
-            .map_or(default.processing, |value| processing_time(&value)),
-        retry_after: table
-            .take("retry-after")
-            .map_or(default.retry_after, |value| whole_seconds(&value)),
-        throttle: table
-            .take("throttle")
-            .map_or(default.throttle, |value| rates(&value)),
-        hubs: table
-            .take("hub")
-            .map_or(default.hubs, |value| hubs(&value, regions)),
-    };
-    table.finish();
-    written
+    Written {
+        hubs: match keys.hubs.value {
+            Some(value) => hubs(&value, regions),
+            None => Some(
+                ["hub-1", "hub-2"]
+                    .map(|name| Hub {
+                        name: name.into(),
+                        region: None,
+                    })
+                    .into(),
+            ),
+        },
+        processing: keys.processing.read,
+        retry_after: keys.retry_after.read,
+        throttle: keys.throttle.read,
+    }
 }
 
-pub(super) fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
-    let mut table = value.table()?;
-    let p50 = table
-        .require("p50")
-        .and_then(|p50| quantity::duration_above_zero(&p50));
-    let p99 = table
-        .require("p99")
-        .and_then(|p99| quantity::duration_above_zero(&p99));
-    table.finish();
+fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
+    let keys = ProcessingKeys::read(value)?;
     let time = ProcessingTime {
-        p50: p50?,
-        p99: p99?,
+        p50: keys.p50.read?,
+        p99: keys.p99.read?,
     };
     if time.p99 < time.p50 {
         return value.wrong(
@@ -95,25 +134,15 @@ pub(super) fn rates(value: &Value<'_>) -> Option<Rates> {
     if !value.is_table() {
         return value.word("throttle", Rates::NAMED);
     }
-    let mut table = value.table()?;
-    let mut rate = |key| {
-        let rate = table
-            .take(key)
-            .map_or(Some(0), |value| value.integer(0..=u64::from(u32::MAX)));
-        rate.and_then(|rate| u32::try_from(rate).ok())
-    };
-    let operations = rate("operations-per-minute");
-    let registrations = rate("registrations-per-minute");
-    let polls = rate("polls-per-ten-seconds");
-    table.finish();
+    let keys = RateKeys::read(value)?;
     Some(Rates {
-        operations_per_minute: operations?,
-        registrations_per_minute: registrations?,
-        polls_per_ten_seconds: polls?,
+        operations_per_minute: keys.operations.read?,
+        registrations_per_minute: keys.registrations.read?,
+        polls_per_ten_seconds: keys.polls.read?,
     })
 }
 
-pub(super) fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
+fn whole_seconds(value: &Value<'_>) -> Option<Duration> {
     let duration = quantity::duration(value)?;
     if duration.subsec_nanos() != 0 {
         return value.wrong(
@@ -132,26 +161,25 @@ fn hubs(value: &Value<'_>, regions: Option<&[Region]>) -> Option<Vec<Hub>> {
     }
     let mut seen = HashSet::new();
     each(&tables, |value| {
-        let mut table = value.table()?;
-        let written = table.require("name");
-        let region = or(table.take("region"), None, |value| {
-            region::named(&value, regions).map(Some)
+        let keys = HubKeys::read(value)?;
+        let region = keys
+            .region
+            .resolved(|value, _| region::named(value, regions));
+        let name = keys.name.checked(|value, name| {
+            let host = names::hub_host(&name);
+            if [names::GLOBAL_ENDPOINT, names::OWN_INSTANCE].contains(&host.as_str()) {
+                return value.wrong(
+                    format!("the bundled server itself is called {host}"),
+                    "choose another name".to_string(),
+                );
+            }
+            if !seen.insert(name.clone()) {
+                return value.wrong(format!("another hub is called \"{name}\" already"), None);
+            }
+            Some(name)
         });
-        table.finish();
-        let written = written?;
-        let name = quantity::name(&written)?;
-        let host = names::hub_host(&name);
-        if [names::GLOBAL_ENDPOINT, names::OWN_INSTANCE].contains(&host.as_str()) {
-            return written.wrong(
-                format!("the bundled server itself is called {host}"),
-                "choose another name".to_string(),
-            );
-        }
-        if !seen.insert(name.clone()) {
-            return written.wrong(format!("another hub is called \"{name}\" already"), None);
-        }
         Some(Hub {
-            name,
+            name: name?,
             region: region?,
         })
     })

@@ -4,40 +4,59 @@ use std::net::IpAddr;
 
 use fleetstorm_protocol::ids::IdScope;
 
-use super::optional::or;
+use super::kinds::{Text, Whole, kinds, like};
 use crate::endpoint::{self, NoHost};
+use crate::keys::{Section, keys};
 use crate::ports::Ports;
 use crate::scenario::Target;
 use crate::table::Value;
 
+keys! {
+    struct TargetKeys:
+        "An endpoint that fleetstorm did not start. Left out: the bundled server."
+    {
+        "endpoint" endpoint: required Endpoint,
+            "Host name of the DPS global endpoint, without a port.";
+        "id-scope" id_scope: required InstanceScope,
+            "The instance; the portal shows it at the service's overview.";
+        "ca" ca: optional Text,
+            "PEM file with the CAs to trust instead of the system's; relative to the working directory.";
+        "connect-to" connect_to: optional Address,
+            "Connect to this address, whatever the names resolve to.";
+        "https-port" https: default Port = 443,
+            "Port of HTTPS, and of MQTT and AMQP over WebSocket.";
+        "mqtt-port" mqtt: default Port = 8883,
+            "Port of MQTT.";
+        "amqp-port" amqp: default Port = 5671,
+            "Port of AMQP.";
+    }
+}
+
+type Port = Whole<u16, 1, { u16::MAX as u64 }>;
+
+kinds! {
+    /// A table that may hold nothing: where every key is commented out, none is missing.
+    TargetTable -> (): |_: &Value<'_>| Some(()), TargetKeys::schema().without("required");
+    Endpoint -> String: host, like(&["global.azure-devices-provisioning.net"]);
+    InstanceScope -> String: id_scope, like(&["0ne00A1B2C3"]);
+    Address -> IpAddr: address, like(&["127.0.0.1"]);
+}
+
 /// The target; none when every key is commented out.
 pub(super) fn read(value: &Value<'_>) -> Option<Option<Target>> {
-    let mut table = value.table()?;
-    if table.is_empty() {
+    if value.entries()?.is_empty() {
         return Some(None);
     }
-    let endpoint = table.require("endpoint").and_then(|value| host(&value));
-    let id_scope = table.require("id-scope").and_then(|value| id_scope(&value));
-    let ca = or(table.take("ca"), None, |value| {
-        Some(Some(value.text()?.into()))
-    });
-    let connect_to = or(table.take("connect-to"), None, |value| {
-        address(&value).map(Some)
-    });
-    let standard = Ports::default();
-    let https = or(table.take("https-port"), standard.https, |v| port(&v));
-    let mqtt = or(table.take("mqtt-port"), standard.mqtt, |v| port(&v));
-    let amqp = or(table.take("amqp-port"), standard.amqp, |v| port(&v));
-    table.finish();
+    let keys = TargetKeys::read(value)?;
     Some(Some(Target {
-        endpoint: endpoint?,
-        id_scope: id_scope?,
-        ca: ca?,
-        connect_to: connect_to?,
+        endpoint: keys.endpoint.read?,
+        id_scope: keys.id_scope.read?,
+        ca: keys.ca.read?.map(Into::into),
+        connect_to: keys.connect_to.read?,
         ports: Ports {
-            https: https?,
-            mqtt: mqtt?,
-            amqp: amqp?,
+            https: keys.https.read?,
+            mqtt: keys.mqtt.read?,
+            amqp: keys.amqp.read?,
         },
     }))
 }
@@ -70,9 +89,4 @@ fn address(value: &Value<'_>) -> Option<IpAddr> {
             "like \"127.0.0.1\" or \"::1\", without a port".to_string(),
         ),
     }
-}
-
-fn port(value: &Value<'_>) -> Option<u16> {
-    let port = value.integer(1..=u64::from(u16::MAX))?;
-    u16::try_from(port).ok()
 }

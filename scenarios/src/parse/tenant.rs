@@ -3,20 +3,41 @@
 use std::collections::HashSet;
 
 use super::hubs::hubs;
-use super::optional::{each, or};
-use super::{quantity, server, target};
+use super::kinds::{List, Name, Text};
+use super::optional::each;
+use super::server::{self, Processing, Throttle, WholeSeconds};
+use super::target::InstanceScope;
+use crate::diagnostics::did_you_mean;
+use crate::keys::{Field, keys};
 use crate::names;
 use crate::server::Hub;
-use crate::table::{Value, did_you_mean};
+use crate::table::Value;
 use crate::tenant::{OWN, Tenant};
 
 /// Most tenants: records carry their index in 8 bits, and every one has service keys and windows.
-const MAX_TENANTS: usize = 100;
+pub(super) const MAX_TENANTS: usize = 100;
 /// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
 const MAX_LINKED_HUBS: usize = 50;
 
+keys! {
+    struct TenantKeys as "tenant": "One tenant." {
+        "name" name: required Name,
+            "Unique in the file.";
+        "id-scope" id_scope: optional InstanceScope,
+            "As devices name it; the bundled server makes one up.";
+        "hubs" hubs: optional List<Text>,
+            "The hubs that it has linked, of the bundled server; all when left out.";
+        "throttle" throttle: optional Throttle,
+            "Its own quotas, at the bundled server; those of [server] when left out.";
+        "processing" processing: optional Processing,
+            "How long an assignment takes there: log-normal, by two of its percentiles; as in [server] when left out.";
+        "retry-after" retry_after: optional WholeSeconds,
+            "Retry-After of an unfinished assignment there, in whole seconds; that of [server] when left out.";
+    }
+}
+
 /// What tenants refer to.
-pub(super) struct Surroundings<'a> {
+pub(super) struct Refs<'a> {
     /// The bundled server's hubs, if known.
     pub(super) hubs: Option<&'a [Hub]>,
     /// Whether the run has a server of its own.
@@ -27,18 +48,18 @@ pub(super) struct Surroundings<'a> {
     pub(super) server: &'a server::Written,
 }
 
-pub(super) fn read_all(value: &Value<'_>, around: &Surroundings<'_>) -> Option<Vec<Tenant>> {
+pub(super) fn read_all(value: &Value<'_>, refs: &Refs<'_>) -> Option<Vec<Tenant>> {
     let tables = value.array()?;
     if tables.len() > MAX_TENANTS {
         return value.wrong(format!("has more than {MAX_TENANTS} tenants"), None);
     }
     let mut taken = HashSet::new();
     let mut scopes = Scopes {
-        own: around.own_id_scope,
+        own: refs.own_id_scope,
         of_tenants: HashSet::new(),
     };
     each(tables.iter().enumerate(), |(index, value)| {
-        read((index, value), around, &mut taken, &mut scopes)
+        read((index, value), refs, &mut taken, &mut scopes)
     })
 }
 
@@ -65,69 +86,53 @@ impl Scopes<'_> {
 
 fn read(
     (index, value): (usize, &Value<'_>),
-    around: &Surroundings<'_>,
+    refs: &Refs<'_>,
     taken: &mut HashSet<String>,
     scopes: &mut Scopes<'_>,
 ) -> Option<Tenant> {
-    let mut table = value.table()?;
-    let name = table.require("name").and_then(|value| {
-        let name = quantity::name(&value)?;
+    let keys = TenantKeys::read(value)?;
+    let name = keys.name.checked(|value, name| {
         if !taken.insert(name.clone()) {
             return value.wrong(format!("another tenant is called \"{name}\" already"), None);
         }
         Some(name)
     });
-    let id_scope = match table.take("id-scope") {
-        Some(value) => target::id_scope(&value).and_then(|scope| {
-            scopes.take(&value, &scope, None)?;
-            Some(Some(scope))
+    let id_scope = match &keys.id_scope.value {
+        Some(value) => keys.id_scope.read.and_then(|scope| {
+            scopes.take(value, scope.as_deref()?, None)?;
+            Some(scope)
         }),
-        None if around.bundled => {
+        None if refs.bundled => {
             let scope = names::unwritten_id_scope(index);
             let taken = scopes.take(value, &scope, Some("give it an id-scope of its own"));
             taken.map(|()| None)
         }
         None => {
             let help = "another endpoint has instances of its own: say which is meant";
-            table.missing("id-scope", Some(help));
-            None
+            keys.id_scope.missing(help.to_string())
         }
     };
-    let ours = |value: &Value<'_>| {
-        around.bundled || {
-            let help = "another endpoint is not ours to set up: leave it out".to_string();
-            value.wrong::<()>("needs the bundled server", help);
-            false
-        }
-    };
-    let hubs = or(table.take("hubs"), Vec::new(), |value| {
-        ours(&value).then(|| linked(&value, around.hubs)).flatten()
-    });
-    let throttle = match table.take("throttle") {
-        Some(value) => ours(&value).then(|| server::rates(&value)).flatten(),
-        None => around.server.throttle,
-    };
-    let processing = match table.take("processing") {
-        Some(value) => ours(&value)
-            .then(|| server::processing_time(&value))
-            .flatten(),
-        None => around.server.processing,
-    };
-    let retry_after = match table.take("retry-after") {
-        Some(value) => ours(&value)
-            .then(|| server::whole_seconds(&value))
-            .flatten(),
-        None => around.server.retry_after,
-    };
-    table.finish();
+    let hubs = ours(keys.hubs, refs).resolved(|value, _| linked(value, refs.hubs));
+    let throttle = ours(keys.throttle, refs).read;
+    let processing = ours(keys.processing, refs).read;
+    let retry_after = ours(keys.retry_after, refs).read;
     Some(Tenant {
         name: name?,
         id_scope: id_scope?,
-        hubs: hubs?,
-        throttle: throttle?,
-        processing: processing?,
-        retry_after: retry_after?,
+        hubs: hubs?.unwrap_or_default(),
+        throttle: throttle?.or(refs.server.throttle)?,
+        processing: processing?.or(refs.server.processing)?,
+        retry_after: retry_after?.or(refs.server.retry_after)?,
     })
+}
+
+/// The same, if the run has a server of its own, whose setting it is.
+fn ours<'f, T>(mut field: Field<'f, Option<T>>, refs: &Refs<'_>) -> Field<'f, Option<T>> {
+    if let Some(value) = field.value.as_ref().filter(|_| !refs.bundled) {
+        let help = "another endpoint is not ours to set up: leave it out".to_string();
+        field.read = value.wrong("needs the bundled server", help);
+    }
+    field
 }
 
 /// The hubs that an instance has linked.

@@ -7,11 +7,14 @@ use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
 use crate::parse::optional::each;
-use crate::table::Value;
+use crate::table::{Entry, Value};
+
+/// Properties of a twin.
+pub(crate) type Properties = BTreeMap<String, Json>;
 
 /// Properties of a cohort's twins, as a hub takes them.
-pub(in crate::parse) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<String, Json>> {
-    let properties = each(value.table()?.into_entries(), |(key, value)| {
+pub(in crate::parse) fn read(value: &Value<'_>, part: Part) -> Option<Properties> {
+    let properties = each(value.entries()?, |Entry { key, value, .. }| {
         let property = Map::from_iter([(property(key, &value)?, json(&value)?)]);
         match check_form(part, &property) {
             Ok(()) => Some(property),
@@ -26,7 +29,7 @@ pub(in crate::parse) fn read(value: &Value<'_>, part: Part) -> Option<BTreeMap<S
 }
 
 fn members(value: &Value<'_>) -> Option<Map<String, Json>> {
-    let members = each(value.table()?.into_entries(), |(key, value)| {
+    let members = each(value.entries()?, |Entry { key, value, .. }| {
         Some((property(key, &value)?, json(&value)?))
     })?;
     Some(members.into_iter().collect())

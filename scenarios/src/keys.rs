@@ -1,0 +1,277 @@
+//! The keys of a scenario file, each declared once: what it is called, what it may say, what holds
+//! without it, and what it means.
+//!
+//! [`keys!`] makes of such a list a struct with a field a key and its reader, and the [`Section`]
+//! from which the JSON Schema and the guide's tables come.
+
+use toml::de::DeValue;
+
+use crate::diagnostics::closest;
+use crate::json::{Json, Object};
+use crate::table::{Entry, Value};
+
+/// What a key may say: how it is read, and how the schema tells it.
+pub(crate) trait Kind {
+    /// What is made of it.
+    type Out;
+
+    /// What to tell who left it out.
+    const MISSING: Option<&'static str> = None;
+
+    /// Reads it; none once it is noted what is wrong.
+    fn read(value: &Value<'_>) -> Option<Self::Out>;
+
+    /// How the schema tells it.
+    fn schema() -> Object;
+}
+
+/// A key.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// What it means.
+    pub(crate) text: &'static str,
+    pub(crate) is_required: bool,
+    /// What holds without it, as TOML.
+    pub(crate) default: Option<&'static str>,
+    /// What it may say.
+    pub(crate) kind: fn() -> Object,
+}
+
+impl Key {
+    /// How the schema tells it.
+    fn schema(&self) -> Object {
+        let about = Object::default().with("description", self.text);
+        let kind = (self.kind)();
+        let schema = if kind.has("$ref") {
+            // What stands beside a reference does not count in draft 7.
+            about.with("allOf", vec![Json::from(kind)])
+        } else {
+            about.and(kind.without("description"))
+        };
+        match self.default {
+            Some(default) => schema.with("default", json_of(default)),
+            None => schema,
+        }
+    }
+}
+
+/// What TOML says, as JSON.
+fn json_of(toml: &str) -> serde_json::Value {
+    let value = toml.parse::<toml::Value>().ok();
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// A table of known keys.
+pub(crate) trait Section {
+    /// What it is about.
+    const ABOUT: &'static str;
+    /// Its keys, in the order messages list them.
+    const KEYS: &'static [Key];
+    /// Its name among the schema's definitions, if it is one.
+    const DEFINITION: Option<&'static str>;
+
+    /// What refers to it in the schema: it itself, unless it is a definition.
+    fn reference() -> Object {
+        match Self::DEFINITION {
+            Some(name) => Object::default().with("$ref", format!("#/definitions/{name}")),
+            None => Self::schema(),
+        }
+    }
+
+    /// How the schema tells it.
+    fn schema() -> Object {
+        let keys = || Self::KEYS.iter();
+        let required = keys().filter(|key| key.is_required);
+        let required: Vec<_> = required.map(|key| Json::from(key.name)).collect();
+        let schema = Object::default()
+            .with("description", Self::ABOUT)
+            .with("type", "object")
+            .with("additionalProperties", false)
+            .with(
+                "properties",
+                Object::of(keys().map(|key| (key.name, key.schema().into()))),
+            );
+        if required.is_empty() {
+            return schema;
+        }
+        schema.with("required", required)
+    }
+}
+
+/// What a table says of one of its keys.
+pub(crate) struct Field<'f, T> {
+    /// As it is written.
+    pub(crate) value: Option<Value<'f>>,
+    /// As it is read, or what holds without it; none where it is wrong, which has been noted.
+    pub(crate) read: Option<T>,
+    /// Where to note that it is not written; nowhere if it is, be it misspelt.
+    absent: Option<Value<'f>>,
+}
+
+impl<'f, T> Field<'f, T> {
+    /// Notes that the key must be there. Always `None`, to be returned.
+    pub(crate) fn missing<U>(&self, hint: impl Into<Option<String>>) -> Option<U> {
+        self.absent.as_ref()?.wrong("is missing", hint)
+    }
+
+    /// What `read` makes of what is written; nothing where nothing is.
+    pub(crate) fn section<U: Default>(
+        &self,
+        read: impl FnOnce(&Value<'f>) -> Option<U>,
+    ) -> Option<U> {
+        self.value.as_ref().map_or_else(|| Some(U::default()), read)
+    }
+
+    /// What is written must pass `check`, too.
+    pub(crate) fn checked(self, check: impl FnOnce(&Value<'f>, T) -> Option<T>) -> Option<T> {
+        match self.value {
+            Some(value) => check(&value, self.read?),
+            None => self.read,
+        }
+    }
+}
+
+impl<'f, T> Field<'f, Option<T>> {
+    /// What `resolve` makes of what is written, if anything is.
+    pub(crate) fn resolved<U>(
+        self,
+        resolve: impl FnOnce(&Value<'f>, T) -> Option<U>,
+    ) -> Option<Option<U>> {
+        match (self.value, self.read?) {
+            (Some(value), Some(read)) => resolve(&value, read).map(Some),
+            _ => Some(None),
+        }
+    }
+}
+
+/// Reads a table key by key.
+pub(crate) struct Reader<'f> {
+    table: Value<'f>,
+    entries: Vec<Entry<'f>>,
+    /// Keys that look like the unknown ones.
+    misspelt: Vec<&'static str>,
+}
+
+impl<'f> Reader<'f> {
+    /// Notes the keys that are not known.
+    pub(crate) fn new(table: &Value<'f>, keys: &[Key]) -> Option<Self> {
+        let known: Vec<_> = keys.iter().map(|key| key.name).collect();
+        let (entries, unknown): (Vec<_>, Vec<_>) = table
+            .entries()?
+            .into_iter()
+            .partition(|entry| known.contains(&entry.key));
+        for entry in &unknown {
+            entry.unknown(&known);
+        }
+        let misspelt = unknown
+            .iter()
+            .filter_map(|entry| closest(entry.key, &known));
+        Some(Self {
+            misspelt: misspelt.collect(),
+            table: table.clone(),
+            entries,
+        })
+    }
+
+    /// A key that must be there.
+    pub(crate) fn required<K: Kind>(&mut self, key: &'static str) -> Field<'f, K::Out> {
+        let mut field = self.take(key, K::read);
+        if field.value.is_none() {
+            field.read = field.missing(K::MISSING.map(Into::into));
+        }
+        field
+    }
+
+    /// A key that may be there.
+    pub(crate) fn optional<K: Kind>(&mut self, key: &'static str) -> Field<'f, Option<K::Out>> {
+        let mut field = self.take(key, |value| K::read(value).map(Some));
+        if field.value.is_none() {
+            field.read = Some(None);
+        }
+        field
+    }
+
+    /// A key without which `default` holds, as if it were written.
+    pub(crate) fn default<K: Kind>(
+        &mut self,
+        key: &'static str,
+        default: &'static str,
+    ) -> Field<'f, K::Out> {
+        let mut field = self.take(key, K::read);
+        if field.value.is_none() {
+            field.read = match DeValue::parse(default) {
+                Ok(node) => K::read(&self.table.stand_in(key, node.get_ref())),
+                Err(error) => self.table.wrong(error.message(), None),
+            };
+        }
+        field
+    }
+
+    fn take<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value<'f>) -> Option<T>,
+    ) -> Field<'f, T> {
+        let index = self.entries.iter().position(|entry| entry.key == key);
+        let value = index.map(|index| self.entries.swap_remove(index).value);
+        let is_absent = value.is_none() && !self.misspelt.contains(&key);
+        Field {
+            read: value.as_ref().and_then(read),
+            absent: is_absent.then(|| self.table.stand_in(key, self.table.node())),
+            value,
+        }
+    }
+}
+
+/// A table's keys:
+///
+/// ```text
+/// keys! {
+///     struct StallKeys: "Times in which nothing moves." {
+///         "every" every: required Duration, "From one stall's begin to the next.";
+///         "lasts" lasts: default Duration = "1s", "How long it stands still.";
+///     }
+/// }
+/// ```
+///
+/// What stands after the name is the field, whether the key is `required`, `optional` or has a
+/// `default`, its [`Kind`], and what it means.
+macro_rules! keys {
+    (struct $Keys:ident $(as $definition:literal)?: $about:literal {
+        $($name:literal $field:ident: $need:ident $kind:ty $(= $default:tt)?, $text:literal;)*
+    }) => {
+        pub(crate) struct $Keys<'f> {
+            $(pub(crate) $field: $crate::keys::Field<'f, $crate::keys::keys!(@out $need $kind)>,)*
+        }
+
+        impl<'f> $Keys<'f> {
+            /// Reads each key; none where there is no table.
+            pub(crate) fn read(table: &$crate::table::Value<'f>) -> Option<Self> {
+                let keys = <Self as $crate::keys::Section>::KEYS;
+                let mut reader = $crate::keys::Reader::new(table, keys)?;
+                Some(Self {
+                    $($field: reader.$need::<$kind>($name $(, stringify!($default))?),)*
+                })
+            }
+        }
+
+        impl $crate::keys::Section for $Keys<'_> {
+            const ABOUT: &'static str = $about;
+            const DEFINITION: Option<&'static str> = $crate::keys::keys!(@option $($definition)?);
+            const KEYS: &'static [$crate::keys::Key] = &[$($crate::keys::Key {
+                name: $name,
+                text: $text,
+                is_required: $crate::keys::keys!(@is_required $need),
+                default: $crate::keys::keys!(@option $(stringify!($default))?),
+                kind: <$kind as $crate::keys::Kind>::schema,
+            },)*];
+        }
+    };
+    (@out optional $kind:ty) => { Option<<$kind as $crate::keys::Kind>::Out> };
+    (@out $need:ident $kind:ty) => { <$kind as $crate::keys::Kind>::Out };
+    (@option) => { None };
+    (@option $some:expr) => { Some($some) };
+    (@is_required required) => { true };
+    (@is_required $need:ident) => { false };
+}
+pub(crate) use keys;
