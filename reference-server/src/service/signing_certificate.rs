@@ -58,6 +58,11 @@ impl SigningCertificate {
         &self.subject
     }
 
+    /// What it signs with.
+    pub(super) fn key(&self) -> &SubjectPublicKeyInfoDer<'static> {
+        &self.key
+    }
+
     /// What certificates that it signs may call its key (RFC 5280, 4.2.1.2).
     pub(super) fn key_id(&self) -> Option<&[u8]> {
         self.key_id.as_deref()

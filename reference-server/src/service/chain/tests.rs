@@ -14,6 +14,7 @@ use super::*;
 mod any_chain;
 mod cost;
 mod foreign;
+mod twins;
 
 /// A certificate and its key.
 struct Certified {

@@ -213,7 +213,7 @@ fn any_certificates_in_any_order_come_to_what_they_were_made_of() {
                     assert!(ends.contains(end), "{shown:?} in {:?}", world.made);
                 }
                 // More keys of one name than a chain may be tried with.
-                Err(problem) if problem == TOO_MANY => too_many += 1,
+                Err(problem) if problem.contains("too many") => too_many += 1,
                 Err(problem) => {
                     assert!(ends.is_empty(), "{problem}: {shown:?} in {:?}", world.made);
                 }

@@ -75,7 +75,7 @@ fn no_chain_costs_much_whatever_was_made_of_it() {
     });
     let mut attacks = vec![("four hundred links".to_owned(), line)];
     for name in ["evil", "root", "root 0"] {
-        for length in [4, 5, 6, 7, 20, 100] {
+        for length in [4, 5, 6, 7, 20, MAX_ABOVE - 1, 100] {
             attacks.push((format!("{length} called {name}"), ring(name, length)));
         }
         for width in [1, 2, 3] {
