@@ -14,7 +14,7 @@ use crate::histogram::Precision;
 use crate::latency::Latency;
 use crate::outcome::Outcome;
 use crate::record::Record;
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 
 /// Kinds of outcome told apart.
 const MAX_OUTCOMES: usize = 64;
@@ -29,7 +29,7 @@ pub struct Again {
     /// Ended otherwise.
     pub failed: u64,
     /// How often they tried.
-    pub tries: Tries,
+    pub attempts: Attempts,
     /// Until the assigned hub was in hand; response time counts from what made them go back.
     pub registration: Latency,
     /// Until the twin was read.
@@ -124,7 +124,7 @@ impl AgainFold {
             registrations: self.fold.ended,
             provisioned: self.fold.provisioned,
             failed: self.fold.failed(),
-            tries: self.fold.tries,
+            attempts: self.fold.attempts,
             registration: self.fold.registration(),
             provisioning: self.fold.provisioning(),
             failures: failures

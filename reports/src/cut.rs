@@ -193,7 +193,7 @@ fn row(dimension: &str, name: String, fold: &Fold, drawn: bool) -> Cut {
         provisioned: fold.provisioned,
         failed: fold.failed(),
         dropped: fold.dropped,
-        tries: fold.tries,
+        attempts: fold.attempts,
         registration: fold.registration(),
         provisioning: fold.provisioning(),
         phases: fold.phases(),

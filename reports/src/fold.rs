@@ -6,7 +6,7 @@ use crate::histogram::{LatencyHistogram, Precision};
 use crate::latency::{Latency, Percentiles};
 use crate::phase::{Metric, Phase};
 use crate::record::Record;
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 
 /// What a fold has histograms of, beside its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Fold {
     /// Devices that got their twin.
     pub provisioned: u64,
     /// How often they tried.
-    pub tries: Tries,
+    pub attempts: Attempts,
     histograms: [Option<Box<LatencyHistogram>>; Metric::COUNT],
 }
 
@@ -65,7 +65,7 @@ impl Fold {
             dropped: 0,
             registered: 0,
             provisioned: 0,
-            tries: Tries::default(),
+            attempts: Attempts::default(),
             histograms: [const { None }; Metric::COUNT],
         }
     }
@@ -82,7 +82,7 @@ impl Fold {
             return;
         }
         self.ended += 1;
-        self.tries.add(record);
+        self.attempts.add(record);
         self.registered += u64::from(record.registered_us.is_some());
         self.provisioned += u64::from(record.provisioned_us().is_some());
         let detail = self.detail;

@@ -14,6 +14,7 @@
 
 pub mod again;
 pub mod aggregator;
+pub mod attempts;
 pub mod breach;
 mod conclusion;
 pub mod counters;
@@ -46,7 +47,6 @@ pub mod snapshot;
 pub mod summary;
 pub mod threshold;
 pub mod timeline;
-pub mod tries;
 pub mod units;
 pub mod validity;
 pub mod verdict;

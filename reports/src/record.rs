@@ -67,7 +67,7 @@ pub struct Record {
 /// Marks a phase that a device did not go through.
 pub const NOT_REACHED: u32 = u32::MAX;
 
-/// Of journals that were written before tries were counted.
+/// Of journals that were written before attempts were counted.
 fn once() -> u16 {
     1
 }

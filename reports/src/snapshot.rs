@@ -97,7 +97,7 @@ pub struct Progress {
     /// Of those that ended: told at least once that they came too often (429).
     pub throttled: u64,
     /// Of those that ended: tried more than once.
-    pub tried_again: u64,
+    pub retried: u64,
 }
 
 /// One metric, live.

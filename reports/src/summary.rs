@@ -19,7 +19,7 @@ use crate::rates::Rates;
 use crate::slo::SloResult;
 use crate::threshold::result::ThresholdResult;
 use crate::timeline::TimelinePoint;
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
@@ -59,7 +59,7 @@ pub struct Summary {
     pub devices: Devices,
     /// How often devices tried.
     #[serde(default)]
-    pub tries: Tries,
+    pub attempts: Attempts,
     /// Devices that stayed with their hubs.
     #[serde(default)]
     pub life: Life,

@@ -419,7 +419,7 @@ fn a_device_that_was_due_and_not_started_is_counted_everywhere() {
     assert_eq!(outcomes, [("not started", 517), ("provisioned", 83)]);
     let cut = &summary.cuts[0];
     assert_eq!((cut.released, cut.dropped, cut.failed), (83, 517, 0));
-    assert_eq!(summary.tries.attempts, 83);
+    assert_eq!(summary.attempts.total, 83);
     assert_eq!(replay(&path).expect("a journal").summary, summary);
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::latency::{HistogramBucket, Latency, Percentiles};
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 
 /// One cut of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,7 +26,7 @@ pub struct Cut {
     pub dropped: u64,
     /// How often they tried.
     #[serde(default)]
-    pub tries: Tries,
+    pub attempts: Attempts,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.

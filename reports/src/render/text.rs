@@ -67,18 +67,18 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         count(devices.provisioned),
         count(devices.failed)
     )?;
-    let tries = summary.tries;
-    if !tries.is_uneventful() {
+    let attempts = summary.attempts;
+    if !attempts.is_uneventful() {
         let ended = devices.provisioned + devices.failed;
         writeln!(
             out,
-            "  tries      {:.2} a device, at most {}; {} tried again, {} throttled ({} answers of 429), {} connections lost",
-            tries.mean(ended).unwrap_or(1.0),
-            count(tries.most),
-            count(tries.tried_again),
-            count(tries.throttled),
-            count(tries.throttled_answers),
-            count(tries.lost_connections)
+            "  attempts   {:.2} a device, at most {}; {} tried again, {} throttled ({} answers of 429), {} connections lost",
+            attempts.mean(ended).unwrap_or(1.0),
+            count(attempts.most),
+            count(attempts.retried),
+            count(attempts.throttled),
+            count(attempts.throttled_answers),
+            count(attempts.lost_connections)
         )?;
     }
     let life = summary.life;

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use crate::life::Life;
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 
 /// Figures of some devices in some time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Figures {
     /// Devices due and not started.
     pub dropped: u64,
     /// How often they tried.
-    pub tries: Tries,
+    pub attempts: Attempts,
     /// Samples of the threshold's metric.
     pub samples: u64,
     /// What its latency is of: samples, and devices that did not get so far where those count.

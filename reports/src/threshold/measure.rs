@@ -8,7 +8,7 @@ use super::tags::Among;
 use crate::histogram::Precision;
 use crate::phase::Metric;
 use crate::record::Record;
-use crate::tries::Tries;
+use crate::attempts::Attempts;
 
 /// The figures of some devices, as they come.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(super) struct Measure {
     dropped: u64,
     registered: u64,
     provisioned: u64,
-    tries: Tries,
+    attempts: Attempts,
     /// Devices that did not get as far as the metric is about.
     not_reached: u64,
     samples: Samples,
@@ -42,7 +42,7 @@ impl Measure {
             dropped: 0,
             registered: 0,
             provisioned: 0,
-            tries: Tries::default(),
+            attempts: Attempts::default(),
             not_reached: 0,
             samples: Samples::new(condition.limit, precision),
         }
@@ -63,7 +63,7 @@ impl Measure {
         self.ended += 1;
         self.registered += u64::from(record.registered_us.is_some());
         self.provisioned += u64::from(record.provisioned_us().is_some());
-        self.tries.add(record);
+        self.attempts.add(record);
     }
 
     /// Adds what another has counted.
@@ -72,7 +72,7 @@ impl Measure {
         self.dropped += other.dropped;
         self.registered += other.registered;
         self.provisioned += other.provisioned;
-        self.tries.merge(other.tries);
+        self.attempts.merge(other.attempts);
         self.not_reached += other.not_reached;
         self.samples.merge(&other.samples);
     }
@@ -90,7 +90,7 @@ impl Measure {
             dropped: self.dropped,
             registered: self.registered,
             provisioned: self.provisioned,
-            tries: self.tries,
+            attempts: self.attempts,
             samples: self.samples.count(),
             latency_of: self.samples.count() + not_reached,
             latency: statistic.and_then(|it| self.samples.value(it, not_reached)),

@@ -169,9 +169,9 @@ impl Subject {
             }
             Self::MeanAttempts => {
                 let ended = (figures.ended > 0).then_some(figures.ended)?;
-                Ratio::new(figures.tries.attempts, ended)
+                Ratio::new(figures.attempts.total, ended)
             }
-            Self::MostAttempts => Ratio::whole(figures.tries.most),
+            Self::MostAttempts => Ratio::whole(figures.attempts.most),
             Self::Lived(what) => Ratio::whole(what.of(figures)),
         };
         Some(Value::Of(ratio))
@@ -262,8 +262,8 @@ impl Population {
             Self::Registered => figures.registered,
             Self::Failed => figures.ended - figures.provisioned,
             Self::Dropped => figures.dropped,
-            Self::Throttled => figures.tries.throttled,
-            Self::Retried => figures.tries.tried_again,
+            Self::Throttled => figures.attempts.throttled,
+            Self::Retried => figures.attempts.retried,
         }
     }
 }

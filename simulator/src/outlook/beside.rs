@@ -77,7 +77,7 @@ impl Measured {
     pub(super) fn rows(&self, plan: &Plan, forecast: &Forecast) -> Vec<Row> {
         let seconds = |us: u64| us as f64 / 1e6;
         let long = |time: Duration| time.as_secs_f64();
-        let (run, tries) = (&self.summary, &self.summary.tries);
+        let (run, attempts) = (&self.summary, &self.summary.attempts);
         let part = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         let sum = |of: fn(&fleetstorm_scenarios::forecast::Fate) -> u64| -> u64 {
             forecast.fates.iter().map(of).sum()
@@ -106,13 +106,13 @@ impl Measured {
                     sum(|fate| fate.throttled),
                     sum(|fate| fate.started + fate.dropped),
                 ),
-                part(tries.throttled, run.devices.planned),
+                part(attempts.throttled, run.devices.planned),
             ),
             row(
                 "answers 429",
                 Unit::Count,
                 Some(forecast.turned_away as f64),
-                Some((tries.throttled_answers + run.again.tries.throttled_answers) as f64),
+                Some((attempts.throttled_answers + run.again.attempts.throttled_answers) as f64),
             ),
             row(
                 "devices that go back to DPS",

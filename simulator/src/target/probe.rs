@@ -31,7 +31,7 @@ enum Door {
 }
 
 impl Target {
-    /// Tries each port that the plan's devices use: at the endpoint, and at the hubs that are known.
+    /// Attempts each port that the plan's devices use: at the endpoint, and at the hubs that are known.
     ///
     /// # Errors
     /// What stands in the way of the first that can't be reached: exit 3.

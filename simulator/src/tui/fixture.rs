@@ -40,7 +40,7 @@ pub(super) fn snapshot() -> Snapshot {
             provisioned: 670,
             failed: 3,
             throttled: 0,
-            tried_again: 0,
+            retried: 0,
         },
         target_rate: 100.0,
         achieved_rate: 99.0,

@@ -55,12 +55,12 @@ pub(super) fn counts(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
         ("throttled", progress.throttled, warning(progress.throttled)),
         (
             "retried",
-            progress.tried_again,
-            warning(progress.tried_again),
+            progress.retried,
+            warning(progress.retried),
         ),
     ];
     // Most runs know neither: their places are needed.
-    let eventful = progress.throttled + progress.tried_again > 0;
+    let eventful = progress.throttled + progress.retried > 0;
     let shown = if eventful {
         parts.len()
     } else {

@@ -125,7 +125,7 @@ fn connections_that_are_reset_before_anything_is_asked_excuse_nothing() {
     let run = scratch.run(&text, &[]);
     let told = format!("{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
-    assert_ne!(summary["tries"]["lost_connections"], 0, "{told}");
+    assert_ne!(summary["attempts"]["lost_connections"], 0, "{told}");
     assert_eq!(summary["server_counters"]["agree"], true, "{told}");
     for row in rows(&summary) {
         assert_eq!(row["unheard"], 0, "{row}");

@@ -154,8 +154,8 @@ to = "none"
     assert_eq!(number(&summary, "/again/provisioned"), 20, "{}", run.stdout);
     let slowed = number(&summary, "/again/registration/response/p50_us");
     assert!(slowed > 600_000, "{slowed}");
-    assert!(number(&summary, "/again/tries/throttled") >= 9);
-    assert_eq!(number(&summary, "/tries/throttled"), 0, "they were first");
+    assert!(number(&summary, "/again/attempts/throttled") >= 9);
+    assert_eq!(number(&summary, "/attempts/throttled"), 0, "they were first");
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn what_devices_were_told_outlives_kills_of_the_server() {
     let summary = scratch.summary();
     let outcomes = &summary["outcomes"];
     assert_eq!(summary["devices"]["provisioned"], devices, "{outcomes}");
-    assert!(summary["tries"]["lost_connections"].as_u64() > Some(0));
+    assert!(summary["attempts"]["lost_connections"].as_u64() > Some(0));
 
     let told = told(&scratch, &list);
     assert_eq!(told.len() as u64, devices);
@@ -243,9 +243,9 @@ fn what_devices_were_told_outlives_kills_of_the_server() {
     }
     let each = |hub: usize| told.iter().filter(|(_, told)| *told == hub).count();
     println!(
-        "{devices} devices, {kills} kills: {} and {} at the hubs, as they were told; tries {}",
+        "{devices} devices, {kills} kills: {} and {} at the hubs, as they were told; attempts {}",
         each(0),
         each(1),
-        summary["tries"]
+        summary["attempts"]
     );
 }

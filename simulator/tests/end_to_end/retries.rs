@@ -54,7 +54,7 @@ fn run_against(scratch: &Scratch, served: &Served, scenario: &str) -> Value {
     let ca = scratch.write("ca.pem", served.text("ca_pem"));
     let run = scratch.run(scenario, &served.flags(&ca));
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("tries "), "{}", run.stdout);
+    assert!(run.stdout.contains("attempts "), "{}", run.stdout);
     scratch.summary()
 }
 
@@ -89,16 +89,16 @@ fn throttled_devices_come_back_as_their_sdks_do() {
     });
     for profile in profiles {
         let of = |pointer| of_cohort(&summary, profile, pointer);
-        assert_eq!(of("/tries/throttled"), 5, "{profile}");
+        assert_eq!(of("/attempts/throttled"), 5, "{profile}");
         // Java's SDK takes 429 for the end.
         let provisioned = if profile == "sdk-java" { 0 } else { 5 };
         assert_eq!(of("/provisioned"), provisioned, "{profile}");
     }
-    let most = |profile| of_cohort(&summary, profile, "/tries/most");
+    let most = |profile| of_cohort(&summary, profile, "/attempts/most");
     assert_eq!(most("sdk-java"), 1);
     assert!(most("naive") > most("sdk-node"), "naive: every second");
     assert!(most("sdk-python") > most("sdk-node"), "python: every other");
-    assert_eq!(summary["tries"]["throttled"], 25);
+    assert_eq!(summary["attempts"]["throttled"], 25);
 }
 
 #[test]
@@ -125,11 +125,11 @@ fn a_hub_that_was_down_is_found_again_by_everybody() {
     for profile in profiles {
         let of = |pointer| of_cohort(&summary, profile, pointer);
         assert_eq!(of("/provisioned"), 5, "{profile}");
-        assert_eq!(of("/tries/tried_again"), 5, "{profile}");
-        assert!(of("/tries/lost_connections") >= 5, "{profile}");
-        assert_eq!(of("/tries/throttled"), 0, "{profile}");
+        assert_eq!(of("/attempts/retried"), 5, "{profile}");
+        assert!(of("/attempts/lost_connections") >= 5, "{profile}");
+        assert_eq!(of("/attempts/throttled"), 0, "{profile}");
     }
-    let attempts = |profile| of_cohort(&summary, profile, "/tries/attempts");
+    let attempts = |profile| of_cohort(&summary, profile, "/attempts/total");
     assert_eq!(attempts("sdk-python"), 10, "once more after ten seconds");
     assert!(attempts("naive") > attempts("patient"));
     let waited = |profile| of_cohort(&summary, profile, "/phases/hub-connect/min_us");

@@ -75,7 +75,7 @@ fn tenants_have_hubs_enrollments_and_quotas_to_themselves() {
     for (tenant, devices, throttled) in [("0ne00000001", 4, 0), ("acme", 8, 0), ("globex", 8, 5)] {
         let row = row(&summary, "tenant", tenant);
         assert_eq!(row["provisioned"], devices, "{tenant}");
-        assert_eq!(row["tries"]["throttled"], throttled, "{tenant}");
+        assert_eq!(row["attempts"]["throttled"], throttled, "{tenant}");
     }
     // It tells devices to wait longer than the others do.
     let of_acme = &row(&summary, "tenant", "acme")["registration"]["service"];

@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
 
-/// Tries of a group of devices.
+/// Attempts of a group of devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Tries {
-    /// Tries of all devices; one a device where nothing failed.
-    pub attempts: u64,
-    /// Most tries of one device.
+pub struct Attempts {
+    /// Attempts of all devices; one a device where nothing failed.
+    pub total: u64,
+    /// Most attempts of one device.
     pub most: u64,
     /// Devices that tried more than once.
-    pub tried_again: u64,
+    pub retried: u64,
     /// Devices that were told at least once that they came too often (429).
     pub throttled: u64,
     /// How often they were told so.
@@ -22,23 +22,23 @@ pub struct Tries {
     pub lost_connections: u64,
 }
 
-impl Tries {
+impl Attempts {
     /// Counts one device.
     pub(crate) fn add(&mut self, record: &Record) {
         let attempts = u64::from(record.attempts);
-        self.attempts += attempts;
+        self.total += attempts;
         self.most = self.most.max(attempts);
-        self.tried_again += u64::from(attempts > 1);
+        self.retried += u64::from(attempts > 1);
         self.throttled += u64::from(record.throttled > 0);
         self.throttled_answers += u64::from(record.throttled);
         self.lost_connections += u64::from(record.lost);
     }
 
-    /// Adds the tries of other devices.
+    /// Adds the attempts of other devices.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.attempts += other.attempts;
+        self.total += other.total;
         self.most = self.most.max(other.most);
-        self.tried_again += other.tried_again;
+        self.retried += other.retried;
         self.throttled += other.throttled;
         self.throttled_answers += other.throttled_answers;
         self.lost_connections += other.lost_connections;
@@ -46,16 +46,16 @@ impl Tries {
 
     /// Whether every device was served at its first try.
     pub fn is_uneventful(&self) -> bool {
-        self.tried_again == 0 && self.throttled == 0 && self.lost_connections == 0
+        self.retried == 0 && self.throttled == 0 && self.lost_connections == 0
     }
 
-    /// Tries a device, of as many `devices`; none without any.
+    /// Attempts a device, of as many `devices`; none without any.
     #[expect(
         clippy::cast_precision_loss,
-        reason = "counts of devices and their tries"
+        reason = "counts of devices and their attempts"
     )]
     pub fn mean(&self, devices: u64) -> Option<f64> {
-        (devices > 0).then(|| self.attempts as f64 / devices as f64)
+        (devices > 0).then(|| self.total as f64 / devices as f64)
     }
 }
 
@@ -66,26 +66,26 @@ mod tests {
 
     #[test]
     fn devices_and_their_tries_are_counted_apart() {
-        let mut tries = Tries::default();
-        tries.add(&sample());
-        assert!(tries.is_uneventful());
+        let mut attempts = Attempts::default();
+        attempts.add(&sample());
+        assert!(attempts.is_uneventful());
         let mut troubled = sample();
         (troubled.attempts, troubled.throttled, troubled.lost) = (4, 2, 1);
-        tries.add(&troubled);
-        let expected = Tries {
-            attempts: 5,
+        attempts.add(&troubled);
+        let expected = Attempts {
+            total: 5,
             most: 4,
-            tried_again: 1,
+            retried: 1,
             throttled: 1,
             throttled_answers: 2,
             lost_connections: 1,
         };
-        assert_eq!(tries, expected);
-        assert!(!tries.is_uneventful());
-        assert_eq!(tries.mean(2), Some(2.5));
-        assert_eq!(Tries::default().mean(0), None);
-        let mut both = tries;
-        both.merge(tries);
-        assert_eq!((both.attempts, both.most, both.throttled), (10, 4, 2));
+        assert_eq!(attempts, expected);
+        assert!(!attempts.is_uneventful());
+        assert_eq!(attempts.mean(2), Some(2.5));
+        assert_eq!(Attempts::default().mean(0), None);
+        let mut both = attempts;
+        both.merge(attempts);
+        assert_eq!((both.total, both.most, both.throttled), (10, 4, 2));
     }
 }
