@@ -5,7 +5,6 @@ use std::io;
 
 use live_seconds::{LiveSeconds, Totals};
 
-use crate::again::AgainFold;
 use crate::conclusion;
 use crate::cut::Cuts;
 use crate::fold::{Detail, Fold};
@@ -17,6 +16,7 @@ use crate::outcome::{Outcome, OutcomeCount};
 use crate::phase::Metric;
 use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
+use crate::reprovisions::ReprovisionsFold;
 use crate::run::{Ending, Example, Finished, RunInfo};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
@@ -44,7 +44,7 @@ pub struct Aggregator {
     outcomes: BTreeMap<Outcome, u64>,
     hubs: Vec<u64>,
     timeline: Timeline,
-    again: AgainFold,
+    reprovisions: ReprovisionsFold,
     generator: GeneratorFold,
     starts: Starts,
     live: LiveSeconds,
@@ -79,7 +79,7 @@ impl Aggregator {
             outcomes: BTreeMap::new(),
             hubs: vec![0; info.dimensions.hubs.len()],
             timeline: Timeline::default(),
-            again: AgainFold::default(),
+            reprovisions: ReprovisionsFold::default(),
             generator: GeneratorFold::default(),
             starts: Starts::default(),
             live: LiveSeconds::default(),
@@ -99,9 +99,9 @@ impl Aggregator {
         for slo in &mut self.slos {
             slo.add(record, without_generator);
         }
-        if record.again {
-            self.again.add(record);
-            self.timeline.add_again(record);
+        if record.reprovision {
+            self.reprovisions.add(record);
+            self.timeline.add_reprovision(record);
             self.write(&Entry::Record(*record));
             return;
         }
@@ -213,13 +213,13 @@ impl Aggregator {
         if is_over || self.aborted.is_some() {
             return;
         }
-        let again = self.again.counts();
+        let reprovisions = self.reprovisions.counts();
         let mut judges = self.judges.iter().enumerate();
         self.aborted = judges.find_map(|(threshold, judge)| {
             Some(Aborted {
                 threshold,
                 at_us: live.elapsed_us,
-                stop: judge.stops(live, again)?,
+                stop: judge.stops(live, reprovisions)?,
             })
         });
     }
@@ -263,7 +263,7 @@ impl Aggregator {
             slos: self.slos.iter().map(SloFold::view).collect(),
             seconds: self.live.seconds.iter().copied().collect(),
             life: live.life,
-            again: self.again.registrations(),
+            reprovisions: self.reprovisions.registrations(),
             events: live.events.clone(),
             generator,
             simulator: live.simulator,
@@ -365,7 +365,7 @@ impl Aggregator {
             },
             attempts: self.total.attempts,
             life: ending.life,
-            again: self.again.again(&self.info.dimensions),
+            reprovisions: self.reprovisions.reprovisions(&self.info.dimensions),
             events: ending.events,
             registration: self.total.registration(),
             provisioning: self.total.provisioning(),

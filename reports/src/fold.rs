@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::attempts::Attempts;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::latency::{Latency, Percentiles};
 use crate::phase::{Metric, Phase};
 use crate::record::Record;
-use crate::attempts::Attempts;
 
 /// What a fold has histograms of, beside its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

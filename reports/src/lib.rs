@@ -12,7 +12,6 @@
 //! A leaf: it knows neither transports nor DPS, only names it was given
 //! ([`Dimensions`]). No renderer computes a statistic.
 
-pub mod again;
 pub mod aggregator;
 pub mod attempts;
 pub mod breach;
@@ -40,6 +39,7 @@ pub mod record;
 pub mod recorder;
 pub mod render;
 pub mod replay;
+pub mod reprovisions;
 pub mod run;
 mod shortfall;
 pub mod slo;

@@ -55,12 +55,12 @@ impl Extent {
     pub fn most_bytes(&self) -> u64 {
         let cuts: usize = By::ALL.into_iter().map(|by| self.cut(by)).sum();
         let totals = Metric::COUNT * FINE;
-        let again = Metric::COUNT * COARSE + MAX_COUNTED * PLACEMENT;
+        let reprovisions = Metric::COUNT * COARSE + MAX_COUNTED * PLACEMENT;
         let course = timeline::MAX_POINTS * (timeline::POINT_BYTES + COARSE);
         let thresholds =
             self.windows * threshold::WINDOWS_BYTES + self.thresholds * (FINE + COARSE);
         let slos = self.slos * slo::COURSE_BYTES;
-        (cuts + totals + again + course + thresholds + slos) as u64
+        (cuts + totals + reprovisions + course + thresholds + slos) as u64
     }
 
     fn cut(&self, by: By) -> usize {

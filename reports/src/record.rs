@@ -57,7 +57,7 @@ pub struct Record {
     pub lost: u16,
     /// Whether the device had been provisioned before, in this run.
     #[serde(default)]
-    pub again: bool,
+    pub reprovision: bool,
     /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
     pub hub: Option<u16>,
     /// How it ended.
@@ -183,7 +183,7 @@ pub(crate) fn sample() -> Record {
         attempts: 1,
         throttled: 0,
         lost: 0,
-        again: false,
+        reprovision: false,
         hub: Some(0),
         outcome: Outcome::Provisioned,
     }

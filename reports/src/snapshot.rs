@@ -46,7 +46,7 @@ pub struct Snapshot {
     /// Devices that stay with their hubs.
     pub life: Life,
     /// Devices that went back to DPS and ended.
-    pub again: u64,
+    pub reprovisions: u64,
     /// Events so far, in their order.
     pub events: Vec<Happened>,
     /// What the generator itself adds, and how it is.

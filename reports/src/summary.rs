@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::again::Again;
+use crate::attempts::Attempts;
 use crate::counters::ServerCounters;
 use crate::cut::view::{Cut, LeftOut};
 use crate::event::Happened;
@@ -16,10 +16,10 @@ use crate::oracle::Oracle;
 use crate::outcome::OutcomeCount;
 use crate::phase::Metric;
 use crate::rates::Rates;
+use crate::reprovisions::Reprovisions;
 use crate::slo::SloResult;
 use crate::threshold::result::ThresholdResult;
 use crate::timeline::TimelinePoint;
-use crate::attempts::Attempts;
 use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
@@ -65,7 +65,7 @@ pub struct Summary {
     pub life: Life,
     /// Devices that went back to DPS.
     #[serde(default)]
-    pub again: Again,
+    pub reprovisions: Reprovisions,
     /// What happened, in its order.
     #[serde(default)]
     pub events: Vec<Happened>,

@@ -31,7 +31,7 @@ pub struct TimelinePoint {
     pub in_flight: u64,
     /// Devices that went back to DPS and ended.
     #[serde(default)]
-    pub again: u64,
+    pub reprovisions: u64,
     /// Devices that stayed with their hubs at its end; null where nobody looked then.
     #[serde(default)]
     pub held: Option<u64>,
@@ -58,7 +58,7 @@ struct Point {
     released: u64,
     provisioned: u64,
     failed: u64,
-    again: u64,
+    reprovisions: u64,
     held: Option<u64>,
     response: Option<LatencyHistogram>,
     added_max_us: Option<u64>,
@@ -99,8 +99,8 @@ impl Timeline {
     }
 
     /// Counts one device that went back to DPS.
-    pub fn add_again(&mut self, record: &Record) {
-        self.point(record.end_us / 1_000_000).again += 1;
+    pub fn add_reprovision(&mut self, record: &Record) {
+        self.point(record.end_us / 1_000_000).reprovisions += 1;
     }
 
     /// Hears that `held` devices stayed with their hubs at the end of `second`.
@@ -126,7 +126,7 @@ impl Timeline {
                 provisioned: point.provisioned,
                 failed: point.failed,
                 in_flight,
-                again: point.again,
+                reprovisions: point.reprovisions,
                 held: point.held,
                 p50_us: response.map(|response| response.p50_us),
                 p99_us: response.map(|response| response.p99_us),
@@ -165,7 +165,7 @@ impl Point {
         self.released += other.released;
         self.provisioned += other.provisioned;
         self.failed += other.failed;
-        self.again += other.again;
+        self.reprovisions += other.reprovisions;
         self.held = other.held.or(self.held);
         self.added_max_us = self.added_max_us.max(other.added_max_us);
         match (&mut self.response, other.response) {

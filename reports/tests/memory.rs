@@ -75,7 +75,7 @@ fn record(device: u64, chance: &mut Chance) -> Record {
         attempts: 1,
         throttled: 0,
         lost: 0,
-        again: chance.below(10) == 0,
+        reprovision: chance.below(10) == 0,
         hub: u16::try_from(chance.below(HUBS)).ok(),
         outcome: Outcome::Provisioned,
     }

@@ -57,7 +57,7 @@ pub struct Forecast {
     /// What becomes of each cohort, in the plan's order.
     pub fates: Vec<Fate>,
     /// What becomes of devices that go back to DPS, of all cohorts, because of an event.
-    pub again: Fate,
+    pub reprovisions: Fate,
     /// Events whose consequences are not foreseen, by index.
     pub unforeseen: Vec<usize>,
     /// Register requests of devices that have proven themselves.
@@ -161,7 +161,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
     let tally = again.unwrap_or(first);
     let storms = tally.storms.as_ref();
     Forecast {
-        again: tally.again,
+        reprovisions: tally.again,
         unforeseen: unforeseen(plan),
         registers: tally.registers,
         polls: tally.polls,

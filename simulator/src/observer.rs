@@ -75,7 +75,7 @@ impl Observer {
             match records.recv_timeout(wait) {
                 Ok(record) => {
                     // What happens to devices later is no part of bringing them in.
-                    if !record.again {
+                    if !record.reprovision {
                         last_end_us = last_end_us.max(record.end_us);
                     }
                     self.reconciliation.count(&record);

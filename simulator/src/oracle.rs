@@ -91,7 +91,7 @@ impl Oracle {
         let times = self.changes.during(record, course);
         let finding = if u64::from(record.device) >= cohort.planned {
             Finding::Contradiction(Wrong::Unplanned)
-        } else if !record.again && !cohort.attendance.arrives(record.device) {
+        } else if !record.reprovision && !cohort.attendance.arrives(record.device) {
             Finding::Contradiction(Wrong::Twice)
         } else if !record.outcome.is_started() {
             cohort.dropped += 1;

@@ -84,8 +84,8 @@ fn line(snapshot: &Snapshot) -> String {
             ));
         }
     }
-    if snapshot.again > 0 {
-        line.push_str(&format!("  {} back to DPS", count(snapshot.again)));
+    if snapshot.reprovisions > 0 {
+        line.push_str(&format!("  {} back to DPS", count(snapshot.reprovisions)));
     }
     let response = snapshot
         .metrics

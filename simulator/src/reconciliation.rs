@@ -194,7 +194,7 @@ mod tests {
             attempts: 1,
             throttled: 0,
             lost: 0,
-            again: false,
+            reprovision: false,
             hub,
             outcome,
         }

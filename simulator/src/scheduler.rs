@@ -335,7 +335,7 @@ fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Rec
         attempts: u16::from(outcome.is_started()),
         throttled: 0,
         lost: 0,
-        again: false,
+        reprovision: false,
         hub: None,
         outcome,
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::latency::{HistogramBucket, Latency, Percentiles};
 use crate::attempts::Attempts;
+use crate::latency::{HistogramBucket, Latency, Percentiles};
 
 /// One cut of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

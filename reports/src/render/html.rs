@@ -154,8 +154,9 @@ fn held_plot(summary: &Summary) -> Option<String> {
         return None;
     }
     let held = |point: &TimelinePoint| point.held.map(number);
-    let again = |point: &TimelinePoint| Some(number(point.again) / number(point.span_s));
-    let lines: [(&str, ValueOf<'_>); 2] = [("provisioned", &held), ("p99", &again)];
+    let reprovisions =
+        |point: &TimelinePoint| Some(number(point.reprovisions) / number(point.span_s));
+    let lines: [(&str, ValueOf<'_>); 2] = [("provisioned", &held), ("p99", &reprovisions)];
     let greatest = values(summary, &lines).fold(0.0, f64::max);
     let devices = |value: f64| units::count(whole(value));
     Some(over_time(

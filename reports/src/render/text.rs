@@ -98,28 +98,30 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     if life.rebooted > 0 {
         writeln!(out, "             {} rebooted", count(life.rebooted))?;
     }
-    let again = &summary.again;
-    if again.registrations > 0 {
-        let response = again.provisioning.response;
+    let reprovisions = &summary.reprovisions;
+    if reprovisions.registrations > 0 {
+        let response = reprovisions.provisioning.response;
         writeln!(
             out,
-            "  again      {} went back to DPS, {} provisioned, {} failed; p50 {}, p99 {}, max {}",
-            count(again.registrations),
-            count(again.provisioned),
-            count(again.failed),
+            "  reprovision  {} went back to DPS, {} provisioned, {} failed; p50 {}, p99 {}, max {}",
+            count(reprovisions.registrations),
+            count(reprovisions.provisioned),
+            count(reprovisions.failed),
             or_dash(response.map(|it| it.p50_us), duration),
             or_dash(response.map(|it| it.p99_us), duration),
             or_dash(response.map(|it| it.max_us), duration)
         )?;
-        for (outcome, devices) in &again.failures {
+        for (outcome, devices) in &reprovisions.failures {
             writeln!(out, "             {} {outcome}", count(*devices))?;
         }
-        let placements = foremost(&again.placements, MAX_LINES, |(_, devices)| **devices);
+        let placements = foremost(&reprovisions.placements, MAX_LINES, |(_, devices)| {
+            **devices
+        });
         for (placement, devices) in &placements {
             writeln!(out, "             {} {placement}", count(**devices))?;
         }
         let told: u64 = placements.iter().map(|(_, devices)| **devices).sum();
-        let elsewhere = again.placed() - told;
+        let elsewhere = reprovisions.placed() - told;
         if elsewhere > 0 {
             let elsewhere = count(elsewhere);
             writeln!(out, "             … and {elsewhere} from or to elsewhere")?;

@@ -1,8 +1,8 @@
 //! The figures that a threshold is held against: of a whole run, or of a part of it.
 
 use super::value::Value;
-use crate::life::Life;
 use crate::attempts::Attempts;
+use crate::life::Life;
 
 /// Figures of some devices in some time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,7 +30,7 @@ pub(super) struct Figures {
     /// Devices that stay with their hubs.
     pub life: Life,
     /// Devices that went back to DPS and were provisioned.
-    pub again: u64,
+    pub reprovisioned: u64,
     /// Those that were not.
-    pub again_failed: u64,
+    pub reprovisions_failed: u64,
 }

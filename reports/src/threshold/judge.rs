@@ -95,8 +95,8 @@ impl Judge {
         }
     }
 
-    /// What stops the run now, if it is to stop. `again` is of devices that went back to DPS.
-    pub(crate) fn stops(&self, live: &Live, again: (u64, u64)) -> Option<Stop> {
+    /// What stops the run now, if it is to stop. `reprovisions` is of devices that went back to DPS.
+    pub(crate) fn stops(&self, live: &Live, reprovisions: (u64, u64)) -> Option<Stop> {
         let terms = self.threshold.terms;
         let is_early = terms
             .after
@@ -117,8 +117,8 @@ impl Judge {
                         figures.base
                     },
                     life: live.life,
-                    again: again.0,
-                    again_failed: again.1,
+                    reprovisioned: reprovisions.0,
+                    reprovisions_failed: reprovisions.1,
                     ..figures
                 });
                 let reads = self.threshold.read_both(&figures);
@@ -186,8 +186,8 @@ impl Judge {
                 }
                 let figures = figures.map(|figures| Figures {
                     life: summary.life,
-                    again: summary.again.provisioned,
-                    again_failed: summary.again.failed,
+                    reprovisioned: summary.reprovisions.provisioned,
+                    reprovisions_failed: summary.reprovisions.failed,
                     ..figures
                 });
                 (self.threshold.read_both(&figures), tally.share(), None)

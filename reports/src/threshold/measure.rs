@@ -5,10 +5,10 @@ use super::figures::Figures;
 use super::samples::Samples;
 use super::subject::Subject;
 use super::tags::Among;
+use crate::attempts::Attempts;
 use crate::histogram::Precision;
 use crate::phase::Metric;
 use crate::record::Record;
-use crate::attempts::Attempts;
 
 /// The figures of some devices, as they come.
 #[derive(Debug, Clone)]

@@ -312,12 +312,18 @@ fn a_power_cut_sends_back_whoever_asks_dps_on_every_boot() {
     };
     let back = cut("register-always");
     assert_eq!(back.fates[0].provisioned, 300);
-    assert_eq!((back.again.started, back.again.provisioned), (300, 300));
+    assert_eq!(
+        (back.reprovisions.started, back.reprovisions.provisioned),
+        (300, 300)
+    );
     // A hundred at second 25, at 60 and at 120; nothing was counted before there was a rate.
-    assert_eq!((back.again.throttled, back.turned_away), (200, 200 + 100));
+    assert_eq!(
+        (back.reprovisions.throttled, back.turned_away),
+        (200, 200 + 100)
+    );
     assert_eq!(back.last_end, seconds(121));
     let home = cut("hub-first");
-    assert_eq!((home.again.started, home.turned_away), (0, 0));
+    assert_eq!((home.reprovisions.started, home.turned_away), (0, 0));
     assert_eq!(home.peak_held, 300);
     assert!(home.unforeseen.is_empty());
 }

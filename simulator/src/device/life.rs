@@ -447,7 +447,7 @@ impl Life {
             drive.again(self.member.hub())
         };
         let (mut record, settled) = attempt::provision_as(drive, &conditions).await;
-        record.again = true;
+        record.reprovision = true;
         self.recorder.record(record);
         let Some((member, hub)) = settled else {
             self.tally.given_up.add();

@@ -59,7 +59,7 @@ impl Trip {
             attempts: 1,
             throttled: 0,
             lost: 0,
-            again: false,
+            reprovision: false,
             hub: None,
             outcome: Outcome::Cancelled,
         };

@@ -168,11 +168,11 @@ impl Changes {
                 }
                 // Who starts after it has the newest proof; who comes back may have missed the news.
                 Change::Retire { cohort } if cohort == record.cohort => {
-                    times.proof_may_be_old |= record.again || !is_over;
+                    times.proof_may_be_old |= record.reprovision || !is_over;
                 }
                 Change::Roll { cohort } if cohort == record.cohort => {
                     rolled += 1;
-                    times.proof_may_be_old |= rolled > 1 && (record.again || !is_over);
+                    times.proof_may_be_old |= rolled > 1 && (record.reprovision || !is_over);
                 }
                 Change::Sale { cohort, share, to }
                     if self.is_meant(record, (cohort, share), happened.event) =>

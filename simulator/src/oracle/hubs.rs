@@ -95,7 +95,7 @@ impl AllowedHubs {
                 by_region,
                 stays,
             } => match record.region {
-                Some(_) if *stays && record.again => by_region.iter().any(|near| is_in(near)),
+                Some(_) if *stays && record.reprovision => by_region.iter().any(|near| is_in(near)),
                 Some(region) => by_region
                     .get(usize::from(region))
                     .is_some_and(|near| is_in(near)),

@@ -122,7 +122,7 @@ fn record(hub: Option<u16>, outcome: Outcome) -> Record {
         attempts: 1,
         throttled: 0,
         lost: 0,
-        again: false,
+        reprovision: false,
         hub,
         outcome,
     }
@@ -238,7 +238,7 @@ fn a_hub_is_one_that_policy_and_region_allow() {
     ] {
         for hub in [Some(0), Some(1), Some(2), None] {
             let mut at = record(hub, Outcome::Provisioned);
-            (at.region, at.again) = (region, again);
+            (at.region, at.reprovision) = (region, again);
             // Also one that is not known.
             at.registered_us = Some(10_500_000);
             let class = if hub.is_some_and(|hub| allowed.contains(&hub)) {
@@ -309,7 +309,7 @@ cohort = "a"
         'c',
         "it was made with the new key"
     );
-    refused_key.again = true;
+    refused_key.reprovision = true;
     assert_eq!(world.judge(refused_key), 'e');
     assert_eq!(
         world.judge(record(Some(0), Outcome::Provisioned)),

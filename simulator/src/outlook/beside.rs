@@ -112,13 +112,16 @@ impl Measured {
                 "answers 429",
                 Unit::Count,
                 Some(forecast.turned_away as f64),
-                Some((attempts.throttled_answers + run.again.attempts.throttled_answers) as f64),
+                Some(
+                    (attempts.throttled_answers + run.reprovisions.attempts.throttled_answers)
+                        as f64,
+                ),
             ),
             row(
                 "devices that go back to DPS",
                 Unit::Count,
-                Some(forecast.again.started as f64),
-                Some(run.again.registrations as f64),
+                Some(forecast.reprovisions.started as f64),
+                Some(run.reprovisions.registrations as f64),
             ),
             row(
                 "time until the last device has ended",

@@ -107,10 +107,10 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "timed_out": total.timed_out,
         "dropped": total.dropped,
         "throttled_devices": total.throttled,
-        "again": {
-            "started": forecast.again.started,
-            "provisioned": forecast.again.provisioned,
-            "throttled": forecast.again.throttled,
+        "reprovisions": {
+            "started": forecast.reprovisions.started,
+            "provisioned": forecast.reprovisions.provisioned,
+            "throttled": forecast.reprovisions.throttled,
         },
         "unforeseen_events": forecast.unforeseen,
         "registers": forecast.registers,

@@ -270,15 +270,15 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         }
     }
     line("provisioned", ends)?;
-    let again = forecast.again;
-    if again.started > 0 {
+    let reprovisions = forecast.reprovisions;
+    if reprovisions.started > 0 {
         line(
             "once more",
             format!(
                 "{} go back to DPS after an event, {} are provisioned again, {} are throttled",
-                units::count(again.started),
-                units::count(again.provisioned),
-                bad(again.throttled, again.started),
+                units::count(reprovisions.started),
+                units::count(reprovisions.provisioned),
+                bad(reprovisions.throttled, reprovisions.started),
             ),
         )?;
     }

@@ -66,7 +66,7 @@ pub(super) fn snapshot() -> Snapshot {
         cells: cells(),
         seconds: (0..12).map(second).collect(),
         life: Default::default(),
-        again: 0,
+        reprovisions: 0,
         events: Vec::new(),
         simulator: ProcessUsage {
             cores: 0.42,

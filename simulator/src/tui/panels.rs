@@ -53,11 +53,7 @@ pub(super) fn counts(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
         ("failed", progress.failed, alarming(progress.failed)),
         ("dropped", progress.dropped, alarming(progress.dropped)),
         ("throttled", progress.throttled, warning(progress.throttled)),
-        (
-            "retried",
-            progress.retried,
-            warning(progress.retried),
-        ),
+        ("retried", progress.retried, warning(progress.retried)),
     ];
     // Most runs know neither: their places are needed.
     let eventful = progress.throttled + progress.retried > 0;
@@ -115,7 +111,7 @@ pub(super) fn life(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
         ("back", life.reconnected, theme.good()),
         ("gone", life.given_up, alarming(life.given_up)),
         ("sent", life.messages, theme.title()),
-        ("again at DPS", snapshot.again, theme.title()),
+        ("reprovisions", snapshot.reprovisions, theme.title()),
     ];
     let spans = parts.into_iter().flat_map(|(name, number, style)| {
         [

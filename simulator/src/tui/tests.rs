@@ -51,11 +51,11 @@ fn devices_that_stay_have_a_line_of_their_own() {
                 messages: 1_234_567,
                 ..Life::default()
             };
-            lived.again = 167;
+            lived.reprovisions = 167;
             state.update(lived);
         });
         let text = screen.backend().to_string();
-        let line = "held 17  lost 170  back 12  gone 3  sent 1,234,567  again at DPS 167";
+        let line = "held 17  lost 170  back 12  gone 3  sent 1,234,567  reprovisions 167";
         assert!(text.contains(line), "{text}");
         assert!(text.contains(" cpu "), "{text}");
     }

@@ -76,7 +76,9 @@ fn doubles_that_come_one_after_the_other_throw_each_other_out() {
     let server = "processing = { p50 = \"1ms\", p99 = \"5ms\" }\nretry-after = \"0s\"";
     let summary = run("kind = \"constant-rate\", rate = \"2/s\"", server);
     assert_eq!(summary["devices"]["provisioned"], 12);
-    let again = summary["again"]["provisioned"].as_u64().expect("a count");
+    let again = summary["reprovisions"]["provisioned"]
+        .as_u64()
+        .expect("a count");
     assert!(again >= 4, "{again}");
     assert_eq!(summary["oracle"]["contradictions"], 0);
 }

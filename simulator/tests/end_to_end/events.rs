@@ -78,7 +78,7 @@ do = "hub-up"
     let (run, summary) = ran(&scratch, &scenario("10s", events));
     assert_eq!(number(&summary, "/life/dropped"), 20);
     assert_eq!(number(&summary, "/life/reconnected"), 20);
-    assert_eq!(number(&summary, "/again/registrations"), 0);
+    assert_eq!(number(&summary, "/reprovisions/registrations"), 0);
     assert!(run.stdout.contains("hub-down, all hubs"), "{}", run.stdout);
     assert!(run.stderr.contains("event at 5."), "{}", run.stderr);
 }
@@ -98,11 +98,15 @@ cohort = "meters"
 "#;
     let (_, summary) = ran(&scratch, &scenario("8s", events));
     assert_eq!(number(&summary, "/life/rebooted"), 20 + 10);
-    assert_eq!(number(&summary, "/again/provisioned"), 10, "the kiosks");
+    assert_eq!(
+        number(&summary, "/reprovisions/provisioned"),
+        10,
+        "the kiosks"
+    );
     assert_eq!(number(&summary, "/devices/provisioned"), 20, "once each");
     assert_eq!(number(&summary, "/life/dropped"), 0, "nobody's fault");
     // Response time counts from the moment the power went.
-    let least = number(&summary, "/again/provisioning/response/min_us");
+    let least = number(&summary, "/reprovisions/provisioning/response/min_us");
     assert!(least >= 950_000, "{least}");
 }
 
@@ -115,7 +119,7 @@ at = "2s"
 do = "reprovision"
 share = "50%"
 "#;
-    let of = |summary: &Value| number(summary, "/again/provisioned");
+    let of = |summary: &Value| number(summary, "/reprovisions/provisioned");
     let first = of(&ran(&scratch, &scenario("4s", events)).1);
     assert!((3..=17).contains(&first), "{first} of 20");
     assert_eq!(of(&ran(&scratch, &scenario("4s", events)).1), first);
@@ -151,11 +155,20 @@ do = "throttle"
 to = "none"
 "#;
     let (run, summary) = ran(&scratch, &scenario("14s", events));
-    assert_eq!(number(&summary, "/again/provisioned"), 20, "{}", run.stdout);
-    let slowed = number(&summary, "/again/registration/response/p50_us");
+    assert_eq!(
+        number(&summary, "/reprovisions/provisioned"),
+        20,
+        "{}",
+        run.stdout
+    );
+    let slowed = number(&summary, "/reprovisions/registration/response/p50_us");
     assert!(slowed > 600_000, "{slowed}");
-    assert!(number(&summary, "/again/attempts/throttled") >= 9);
-    assert_eq!(number(&summary, "/attempts/throttled"), 0, "they were first");
+    assert!(number(&summary, "/reprovisions/attempts/throttled") >= 9);
+    assert_eq!(
+        number(&summary, "/attempts/throttled"),
+        0,
+        "they were first"
+    );
 }
 
 #[test]
@@ -231,12 +244,12 @@ do = "reboot"
     // Up to the thresholds, which don't hold: some give up.
     let scenario = scenario.split("[thresholds]").next().expect("a scenario");
     let (_, summary) = ran(&scratch, scenario);
-    let told = number(&summary, "/again/provisioned") / 2;
+    let told = number(&summary, "/reprovisions/provisioned") / 2;
     assert!(
         (2..=9).contains(&told),
         "{told} took the new key, and came back with it"
     );
-    let failures = &summary["again"]["failures"];
+    let failures = &summary["reprovisions"]["failures"];
     let refused = failures["refused at register: 401 (401000)"].as_u64();
     assert_eq!(refused, Some(10 - told), "{failures}");
     assert_eq!(
@@ -307,12 +320,12 @@ do = "reboot"
 "#
         );
         let (run, summary) = ran(&scratch, &scenario);
-        let told = number(&summary, "/again/provisioned") / 2;
-        let refused = number(&summary, "/again/failed");
+        let told = number(&summary, "/reprovisions/provisioned") / 2;
+        let refused = number(&summary, "/reprovisions/failed");
         assert_eq!(told + refused, 24, "{attestation}: {}", run.stdout);
         assert!((8..=20).contains(&told), "{attestation}: {told} of 24");
         assert_eq!(
-            summary["again"]["failures"],
+            summary["reprovisions"]["failures"],
             json!({ refusal: refused }),
             "{attestation}"
         );
@@ -367,10 +380,13 @@ do = "reboot"
         );
         let (run, summary) = ran(&scratch, &scenario);
         let refusal = "refused at register: 401 (401002)";
-        let expired = number(&summary, "/again/failed");
+        let expired = number(&summary, "/reprovisions/failed");
         assert!((5..=19).contains(&expired), "{attestation}: {}", run.stdout);
-        assert_eq!(summary["again"]["failures"], json!({ refusal: expired }));
-        let went_back = number(&summary, "/again/provisioned");
+        assert_eq!(
+            summary["reprovisions"]["failures"],
+            json!({ refusal: expired })
+        );
+        let went_back = number(&summary, "/reprovisions/provisioned");
         assert_eq!(went_back, 24 + 24 - expired, "all, then those that hold");
         // A new one a second: those of the first four seconds, then none.
         assert_eq!(

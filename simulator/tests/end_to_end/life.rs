@@ -84,13 +84,15 @@ fn devices_go_back_to_dps_by_themselves_at_their_own_times() {
     let summary = scratch.summary();
     assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
     let devices = summary["devices"]["provisioned"].as_u64().expect("a count");
-    let again = summary["again"]["provisioned"].as_u64().expect("a count");
+    let again = summary["reprovisions"]["provisioned"]
+        .as_u64()
+        .expect("a count");
     // The first comes within two seconds, the others every two.
     assert!(
         (3 * devices..=4 * devices).contains(&again),
         "{again} of {devices}"
     );
-    assert_eq!(summary["again"]["failed"], 0);
+    assert_eq!(summary["reprovisions"]["failed"], 0);
     assert_eq!(of_life(&summary, "given_up"), 0);
 }
 

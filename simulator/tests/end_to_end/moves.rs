@@ -59,10 +59,10 @@ fn a_device_that_moves_finds_its_twin_as_the_policy_says() {
         let run = scratch.run(&scenario(policy), &[]);
         assert_eq!(run.exit_code, 0, "{policy}: {}\n{}", run.stdout, run.stderr);
         let summary = scratch.summary();
-        assert_eq!(summary["again"]["provisioned"], 5, "{policy}");
-        assert_eq!(summary["again"]["failed"], 0, "{policy}");
+        assert_eq!(summary["reprovisions"]["provisioned"], 5, "{policy}");
+        assert_eq!(summary["reprovisions"]["failed"], 0, "{policy}");
         assert_eq!(
-            summary["again"]["placements"],
+            summary["reprovisions"]["placements"],
             json!({ hub: 5 }),
             "{policy}"
         );
@@ -90,7 +90,7 @@ fn a_twin_that_is_not_as_the_policy_says_is_found() {
         );
         let summary = scratch.summary();
         assert_eq!(summary["devices"]["provisioned"], 5, "{believed}");
-        assert_eq!(summary["again"]["failed"], 5, "{believed}");
+        assert_eq!(summary["reprovisions"]["failed"], 5, "{believed}");
         assert_eq!(summary["oracle"]["contradictions"], 5, "{believed}");
         assert_eq!(run.exit_code, 99, "{believed}");
     }

@@ -60,8 +60,8 @@ fn a_device_that_was_reset_is_let_in_and_finds_its_twin_as_the_policy_says() {
         let told = format!("{policy}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(run.exit_code, 0, "{told}");
         let summary = scratch.summary();
-        assert_eq!(summary["again"]["provisioned"], 2 * 16, "{told}");
-        assert_eq!(summary["again"]["failed"], 0, "{told}");
+        assert_eq!(summary["reprovisions"]["provisioned"], 2 * 16, "{told}");
+        assert_eq!(summary["reprovisions"]["failed"], 0, "{told}");
         assert_eq!(summary["server_counters"]["agree"], true, "{told}");
     }
 }

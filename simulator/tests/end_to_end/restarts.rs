@@ -70,7 +70,7 @@ fn ran(restart: &str) -> (Run, Value) {
     assert_eq!(summary["life"]["dropped"], 12, "{}", run.stdout);
     assert_eq!(summary["life"]["reconnected"], 12, "{}", run.stdout);
     // Only the new key holds, and the server has not forgotten it.
-    assert_eq!(summary["again"]["provisioned"], 12, "{}", run.stdout);
+    assert_eq!(summary["reprovisions"]["provisioned"], 12, "{}", run.stdout);
     let events = summary["events"].as_array().expect("events");
     assert!(
         events.iter().all(|event| event["problem"] == Value::Null),

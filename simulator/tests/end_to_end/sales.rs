@@ -77,7 +77,7 @@ fn sold_devices_go_to_their_new_owner_and_the_others_stay() {
         let told = format!("{attestation}: {}\n{}", run.stdout, run.stderr);
         assert_eq!(run.exit_code, 0, "{told}");
         let summary = scratch.summary();
-        let again = &summary["again"];
+        let again = &summary["reprovisions"];
         assert_eq!(again["failed"], 0, "{told}");
         let sold = again["placements"]["globex to hub-2"].as_u64().unwrap_or(0);
         // Each went over, and came back once; of the others those alone that were told to.
@@ -96,8 +96,8 @@ fn a_buyer_at_the_same_hub_has_nothing_of_the_sellers_twin() {
     let run = scratch.run(&scenario("symmetric-key-group", "mqtt", shared), &[]);
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
-    assert_eq!(summary["again"]["failed"], 0, "{}", run.stdout);
-    let sold = &summary["again"]["placements"]["globex to hub-1"];
+    assert_eq!(summary["reprovisions"]["failed"], 0, "{}", run.stdout);
+    let sold = &summary["reprovisions"]["placements"]["globex to hub-1"];
     assert!(
         sold.as_u64().is_some_and(|sold| sold >= 4),
         "{}",
@@ -117,8 +117,12 @@ fn a_device_that_is_sold_without_power_goes_to_its_new_owner_when_it_boots() {
     let summary = scratch.summary();
     assert_eq!(summary["life"]["rebooted"], 12, "{}", run.stdout);
     let placements = json!({"globex to hub-2": 12});
-    assert_eq!(summary["again"]["placements"], placements, "{}", run.stdout);
-    assert_eq!(summary["again"]["failed"], 0, "{}", run.stdout);
+    assert_eq!(
+        summary["reprovisions"]["placements"], placements,
+        "{}",
+        run.stdout
+    );
+    assert_eq!(summary["reprovisions"]["failed"], 0, "{}", run.stdout);
 }
 
 /// Before the sale, until after it.

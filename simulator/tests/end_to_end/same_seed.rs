@@ -86,7 +86,9 @@ fn story(seed: &str) -> Story {
         .collect();
     assert!(records.len() > 40, "{journal}");
     let told = |again: bool, keys: &[&str]| {
-        let records = records.iter().filter(|record| record["again"] == again);
+        let records = records
+            .iter()
+            .filter(|record| record["reprovision"] == again);
         let told = records.map(|record| {
             let words = keys.iter().map(|key| format!("{key} {}", record[key]));
             words.collect::<Vec<_>>().join(", ")

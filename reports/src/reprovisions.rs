@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::attempts::Attempts;
 use crate::cut::{MAX_COUNTED, MAX_ROWS};
 use crate::dimensions::Dimensions;
 use crate::fold::{Detail, Fold};
@@ -14,14 +15,13 @@ use crate::histogram::Precision;
 use crate::latency::Latency;
 use crate::outcome::Outcome;
 use crate::record::Record;
-use crate::attempts::Attempts;
 
 /// Kinds of outcome told apart.
 const MAX_OUTCOMES: usize = 64;
 
 /// How they fared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Again {
+pub struct Reprovisions {
     /// Times that a device went back.
     pub registrations: u64,
     /// Of them provisioned once more.
@@ -45,7 +45,7 @@ pub struct Again {
     pub placed_elsewhere: u64,
 }
 
-impl Again {
+impl Reprovisions {
     /// Those of all placements.
     pub fn placed(&self) -> u64 {
         self.placements.values().sum::<u64>() + self.placed_elsewhere
@@ -54,7 +54,7 @@ impl Again {
 
 /// The fold of it.
 #[derive(Debug)]
-pub(crate) struct AgainFold {
+pub(crate) struct ReprovisionsFold {
     fold: Fold,
     failures: BTreeMap<Outcome, u64>,
     /// By indices of region, tenant and hub: at most [`MAX_COUNTED`].
@@ -63,7 +63,7 @@ pub(crate) struct AgainFold {
     placed_elsewhere: u64,
 }
 
-impl Default for AgainFold {
+impl Default for ReprovisionsFold {
     fn default() -> Self {
         Self {
             fold: Fold::new(Precision::Coarse, Detail::All),
@@ -74,7 +74,7 @@ impl Default for AgainFold {
     }
 }
 
-impl AgainFold {
+impl ReprovisionsFold {
     /// Counts one device that went back.
     pub(crate) fn add(&mut self, record: &Record) {
         self.fold.add(record);
@@ -109,7 +109,7 @@ impl AgainFold {
     }
 
     /// All of it, with the names of a run.
-    pub(crate) fn again(&self, dimensions: &Dimensions) -> Again {
+    pub(crate) fn reprovisions(&self, dimensions: &Dimensions) -> Reprovisions {
         let mut placements = BTreeMap::new();
         for (&(region, tenant, hub), &count) in &self.placements {
             if let Some(named) = dimensions.placement_of(region, tenant, hub) {
@@ -120,7 +120,7 @@ impl AgainFold {
         let placements = foremost(placements, MAX_ROWS, |(_, devices)| *devices);
         let told: u64 = placements.iter().map(|(_, devices)| devices).sum();
         let failures = self.failures.iter();
-        Again {
+        Reprovisions {
             registrations: self.fold.ended,
             provisioned: self.fold.provisioned,
             failed: self.fold.failed(),
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn placements_are_bounded() {
-        let mut fold = AgainFold::default();
+        let mut fold = ReprovisionsFold::default();
         let devices = MAX_COUNTED as u64 + 10;
         for index in 0..devices {
             fold.add(&Record {
@@ -154,13 +154,13 @@ mod tests {
         }
         assert_eq!(fold.placements.len(), MAX_COUNTED);
         let names = |what: &str| (0..200).map(|index| format!("{what}-{index}")).collect();
-        let again = fold.again(&Dimensions {
+        let reprovisions = fold.reprovisions(&Dimensions {
             regions: names("region"),
             hubs: names("hub"),
             ..Dimensions::default()
         });
-        assert_eq!(again.placements.len(), MAX_ROWS);
-        assert_eq!(again.placed_elsewhere, devices - MAX_ROWS as u64);
-        assert_eq!(again.placed(), devices);
+        assert_eq!(reprovisions.placements.len(), MAX_ROWS);
+        assert_eq!(reprovisions.placed_elsewhere, devices - MAX_ROWS as u64);
+        assert_eq!(reprovisions.placed(), devices);
     }
 }
