@@ -195,13 +195,13 @@ impl Aggregator {
             let looked = second + 1 == end;
             let turns = if looked { live.turns } else { self.turns };
             let due = due_before(second + 1) + turns;
-            self.due(second, due, looked.then_some(live.life.held), busy);
+            self.due(second, due, looked.then_some(live.held.now), busy);
             self.live.close(due, looked.then_some(totals));
         }
         self.turns = live.turns;
         let is_over = live.stage == Stage::Finished;
         if is_over {
-            self.due(end, live.due, Some(live.life.held), busy);
+            self.due(end, live.due, Some(live.held.now), busy);
             self.live.close(live.due, Some(totals));
         }
         self.live.closed > first
@@ -262,7 +262,7 @@ impl Aggregator {
             cells: self.cuts.cells(),
             slos: self.slos.iter().map(SloFold::view).collect(),
             seconds: self.live.seconds.iter().copied().collect(),
-            life: live.life,
+            held: live.held,
             reprovisions: self.reprovisions.registrations(),
             events: live.events.clone(),
             generator,
@@ -364,7 +364,7 @@ impl Aggregator {
                 failed: self.total.failed(),
             },
             attempts: self.total.attempts,
-            life: ending.life,
+            held: ending.held,
             reprovisions: self.reprovisions.reprovisions(&self.info.dimensions),
             events: ending.events,
             registration: self.total.registration(),

@@ -2,7 +2,7 @@
 
 use crate::event::Happened;
 use crate::generator::GeneratorHealth;
-use crate::life::Life;
+use crate::held::HeldDevices;
 use crate::snapshot::{ProcessUsage, Stage};
 
 /// What the run knows at one moment and no record tells. Counts are since the start.
@@ -19,7 +19,7 @@ pub struct Live {
     /// Devices released.
     pub released: u64,
     /// Devices that stay with their hubs.
-    pub life: Life,
+    pub held: HeldDevices,
     /// Events so far.
     pub events: Vec<Happened>,
     /// How the generator is.

@@ -7,7 +7,7 @@ use crate::dimensions::Dimensions;
 use crate::event::Happened;
 use crate::exact::Decimal;
 use crate::generator::GeneratorHealth;
-use crate::life::Life;
+use crate::held::HeldDevices;
 use crate::oracle::Oracle;
 use crate::outcome::Outcome;
 use crate::rates::Arrivals;
@@ -98,7 +98,7 @@ pub struct Ending {
     pub server_counters: Option<ServerCounters>,
     /// Devices that stayed with their hubs.
     #[serde(default)]
-    pub life: Life,
+    pub held: HeldDevices,
     /// What happened.
     #[serde(default)]
     pub events: Vec<Happened>,

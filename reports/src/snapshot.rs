@@ -3,8 +3,8 @@
 use crate::cut::view::{CellView, CutView};
 use crate::event::Happened;
 use crate::generator::Generator;
+use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Percentiles};
-use crate::life::Life;
 use crate::outcome::OutcomeCount;
 use crate::phase::Metric;
 use crate::slo::SloView;
@@ -44,7 +44,7 @@ pub struct Snapshot {
     /// The last seconds, oldest first, at most 300.
     pub seconds: Vec<SecondView>,
     /// Devices that stay with their hubs.
-    pub life: Life,
+    pub held: HeldDevices,
     /// Devices that went back to DPS and ended.
     pub reprovisions: u64,
     /// Events so far, in their order.

@@ -10,8 +10,8 @@ use crate::counters::ServerCounters;
 use crate::cut::view::{Cut, LeftOut};
 use crate::event::Happened;
 use crate::generator::Generator;
+use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Latency, Percentiles};
-use crate::life::Life;
 use crate::oracle::Oracle;
 use crate::outcome::OutcomeCount;
 use crate::phase::Metric;
@@ -62,7 +62,7 @@ pub struct Summary {
     pub attempts: Attempts,
     /// Devices that stayed with their hubs.
     #[serde(default)]
-    pub life: Life,
+    pub held: HeldDevices,
     /// Devices that went back to DPS.
     #[serde(default)]
     pub reprovisions: Reprovisions,

@@ -150,7 +150,7 @@ impl Observer {
             oracle: Some(self.oracle.close(live.released, name)),
             server_counters,
             resources: meters.resources(),
-            life: live.life,
+            held: live.held,
             events: self.events.close(live.elapsed_us),
             examples: self.gauges.tally.examples.all(),
         };
@@ -223,7 +223,7 @@ impl Observer {
             due: self.plan.due(Duration::from_micros(elapsed_us)) + turns,
             turns,
             released,
-            life: self.gauges.tally.life(),
+            held: self.gauges.tally.held(),
             events: self.events.read(),
             generator: self.health.health(self.gauges.tally.shortages.get()),
             simulator,

@@ -69,18 +69,18 @@ fn line(snapshot: &Snapshot) -> String {
     if progress.throttled > 0 {
         line.push_str(&format!("  {} throttled", count(progress.throttled)));
     }
-    let life = snapshot.life;
-    if life.is_lived() {
+    let held = snapshot.held;
+    if held.any() {
         line.push_str(&format!(
             "  {} held  {} messages",
-            count(life.held),
-            count(life.messages)
+            count(held.now),
+            count(held.messages)
         ));
-        if life.dropped > 0 {
+        if held.dropped > 0 {
             line.push_str(&format!(
                 "  {} dropped  {} reconnected",
-                count(life.dropped),
-                count(life.reconnected)
+                count(held.dropped),
+                count(held.reconnected)
             ));
         }
     }

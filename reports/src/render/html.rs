@@ -150,7 +150,7 @@ fn rate_plot(summary: &Summary) -> String {
 
 /// Where devices stay.
 fn held_plot(summary: &Summary) -> Option<String> {
-    if !summary.life.is_lived() {
+    if !summary.held.any() {
         return None;
     }
     let held = |point: &TimelinePoint| point.held.map(number);

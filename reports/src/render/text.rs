@@ -81,22 +81,22 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             count(attempts.lost_connections)
         )?;
     }
-    let life = summary.life;
-    if life.is_lived() {
+    let held = summary.held;
+    if held.any() {
         writeln!(
             out,
-            "  life       {} held at most, {} dropped, {} reconnected, {} gave up; {} messages, {} desired changes, {} methods",
-            count(life.most_held),
-            count(life.dropped),
-            count(life.reconnected),
-            count(life.given_up),
-            count(life.messages),
-            count(life.desired),
-            count(life.methods)
+            "  held       {} at most, {} dropped, {} reconnected, {} gave up; {} messages, {} desired changes, {} methods",
+            count(held.most),
+            count(held.dropped),
+            count(held.reconnected),
+            count(held.given_up),
+            count(held.messages),
+            count(held.desired),
+            count(held.methods)
         )?;
     }
-    if life.rebooted > 0 {
-        writeln!(out, "             {} rebooted", count(life.rebooted))?;
+    if held.rebooted > 0 {
+        writeln!(out, "             {} rebooted", count(held.rebooted))?;
     }
     let reprovisions = &summary.reprovisions;
     if reprovisions.registrations > 0 {
@@ -127,8 +127,8 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "             … and {elsewhere} from or to elsewhere")?;
         }
     }
-    if life.turned_away > 0 {
-        let turned_away = count(life.turned_away);
+    if held.turned_away > 0 {
+        let turned_away = count(held.turned_away);
         writeln!(
             out,
             "             {turned_away} left at once: max-held stayed already"

@@ -2,7 +2,7 @@
 
 use super::value::Value;
 use crate::attempts::Attempts;
-use crate::life::Life;
+use crate::held::HeldDevices;
 
 /// Figures of some devices in some time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +28,7 @@ pub(super) struct Figures {
     /// How much time it is, microseconds.
     pub us: u64,
     /// Devices that stay with their hubs.
-    pub life: Life,
+    pub held: HeldDevices,
     /// Devices that went back to DPS and were provisioned.
     pub reprovisioned: u64,
     /// Those that were not.

@@ -116,7 +116,7 @@ impl Judge {
                     } else {
                         figures.base
                     },
-                    life: live.life,
+                    held: live.held,
                     reprovisioned: reprovisions.0,
                     reprovisions_failed: reprovisions.1,
                     ..figures
@@ -185,7 +185,7 @@ impl Judge {
                     figures.without_generator.base = self.planned.saturating_sub(tally.left_out());
                 }
                 let figures = figures.map(|figures| Figures {
-                    life: summary.life,
+                    held: summary.held,
                     reprovisioned: summary.reprovisions.provisioned,
                     reprovisions_failed: summary.reprovisions.failed,
                     ..figures

@@ -296,17 +296,17 @@ impl Lived {
     }
 
     fn of(self, figures: &Figures) -> u64 {
-        let life = &figures.life;
+        let held = &figures.held;
         match self {
             Self::Reprovisioned => figures.reprovisioned,
             Self::ReprovisionsFailed => figures.reprovisions_failed,
-            Self::Held => life.most_held,
-            Self::Dropped => life.dropped,
-            Self::Reconnected => life.reconnected,
-            Self::GivenUp => life.given_up,
-            Self::Messages => life.messages,
-            Self::Desired => life.desired,
-            Self::Methods => life.methods,
+            Self::Held => held.most,
+            Self::Dropped => held.dropped,
+            Self::Reconnected => held.reconnected,
+            Self::GivenUp => held.given_up,
+            Self::Messages => held.messages,
+            Self::Desired => held.desired,
+            Self::Methods => held.methods,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fleetstorm_reports::life::Life;
+use fleetstorm_reports::held::HeldDevices;
 
 use self::deaths::{Deaths, Heard, HeardOfHub};
 use self::examples::Examples;
@@ -164,14 +164,14 @@ impl Tally {
     }
 
     /// Where it stands.
-    pub fn life(&self) -> Life {
+    pub fn held(&self) -> HeldDevices {
         let of_hubs = |count: fn(&HubTally) -> &Count| {
             let hubs = self.hubs.iter().chain([&self.others]);
             hubs.map(|hub| count(hub).get()).sum()
         };
-        Life {
-            held: self.held.load(Ordering::Relaxed),
-            most_held: self.most_held.load(Ordering::Relaxed),
+        HeldDevices {
+            now: self.held.load(Ordering::Relaxed),
+            most: self.most_held.load(Ordering::Relaxed),
             turned_away: self.turned_away.get(),
             dropped: self.dropped.get(),
             reconnected: self.reconnected.get(),
@@ -210,9 +210,9 @@ mod tests {
         let tally = Tally::new(2);
         let first = tally.hold();
         drop(tally.hold());
-        assert_eq!((tally.life().held, tally.life().most_held), (1, 2));
+        assert_eq!((tally.held().now, tally.held().most), (1, 2));
         drop(first);
-        assert_eq!((tally.life().held, tally.life().most_held), (0, 2));
+        assert_eq!((tally.held().now, tally.held().most), (0, 2));
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             tally.hub(hub).desired.add();
         }
         assert_eq!(tally.hub(Some(1)).desired.get(), 2);
-        assert_eq!(tally.life().desired, 5);
+        assert_eq!(tally.held().desired, 5);
     }
 
     #[tokio::test]

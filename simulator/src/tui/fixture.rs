@@ -65,7 +65,7 @@ pub(super) fn snapshot() -> Snapshot {
         ],
         cells: cells(),
         seconds: (0..12).map(second).collect(),
-        life: Default::default(),
+        held: Default::default(),
         reprovisions: 0,
         events: Vec::new(),
         simulator: ProcessUsage {

@@ -20,7 +20,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Them
     let table = u16::try_from(state.metrics().len() + 3).unwrap_or(u16::MAX);
     let progress = [
         Some(panels::counts(snapshot, theme)),
-        panels::life(snapshot, theme),
+        panels::held(snapshot, theme),
         Some(panels::rates(snapshot, theme)),
         Some(panels::resources(snapshot, theme)),
     ];

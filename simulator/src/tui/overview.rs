@@ -13,11 +13,11 @@ use super::theme::Theme;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
     let table = u16::try_from(state.metrics().len() + 1).unwrap_or(u16::MAX);
-    let life = panels::life(snapshot, theme);
+    let held = panels::held(snapshot, theme);
     let [bar, counts, lived, rates, latencies, titles, bottom] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(u16::from(life.is_some())),
+        Constraint::Length(u16::from(held.is_some())),
         Constraint::Length(1),
         Constraint::Length(table),
         Constraint::Length(1),
@@ -26,7 +26,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Them
     .areas(area);
     frame.render_widget(panels::progress(snapshot, bar.width, theme), bar);
     frame.render_widget(panels::counts(snapshot, theme), counts);
-    frame.render_widget(life.unwrap_or_default(), lived);
+    frame.render_widget(held.unwrap_or_default(), lived);
     let [rates, resources] =
         Layout::horizontal([Constraint::Fill(1), Constraint::Length(45)]).areas(rates);
     frame.render_widget(panels::rates(snapshot, theme), rates);

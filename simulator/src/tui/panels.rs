@@ -96,8 +96,8 @@ pub(super) fn rates(snapshot: &Snapshot, theme: Theme) -> Line<'static> {
 }
 
 /// Devices that stay with their hubs; none where nobody does.
-pub(super) fn life(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
-    let life = snapshot.life;
+pub(super) fn held(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
+    let held = snapshot.held;
     let alarming = |number: u64| {
         if number > 0 {
             theme.warning()
@@ -106,11 +106,11 @@ pub(super) fn life(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
         }
     };
     let parts = [
-        ("held", life.held, theme.title()),
-        ("lost", life.dropped, alarming(life.dropped)),
-        ("back", life.reconnected, theme.good()),
-        ("gone", life.given_up, alarming(life.given_up)),
-        ("sent", life.messages, theme.title()),
+        ("held", held.now, theme.title()),
+        ("lost", held.dropped, alarming(held.dropped)),
+        ("back", held.reconnected, theme.good()),
+        ("gone", held.given_up, alarming(held.given_up)),
+        ("sent", held.messages, theme.title()),
         ("reprovisions", snapshot.reprovisions, theme.title()),
     ];
     let spans = parts.into_iter().flat_map(|(name, number, style)| {
@@ -120,7 +120,7 @@ pub(super) fn life(snapshot: &Snapshot, theme: Theme) -> Option<Line<'static>> {
             Span::raw(" "),
         ]
     });
-    life.is_lived().then(|| spans.collect::<Vec<_>>().into())
+    held.any().then(|| spans.collect::<Vec<_>>().into())
 }
 
 /// Both sides' CPU (cores in use) and memory.

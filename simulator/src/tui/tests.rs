@@ -1,6 +1,6 @@
 //! Screens from a canned picture, at both sizes.
 
-use fleetstorm_reports::life::Life;
+use fleetstorm_reports::held::HeldDevices;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
@@ -42,14 +42,14 @@ fn devices_that_stay_have_a_line_of_their_own() {
     for (width, height) in [(80, 24), (120, 40)] {
         let screen = screen(width, height, Theme::Plain, |state| {
             let mut lived = snapshot();
-            lived.life = Life {
-                held: 17,
-                most_held: 200,
+            lived.held = HeldDevices {
+                now: 17,
+                most: 200,
                 dropped: 170,
                 reconnected: 12,
                 given_up: 3,
                 messages: 1_234_567,
-                ..Life::default()
+                ..HeldDevices::default()
             };
             lived.reprovisions = 167;
             state.update(lived);

@@ -76,8 +76,8 @@ at = "5s"
 do = "hub-up"
 "#;
     let (run, summary) = ran(&scratch, &scenario("10s", events));
-    assert_eq!(number(&summary, "/life/dropped"), 20);
-    assert_eq!(number(&summary, "/life/reconnected"), 20);
+    assert_eq!(number(&summary, "/held/dropped"), 20);
+    assert_eq!(number(&summary, "/held/reconnected"), 20);
     assert_eq!(number(&summary, "/reprovisions/registrations"), 0);
     assert!(run.stdout.contains("hub-down, all hubs"), "{}", run.stdout);
     assert!(run.stderr.contains("event at 5."), "{}", run.stderr);
@@ -97,14 +97,14 @@ do = "reboot"
 cohort = "meters"
 "#;
     let (_, summary) = ran(&scratch, &scenario("8s", events));
-    assert_eq!(number(&summary, "/life/rebooted"), 20 + 10);
+    assert_eq!(number(&summary, "/held/rebooted"), 20 + 10);
     assert_eq!(
         number(&summary, "/reprovisions/provisioned"),
         10,
         "the kiosks"
     );
     assert_eq!(number(&summary, "/devices/provisioned"), 20, "once each");
-    assert_eq!(number(&summary, "/life/dropped"), 0, "nobody's fault");
+    assert_eq!(number(&summary, "/held/dropped"), 0, "nobody's fault");
     // Response time counts from the moment the power went.
     let least = number(&summary, "/reprovisions/provisioning/response/min_us");
     assert!(least >= 950_000, "{least}");

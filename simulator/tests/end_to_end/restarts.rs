@@ -67,8 +67,8 @@ fn ran(restart: &str) -> (Run, Value) {
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
     assert_eq!(summary["devices"]["provisioned"], 36, "{}", run.stdout);
-    assert_eq!(summary["life"]["dropped"], 12, "{}", run.stdout);
-    assert_eq!(summary["life"]["reconnected"], 12, "{}", run.stdout);
+    assert_eq!(summary["held"]["dropped"], 12, "{}", run.stdout);
+    assert_eq!(summary["held"]["reconnected"], 12, "{}", run.stdout);
     // Only the new key holds, and the server has not forgotten it.
     assert_eq!(summary["reprovisions"]["provisioned"], 12, "{}", run.stdout);
     let events = summary["events"].as_array().expect("events");

@@ -115,7 +115,7 @@ fn a_device_that_is_sold_without_power_goes_to_its_new_owner_when_it_boots() {
     let run = scratch.run(&all, &[]);
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
-    assert_eq!(summary["life"]["rebooted"], 12, "{}", run.stdout);
+    assert_eq!(summary["held"]["rebooted"], 12, "{}", run.stdout);
     let placements = json!({"globex to hub-2": 12});
     assert_eq!(
         summary["reprovisions"]["placements"], placements,

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 /// Counts of all devices that stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Life {
+pub struct HeldDevices {
     /// Connections held now.
-    pub held: u64,
+    pub now: u64,
     /// Most connections held at once.
-    pub most_held: u64,
+    pub most: u64,
     /// Devices that were to stay and left, because as many as allowed stayed already.
     pub turned_away: u64,
     /// Connections that broke, or that the hub ended.
@@ -28,9 +28,9 @@ pub struct Life {
     pub methods: u64,
 }
 
-impl Life {
+impl HeldDevices {
     /// Whether any device stayed, or was to stay.
-    pub fn is_lived(&self) -> bool {
-        self.most_held > 0 || self.turned_away > 0
+    pub fn any(&self) -> bool {
+        self.most > 0 || self.turned_away > 0
     }
 }
