@@ -3,6 +3,8 @@
 mod arrival;
 mod cohort;
 mod event;
+#[cfg(test)]
+mod guide;
 mod hubs;
 mod kinds;
 mod local_time;

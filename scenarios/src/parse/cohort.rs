@@ -1,6 +1,6 @@
 //! `[[cohort]]`: devices alike.
 
-mod after;
+pub(super) mod after;
 pub(super) mod properties;
 mod transport;
 
@@ -40,7 +40,7 @@ keys! {
         "attestation" attestation: required Word<AttestationKind>,
             "How they prove who they are.";
         "transport" transport: required Transports,
-            "What they speak to DPS; a table is a mix by weight. TPMs need https, amqp or amqp-ws.";
+            "What they speak to DPS; a table is a mix by weight, like { mqtt = 70, https = 30 }. TPMs need https, amqp or amqp-ws.";
         "hub-transport" hub_transport: optional HubTransport,
             "What they speak to their hub; what they speak to DPS when left out, and mqtt for https.";
         "arrival" arrival: optional Arrivals,
@@ -52,13 +52,13 @@ keys! {
         "allocation" allocation: default Word<AllocationPolicy> = "hashed",
             "How the enrollment has a hub chosen among them: by weight, the nearest to the device's region, or the one that hubs names.";
         "reprovision" reprovision: default Word<Reprovision> = "migrate",
-            "What becomes of devices that register again: they move with their twin, they move and start anew, or they stay where they are.";
+            "What becomes of devices that register again: they move and their twin moves along, they move and start with a new twin, or they stay where they are. A device checks that its twin is as this says.";
         "regions" regions: optional Weights,
             "Regions that the devices are in, by weight; nowhere in particular when left out.";
         "local-time" local_time: default Flag = false,
             "Its arrival goes by the clock of its region: the run starts when the arrival does in the easternmost region, and it comes later by as much as the clocks differ.";
         "desired" desired: optional Desired,
-            "Desired properties that the enrollment asks for, and that every twin must then hold.";
+            "Desired properties that the enrollment puts into the twin; a device that reads another has failed.";
         "after" after: optional AfterTwin,
             "What they do once they have their twin.";
         "retry" retry: default Word<RetryProfile> = "patient",
@@ -66,9 +66,9 @@ keys! {
         "boot" boot: default Word<Boot> = "hub-first",
             "Where they turn to when they boot again: to the hub that they know, or to DPS every time.";
         "enabled" enabled: default Flag = true,
-            "Whether the enrollment is enabled.";
+            "Whether the enrollment is enabled; devices of one that is not must be refused.";
         "flaw" flaw: optional Word<Flaw>,
-            "What is wrong with the devices; what can be depends on the attestation.";
+            "What is wrong with the devices, which must be refused for it; or duplicate-ek: two TPMs with one endorsement key. What can be depends on the attestation.";
     }
 }
 

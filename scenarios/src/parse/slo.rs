@@ -28,7 +28,7 @@ keys! {
         "cohort" cohort: optional Text,
             "Whose devices count; all when left out.";
         "objective" objective: required Objective,
-            "The share that must go well, below 100%.";
+            "The share that must go well, below 100%, with at most four digits after the point of a percentage.";
         "window" window: default Days = "30d",
             "The time that the error budget is for.";
         "confidence" confidence: default Confidence = "95%",
