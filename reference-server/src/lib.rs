@@ -89,6 +89,7 @@ mod shards;
 mod store;
 mod tls;
 mod webhook;
+mod webhook_calls;
 
 pub use config::{
     AccessPolicyConfig, CaCertificateConfig, Config, CredentialPolicyConfig, HubConfig,

@@ -33,7 +33,7 @@ use crate::service::instances::Instances;
 use crate::service::issuing::CredentialPolicies;
 use crate::service::link::Link;
 use crate::store::Store;
-use crate::{tls, webhook};
+use crate::{tls, webhook_calls};
 
 mod announcement;
 mod enrollment_lines;
@@ -197,7 +197,7 @@ pub fn start(
         devices,
     });
     let (stop, stopped) = watch::channel(false);
-    let webhooks = webhook::start(
+    let webhooks = webhook_calls::start(
         &config.webhook,
         waiting_calls,
         Arc::clone(&shared.host.instances),

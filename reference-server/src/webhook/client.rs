@@ -33,7 +33,7 @@ use crate::provider::provider;
 const MAX_HEAD: usize = 32 * 1024;
 
 /// Calls webhooks.
-pub(super) struct Client {
+pub(crate) struct Client {
     /// None: no CA is trusted.
     tls: Option<TlsConnector>,
     timeout: Duration,
@@ -60,7 +60,7 @@ impl Client {
     ///
     /// # Errors
     /// The file of trusted CAs can't be used.
-    pub(super) fn new(config: &WebhookConfig) -> Result<Self, String> {
+    pub(crate) fn new(config: &WebhookConfig) -> Result<Self, String> {
         Ok(Self {
             tls: config.trust.as_deref().map(connector).transpose()?,
             timeout: config.timeout,
@@ -73,7 +73,7 @@ impl Client {
     ///
     /// # Errors
     /// See [`WebhookError`].
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         webhook: &Webhook,
         body: Bytes,
