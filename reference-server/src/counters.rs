@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::instance::InstanceTally;
-use crate::metrics::requests::Requests;
+use count::Count;
+use instance::InstanceTally;
+use requests::Requests;
+
+pub(crate) mod count;
+pub(crate) mod histogram;
+pub(crate) mod instance;
+pub(crate) mod requests;
 
 /// Counts since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,22 +124,6 @@ pub(crate) struct HubTally {
     pub(crate) methods_called: Count,
     pub(crate) cloud_to_device_messages: Count,
     pub(crate) cloud_to_device_completed: Count,
-}
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    /// One more.
-    pub(crate) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many there were.
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Tally {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::counters::Count;
+use crate::counters::count::Count;
 use record::{Operation, Outcome};
 
 pub(crate) mod record;

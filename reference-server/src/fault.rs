@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::RegionConfig;
-use crate::counters::Count;
+use crate::counters::count::Count;
 use crate::regions::Regions;
 use crate::shards::Shards;
 use matcher::{Blow, Matcher, Moment};

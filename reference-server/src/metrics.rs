@@ -5,12 +5,11 @@
 use crate::counters::{Counters, Tally};
 use page::{Kind, Page};
 
-pub(crate) mod histogram;
-pub(crate) mod instance;
 pub(crate) mod page;
-pub(crate) mod requests;
 
+mod instance;
 mod machine;
+mod requests;
 
 /// The whole page: what is counted, how many diagnostic records were lost where there is a log, and how
 /// often each fault rule has hit.
@@ -24,7 +23,7 @@ pub(crate) fn page(
     let hubs: Vec<&str> = tally.hub_names().collect();
     let instances: Vec<_> = tally.instances().collect();
     instance::write(&mut page, &instances, &hubs);
-    tally.requests.write(&mut page);
+    requests::write(&mut page, &tally.requests);
     page.family(
         "dps_errors_total",
         Kind::Counter,

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 
 use super::client::Client;
 use super::host::Host;
+use crate::counters::instance::shown;
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::Blow;
-use crate::metrics::instance::shown;
 use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
 

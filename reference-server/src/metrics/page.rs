@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::histogram::{BOUNDS, Histogram};
+use crate::counters::histogram::{BOUNDS, Histogram};
 
 /// What the page is served as.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

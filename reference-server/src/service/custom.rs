@@ -25,7 +25,7 @@ use super::operation::{Progress, Registration};
 use super::proof::{Credential, Proven};
 use super::question::Question;
 use super::refusal::Refusal;
-use crate::metrics::instance::Called;
+use crate::counters::instance::Called;
 use crate::webhook::WebhookError;
 use crate::webhook::url::Webhook;
 
@@ -202,7 +202,7 @@ impl Service {
             *done = now.max(*done);
         }
         drop(registrations);
-        self.meter.called(Called::of(failure.as_ref()));
+        self.meter.called(called(failure.as_ref()));
         failure
     }
 
@@ -269,5 +269,17 @@ impl Registration {
             Custom::Answered(answered) => Some(answered),
             Custom::Asked { .. } => None,
         }
+    }
+}
+
+/// What a call came to, by the failure that it ended with, if it did.
+fn called(failure: Option<&Failure>) -> Called {
+    match failure {
+        None => Called::Allocated,
+        Some(Failure::WebhookStatus(_)) => Called::Refused,
+        Some(Failure::Webhook(WebhookError::TooSlow(_))) => Called::TimedOut,
+        Some(Failure::Webhook(WebhookError::TooLong)) => Called::BadAnswer,
+        Some(Failure::Webhook(_)) => Called::Unreachable,
+        Some(_) => Called::BadAnswer,
     }
 }
