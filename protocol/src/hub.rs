@@ -7,9 +7,11 @@ use crate::{DecodeError, query};
 pub mod property_bag;
 pub mod route;
 
+mod event_position;
 mod message;
 mod topic;
 
+pub use event_position::EventPosition;
 pub use message::{MAX_CLOUD_TO_DEVICE, MAX_DEVICE_TO_CLOUD, Message, SystemProperties};
 pub use topic::{
     DESIRED_FILTER, HubEvent, HubRequest, METHODS_FILTER, OWN_MESSAGES_FILTER,

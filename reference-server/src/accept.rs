@@ -21,7 +21,7 @@ use crate::held::Held;
 use crate::listen::client::Client;
 use crate::listen::host::Host;
 use crate::listen::stream::Stream;
-use crate::listen::{amqp, control, http, mqtt};
+use crate::listen::{amqp_port, control, https_port, mqtt_port};
 use crate::memory;
 use crate::patience::Patient;
 use crate::recording::Recorder;
@@ -309,7 +309,7 @@ async fn converse(
     stop: impl Future<Output = ()>,
 ) {
     if port == Port::Https {
-        return Box::pin(http::serve(stream, client, host, stop)).await;
+        return Box::pin(https_port::serve(stream, client, host, stop)).await;
     }
     // There is no answer before it that could say so.
     if host.store.check().is_err() {
@@ -318,8 +318,8 @@ async fn converse(
     let (at, of) = (Arc::clone(&host), Rc::clone(&client));
     let end = at.end(&of, stop);
     match port {
-        Port::Mqtt => Box::pin(mqtt::serve(stream, client, host, end)).await,
-        Port::Amqp => Box::pin(amqp::serve(stream, client, host, end)).await,
+        Port::Mqtt => Box::pin(mqtt_port::serve(stream, client, host, end)).await,
+        Port::Amqp => Box::pin(amqp_port::serve(stream, client, host, end)).await,
         Port::Https | Port::Control => {}
     }
 }

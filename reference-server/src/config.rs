@@ -5,25 +5,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use fleetstorm_protocol::fault::FaultRule;
-use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 
+use crate::configured::is_host;
 use crate::error::ServeError;
+use crate::hub::config::HubConfig;
 use crate::limits::Limits;
-use crate::store::Durability;
-
-mod credential_policy;
-mod hub;
-mod instance;
-mod webhook;
-
-pub use credential_policy::CredentialPolicyConfig;
-pub(crate) use hub::OWNER;
-pub use hub::{HubConfig, HubPermission, HubPolicyConfig, RegionConfig};
-pub use instance::{
-    AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHub, Permission,
-};
-pub use webhook::WebhookConfig;
+use crate::regions::RegionConfig;
+use crate::service::config::InstanceConfig;
+use crate::service::server::ServerSettings;
+use crate::store::durability::Durability;
+use crate::webhook::config::WebhookConfig;
 
 /// Instances that a subscription may have (DPS documentation, "Quotas and limits").
 const MAX_INSTANCES: usize = 10;
@@ -104,6 +96,16 @@ impl Config {
         };
         let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
         toml::from_str(&text).map_err(|e| failed(format!("is no configuration of a server:\n{e}")))
+    }
+
+    /// What its instances are told of it.
+    pub fn settings(&self) -> ServerSettings<'_> {
+        ServerSettings {
+            api_versions: &self.api_versions,
+            seed: self.seed,
+            regions: &self.regions,
+            hubs: &self.hubs,
+        }
     }
 
     /// Whether a server can be made of it.
@@ -221,14 +223,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-fn is_host(name: &str) -> bool {
-    ServerName::try_from(name).is_ok()
-}
-
-fn default_subscription() -> String {
-    "00000000-0000-0000-0000-000000000001".into()
 }
 
 impl Default for Config {

@@ -10,8 +10,8 @@ use fleetstorm_protocol::fault::{FaultRule, Occasion, check};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::RegionConfig;
 use crate::counters::count::Count;
+use crate::regions::RegionConfig;
 use crate::regions::Regions;
 use crate::shards::Shards;
 use matcher::{Blow, Matcher, Moment};

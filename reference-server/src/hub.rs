@@ -8,15 +8,19 @@
 //! connection ◄── inbox ── session ◄── │ device: twin, telemetry, messages, answers
 //! ```
 //! A listener authenticates a device ([`registry::HubRegistry::authenticate`]) and gets a
-//! [`device::AdmittedDevice`], which asks on its behalf. If the connection stays, it opens a
+//! [`admitted::AdmittedDevice`], which asks on its behalf. If the connection stays, it opens a
 //! [`session::DeviceSession`] with it and passes on what the hub has to say.
 
 pub mod access_policy;
 pub mod administration;
+pub mod admission;
+pub mod admitted;
+pub mod authentication;
 pub mod calls;
-pub mod device;
+pub mod config;
 pub mod entering;
 pub mod feedback;
+pub mod feedback_receiver;
 pub mod identity;
 pub mod inbox;
 pub mod inventory;
@@ -26,9 +30,12 @@ pub mod registry;
 pub mod session;
 pub mod subscriptions;
 pub mod telemetry;
+pub mod telemetry_reader;
 pub mod thumbprint;
+pub mod traffic;
 pub mod twin;
 
+mod device;
 mod modules;
 mod refusal;
 mod walk;

@@ -72,6 +72,7 @@ pub mod serve;
 pub mod service;
 
 mod accept;
+mod configured;
 mod diagnostics;
 mod error;
 mod held;
@@ -88,16 +89,19 @@ mod room;
 mod shards;
 mod store;
 mod tls;
-mod webhook;
+pub mod webhook;
 mod webhook_calls;
 
-pub use config::{
-    AccessPolicyConfig, CaCertificateConfig, Config, CredentialPolicyConfig, HubConfig,
-    HubPermission, HubPolicyConfig, InstanceConfig, LinkedHub, Permission, RegionConfig,
-    WebhookConfig,
-};
+pub use config::Config;
 pub use counters::Counters;
 pub use error::ServeError;
+pub use hub::config::{HubConfig, HubPermission, HubPolicyConfig};
 pub use limits::Limits;
+pub use regions::RegionConfig;
 pub use serve::{Announcement, Running, start};
-pub use store::Durability;
+pub use service::config::credential_policy::CredentialPolicyConfig;
+pub use service::config::{
+    AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHub, Permission,
+};
+pub use store::durability::Durability;
+pub use webhook::config::WebhookConfig;

@@ -11,33 +11,36 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Limits {
     /// For a TLS handshake.
-    #[serde(rename = "handshake-ms", with = "milliseconds")]
+    #[serde(rename = "handshake-ms", with = "crate::configured::milliseconds")]
     pub handshake: Duration,
     /// For the first request or packet, once the connection is secured.
-    #[serde(rename = "first-request-ms", with = "milliseconds")]
+    #[serde(rename = "first-request-ms", with = "crate::configured::milliseconds")]
     pub first_request: Duration,
     /// AMQP: for all of SASL; the Java SDK waits a minute for its TPM.
-    #[serde(rename = "login-ms", with = "milliseconds")]
+    #[serde(rename = "login-ms", with = "crate::configured::milliseconds")]
     pub login: Duration,
     /// HTTP: from one request to the head of the next; above the longest Retry-After that SDKs
     /// obey, 300 s.
-    #[serde(rename = "between-requests-ms", with = "milliseconds")]
+    #[serde(
+        rename = "between-requests-ms",
+        with = "crate::configured::milliseconds"
+    )]
     pub between_requests: Duration,
     /// HTTP: for a body, once its head is there.
-    #[serde(rename = "body-ms", with = "milliseconds")]
+    #[serde(rename = "body-ms", with = "crate::configured::milliseconds")]
     pub body: Duration,
     /// HTTP: for a whole connection; the SDKs open new ones.
-    #[serde(rename = "connection-ms", with = "milliseconds")]
+    #[serde(rename = "connection-ms", with = "crate::configured::milliseconds")]
     pub connection: Duration,
     /// MQTT and AMQP: longest silence, whatever keep-alive a client announces; the longest that
     /// IoT Hub allows, 1767 s, and half. AMQP announces a shorter one itself.
-    #[serde(rename = "silence-ms", with = "milliseconds")]
+    #[serde(rename = "silence-ms", with = "crate::configured::milliseconds")]
     pub silence: Duration,
     /// For the rest of a packet, frame or message of a WebSocket, once it began.
-    #[serde(rename = "packet-ms", with = "milliseconds")]
+    #[serde(rename = "packet-ms", with = "crate::configured::milliseconds")]
     pub packet: Duration,
     /// For a client to take anything at all of what it is sent.
-    #[serde(rename = "stalled-write-ms", with = "milliseconds")]
+    #[serde(rename = "stalled-write-ms", with = "crate::configured::milliseconds")]
     pub stalled_write: Duration,
 }
 
@@ -74,21 +77,5 @@ impl Default for Limits {
             packet: Duration::from_secs(30),
             stalled_write: Duration::from_secs(30),
         }
-    }
-}
-
-/// A duration as a whole number.
-pub(crate) mod milliseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        // A TOML integer ends at 2⁶³ anyway; a u32 is seven weeks.
-        u32::deserialize(deserializer).map(|ms| Duration::from_millis(ms.into()))
     }
 }

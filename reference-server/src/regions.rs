@@ -2,10 +2,28 @@
 //! table of networks and a latency measurement tell the real service.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::config::RegionConfig;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// A part of the world: whose addresses lie there, and how long hubs elsewhere take to answer.
+/// Lowest-latency allocation goes by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Unique in the server.
+    pub name: String,
+    /// Source addresses of devices there, like `127.1.0.0/16`; the longest prefix decides.
+    #[serde(default)]
+    pub prefixes: Vec<IpNet>,
+    /// Latency to hubs in other regions, by region. One that is not named is farther than any
+    /// that is; a region's own hubs are at no distance.
+    #[serde(default, with = "latencies")]
+    pub latency: BTreeMap<String, Duration>,
+}
 
 /// The regions of a server.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +72,48 @@ impl Regions {
             return Duration::ZERO;
         }
         from.latency.get(to).copied().unwrap_or(Duration::MAX)
+    }
+}
+
+/// Durations as people write them: `85ms`.
+mod latencies {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+    use serde::de::{Deserializer, Error as _};
+    use serde::ser::Serializer;
+    use serde::{Deserialize, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(
+        latency: &BTreeMap<String, Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written: BTreeMap<_, _> = latency
+            .iter()
+            .map(|(region, time)| {
+                let time = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
+                (region, format!("{time:#}"))
+            })
+            .collect();
+        written.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Duration>, D::Error> {
+        BTreeMap::<String, String>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(region, text)| {
+                let time = text.parse::<SignedDuration>().ok();
+                match time.and_then(|time| Duration::try_from(time).ok()) {
+                    Some(time) => Ok((region, time)),
+                    None => Err(D::Error::custom(format!(
+                        "latency.{region}: \"{text}\" is no time like \"85ms\""
+                    ))),
+                }
+            })
+            .collect()
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::accept::{self, Listening, Port, Shared};
 use crate::api_versions::ApiVersions;
-use crate::config::{CaCertificateConfig, Config, InstanceConfig};
+use crate::config::Config;
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::error::{ServeError, file_error};
@@ -28,7 +28,9 @@ use crate::recording::Recorder;
 use crate::room::Room;
 use crate::service::Service;
 use crate::service::access::AccessPolicies;
-use crate::service::enrollment_list::{Condition, EnrollmentList};
+use crate::service::config::{CaCertificateConfig, InstanceConfig};
+use crate::service::enrollment_list::EnrollmentList;
+use crate::service::enrollment_list::condition::Condition;
 use crate::service::instances::Instances;
 use crate::service::issuing::CredentialPolicies;
 use crate::service::link::Link;
@@ -130,10 +132,13 @@ pub fn start(
     let mut announced = Vec::with_capacity(config.instances.len());
     let mut lists = Vec::with_capacity(config.instances.len());
     for instance in &config.instances {
-        let list = EnrollmentList::new(&Link::all(&config, instance), instance.allocation_policy)
-            .with_credential_policies(credential_policies(instance))
-            .with_api_versions(ApiVersions::of_dps(&config.api_versions))
-            .kept_in(&store, &instance.id_scope)?;
+        let list = EnrollmentList::new(
+            &Link::all(config.settings(), instance),
+            instance.allocation_policy,
+        )
+        .with_credential_policies(credential_policies(instance))
+        .with_api_versions(ApiVersions::of_dps(&config.api_versions))
+        .kept_in(&store, &instance.id_scope)?;
         enter_authorities(instance, &list)?;
         lists.push((instance.id_scope.as_str(), list));
     }
@@ -148,7 +153,14 @@ pub fn start(
         });
         let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
         let lists = (list, access);
-        let service = Service::new(&config, instance, lists, hubs, calls.clone(), tally);
+        let service = Service::new(
+            config.settings(),
+            instance,
+            lists,
+            hubs,
+            calls.clone(),
+            tally,
+        );
         let service = service.issuing(CredentialPolicies::of(instance, &store)?);
         services.push(Arc::new(service.kept_in(&store)?));
     }

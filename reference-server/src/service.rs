@@ -13,15 +13,15 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::api_versions::ApiVersions;
-use crate::config::{Config, InstanceConfig};
 use crate::counters::Tally;
 use crate::counters::instance::InstanceTally;
 use crate::hub::registry::HubRegistry;
 use crate::regions::Regions;
+use crate::service::config::InstanceConfig;
+use crate::service::custom::call::{Call, Preparation};
 use crate::shards::Shards;
 use crate::store::Store;
 use access::AccessPolicies;
-use custom::{Call, Preparation};
 use enrollment_list::EnrollmentList;
 use issuing::{Asked, CredentialPolicies};
 use link::Link;
@@ -29,12 +29,14 @@ use operation::{Asking, Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
 use question::{Answer, Question};
 use refusal::Refusal;
+use server::ServerSettings;
 use throttle::Throttle;
 use tpm_challenge::Challenges;
 
 pub mod access;
 pub mod administration;
 pub mod allocation;
+pub mod config;
 pub mod custom;
 pub mod enrollment_list;
 pub mod failure;
@@ -44,6 +46,7 @@ pub mod issuing;
 pub mod link;
 pub mod question;
 pub mod refusal;
+pub mod server;
 pub mod throttle;
 
 mod chain;
@@ -91,7 +94,7 @@ impl Service {
     /// An instance of a server that lets in whom `enrollments` names; whoever takes `calls` tells it
     /// what they came to.
     pub(crate) fn new(
-        server: &Config,
+        server: ServerSettings<'_>,
         config: &InstanceConfig,
         (enrollments, access): (EnrollmentList, AccessPolicies),
         hubs: Arc<HubRegistry>,
@@ -102,7 +105,7 @@ impl Service {
             id_scope: config.id_scope.clone(),
             name: config.name.clone(),
             subscription: config.subscription.clone(),
-            api_versions: ApiVersions::of_dps(&server.api_versions),
+            api_versions: ApiVersions::of_dps(server.api_versions),
             retry_after: config.retry_after_seconds,
             processing: Processing::new(
                 config.processing_p50_us,
@@ -116,7 +119,7 @@ impl Service {
             registrations: Shards::new(),
             registration_count: AtomicUsize::new(0),
             links: Link::all(server, config),
-            regions: Regions::new(&server.regions),
+            regions: Regions::new(server.regions),
             hubs,
             credential_policies: CredentialPolicies::default(),
             calls,

@@ -11,91 +11,34 @@
 //! A write that fails is told to nobody but the listeners: none sends an answer after it, whatever
 //! the structures in memory say by then, and conversations end.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use fjall::OwnedWriteBatch;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use durability::Durability;
+use error::StoreError;
 use folder::Folder;
+use kind::Kind;
+
+pub mod durability;
+
+pub(crate) mod error;
+pub(crate) mod kind;
 
 mod damage;
+mod files;
 mod folder;
 mod format;
 mod journal;
 mod syncing;
 mod tables;
 
-/// What an answer waits for, where there is a data folder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Durability {
-    /// That the operating system has what it tells of: the process may die.
-    #[default]
-    Process,
-    /// That the disk has it: the machine may lose its power.
-    Disk,
-}
-
-/// What is kept, each kind for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// What the server made up for itself.
-    Secret,
-    /// Individual enrollments.
-    Individual,
-    /// Enrollment groups.
-    Group,
-    /// What TPMs are asked.
-    Challenge,
-    /// CA certificates.
-    Authority,
-    /// Registrations of devices.
-    Registration,
-    /// Devices of the hubs, with their twins.
-    Identity,
-}
-
-impl Kind {
-    /// Every one.
-    const ALL: [Self; 7] = [
-        Self::Secret,
-        Self::Individual,
-        Self::Group,
-        Self::Challenge,
-        Self::Authority,
-        Self::Registration,
-        Self::Identity,
-    ];
-
-    /// What its part of the store is called.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Secret => "secrets",
-            Self::Individual => "individual-enrollments",
-            Self::Group => "enrollment-groups",
-            Self::Challenge => "challenges",
-            Self::Authority => "ca-certificates",
-            Self::Registration => "registrations",
-            Self::Identity => "identities",
-        }
-    }
-}
-
 /// Keeps what it is given; the default keeps nothing and costs nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store(Option<Arc<Folder>>);
-
-/// Why something is not kept, or can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
-pub(crate) struct StoreError {
-    /// The folder.
-    pub(crate) path: PathBuf,
-    /// Why, and what to do.
-    pub(crate) problem: String,
-}
 
 /// Changes that are kept together or not at all.
 pub(crate) struct Writes<'a> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub mod config;
+
 pub(crate) mod client;
 pub(crate) mod url;
 

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::LocalSet;
 
-use crate::config::WebhookConfig;
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::error::ServeError;
-use crate::service::custom::Call;
+use crate::service::custom::call::Call;
 use crate::service::instances::Instances;
 use crate::service::question::Answer;
 use crate::webhook::client::Client;
+use crate::webhook::config::WebhookConfig;
 
 /// Starts the thread; it ends when `stop` turns true.
 ///

@@ -8,6 +8,7 @@ use serde_amqp::value::Value;
 
 use super::hub_message::from_device;
 use super::message::{Body, Message};
+use crate::hub::EventPosition;
 use crate::ids::ClientId;
 use crate::{DecodeError, hub};
 
@@ -23,19 +24,6 @@ const EVENT_HUB: &str = "com.microsoft:eventhub";
 const PARTITION_TYPE: &str = "com.microsoft:partition";
 /// What stands before the name in a selector.
 const ANNOTATION: &str = "amqp.annotation.";
-
-/// Where to read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventPosition {
-    /// All that is kept.
-    Earliest,
-    /// What comes from now on.
-    Latest,
-    /// A message on.
-    From(u64),
-    /// What came from then on, in milliseconds of Unix time.
-    Since(i64),
-}
 
 impl EventPosition {
     /// Reads a selector, like `amqp.annotation.x-opt-offset > '@latest'`.

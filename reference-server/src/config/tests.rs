@@ -1,6 +1,9 @@
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
 use super::*;
+use crate::hub::config::HubPolicyConfig;
+use crate::service::config::credential_policy::CredentialPolicyConfig;
+use crate::service::config::{AccessPolicyConfig, LinkedHub};
 
 /// The default with something changed.
 fn with(change: impl FnOnce(&mut Config)) -> Config {

@@ -5,7 +5,7 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
-use crate::config::{HubConfig, HubPermission, OWNER};
+use super::config::{HubConfig, HubPermission, OWNER};
 use crate::error::ServeError;
 use crate::randomness;
 use crate::store::Store;
@@ -146,7 +146,7 @@ pub(crate) fn lies_in(path: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::HubPolicyConfig;
+    use crate::hub::config::HubPolicyConfig;
 
     const NOW: i64 = 1_800_000_000;
 

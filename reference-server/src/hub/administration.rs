@@ -8,74 +8,13 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::calls::{self, MethodAnswer};
-use super::identity::{Authentication, Device};
+use super::device::Device;
+use super::identity::{Condition, Identity, WantedIdentity, identity_tag};
 use super::inbox::{Downstream, MethodRequest};
 use super::registry::HubRegistry;
-use super::session::Interest;
+use super::traffic::Interest;
 use super::twin::{TwinChange, TwinDocument, TwinPatch};
-use super::{HubRefusal, entity_tag, modules};
-
-/// An identity as the service reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// How the device proves itself.
-    pub authentication: Authentication,
-    /// Whether it is let in.
-    pub enabled: bool,
-    /// Why, in the service's words.
-    pub status_reason: Option<String>,
-    /// Changes with the identity.
-    pub etag: String,
-    /// When it was created.
-    pub created: Timestamp,
-    /// Whether a session is open.
-    pub connected: bool,
-    /// When it last connected, sent or reported.
-    pub last_seen: Option<Timestamp>,
-    /// Messages that wait for it.
-    pub waiting_messages: usize,
-    /// Whether it is an IoT Edge device.
-    pub iot_edge: bool,
-    /// Who looks after a module, in the service's words.
-    pub managed_by: Option<String>,
-}
-
-/// An identity as the service wants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedIdentity {
-    /// How the device proves itself.
-    pub authentication: Authentication,
-    /// Whether it is let in.
-    pub enabled: bool,
-    /// Why, in the service's words.
-    pub status_reason: Option<String>,
-    /// Whether it is an IoT Edge device; as it was when nothing is said.
-    pub iot_edge: Option<bool>,
-    /// Who looks after a module, in the service's words.
-    pub managed_by: Option<String>,
-}
-
-/// On what condition a change is made (`If-Match`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition<'a> {
-    /// None is named: what is there may be changed, but an identity not overwritten.
-    Unnamed,
-    /// None: an identity is created or overwritten.
-    Waived,
-    /// It exists, whatever its entity tag (`*`).
-    Exists,
-    /// It has this entity tag.
-    Is(&'a str),
-}
-
-impl Condition<'_> {
-    fn holds(self, etag: &str) -> Result<(), HubRefusal> {
-        match self {
-            Self::Is(asked) if asked != etag => Err(HubRefusal::PreconditionFailed),
-            _ => Ok(()),
-        }
-    }
-}
+use super::{HubRefusal, modules};
 
 /// A call that the device has been told of.
 #[derive(Debug)]
@@ -335,28 +274,4 @@ impl HubRegistry {
         let (index, _) = self.hub(hub)?;
         self.with(index, device, act)
     }
-}
-
-impl Identity {
-    pub(super) fn of(device: &Device) -> Self {
-        Self {
-            authentication: device.authentication.clone(),
-            enabled: device.enabled,
-            status_reason: device.status_reason.as_deref().map(str::to_owned),
-            etag: identity_tag(device),
-            created: device.twin.created(),
-            connected: device.is_connected(),
-            last_seen: device.last_seen(),
-            waiting_messages: device.waiting_messages(),
-            iot_edge: device.iot_edge,
-            managed_by: device.kin.as_ref().and_then(|kin| {
-                let managed_by = kin.managed_by.as_deref()?;
-                Some(managed_by.to_owned())
-            }),
-        }
-    }
-}
-
-fn identity_tag(device: &Device) -> String {
-    entity_tag(device.revision.into())
 }

@@ -1,209 +1,223 @@
-//! A device that its hub has let in, and all that it may ask, whatever it speaks.
+//! A device as its hub's identity registry knows it.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use fleetstorm_protocol::hub::{MAX_DEVICE_TO_CLOUD, Message};
-use fleetstorm_protocol::ids::ClientId;
+use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
-use uuid::Uuid;
+use serde::{Deserialize, Serialize};
 
-use super::HubRefusal;
-use super::identity::{Device, Proof};
-use super::inbox::Downstream;
-use super::message_queue::{Delivery, Settlement};
-use super::registry::HubRegistry;
-use super::session::Interest;
+use super::authentication::{Authentication, Proof};
+use super::inbox::{Downstream, SessionEnd};
+use super::subscriptions::Subscriptions;
+use super::traffic::Traffic;
+use super::twin::kept::KeptTwin;
+use super::twin::{SharedViews, Twin};
 
-/// Proof that a device was let in, made by [`HubRegistry::authenticate`] only.
-#[derive(Clone)]
-pub struct AdmittedDevice {
-    hubs: Arc<HubRegistry>,
-    hub: usize,
-    id: ClientId,
-    proof: Proof,
-    expiry: Option<i64>,
+/// One device of a hub.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) authentication: Authentication,
+    /// A disabled device is not let in.
+    pub(super) enabled: bool,
+    /// An IoT Edge device.
+    pub(super) iot_edge: bool,
+    /// Why, in the service's words.
+    pub(super) status_reason: Option<Box<str>>,
+    /// Changes of the identity, from 1.
+    pub(super) revision: u32,
+    /// When it last connected, sent or reported: microseconds of Unix time; 0 for never.
+    seen_us: i64,
+    pub(super) twin: Twin,
+    /// Modules of a device, and what only modules have.
+    pub(super) kin: Option<Box<Kin>>,
+    /// Kept for its next connection, where its last one asked for that.
+    pub(super) subscriptions: Option<Subscriptions>,
+    /// What is under way; most devices, most of the time, have nothing.
+    traffic: Option<Box<Traffic>>,
 }
 
-impl std::fmt::Debug for AdmittedDevice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AdmittedDevice")
-            .field("hub", &self.hub)
-            .field("id", &self.id)
-            .field("expiry", &self.expiry)
-            .finish_non_exhaustive()
+/// What a device has of modules, or a module besides.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kin {
+    /// A device's modules, by their ids.
+    pub(super) modules: BTreeSet<Box<str>>,
+    /// Who looks after a module, in the service's words.
+    pub(super) managed_by: Option<Box<str>>,
+}
+
+/// A device as the store keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptDevice {
+    authentication: Authentication,
+    enabled: bool,
+    #[serde(default)]
+    iot_edge: bool,
+    status_reason: Option<Box<str>>,
+    revision: u32,
+    seen_us: i64,
+    twin: KeptTwin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    managed_by: Option<Box<str>>,
+}
+
+impl Device {
+    /// For the store: what is under way ends with the process.
+    pub(super) fn kept(&self) -> KeptDevice {
+        let Self {
+            authentication,
+            enabled,
+            iot_edge,
+            status_reason,
+            revision,
+            seen_us,
+            twin,
+            // Modules are kept each for itself, and bring their device back here.
+            kin,
+            subscriptions: _,
+            traffic: _,
+        } = self;
+        KeptDevice {
+            authentication: authentication.clone(),
+            enabled: *enabled,
+            iot_edge: *iot_edge,
+            status_reason: status_reason.clone(),
+            revision: *revision,
+            seen_us: *seen_us,
+            twin: twin.kept(),
+            managed_by: kin.as_ref().and_then(|kin| kin.managed_by.clone()),
+        }
     }
-}
 
-impl AdmittedDevice {
-    /// Let in to the hub at an index for a proof, until its token's expiry.
+    /// From the store.
+    ///
+    /// # Errors
+    /// Its twin is none.
+    pub(super) fn from_kept(kept: KeptDevice, views: &SharedViews) -> Result<Self, String> {
+        Ok(Self {
+            authentication: kept.authentication,
+            enabled: kept.enabled,
+            iot_edge: kept.iot_edge,
+            status_reason: kept.status_reason,
+            revision: kept.revision,
+            seen_us: kept.seen_us,
+            twin: Twin::from_kept(kept.twin, views)?,
+            kin: kept.managed_by.map(|managed_by| {
+                Box::new(Kin {
+                    managed_by: Some(managed_by),
+                    ..Kin::default()
+                })
+            }),
+            subscriptions: None,
+            traffic: None,
+        })
+    }
+
+    /// A new one.
     pub(super) fn new(
-        hubs: Arc<HubRegistry>,
-        hub: usize,
-        id: ClientId,
-        (proof, expiry): (Proof, Option<i64>),
+        authentication: Authentication,
+        initial_twin: Option<&InitialTwin>,
+        views: &SharedViews,
+        now: Timestamp,
     ) -> Self {
+        Self::with(authentication, Twin::new(initial_twin, views, now))
+    }
+
+    /// With a twin that is there.
+    pub(super) fn with(authentication: Authentication, twin: Twin) -> Self {
         Self {
-            hubs,
-            hub,
-            id,
-            proof,
-            expiry,
+            authentication,
+            enabled: true,
+            iot_edge: false,
+            status_reason: None,
+            revision: 1,
+            seen_us: 0,
+            twin,
+            kin: None,
+            subscriptions: None,
+            traffic: None,
         }
     }
 
-    /// Its name.
-    pub fn id(&self) -> &ClientId {
-        &self.id
+    /// The device is at it now.
+    pub(super) fn seen(&mut self, now: Timestamp) {
+        self.seen_us = now.as_microsecond();
     }
 
-    /// Whether it has proven itself, and nobody spoke for it.
-    pub fn is_itself(&self) -> bool {
-        self.proof != Proof::Policy
-    }
-
-    /// When its token runs out, in Unix seconds: the connection has to end then. A certificate
-    /// does not run out.
-    pub fn expiry(&self) -> Option<i64> {
-        self.expiry
-    }
-
-    /// Its twin in JSON, without tags and `$metadata`.
-    ///
-    /// # Errors
-    /// The device was removed, or is not let in any more.
-    pub fn read_twin(&self) -> Result<Vec<u8>, HubRefusal> {
-        let twin = self.with(|known| known.twin.view().to_vec())?;
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.twins_read.add();
+    /// When it last was.
+    pub(super) fn last_seen(&self) -> Option<Timestamp> {
+        match self.seen_us {
+            0 => None,
+            microseconds => Timestamp::from_microsecond(microseconds).ok(),
         }
-        Ok(twin)
     }
 
-    /// It says what it is: a merge patch in JSON. Returns the new `$version`.
-    ///
-    /// # Errors
-    /// The patch breaks a rule; or the device was removed, or is not let in
-    /// any more.
-    pub fn patch_reported(&self, patch: &[u8], now: Timestamp) -> Result<u64, HubRefusal> {
-        let version = self.hubs.change(self.hub, &self.id, |known| {
-            self.check(known)?;
-            known.seen(now);
-            known.twin.patch_reported(patch, now)
-        })?;
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.reported_patches.add();
-        }
-        Ok(version)
+    /// What is under way, if anything.
+    pub(super) fn traffic(&mut self) -> Option<&mut Traffic> {
+        self.traffic.as_deref_mut()
     }
 
-    /// It says what it is: the id of its model. A twin that is written is kept.
-    ///
-    /// # Errors
-    /// The device was removed, or is not let in any more.
-    pub fn is_of_model(&self, model_id: &str) -> Result<(), HubRefusal> {
-        let is_known = self.with(|known| !known.twin.set_model(model_id))?;
-        if is_known {
-            return Ok(());
-        }
-        self.hubs.change(self.hub, &self.id, |_| Ok(()))
+    /// What is under way, to add to it.
+    pub(super) fn traffic_or_new(&mut self) -> &mut Traffic {
+        self.traffic.get_or_insert_default()
     }
 
-    /// It sends telemetry.
-    ///
-    /// # Errors
-    /// Over 256 KB; or the device was removed, or is not let in
-    /// any more.
-    pub fn send(&self, message: &Message, now: Timestamp) -> Result<(), HubRefusal> {
-        let size = message.size();
-        if size > MAX_DEVICE_TO_CLOUD {
-            return Err(HubRefusal::TooLarge(format!(
-                "message: {size} bytes, the limit is {MAX_DEVICE_TO_CLOUD}"
-            )));
-        }
-        self.with(|known| known.seen(now))?;
-        self.hubs.keep(self.hub, &self.id, message, now);
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.device_to_cloud_messages.add();
-        }
-        Ok(())
-    }
-
-    /// The next message for it, held for a minute: for a device that does not stay connected.
-    /// One that does asks its session.
-    ///
-    /// # Errors
-    /// The device was removed, or is not let in any more.
-    pub fn receive(&self, now: Timestamp) -> Result<Option<Delivery>, HubRefusal> {
-        self.receive_for(None, now)
-    }
-
-    /// Says what becomes of a message that it has received.
-    ///
-    /// # Errors
-    /// The message is no longer held under that lock; or the device was removed, or is not let in
-    /// any more.
-    pub fn settle(
-        &self,
-        lock: Uuid,
-        settlement: Settlement,
-        now: Timestamp,
-    ) -> Result<(), HubRefusal> {
-        self.with(|known| {
-            let traffic = known.traffic().ok_or(HubRefusal::LockLost)?;
-            if traffic.messages.settle(lock, settlement, now)? {
-                traffic.tell_if(Interest::Messages, Downstream::MessagesWait);
-            }
-            known.tidy();
-            Ok(())
-        })??;
-        if settlement == Settlement::Complete
-            && let Some(tally) = self.hubs.tally(self.hub)
+    /// Forgets the traffic if nothing is under way.
+    pub(super) fn tidy(&mut self) {
+        if self
+            .traffic
+            .as_ref()
+            .is_some_and(|traffic| traffic.is_over())
         {
-            tally.cloud_to_device_completed.add();
+            self.traffic = None;
         }
-        Ok(())
     }
 
-    pub(super) fn receive_for(
-        &self,
-        session: Option<u64>,
-        now: Timestamp,
-    ) -> Result<Option<Delivery>, HubRefusal> {
-        self.with(|known| known.traffic()?.messages.take(session, now))
+    /// Whether a session is open.
+    pub(super) fn is_connected(&self) -> bool {
+        self.traffic
+            .as_ref()
+            .is_some_and(|traffic| traffic.is_connected())
     }
 
-    pub(super) fn hubs(&self) -> &HubRegistry {
-        &self.hubs
+    /// Messages that wait for it.
+    pub(super) fn waiting_messages(&self) -> usize {
+        self.traffic
+            .as_ref()
+            .map_or(0, |traffic| traffic.messages.len())
     }
 
-    /// What it has proven itself by.
-    pub(super) fn proof(&self) -> &Proof {
-        &self.proof
+    /// Whether who has proven itself by that is let in.
+    pub(super) fn admits(&self, proof: &Proof) -> bool {
+        self.enabled && self.authentication.holds(proof)
     }
 
-    /// Does something with what the hub knows of it, as long as it would let the device in.
-    pub(super) fn with<Done>(
-        &self,
-        act: impl FnOnce(&mut Device) -> Done,
-    ) -> Result<Done, HubRefusal> {
-        self.hubs.with(self.hub, &self.id, |known| {
-            self.check(known)?;
-            Ok(act(known))
-        })?
-    }
-
-    /// Does something though the device may not be let in any more.
-    pub(super) fn leave(&self, act: impl FnOnce(&mut Device)) {
-        // A device that was removed has left already.
-        let _ = self.hubs.with(self.hub, &self.id, act);
-    }
-
-    /// Another may have its name since it was let in.
-    fn check(&self, known: &Device) -> Result<(), HubRefusal> {
-        if known.admits(&self.proof) {
-            Ok(())
-        } else {
-            Err(HubRefusal::Unauthorized)
+    /// Ends its session, if what opened that does not let it in any more.
+    pub(super) fn revoke_unless_proven(&mut self) {
+        let proof = self.traffic.as_ref().and_then(|traffic| traffic.proof());
+        if proof.is_some_and(|proof| !self.admits(proof)) {
+            self.revoke();
         }
+    }
+
+    /// Ends its session: it may not be connected any more.
+    pub(super) fn revoke(&mut self) {
+        if let Some(traffic) = self.traffic() {
+            traffic.tell(Downstream::Ended(SessionEnd::Revoked));
+        }
+    }
+}
+
+impl Device {
+    /// The ids of its modules.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
+        self.kin
+            .iter()
+            .flat_map(|kin| kin.modules.iter().map(AsRef::as_ref))
+    }
+
+    /// It has a module more.
+    pub(super) fn add_module(&mut self, module: &str) {
+        let kin = self.kin.get_or_insert_default();
+        kin.modules.insert(module.into());
     }
 }

@@ -8,12 +8,14 @@ use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 
-use super::identity::{Authentication, Device};
+use super::authentication::Authentication;
+use super::device::Device;
 use super::registry::HubRegistry;
 use super::twin::Twin;
 use super::{HubRefusal, modules};
 use crate::shards::Shards;
-use crate::store::{Kind, Writes};
+use crate::store::Writes;
+use crate::store::kind::Kind;
 
 /// A device that is entered.
 #[derive(Debug)]
@@ -126,7 +128,8 @@ mod tests {
     use super::*;
     use crate::counters::Tally;
     use crate::hub::access_policy::HubPolicies;
-    use crate::store::{Durability, Store};
+    use crate::store::Store;
+    use crate::store::durability::Durability;
 
     const WEST: &str = "hub-west.test";
     const EAST: &str = "hub-east.test";

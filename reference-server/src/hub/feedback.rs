@@ -1,30 +1,27 @@
 //! What became of cloud-to-device messages, for back ends that asked (IoT Hub documentation, "Send
 //! cloud-to-device messages": message feedback).
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
-use super::HubRefusal;
 use super::message_queue::{Ended, Ending};
-use super::registry::HubRegistry;
 
 /// Most that wait to be read; the oldest go first.
-const MAX_WAITING: usize = 4096;
-/// Most that are read at once.
-const MAX_BATCH: usize = 100;
+pub(super) const MAX_WAITING: usize = 4096;
 
 /// One hub's.
 #[derive(Debug, Default)]
 pub(super) struct Feedback(Mutex<State>);
 
+/// What waits, and for whom.
 #[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<FeedbackRecord>,
-    wakes: Vec<Weak<Notify>>,
+pub(super) struct State {
+    pub(super) waiting: VecDeque<FeedbackRecord>,
+    pub(super) wakes: Vec<Weak<Notify>>,
 }
 
 /// What became of one message.
@@ -66,14 +63,14 @@ impl Feedback {
         state.wake();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.wakes.retain(|wake| {
             let wake = wake.upgrade();
             if let Some(wake) = &wake {
@@ -81,83 +78,5 @@ impl State {
             }
             wake.is_some()
         });
-    }
-}
-
-/// A back end that reads; what it does not settle waits again.
-pub struct FeedbackReceiver {
-    hubs: Arc<HubRegistry>,
-    hub: usize,
-    held: BTreeMap<u64, Vec<FeedbackRecord>>,
-    taken: u64,
-    _wake: Arc<Notify>,
-}
-
-impl FeedbackReceiver {
-    /// The next records, and a name that settles them; none until the next wake.
-    pub fn take(&mut self) -> Option<(u64, &[FeedbackRecord])> {
-        let mut state = self.hubs.at(self.hub)?.feedback.state();
-        let most = state.waiting.len().min(MAX_BATCH);
-        let batch: Vec<_> = state.waiting.drain(..most).collect();
-        drop(state);
-        if batch.is_empty() {
-            return None;
-        }
-        self.taken += 1;
-        let name = self.taken;
-        Some((name, self.held.entry(name).or_insert(batch)))
-    }
-
-    /// Says what becomes of them: they are done with, or wait again.
-    pub fn settle(&mut self, name: u64, is_done: bool) {
-        if let Some(batch) = self.held.remove(&name)
-            && !is_done
-        {
-            self.give_back(batch);
-        }
-    }
-
-    fn give_back(&self, batch: Vec<FeedbackRecord>) {
-        if let Some(hub) = self.hubs.at(self.hub) {
-            let mut state = hub.feedback.state();
-            for record in batch.into_iter().rev() {
-                state.waiting.push_front(record);
-            }
-            state.waiting.truncate(MAX_WAITING);
-            state.wake();
-        }
-    }
-}
-
-impl Drop for FeedbackReceiver {
-    fn drop(&mut self) {
-        for batch in std::mem::take(&mut self.held).into_values().rev() {
-            self.give_back(batch);
-        }
-    }
-}
-
-impl HubRegistry {
-    /// Reads a hub's feedback; `wake` is notified when there is more.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub fn read_feedback(
-        self: &Arc<Self>,
-        hub: &str,
-        wake: Arc<Notify>,
-    ) -> Result<FeedbackReceiver, HubRefusal> {
-        let (index, hub) = self.hub(hub)?;
-        let mut state = hub.feedback.state();
-        state.wakes.retain(|other| other.strong_count() > 0);
-        state.wakes.push(Arc::downgrade(&wake));
-        wake.notify_one();
-        Ok(FeedbackReceiver {
-            hubs: Arc::clone(self),
-            hub: index,
-            held: BTreeMap::new(),
-            taken: 0,
-            _wake: wake,
-        })
     }
 }

@@ -5,7 +5,7 @@ use fleetstorm_protocol::ids::ClientId;
 use tokio::task::yield_now;
 
 use super::HubRefusal;
-use super::administration::Identity;
+use super::identity::Identity;
 use super::registry::HubRegistry;
 use super::twin::TwinDocument;
 use super::walk::Walk;
@@ -143,8 +143,8 @@ mod tests {
     use super::*;
     use crate::counters::Tally;
     use crate::hub::access_policy::HubPolicies;
-    use crate::hub::administration::{Condition, WantedIdentity};
-    use crate::hub::identity::Authentication;
+    use crate::hub::authentication::Authentication;
+    use crate::hub::identity::{Condition, WantedIdentity};
 
     const HUB: &str = "hub.test";
 

@@ -1,14 +1,15 @@
 //! Modules: identities of their own below a device (IoT Hub documentation, "Understand and use module
 //! twins"). They are filed beside their device, let in only while it is, and go when it goes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use fleetstorm_protocol::ids::{ClientId, ModuleId};
 use jiff::Timestamp;
 
 use super::HubRefusal;
-use super::administration::Identity;
-use super::identity::{Authentication, Device};
+use super::authentication::Authentication;
+use super::device::Device;
+use super::identity::Identity;
 use super::registry::{Hub, HubRegistry};
 
 /// Modules that a device may have (IoT Hub documentation, "Quotas and throttling").
@@ -16,32 +17,8 @@ const MAX_MODULES: usize = 50;
 /// Those that an IoT Edge device has from the beginning.
 const OF_EDGE: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
-/// What a device has of modules, or a module besides.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Kin {
-    /// A device's modules, by their ids.
-    pub(super) modules: BTreeSet<Box<str>>,
-    /// Who looks after a module, in the service's words.
-    pub(super) managed_by: Option<Box<str>>,
-}
-
 /// A device and its modules lie in one shard.
 pub(super) type Family = HashMap<ClientId, Device>;
-
-impl Device {
-    /// The ids of its modules.
-    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
-        self.kin
-            .iter()
-            .flat_map(|kin| kin.modules.iter().map(AsRef::as_ref))
-    }
-
-    /// It has a module more.
-    pub(super) fn add_module(&mut self, module: &str) {
-        let kin = self.kin.get_or_insert_default();
-        kin.modules.insert(module.into());
-    }
-}
 
 /// Whether there may be a module of a device; whether that is let in, for then so are its modules.
 ///
@@ -129,9 +106,10 @@ mod tests {
     use super::*;
     use crate::counters::Tally;
     use crate::hub::access_policy::HubPolicies;
-    use crate::hub::administration::{Condition, WantedIdentity};
     use crate::hub::entering::{Entering, TwinFrom};
-    use crate::store::{Durability, Store};
+    use crate::hub::identity::{Condition, WantedIdentity};
+    use crate::store::Store;
+    use crate::store::durability::Durability;
 
     const WEST: &str = "hub-west.test";
     const EAST: &str = "hub-east.test";

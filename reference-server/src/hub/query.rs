@@ -10,12 +10,12 @@
 //! A property that is not there, and values of different types, compare to neither true nor false:
 //! then the device is not among those found, nor is it by NOT.
 
-use std::cmp::Ordering;
-
 use serde_json::Value;
 
 use super::HubRefusal;
+use condition::Condition;
 
+mod condition;
 mod language;
 mod tokens;
 
@@ -25,111 +25,22 @@ pub struct Query {
     condition: Option<Condition>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Condition {
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
-    Compared(Operand, Relation, Operand),
-    OneOf(Operand, Vec<Operand>),
-    Defined(Operand),
-}
-
-/// How two values stand to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Relation {
-    Equal,
-    Different,
-    Less,
-    More,
-    AtMost,
-    AtLeast,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Operand {
-    /// Where it is in the twin.
-    Property(Vec<String>),
-    Literal(Value),
-}
-
 impl Query {
     /// Reads a query.
     ///
     /// # Errors
     /// It is none, or asks for what hubs of this server can't tell: says what.
     pub fn parse(text: &str) -> Result<Self, HubRefusal> {
-        language::parse(text).map_err(|problem| HubRefusal::Malformed(format!("query: {problem}")))
+        let condition = language::parse(text);
+        let condition =
+            condition.map_err(|problem| HubRefusal::Malformed(format!("query: {problem}")))?;
+        Ok(Self { condition })
     }
 
     /// Whether it asks for the device with this twin, as the service reads it.
     pub fn finds(&self, twin: &Value) -> bool {
         let condition = self.condition.as_ref();
         condition.is_none_or(|condition| condition.holds(twin) == Some(true))
-    }
-}
-
-impl Condition {
-    /// None where that can't be said.
-    fn holds(&self, twin: &Value) -> Option<bool> {
-        match self {
-            Self::All(parts) => decided_by(false, parts.iter().map(|part| part.holds(twin))),
-            Self::Any(parts) => decided_by(true, parts.iter().map(|part| part.holds(twin))),
-            Self::Not(inner) => inner.holds(twin).map(|holds| !holds),
-            Self::Compared(one, relation, other) => {
-                relation.between(one.value(twin)?, other.value(twin)?)
-            }
-            Self::OneOf(one, others) => {
-                let one = one.value(twin)?;
-                let equal = |other: &Operand| Relation::Equal.between(one, other.value(twin)?);
-                Some(others.iter().any(|other| equal(other) == Some(true)))
-            }
-            Self::Defined(property) => Some(property.value(twin).is_some()),
-        }
-    }
-}
-
-/// One part that is `decisive` decides; without one, a part of which nothing can be said.
-fn decided_by(decisive: bool, parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut outcome = Some(!decisive);
-    for part in parts {
-        match part {
-            Some(holds) if holds == decisive => return Some(decisive),
-            Some(_) => {}
-            None => outcome = None,
-        }
-    }
-    outcome
-}
-
-impl Relation {
-    fn between(self, one: &Value, other: &Value) -> Option<bool> {
-        let order = match (one, other) {
-            (Value::Number(one), Value::Number(other)) => {
-                one.as_f64()?.partial_cmp(&other.as_f64()?)?
-            }
-            (Value::String(one), Value::String(other)) => one.cmp(other),
-            (Value::Bool(one), Value::Bool(other)) => one.cmp(other),
-            (Value::Null, Value::Null) => Ordering::Equal,
-            _ => return None,
-        };
-        Some(match self {
-            Self::Equal => order.is_eq(),
-            Self::Different => order.is_ne(),
-            Self::Less => order.is_lt(),
-            Self::More => order.is_gt(),
-            Self::AtMost => order.is_le(),
-            Self::AtLeast => order.is_ge(),
-        })
-    }
-}
-
-impl Operand {
-    fn value<'a>(&'a self, twin: &'a Value) -> Option<&'a Value> {
-        match self {
-            Self::Literal(value) => Some(value),
-            Self::Property(path) => path.iter().try_fold(twin, |value, name| value.get(name)),
-        }
     }
 }
 

@@ -6,33 +6,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::ScopedJoinHandle;
 
-use fleetstorm_protocol::hub::{Message, sas_resource};
+use fleetstorm_protocol::hub::Message;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
-use rustls::pki_types::CertificateDer;
 
 use super::HubRefusal;
 use super::access_policy::HubPolicies;
-use super::device::AdmittedDevice;
+use super::device::Device;
 use super::feedback::Feedback;
-use super::identity::{Device, Proof};
 use super::telemetry::{Received, Telemetry};
 use super::twin::SharedViews;
-use crate::config::HubPermission;
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
-use crate::store::{Kind, Store, StoreError, Writes};
+use crate::store::error::StoreError;
+use crate::store::kind::Kind;
+use crate::store::{Store, Writes};
 
 /// The hubs of a server.
 pub struct HubRegistry {
     hubs: Vec<Hub>,
-    tally: Arc<Tally>,
+    pub(super) tally: Arc<Tally>,
     last_number: AtomicU64,
 }
 
 pub(super) struct Hub {
     pub(super) host_name: String,
-    policies: HubPolicies,
+    pub(super) policies: HubPolicies,
     pub(super) views: SharedViews,
     pub(super) telemetry: Telemetry,
     pub(super) feedback: Feedback,
@@ -91,59 +90,6 @@ impl HubRegistry {
         self.hubs.get(index).map(|hub| hub.host_name.as_str())
     }
 
-    /// Lets a device in: by SAS token (`password`) or by its certificates, leaf first.
-    ///
-    /// # Errors
-    /// Unknown hub or device, a proof that does not hold, a disabled identity.
-    pub fn authenticate(
-        self: &Arc<Self>,
-        hub: &str,
-        device: &ClientId,
-        password: Option<&str>,
-        certificates: &[CertificateDer<'static>],
-        now: Timestamp,
-    ) -> Result<AdmittedDevice, HubRefusal> {
-        let admitted = self.admit(hub, device, password, certificates, now);
-        if admitted.is_err() {
-            self.tally.hub_refusals.add();
-        }
-        admitted
-    }
-
-    fn admit(
-        self: &Arc<Self>,
-        hub: &str,
-        device: &ClientId,
-        password: Option<&str>,
-        certificates: &[CertificateDer<'static>],
-        now: Timestamp,
-    ) -> Result<AdmittedDevice, HubRefusal> {
-        let (index, hub) = self.hub(hub)?;
-        let devices = hub.devices.of(device);
-        let known = devices.get(device);
-        let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
-        let shown = known
-            .authentication
-            .is_shown_by(&hub.host_name, device, password, certificates, now)
-            .or_else(|| {
-                // A gateway may speak for a device with a policy of the hub.
-                let token = password.filter(|_| known.authentication.is_by_key())?;
-                let resource = sas_resource(&hub.host_name, device);
-                let permission = HubPermission::DeviceConnect;
-                let admitted = hub.policies.admits(token, &resource, permission, now);
-                Some((Proof::Policy, Some(admitted?)))
-            })
-            .filter(|_| known.enabled)
-            .ok_or(HubRefusal::Unauthorized)?;
-        drop(devices);
-        Ok(AdmittedDevice::new(
-            Arc::clone(self),
-            index,
-            device.clone(),
-            shown,
-        ))
-    }
-
     /// The last messages of a hub's devices, the oldest first.
     ///
     /// # Errors
@@ -151,51 +97,6 @@ impl HubRegistry {
     pub fn recent_messages(&self, hub: &str) -> Result<Vec<Arc<Received>>, HubRefusal> {
         let (_, hub) = self.hub(hub)?;
         Ok(hub.telemetry.last())
-    }
-
-    /// Whether the service side may ask for `resource` what needs `permission`: the hub's host name or
-    /// something below it.
-    ///
-    /// # Errors
-    /// Unknown hub, no token, or one that does not open it.
-    pub fn authorize_service(
-        &self,
-        hub: &str,
-        resource: &str,
-        token: Option<&str>,
-        permission: HubPermission,
-        now: Timestamp,
-    ) -> Result<(), HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let names_hub = resource
-            .get(..hub.host_name.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
-        let admitted = |token| hub.policies.admits(token, resource, permission, now);
-        if names_hub && token.and_then(admitted).is_some() {
-            Ok(())
-        } else {
-            self.tally.hub_refusals.add();
-            Err(HubRefusal::Unauthorized)
-        }
-    }
-
-    /// Until when (Unix seconds) a token of one of a hub's policies holds that opens something of it, to
-    /// its service or to devices; what, [`Self::authorize_service`] and [`Self::authenticate`] say.
-    ///
-    /// # Errors
-    /// Unknown hub, or a token that opens neither.
-    pub fn authorize_policy(
-        &self,
-        hub: &str,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<i64, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let until = hub.policies.signed(token, &hub.host_name, now);
-        until.ok_or_else(|| {
-            self.tally.hub_refusals.add();
-            HubRefusal::Unauthorized
-        })
     }
 
     /// A hub by name, whatever its case.
@@ -316,13 +217,15 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::authentication::Authentication;
     use crate::hub::entering::{Entering, TwinFrom};
-    use crate::hub::identity::Authentication;
-    use crate::store::Durability;
+    use crate::store::durability::Durability;
+    use fleetstorm_protocol::hub::sas_resource;
     use fleetstorm_protocol::sas::SasToken;
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use fleetstorm_protocol::twin::InitialTwin;
     use fleetstorm_protocol::x509::thumbprint;
+    use rustls::pki_types::CertificateDer;
     use serde_json::{Value, json};
 
     const HUB: &str = "hub-1.fleetstorm.test";
@@ -429,7 +332,7 @@ mod tests {
             admitted.is_of_model("dtmi:test:Pump;1").expect("known");
             let reported = admitted.patch_reported(br#"{"level":3}"#, now());
             assert_eq!(reported, Ok(2));
-            let condition = crate::hub::administration::Condition::Exists;
+            let condition = crate::hub::identity::Condition::Exists;
             registry
                 .remove_identity(HUB, &gone, condition)
                 .expect("known");

@@ -17,11 +17,11 @@ use serde_json::{Map, Value, json};
 use super::HubRefusal;
 use merge::{Stamp, difference, merge, note};
 
-mod kept;
+pub(super) mod kept;
+
 mod merge;
 mod shared;
 
-pub(super) use kept::KeptTwin;
 pub(super) use shared::SharedViews;
 
 /// Version of both parts of a new twin.

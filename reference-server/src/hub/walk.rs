@@ -4,7 +4,7 @@
 use fleetstorm_protocol::ids::ClientId;
 use tokio::task::yield_now;
 
-use super::identity::Device;
+use super::device::Device;
 use crate::shards::Shards;
 
 /// Devices looked at before others have their turn.

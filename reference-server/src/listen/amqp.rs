@@ -1,139 +1,37 @@
-//! The AMQP port: security layer, open, then DPS or a hub, told apart by SNI and by the host name
-//! in the open.
+//! AMQP 1.0 with a peer whose connection is open, whoever it talks to.
 
-use std::future::Future;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fleetstorm_protocol::amqp::frame;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
 use fleetstorm_protocol::amqp::types::messaging::Rejected;
-use fleetstorm_protocol::amqp::types::performatives::{Open, Performative};
+use fleetstorm_protocol::amqp::types::performatives::Open;
 use tokio::time::Instant;
 
-use self::connection::{Connection, IDLE_TIMEOUT, MAX_FRAME};
+use self::connection::{Connection, IDLE_TIMEOUT};
 use self::wire::{Gone, Wire};
-use super::client::Client;
-use super::host::Host;
 use super::stream::Stream;
-use super::{dps_amqp, hub_amqp};
 use crate::limits::Limits;
 
-pub(super) use self::connection::Allowance;
+pub(super) use self::connection::{Allowance, MAX_FRAME};
 pub(super) use self::event::{Asked, Event, LinkId};
 pub(super) use self::link::Delivery;
-pub(super) use self::login::Login;
+
+pub(super) mod login;
+pub(super) mod wire;
 
 mod connection;
 mod deliveries;
 mod event;
 mod link;
-mod login;
 mod session;
-mod wire;
+mod window;
 
 /// Twice what a peer is told of the silence that it may keep (part 2, 2.4.5).
 const IDLE_LIMIT: Duration = Duration::from_millis(IDLE_TIMEOUT as u64 * 2);
 /// Shortest idle time-out of a peer that is taken.
 const SHORTEST_IDLE: Duration = Duration::from_secs(1);
-
-/// Serves one connection to its end.
-pub(crate) async fn serve(
-    stream: impl Stream,
-    client: Rc<Client>,
-    host: Arc<Host>,
-    stop: impl Future<Output = ()>,
-) {
-    let conversation = async {
-        let mut wire = Wire::new(stream);
-        let opened = open(&mut wire, &client, &host).await;
-        match opened {
-            Ok(Some((login, open))) => talk(wire, login, &open, &client, &host).await,
-            Ok(None) => wire.close().await,
-            Err(Gone::Lost | Gone::Silent) => {}
-        }
-    };
-    tokio::select! {
-        () = conversation => {}
-        () = stop => {}
-    }
-}
-
-/// Up to the peer's open. `None`: it is over.
-async fn open(
-    wire: &mut Wire<impl Stream>,
-    client: &Client,
-    host: &Host,
-) -> Result<Option<(Login, Open)>, Gone> {
-    let Some(login) = login::log_in(wire, client, host).await? else {
-        return Ok(None);
-    };
-    let deadline = Instant::now() + host.limits.first_request;
-    loop {
-        match wire.waiting_frame(MAX_FRAME) {
-            Ok(Some(frame)) => match frame.performative {
-                Some(Performative::Open(open)) => return Ok(Some((login, open))),
-                None => {}
-                // Nothing was opened, so that nothing can be closed either.
-                Some(_) => return Ok(None),
-            },
-            Ok(None) => wire.exchange(deadline).await?,
-            Err(_) => return Ok(None),
-        }
-    }
-}
-
-async fn talk(
-    mut wire: Wire<impl Stream>,
-    login: Login,
-    open: &Open,
-    client: &Client,
-    host: &Host,
-) {
-    let idle = open
-        .idle_time_out
-        .map(|millis| Duration::from_millis(millis.into()))
-        .filter(|idle| !idle.is_zero());
-    let hub = hub_of(open, client, host);
-    let (name, allowance) = match hub {
-        Some(hub) => (hub, hub_amqp::ALLOWANCE),
-        None => (host.global_endpoint.as_str(), dps_amqp::ALLOWANCE),
-    };
-    let mut connection = Connection::new(allowance, name, open, &mut wire.output);
-    if idle.is_some_and(|idle| idle < SHORTEST_IDLE) {
-        let problem = "idle-time-out: is too short".to_owned();
-        let error = Error::new(AmqpError::NotAllowed, problem, None);
-        connection.close(Some(error), &mut wire.output);
-    }
-    let mut conversation = Conversation {
-        wire,
-        connection,
-        patience: Patience::new(&host.limits),
-        heartbeat: idle.map(|idle| Heartbeat {
-            every: idle / 2,
-            next: Instant::now() + idle / 2,
-        }),
-    };
-    match hub {
-        Some(hub) => {
-            let served = hub_amqp::serve(&mut conversation, login, hub, client, host);
-            host.while_up(hub, client, served).await;
-        }
-        None => dps_amqp::serve(&mut conversation, &login, client, host).await,
-    }
-    conversation.wire.close().await;
-}
-
-/// The hub that a client asked for, by SNI, or by the host name of its open.
-fn hub_of<'a>(open: &Open, client: &Client, host: &'a Host) -> Option<&'a str> {
-    host.hub_of(client).or_else(|| {
-        let asked = open.hostname.as_deref()?;
-        let name = asked.split_once(':').map_or(asked, |(name, _port)| name);
-        host.hub_named(name)
-    })
-}
 
 /// An open connection over its stream.
 pub(super) struct Conversation<Carrier> {
@@ -188,6 +86,40 @@ struct Heartbeat {
 }
 
 impl<Carrier: Stream> Conversation<Carrier> {
+    /// Answers the open of a peer, in the name of who is asked.
+    pub(super) fn new(
+        mut wire: Wire<Carrier>,
+        name: &str,
+        allowance: Allowance,
+        open: &Open,
+        limits: &Limits,
+    ) -> Self {
+        let idle = open
+            .idle_time_out
+            .map(|millis| Duration::from_millis(millis.into()))
+            .filter(|idle| !idle.is_zero());
+        let mut connection = Connection::new(allowance, name, open, &mut wire.output);
+        if idle.is_some_and(|idle| idle < SHORTEST_IDLE) {
+            let problem = "idle-time-out: is too short".to_owned();
+            let error = Error::new(AmqpError::NotAllowed, problem, None);
+            connection.close(Some(error), &mut wire.output);
+        }
+        Self {
+            wire,
+            connection,
+            patience: Patience::new(limits),
+            heartbeat: idle.map(|idle| Heartbeat {
+                every: idle / 2,
+                next: Instant::now() + idle / 2,
+            }),
+        }
+    }
+
+    /// Ends the stream.
+    pub(super) async fn close(self) {
+        self.wire.close().await;
+    }
+
     /// The next thing that the peer does; `None` when there is nothing more. May be given up and asked again.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::host::Host;
 use crate::hub::HubRefusal;
-use crate::hub::device::AdmittedDevice;
+use crate::hub::admitted::AdmittedDevice;
 
 /// A token that holds.
 #[derive(Debug, Clone)]

@@ -20,7 +20,6 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::host::Host;
@@ -28,14 +27,13 @@ use super::hub_http::message;
 use super::stream::Stream;
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
+use answer::{Answered, NotOurs};
 
+mod answer;
 mod certificates;
 mod faults;
 mod guard;
 mod instances;
-
-/// Longest body of a change: the fault rules of a busy day.
-const MAX_CHANGE: usize = 1 << 20;
 
 /// What there is.
 const PATHS: &str = concat!(
@@ -97,32 +95,6 @@ async fn answer(request: Request<Incoming>, host: &Host) -> Answered {
         Ok(answered) => answered,
         Err(NotOurs(request)) => other(request, host).await,
     }
-}
-
-/// Status and body, which is JSON.
-type Answered = (StatusCode, Bytes);
-
-/// A request for somebody else, given back.
-struct NotOurs(Request<Incoming>);
-
-/// The answer to a change that can't be made.
-fn wrong(problem: &str) -> Answered {
-    refused_because(StatusCode::BAD_REQUEST, problem)
-}
-
-fn refused_because(status: StatusCode, problem: &str) -> Answered {
-    (status, json!({"error": problem}).to_string().into())
-}
-
-/// What a change asks for.
-async fn read<Wanted: DeserializeOwned>(body: Incoming, host: &Host) -> Result<Wanted, String> {
-    let reading = Limited::new(body, MAX_CHANGE).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
-        return Err(format!(
-            "the body did not come, or is above {MAX_CHANGE} bytes"
-        ));
-    };
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())
 }
 
 /// Whatever there is beside those.

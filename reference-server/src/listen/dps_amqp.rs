@@ -12,7 +12,8 @@ use fleetstorm_protocol::attestation::Protocol;
 use fleetstorm_protocol::http::MAX_BODY;
 use jiff::Timestamp;
 
-use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
+use super::amqp::login::Login;
+use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::client::Client;
 use super::host::Host;
 use super::stream::Stream;

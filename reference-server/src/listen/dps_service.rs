@@ -20,11 +20,13 @@ use serde_json::Value;
 use super::body::Body;
 use super::client::Client;
 use super::host::Host;
-use super::http;
-use crate::config::Permission;
+use super::http_answer::{no_body, refusal, response};
 use crate::diagnostics::record::{Category, Operation};
 use crate::service::Service;
-use crate::service::enrollment_list::{Condition, Kind, Page};
+use crate::service::config::Permission;
+use crate::service::enrollment_list::condition::Condition;
+use crate::service::enrollment_list::kind::Kind;
+use crate::service::enrollment_list::page::Page;
 use crate::service::question::Answer;
 use crate::service::refusal::Refusal;
 
@@ -56,7 +58,7 @@ pub(super) async fn respond(
     let (method, path) = (head.method.as_str(), head.uri.path());
     let asked = match ServiceRequest::parse(method, path, head.uri.query()) {
         Ok(asked) => asked,
-        Err(problem) => return http::response(refuse(http::refusal(problem)), None),
+        Err(problem) => return response(refuse(refusal(problem)), None),
     };
     let answered = async {
         service.knows(&asked.api_version)?;
@@ -64,7 +66,7 @@ pub(super) async fn respond(
         service.access().admit(token, permission(&asked), now)?;
         service.throttle().operation(now)?;
         let body = body.read(MAX_BODY, host.limits.body);
-        let body = body.await.map_err(http::no_body)?;
+        let body = body.await.map_err(no_body)?;
         let answer = answer(service, &asked, &head.headers, &body, now)?;
         let settled = host.store.settled().await;
         settled.map(|()| answer).map_err(|_| Refusal::Internal)
@@ -98,7 +100,7 @@ pub(super) async fn respond(
             now,
         );
     }
-    answered.unwrap_or_else(|answer| http::response(answer, None))
+    answered.unwrap_or_else(|answer| response(answer, None))
 }
 
 /// As the diagnostic log calls it.
@@ -285,7 +287,7 @@ fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Refusal> {
         body,
         ..Answer::default()
     };
-    Ok(http::response(answer, None))
+    Ok(response(answer, None))
 }
 
 fn nothing() -> Response<Full<Bytes>> {
@@ -293,5 +295,5 @@ fn nothing() -> Response<Full<Bytes>> {
         status: 204,
         ..Answer::default()
     };
-    http::response(answer, None)
+    response(answer, None)
 }

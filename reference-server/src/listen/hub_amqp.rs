@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 use self::device::{DeviceLink, Member};
 use self::policies::Policies;
-use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId, Login};
+use super::amqp::login::Login;
+use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::claim::Claim;
 use super::client::Client;
 use super::expiry::until;
@@ -27,11 +28,11 @@ use super::host::Host;
 use super::stream::Stream;
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
-use crate::hub::device::AdmittedDevice;
-use crate::hub::feedback::FeedbackReceiver;
+use crate::hub::admitted::AdmittedDevice;
+use crate::hub::feedback_receiver::FeedbackReceiver;
 use crate::hub::inbox::SessionEnd;
 use crate::hub::session::DeviceSession;
-use crate::hub::telemetry::TelemetryReader;
+use crate::hub::telemetry_reader::TelemetryReader;
 
 mod back_end;
 mod device;

@@ -14,7 +14,6 @@ use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -24,9 +23,11 @@ use super::client::Client;
 use super::host::Host;
 use crate::hub::HubRefusal;
 use crate::service::question::Answer;
+use answer::{empty, with_json};
 
 pub(super) mod message;
 
+mod answer;
 mod bulk;
 mod device;
 mod documents;
@@ -35,9 +36,6 @@ mod service;
 
 /// Largest body: a batch of messages.
 const MAX_BODY: usize = 512 * 1024;
-
-/// What the hub answers: what was asked for, or its refusal.
-type Answered = Result<Response<Full<Bytes>>, HubRefusal>;
 
 /// Answers a request to `hub`. Who asks is looked at before the body is.
 pub(super) async fn respond(
@@ -154,27 +152,6 @@ fn refused_by_fault(answer: Answer) -> Response<Full<Bytes>> {
     if let Some(seconds) = answer.retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
     }
-    response
-}
-
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
-}
-
-fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
-    with_json(StatusCode::OK, document)
-}
-
-fn with_json(status: StatusCode, document: &impl Serialize) -> Response<Full<Bytes>> {
-    let body = serde_json::to_vec(document).expect("documents of ours are JSON");
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
     response
 }
 

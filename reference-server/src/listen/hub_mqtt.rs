@@ -26,8 +26,9 @@ use crate::hub::HubRefusal;
 use crate::hub::calls::MethodAnswer;
 use crate::hub::inbox::{Downstream, MethodRequest};
 use crate::hub::message_queue::Settlement;
-use crate::hub::session::{DeviceSession, Interest};
+use crate::hub::session::DeviceSession;
 use crate::hub::subscriptions::{Quality, Subscriptions};
+use crate::hub::traffic::Interest;
 
 /// Longest packet: 256 KB of message, its topic and header.
 const MAX_PACKET: usize = (256 + 66) * 1024;

@@ -1,32 +1,20 @@
-//! The MQTT port: log in, then DPS or a hub, told apart by SNI and user name.
+//! MQTT 3.1.1 with a client that has logged in, whoever it talks to.
 
-use std::future::Future;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fleetstorm_protocol::hub::HubUserName;
-use fleetstorm_protocol::mqtt::DpsUserName;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
+use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, Connect, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeFilter,
     SubscribeReasonCode, UnsubAck,
 };
-use rumqttc::mqttbytes::{Error, Protocol, QoS};
 use tokio::time::Instant;
 use tokio_util::codec::Framed;
 
-use super::client::Client;
-use super::host::Host;
+use super::packet;
 use super::stream::Stream;
-use super::{dps_mqtt, hub_mqtt, packet};
 use crate::limits::Limits;
-
-/// Longest packet: 96 KB of message, its topic and header.
-const MAX_PACKET: usize = 100 * 1024;
-/// Buffers start small: most packets are.
-const BUFFER: usize = 1024;
 
 /// A client that has logged in.
 pub(super) struct Session<Carrier> {
@@ -59,56 +47,6 @@ pub(super) enum Asked {
     Gone,
 }
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(
-    stream: impl Stream,
-    client: Rc<Client>,
-    host: Arc<Host>,
-    stop: impl Future<Output = ()>,
-) {
-    let codec = Codec {
-        max_incoming_size: MAX_PACKET,
-        max_outgoing_size: MAX_PACKET,
-    };
-    let mut packets = Framed::with_capacity(stream, codec, BUFFER);
-    let session = async {
-        let first = tokio::time::timeout(host.limits.first_request, packets.next()).await;
-        let connect = match first {
-            Ok(Some(Ok(Packet::Connect(connect)))) if connect.protocol == Protocol::V4 => connect,
-            Ok(Some(Ok(Packet::Connect(_)) | Err(Error::InvalidProtocolLevel(_)))) => {
-                // MQTT 3.1.1, 3.1.2.2: say so, then close.
-                let refusal = ConnAck::new(ConnectReturnCode::RefusedProtocolVersion, false);
-                if packets.send(Packet::ConnAck(refusal)).await.is_ok() {
-                    let _ = packets.close().await;
-                }
-                return;
-            }
-            _ => return,
-        };
-        let session = Session::new(packets, &connect, host.limits);
-        let user_name = connect
-            .login
-            .as_ref()
-            .map_or("", |login| login.username.as_str());
-        let hub = host.hub_of(&client);
-        if hub.is_none()
-            && let Ok(user) = DpsUserName::parse(user_name)
-        {
-            dps_mqtt::serve(session, &user, &connect, &client, &host).await;
-        } else if let Ok(user) = HubUserName::parse(user_name) {
-            let served = hub_mqtt::serve(session, &user, connect, &client, &host, hub);
-            host.while_up(hub.unwrap_or(&user.host), &client, served)
-                .await;
-        } else {
-            session.refuse(ConnectReturnCode::BadUserNamePassword).await;
-        }
-    };
-    tokio::select! {
-        () = session => {}
-        () = stop => {}
-    }
-}
-
 /// The password that a client gave, if any.
 pub(super) fn password(connect: &Connect) -> Option<&str> {
     connect
@@ -119,7 +57,8 @@ pub(super) fn password(connect: &Connect) -> Option<&str> {
 }
 
 impl<Carrier: Stream> Session<Carrier> {
-    fn new(packets: Framed<Carrier, Codec>, connect: &Connect, limits: Limits) -> Self {
+    /// Of a client that has said that it connects.
+    pub(super) fn new(packets: Framed<Carrier, Codec>, connect: &Connect, limits: Limits) -> Self {
         let silence = match connect.keep_alive {
             0 => limits.silence,
             // MQTT 3.1.1, 3.1.2.10: one and a half times the keep-alive.

@@ -23,7 +23,7 @@ use self::messages::InMessages;
 use self::whole::Begun;
 use super::client::Client;
 use super::host::Host;
-use super::{amqp, mqtt};
+use super::{amqp_port, mqtt_port};
 use crate::service::refusal::Refusal;
 
 mod messages;
@@ -131,8 +131,8 @@ impl Upgrade {
             stopped.set(true);
         };
         match self.sub_protocol {
-            SubProtocol::Mqtt => Box::pin(mqtt::serve(&mut stream, client, host, stop)).await,
-            SubProtocol::Amqp => Box::pin(amqp::serve(&mut stream, client, host, stop)).await,
+            SubProtocol::Mqtt => Box::pin(mqtt_port::serve(&mut stream, client, host, stop)).await,
+            SubProtocol::Amqp => Box::pin(amqp_port::serve(&mut stream, client, host, stop)).await,
         }
         if line.is_cut() {
             return;

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::InstanceConfig;
 use crate::error::{ServeError, file_error};
-use crate::service::enrollment_list::{Condition, EnrollmentList};
+use crate::service::config::InstanceConfig;
+use crate::service::enrollment_list::EnrollmentList;
+use crate::service::enrollment_list::condition::Condition;
 
 /// Where enrollments come from: JSON lines or an array, in the form of the service API.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use jiff::Timestamp;
 
+use super::config::{AccessPolicyConfig, InstanceConfig, Permission};
 use super::refusal::Refusal;
-use crate::config::{AccessPolicyConfig, InstanceConfig, Permission};
 use crate::error::ServeError;
 use crate::hub::access_policy::lies_in;
 use crate::randomness;

@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use super::Service;
 use super::access::AccessPolicies;
-use super::enrollment_list::{Condition, EnrollmentList, Kind, Page, WriteError};
+use super::enrollment_list::EnrollmentList;
+use super::enrollment_list::condition::{Condition, WriteError};
+use super::enrollment_list::kind::Kind;
+use super::enrollment_list::page::Page;
 use super::operation::Registration;
 use super::refusal::Refusal;
 

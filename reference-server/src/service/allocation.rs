@@ -57,7 +57,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::RegionConfig;
+    use crate::regions::RegionConfig;
 
     fn links(hubs: &[(&str, u32, Option<&str>)]) -> Vec<Link> {
         let link = |(hub, &(name, weight, region)): (usize, &(&str, u32, Option<&str>))| Link {

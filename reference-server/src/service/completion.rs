@@ -13,7 +13,7 @@ use super::proof::Credential;
 use super::question::Question;
 use super::refusal::Refusal;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
-use crate::hub::identity::Authentication;
+use crate::hub::authentication::Authentication;
 
 impl Service {
     /// Ends an operation once its processing time is over.

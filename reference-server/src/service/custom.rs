@@ -13,13 +13,11 @@ use fleetstorm_protocol::custom_allocation::{
 };
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::{DeviceRegistration, TpmAttestation};
-use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::mpsc::Permit;
 
 use super::Service;
-use super::enrollment_list::Kind;
+use super::enrollment_list::kind::Kind;
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::proof::{Credential, Proven};
@@ -27,54 +25,11 @@ use super::question::Question;
 use super::refusal::Refusal;
 use crate::counters::instance::Called;
 use crate::webhook::WebhookError;
-use crate::webhook::url::Webhook;
+use call::{Call, Preparation};
+use choice::{Allocated, Custom};
 
-/// A webhook that is to be called.
-#[derive(Debug)]
-pub struct Call {
-    /// The instance.
-    pub id_scope: String,
-    /// The device.
-    pub registration_id: String,
-    /// Tells its calls apart.
-    pub number: u64,
-    /// Which.
-    pub webhook: Webhook,
-    /// JSON.
-    pub body: Vec<u8>,
-}
-
-/// Where a registration with custom allocation stands.
-#[derive(Debug)]
-pub enum Custom {
-    /// The webhook was asked.
-    Asked {
-        /// The call.
-        number: u64,
-        /// The links that it may choose from.
-        offered: Box<[usize]>,
-    },
-    /// It has answered, or will not.
-    Answered(Result<Allocated, Failure>),
-}
-
-/// A webhook's choice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Allocated {
-    /// Place of the hub's link.
-    pub link: usize,
-    /// Takes the enrollment's place.
-    pub initial_twin: Option<InitialTwin>,
-    /// For the device.
-    pub payload: Option<Value>,
-}
-
-/// A place for a call, and all that is known before it is clear where the device is now.
-pub(super) struct Preparation<'a> {
-    place: Permit<'a, Call>,
-    webhook: Webhook,
-    request: AllocationRequest,
-}
+pub mod call;
+pub mod choice;
 
 impl Service {
     /// Prepares a call for a device whose enrollment wants one.

@@ -17,15 +17,25 @@ use crate::api_versions::ApiVersions;
 use crate::shards::Shards;
 use authorities::Authorities;
 use claims::Claims;
-use entry::{Checker, Group, GroupProof, Individual, Settings, Stamp};
+use condition::{Condition, WriteError};
+use entry::{Checker, Group, GroupProof, Individual, Settings};
 use kept::Keeping;
+use kind::Kind;
+use page::Page;
+use stamp::Stamp;
 
 pub mod authorities;
+pub mod condition;
 pub mod entry;
+pub mod kind;
+pub mod page;
+pub mod stamp;
 
+mod certificate_info;
 mod claims;
 mod document;
 mod kept;
+mod restored;
 
 #[cfg(test)]
 mod tests;
@@ -52,57 +62,6 @@ pub struct EnrollmentList {
     groups: RwLock<Arc<[Arc<Group>]>>,
     revisions: AtomicU64,
     keeping: Keeping,
-}
-
-/// The two kinds of enrollments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// One device.
-    Individual,
-    /// Many devices.
-    Group,
-}
-
-/// On what condition an entry is written (`If-Match`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition<'a> {
-    /// In any case.
-    None,
-    /// It is not there.
-    Absent,
-    /// It is there (`*`).
-    Exists,
-    /// It is there with this entity tag; quotes around it don't matter.
-    Is(&'a str),
-}
-
-/// Why an entry is not written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
-    /// It says what can't be.
-    #[error("{0}")]
-    Invalid(String),
-    /// It is there already.
-    #[error("{0} is there already")]
-    Exists(String),
-    /// It is not there.
-    #[error("there is none of this name")]
-    NotFound,
-    /// It has another entity tag.
-    #[error("Precondition failed: it has another etag")]
-    OtherTag,
-    /// There are as many as there may be.
-    #[error("{0}")]
-    Full(String),
-}
-
-/// Some entries in the form of the service API, and where to go on, if there are more.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Page {
-    /// The entries.
-    pub items: Vec<Value>,
-    /// Names the place after the last of them.
-    pub next: Option<String>,
 }
 
 impl EnrollmentList {
@@ -375,36 +334,6 @@ impl EnrollmentList {
             revision: self.revisions.fetch_add(1, Ordering::Relaxed) + 1,
             created: known.map_or(now, |known| known.created),
             updated: now,
-        }
-    }
-}
-
-impl<'a> Condition<'a> {
-    /// What header `If-Match` asks for.
-    pub(crate) fn of_header(tag: Option<&'a str>) -> Self {
-        match tag {
-            None => Self::None,
-            Some("*" | "\"*\"") => Self::Exists,
-            Some(tag) => Self::Is(tag),
-        }
-    }
-
-    fn holds(self, id: &str, known: Option<Stamp>) -> Result<(), WriteError> {
-        match (self, known) {
-            (Self::None, _) | (Self::Absent, None) | (Self::Exists, Some(_)) => Ok(()),
-            (Self::Absent, Some(_)) => Err(WriteError::Exists(format!("\"{id}\""))),
-            (Self::Exists | Self::Is(_), None) => Err(WriteError::NotFound),
-            (Self::Is(_), Some(stamp)) => self.admits(&document::tag(stamp)),
-        }
-    }
-
-    /// Whether what is there with this entity tag is what the condition wants.
-    pub(super) fn admits(self, tag: &str) -> Result<(), WriteError> {
-        match self {
-            Self::Is(asked) if asked.trim_matches('"') != tag.trim_matches('"') => {
-                Err(WriteError::OtherTag)
-            }
-            _ => Ok(()),
         }
     }
 }

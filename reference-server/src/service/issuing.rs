@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509;
 
+use super::config::InstanceConfig;
+use super::config::credential_policy::CredentialPolicyConfig;
 use super::refusal::Refusal;
-use crate::config::{CredentialPolicyConfig, InstanceConfig};
 use crate::error::ServeError;
 use crate::issuer;
 use crate::possession::is_verifiable;

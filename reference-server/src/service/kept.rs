@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Service;
-use super::custom::{Allocated, Custom};
+use super::custom::choice::{Allocated, Custom};
 use super::device_keys::KeyPair;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
@@ -21,7 +21,9 @@ use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};
 use super::proof::Credential;
 use super::tpm_challenge::{Challenges, HmacKey};
-use crate::store::{Kind, Store, StoreError, Writes};
+use crate::store::error::StoreError;
+use crate::store::kind::Kind;
+use crate::store::{Store, Writes};
 
 /// One of them. Hubs and regions go by their names: their places may be others next time.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The hubs that are linked to an instance.
 
-use crate::config::{Config, InstanceConfig};
+use super::config::InstanceConfig;
+use super::server::ServerSettings;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct Link {
 
 impl Link {
     /// Those of an instance, in the order that it names them.
-    pub fn all(server: &Config, instance: &InstanceConfig) -> Vec<Self> {
-        let links = instance.linked(&server.hubs).into_iter();
+    pub fn all(server: ServerSettings<'_>, instance: &InstanceConfig) -> Vec<Self> {
+        let links = instance.linked(server.hubs).into_iter();
         links
             .filter_map(|link| {
                 let is_it = |name: &str| name.eq_ignore_ascii_case(&link.host_name);

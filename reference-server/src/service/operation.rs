@@ -18,7 +18,7 @@ use rand_distr::{Distribution, LogNormal};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::custom::Custom;
+use super::custom::choice::Custom;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;

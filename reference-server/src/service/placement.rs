@@ -17,8 +17,8 @@ use super::failure::Failure;
 use super::link::Link;
 use super::operation::{Place, Progress, Registration, Substatus};
 use super::{Service, allocation};
+use crate::hub::authentication::Authentication;
 use crate::hub::entering::{Entering, TwinFrom};
-use crate::hub::identity::Authentication;
 use crate::store::Writes;
 
 impl Service {

@@ -13,9 +13,10 @@ use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
-use super::enrollment_list::Condition;
+use super::enrollment_list::condition::Condition;
 use super::question::Origin;
 use super::*;
+use crate::config::Config;
 use crate::hub::access_policy::HubPolicies;
 use crate::store::Store;
 use software_tpm::SoftwareTpm;
@@ -66,7 +67,10 @@ impl Told {
             json!({"registrationId": "vault", "attestation": {"type": "tpm", "tpm": {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
-        let list = EnrollmentList::new(&Link::all(&server, &config), config.allocation_policy);
+        let list = EnrollmentList::new(
+            &Link::all(server.settings(), &config),
+            config.allocation_policy,
+        );
         let list = list.kept_in(store, &config.id_scope).expect("readable");
         for enrollment in enrollments {
             let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
@@ -88,7 +92,7 @@ impl Told {
         let hubs = HubRegistry::new(hubs.collect(), 0, Arc::clone(&tally));
         let hubs = Arc::new(hubs.kept_in(store).expect("readable"));
         let service = Service::new(
-            &server,
+            server.settings(),
             &config,
             (list, AccessPolicies::of(&config, store).expect("policies")),
             Arc::clone(&hubs),

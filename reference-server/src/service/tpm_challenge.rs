@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use super::refusal::Refusal;
 use crate::randomness;
 use crate::shards::Shards;
-use crate::store::{Kind, Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::kind::Kind;
 
 /// How long a nonce key can be used, and at most a step longer.
 const LIFETIME: Duration = Duration::from_secs(300);

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::StoreError;
+use super::error::StoreError;
 
 /// What to do with a folder that is damaged.
 const ADVICE: &str = "bring back a copy of the data folder, or name another one";

@@ -10,9 +10,12 @@ use fjall::{
 use tokio::sync::watch;
 
 use super::damage::{damaged, io_words, words};
+use super::durability::Durability;
+use super::error::StoreError;
 use super::journal::Journals;
+use super::kind::Kind;
 use super::syncing::Syncing;
-use super::{Durability, Kind, StoreError, format, tables};
+use super::{files, format, tables};
 
 /// What ends the scope in a key; neither host names nor id scopes have it.
 const END_OF_SCOPE: char = '\0';
@@ -76,7 +79,7 @@ impl Folder {
             problem,
         };
         let on_disk = |e: io::Error| failed(io_words(&e));
-        format::make_folder(path).map_err(on_disk)?;
+        files::make_folder(path).map_err(on_disk)?;
         let lock = format::lock(path).map_err(&failed)?;
         format::prepare(path, |new| Tree::open(new).map(drop)).map_err(&failed)?;
         let store = path.join("store");

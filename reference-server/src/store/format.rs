@@ -8,27 +8,18 @@
 //! torn/      ends of journals that were left out
 //! ```
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::damage::{at, at_or, damaged, io_error, io_words};
-use super::{StoreError, journal};
+use super::error::StoreError;
+use super::files::{sync_folder, write_whole};
+use super::journal;
 
 /// First line of the file `format` of a folder that this version reads and writes.
 const FORMAT: &str = "fleetstorm data 1";
-
-/// Makes a folder that only its owner may read, for keys are in it, and whatever is above it.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)
-}
-
-/// Brings the names of a folder's files to the disk.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
 
 /// The system frees it when the process ends, however it ends.
 pub(super) fn lock(folder: &Path) -> Result<File, String> {
@@ -137,16 +128,4 @@ pub(super) fn check_reached(folder: &Path, store: &Path) -> Result<(), StoreErro
         Err(e) if e.kind() != ErrorKind::NotFound => Err(io_error(&journal, &e)),
         _ => Ok(()),
     }
-}
-
-/// Writes a file so that it is there whole, on the disk, or as before.
-fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<()> {
-    let draft = folder.join(format!("{name}.new"));
-    let mut options = File::options();
-    let options = options.create(true).truncate(true).write(true).mode(0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&draft, folder.join(name))?;
-    sync_folder(folder)
 }

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::damage::{at, at_or, io_error};
-use super::{StoreError, format};
+use super::error::StoreError;
+use super::files;
 
 /// What ends a record.
 const TRAILER: [u8; 4] = *b"FJL\x03";
@@ -151,7 +152,7 @@ impl Journals {
 
 impl Torn {
     fn keep(&self, aside: &Path) -> io::Result<()> {
-        format::make_folder(aside)?;
+        files::make_folder(aside)?;
         let name = self
             .journal
             .file_name()
@@ -167,7 +168,7 @@ impl Torn {
             .open(&kept)?;
         file.write_all(&self.bytes)?;
         file.sync_all()?;
-        format::sync_folder(aside)?;
+        files::sync_folder(aside)?;
         // Nobody may read it.
         let _ = writeln!(
             io::stderr(),

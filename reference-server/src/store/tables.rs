@@ -13,8 +13,8 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::StoreError;
 use super::damage::{at, io_error};
+use super::error::StoreError;
 
 /// What the database calls its format.
 const VERSION: &[u8] = b"FJL\x03";

@@ -2,7 +2,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Durability, Kind, Store, StoreError};
+use super::Store;
+use super::durability::Durability;
+use super::error::StoreError;
+use super::kind::Kind;
 
 mod damage;
 

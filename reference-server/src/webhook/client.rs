@@ -25,8 +25,8 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
 use super::WebhookError;
+use super::config::WebhookConfig;
 use super::url::{Origin, Webhook};
-use crate::config::WebhookConfig;
 use crate::provider::provider;
 
 /// Longest head of an answer.

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::condition::{Condition, Operand, Relation};
 use super::tokens::{Token, tokens};
-use super::{Condition, Operand, Query, Relation};
 
 /// Longest query, in bytes.
 const MAX_QUERY: usize = 8 * 1024;
@@ -12,7 +12,7 @@ const MAX_WORDS: usize = 512;
 /// Deepest nesting of brackets and NOT.
 const MAX_DEPTH: usize = 24;
 
-pub(super) fn parse(text: &str) -> Result<Query, String> {
+pub(super) fn parse(text: &str) -> Result<Option<Condition>, String> {
     if text.len() > MAX_QUERY {
         return Err(format!("{} bytes, the limit is {MAX_QUERY}", text.len()));
     }
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Query, String> {
         false => None,
     };
     match parser.rest.first() {
-        None if is_of_devices => Ok(Query { condition }),
+        None if is_of_devices => Ok(condition),
         rest => Err(format!(
             "not understood from {} on: hubs of this server know SELECT * FROM devices [WHERE …]",
             words(rest)

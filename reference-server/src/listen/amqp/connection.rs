@@ -17,7 +17,7 @@ use super::link::{Direction, Incoming, Link, Outgoing};
 use super::session::{INCOMING_WINDOW, Session};
 
 /// Longest frame that is taken; also announced.
-pub(super) const MAX_FRAME: usize = 64 * 1024;
+pub(in crate::listen) const MAX_FRAME: usize = 64 * 1024;
 /// Milliseconds of silence that a peer is asked not to exceed; the connection lives twice as long.
 pub(super) const IDLE_TIMEOUT: u32 = 240_000;
 

@@ -9,7 +9,7 @@ use fleetstorm_protocol::amqp::types::definitions::{
 };
 use fleetstorm_protocol::amqp::types::performatives::{Flow, Transfer};
 
-use super::session::Window;
+use super::window::Window;
 
 /// Messages that a peer may send before more credit is given.
 const CREDIT: u32 = 64;

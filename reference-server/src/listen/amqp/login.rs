@@ -82,7 +82,7 @@ impl Login {
 }
 
 /// Goes through the protocol headers up to that of AMQP, which is answered. `None`: it is over.
-pub(super) async fn log_in<Carrier: Stream>(
+pub(in crate::listen) async fn log_in<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
     client: &Client,
     host: &Host,

@@ -6,6 +6,7 @@ use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, Handle, Se
 use fleetstorm_protocol::amqp::types::performatives::{Begin, Flow, Performative};
 
 use super::link::{Direction, Link};
+use super::window::Window;
 
 /// Transfers that a peer may send before it hears of us again: more than it ever will.
 pub(super) const INCOMING_WINDOW: u32 = i32::MAX as u32;
@@ -17,37 +18,6 @@ pub(super) struct Session {
     pub(super) links: Vec<Link>,
     /// Our end is on its way: what still comes is not looked at.
     pub(super) ending: bool,
-}
-
-/// What may be sent.
-pub(super) struct Window {
-    /// The same number both ways.
-    pub(super) channel: u16,
-    /// Longest frame that the peer takes.
-    pub(super) peer_frame: usize,
-    next_outgoing_id: u32,
-    remote_incoming_window: u32,
-    next_delivery: u32,
-}
-
-impl Window {
-    /// Whether the peer takes another transfer.
-    pub(super) fn is_open(&self) -> bool {
-        self.remote_incoming_window > 0
-    }
-
-    /// A transfer was sent.
-    pub(super) fn spend(&mut self) {
-        self.next_outgoing_id = self.next_outgoing_id.wrapping_add(1);
-        self.remote_incoming_window -= 1;
-    }
-
-    /// A delivery id that was not used.
-    pub(super) fn next_delivery(&mut self) -> u32 {
-        let id = self.next_delivery;
-        self.next_delivery = id.wrapping_add(1);
-        id
-    }
 }
 
 impl Session {

@@ -13,15 +13,15 @@ use crate::listen::stream::Stream;
 const BUFFER: usize = 1024;
 
 /// A stream and its buffers.
-pub(super) struct Wire<Carrier> {
+pub(in crate::listen) struct Wire<Carrier> {
     stream: Carrier,
     input: BytesMut,
-    pub(super) output: BytesMut,
+    pub(in crate::listen) output: BytesMut,
 }
 
 /// Why nothing more comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gone {
+pub(in crate::listen) enum Gone {
     /// The peer hung up, does not read, or speaks something else.
     Lost,
     /// It said nothing in its time.
@@ -29,7 +29,7 @@ pub(super) enum Gone {
 }
 
 impl<Carrier: Stream> Wire<Carrier> {
-    pub(super) fn new(stream: Carrier) -> Self {
+    pub(in crate::listen) fn new(stream: Carrier) -> Self {
         Self {
             stream,
             input: BytesMut::with_capacity(BUFFER),
@@ -38,7 +38,10 @@ impl<Carrier: Stream> Wire<Carrier> {
     }
 
     /// The next eight bytes.
-    pub(super) async fn protocol_header(&mut self, deadline: Instant) -> Result<[u8; 8], Gone> {
+    pub(in crate::listen) async fn protocol_header(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<[u8; 8], Gone> {
         loop {
             if let Some(header) = self.input.first_chunk().copied() {
                 let _ = self.input.split_to(8);
@@ -49,7 +52,10 @@ impl<Carrier: Stream> Wire<Carrier> {
     }
 
     /// The next SASL frame; one that is none ends it.
-    pub(super) async fn sasl_frame(&mut self, deadline: Instant) -> Result<SaslFrame, Gone> {
+    pub(in crate::listen) async fn sasl_frame(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SaslFrame, Gone> {
         loop {
             match SaslFrame::read(&mut self.input) {
                 Ok(Some(frame)) => return Ok(frame),
@@ -60,17 +66,20 @@ impl<Carrier: Stream> Wire<Carrier> {
     }
 
     /// The next frame that has already come, if it is whole.
-    pub(super) fn waiting_frame(&mut self, limit: usize) -> Result<Option<Frame>, FrameError> {
+    pub(in crate::listen) fn waiting_frame(
+        &mut self,
+        limit: usize,
+    ) -> Result<Option<Frame>, FrameError> {
         Frame::read(&mut self.input, limit)
     }
 
     /// Whether a part of a frame has come.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(in crate::listen) fn has_begun(&self) -> bool {
         !self.input.is_empty()
     }
 
     /// Sends what was written, then waits for more to come.
-    pub(super) async fn exchange(&mut self, deadline: Instant) -> Result<(), Gone> {
+    pub(in crate::listen) async fn exchange(&mut self, deadline: Instant) -> Result<(), Gone> {
         self.send().await?;
         match timeout_at(deadline, self.stream.read_buf(&mut self.input)).await {
             Ok(Ok(read)) if read > 0 => Ok(()),
@@ -80,7 +89,7 @@ impl<Carrier: Stream> Wire<Carrier> {
     }
 
     /// Sends what was written. That the peer reads it is watched over below TLS.
-    pub(super) async fn send(&mut self) -> Result<(), Gone> {
+    pub(in crate::listen) async fn send(&mut self) -> Result<(), Gone> {
         if self.output.is_empty() {
             return Ok(());
         }
@@ -92,7 +101,7 @@ impl<Carrier: Stream> Wire<Carrier> {
     }
 
     /// Sends what was written, and closes the stream.
-    pub(super) async fn close(mut self) {
+    pub(in crate::listen) async fn close(mut self) {
         // A peer that is gone already makes no difference.
         if self.send().await.is_ok() {
             let _ = self.stream.shutdown().await;

@@ -13,9 +13,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answered, NotOurs, read, wrong};
+use super::answer::{Answered, NotOurs, read, wrong};
 use crate::listen::host::Host;
-use crate::service::enrollment_list::{Condition, WriteError};
+use crate::service::enrollment_list::condition::{Condition, WriteError};
 use crate::service::refusal::Refusal;
 
 /// A certificate to enter.

@@ -11,7 +11,7 @@ use hyper::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answered, NotOurs, read, wrong};
+use super::answer::{Answered, NotOurs, read, wrong};
 use crate::listen::host::Host;
 
 /// Up or down.

@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_TYPE, HOST, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
 
-use super::{Answered, refused_because};
+use super::answer::{Answered, refused_because};
 
 /// Turns away what a web page sends: it has an origin, comes under the name of its own server or, where it
 /// asks nobody before, can't say that it sends JSON.

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answered, NotOurs, read, wrong};
+use super::answer::{Answered, NotOurs, read, wrong};
 use crate::listen::host::Host;
 
 /// Answers what concerns instances; none where the path is another's.

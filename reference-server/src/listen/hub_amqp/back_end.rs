@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use fleetstorm_protocol::amqp::events::{
-    EventPosition, MANAGEMENT, ManagementQuestion, PARTITION, PartitionExtent, about_event_hub,
-    about_partition, event, no_answer,
+    MANAGEMENT, ManagementQuestion, PARTITION, PartitionExtent, about_event_hub, about_partition,
+    event, no_answer,
 };
 use fleetstorm_protocol::amqp::hub::TELEMETRY;
 use fleetstorm_protocol::amqp::hub_message::feedback;
@@ -13,13 +13,15 @@ use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{Error, Fields, LinkError};
 use fleetstorm_protocol::amqp::types::messaging::DeliveryState;
 use fleetstorm_protocol::amqp::{Symbol, Value};
+use fleetstorm_protocol::hub::EventPosition;
 use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 
-use crate::hub::feedback::{FeedbackReceiver, FeedbackRecord};
-use crate::hub::telemetry::TelemetryReader;
+use crate::hub::feedback::FeedbackRecord;
+use crate::hub::feedback_receiver::FeedbackReceiver;
+use crate::hub::telemetry_reader::TelemetryReader;
 use crate::hub::{HubRefusal, generation};
 use crate::listen::amqp::{Asked, Conversation, LinkId};
 use crate::listen::host::Host;

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::hub::HubRefusal;
+use crate::hub::admitted::AdmittedDevice;
 use crate::hub::calls::MethodAnswer;
-use crate::hub::device::AdmittedDevice;
 use crate::hub::inbox::{Downstream, MethodRequest, SessionEnd};
 use crate::hub::message_queue::Settlement;
-use crate::hub::session::{DeviceSession, Interest};
+use crate::hub::session::DeviceSession;
+use crate::hub::traffic::Interest;
 use crate::listen::amqp::{Conversation, LinkId};
 use crate::listen::stream::Stream;
 

@@ -6,9 +6,9 @@ use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 
 use super::back_end::event_hub;
-use crate::config::HubPermission;
 use crate::hub::HubRefusal;
-use crate::hub::device::AdmittedDevice;
+use crate::hub::admitted::AdmittedDevice;
+use crate::hub::config::HubPermission;
 use crate::listen::claim::PolicyToken;
 use crate::listen::client::Client;
 use crate::listen::host::Host;

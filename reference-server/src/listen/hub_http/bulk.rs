@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer::{Answered, json, with_json};
 use super::documents::{IdentityDocument, malformed};
-use super::{Answered, with_json};
 use crate::hub::HubRefusal;
-use crate::hub::administration::Condition;
+use crate::hub::identity::Condition;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
@@ -82,7 +82,7 @@ pub(super) fn answer(hubs: &HubRegistry, hub: &str, body: &[u8], now: Timestamp)
     let is_successful = errors.is_empty();
     let result = json!({"isSuccessful": is_successful, "errors": errors, "warnings": warnings});
     if is_successful {
-        return Ok(super::json(&result));
+        return Ok(json(&result));
     }
     let mut response = with_json(StatusCode::BAD_REQUEST, &result);
     let code = HeaderValue::from_static("BulkRegistryOperationFailure");

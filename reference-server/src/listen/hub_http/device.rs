@@ -7,9 +7,10 @@ use hyper::{Response, StatusCode};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Answered, empty, message};
+use super::answer::{Answered, empty};
+use super::message;
 use crate::hub::HubRefusal;
-use crate::hub::device::AdmittedDevice;
+use crate::hub::admitted::AdmittedDevice;
 use crate::hub::message_queue::Settlement;
 
 /// Content type of several messages in one request.

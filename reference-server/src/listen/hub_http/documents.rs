@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::hub::administration::{Identity, WantedIdentity};
-use crate::hub::identity::Authentication;
+use crate::hub::authentication::Authentication;
+use crate::hub::identity::{Identity, WantedIdentity};
 use crate::hub::thumbprint::CertificateThumbprint;
 use crate::hub::twin::TwinDocument;
 use crate::hub::{HubRefusal, generation};

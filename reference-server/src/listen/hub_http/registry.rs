@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::answer::{Answered, json};
+use super::bulk;
 use super::documents::{identity_document, twin_document};
-use super::{Answered, bulk};
-use crate::config::HubPermission;
 use crate::hub::HubRefusal;
+use crate::hub::config::HubPermission;
 use crate::hub::query::Query;
 use crate::hub::registry::HubRegistry;
 
@@ -72,7 +73,7 @@ pub(super) async fn answer(
             json!({"connectedDeviceCount": hubs.statistics(hub).await?.connected})
         }
     };
-    Ok(super::json(&document))
+    Ok(json(&document))
 }
 
 /// Body of a query.

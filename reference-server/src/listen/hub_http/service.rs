@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::answer::{Answered, empty, json};
 use super::documents::{IdentityDocument, identity_document, twin_document};
-use super::{Answered, empty};
-use crate::config::HubPermission;
 use crate::hub::HubRefusal;
-use crate::hub::administration::Condition;
+use crate::hub::config::HubPermission;
+use crate::hub::identity::Condition;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
@@ -97,7 +97,7 @@ pub(super) async fn answer(
             let written = listed
                 .iter()
                 .map(|(module, identity)| identity_document(module, identity));
-            Ok(super::json(&Value::Array(written.collect())))
+            Ok(json(&Value::Array(written.collect())))
         }
         ServiceOperation::PurgeMessages => {
             let purged = hubs.purge_messages(hub, device)?;
@@ -106,7 +106,7 @@ pub(super) async fn answer(
                 "moduleId": null,
                 "totalMessagesPurged": purged,
             });
-            Ok(super::json(&document))
+            Ok(json(&document))
         }
         ServiceOperation::ReadTwin => {
             let (identity, twin) = hubs.twin(hub, device)?;
@@ -207,9 +207,7 @@ async fn call(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
         Err(_) if answer.payload.trim_ascii().is_empty() => Value::Null,
         Err(_) => Value::String(String::from_utf8_lossy(&answer.payload).into_owned()),
     };
-    Ok(super::json(
-        &json!({"status": answer.status, "payload": payload}),
-    ))
+    Ok(json(&json!({"status": answer.status, "payload": payload})))
 }
 
 fn seconds(name: &'static str, asked: Option<u64>, otherwise: u64) -> Result<Duration, HubRefusal> {
@@ -223,7 +221,7 @@ fn seconds(name: &'static str, asked: Option<u64>, otherwise: u64) -> Result<Dur
 }
 
 fn tagged(etag: &str, document: &Value) -> hyper::Response<http_body_util::Full<Bytes>> {
-    let mut response = super::json(document);
+    let mut response = json(document);
     if let Ok(etag) = HeaderValue::try_from(format!("\"{etag}\"")) {
         response.headers_mut().insert(ETAG, etag);
     }

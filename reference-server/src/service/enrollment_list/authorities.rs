@@ -13,10 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::entry::Stamp;
-use super::{Condition, WriteError, document};
+use super::certificate_info::info;
+use super::condition::{Condition, WriteError};
+use super::stamp::Stamp;
 use crate::service::signing_certificate::SigningCertificate;
-use crate::store::{Kind, Store, StoreError};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::kind::Kind;
 
 /// CA certificates that an instance may have (DPS documentation, "Quotas and limits").
 const MAX_AUTHORITIES: usize = 25;
@@ -264,14 +267,14 @@ impl Authority {
 
     fn document(&self) -> Value {
         let der = self.signer.der();
-        let info = document::info(der);
+        let info = info(der);
         let expiry = Timestamp::from_second(self.signer.not_after()).ok();
         let expiry =
             expiry.and_then(|at| DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok());
         json!({
             "name": self.name,
             "type": "Microsoft.Devices/ProvisioningServices/Certificates",
-            "etag": document::tag(self.stamp),
+            "etag": self.stamp.tag(),
             "properties": {
                 "subject": info["subjectName"],
                 "expiry": expiry,

@@ -5,15 +5,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::timestamp;
 use serde_json::{Map, Value, json};
-use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::entry::{Group, GroupProof, Individual, IndividualProof, Settings, Stamp};
+use super::certificate_info::info;
+use super::entry::{Group, GroupProof, Individual, IndividualProof, Settings};
+use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
-
-/// The entity tag of an entry, in quotes, as it also stands in its JSON.
-pub(super) fn tag(stamp: Stamp) -> String {
-    format!("\"{:016x}\"", stamp.revision)
-}
 
 /// An individual enrollment.
 pub(super) fn individual(id: &str, entry: &Individual) -> Value {
@@ -88,7 +84,7 @@ fn common(settings: &Settings, stamp: Stamp) -> Map<String, Value> {
     let Ok(Value::Object(mut members)) = written else {
         unreachable!("settings are an object of JSON");
     };
-    members.insert("etag".into(), tag(stamp).into());
+    members.insert("etag".into(), stamp.tag().into());
     members.insert(
         "createdDateTimeUtc".into(),
         timestamp::format(stamp.created).into(),
@@ -105,34 +101,4 @@ fn both<'a>(ders: impl Iterator<Item = &'a [u8]>) -> Value {
     let named = ["primary", "secondary"].into_iter().zip(ders);
     let named = named.map(|(name, der)| (name.to_owned(), json!({"info": info(der)})));
     named.collect::<Map<_, _>>().into()
-}
-
-/// X509CertificateInfo.
-pub(super) fn info(der: &[u8]) -> Value {
-    use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect::<String>()
-    };
-    // It was read when it was entered.
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
-        return Value::Null;
-    };
-    let time = |seconds: i64| {
-        jiff::Timestamp::from_second(seconds)
-            .map(timestamp::format)
-            .unwrap_or_default()
-    };
-    json!({
-        "subjectName": certificate.subject().to_string(),
-        "issuerName": certificate.issuer().to_string(),
-        "sha1Thumbprint": hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, der).as_ref()),
-        "sha256Thumbprint": hex(digest(&SHA256, der).as_ref()),
-        "notBeforeUtc": time(certificate.validity().not_before.timestamp()),
-        "notAfterUtc": time(certificate.validity().not_after.timestamp()),
-        "serialNumber": hex(certificate.raw_serial()),
-        "version": certificate.version().0.saturating_add(1),
-    })
 }

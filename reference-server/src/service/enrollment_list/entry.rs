@@ -14,9 +14,9 @@ use fleetstorm_protocol::registration::TpmAttestation;
 use fleetstorm_protocol::tpm::PublicArea;
 use fleetstorm_protocol::twin::InitialTwin;
 use fleetstorm_protocol::x509::{Thumbprint, certificate_from_text, thumbprint};
-use jiff::Timestamp;
 
 use super::authorities::Authorities;
+use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
 use crate::service::fitness;
 use crate::service::link::Link;
@@ -94,17 +94,6 @@ impl Group {
             GroupProof::SymmetricKey(_) => {}
         }
     }
-}
-
-/// When an entry was written, and which writing that was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    /// Grows with each writing of any entry; the entity tag.
-    pub revision: u64,
-    /// When it was created.
-    pub created: Timestamp,
-    /// When it was last written.
-    pub updated: Timestamp,
 }
 
 /// How the devices of a group prove who they are.

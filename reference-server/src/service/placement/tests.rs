@@ -14,16 +14,21 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, HubConfig, InstanceConfig, RegionConfig};
+use crate::config::Config;
 use crate::counters::Tally;
+use crate::hub::HubRefusal;
 use crate::hub::access_policy::HubPolicies;
+use crate::hub::config::HubConfig;
+use crate::hub::identity::Condition;
 use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
-use crate::hub::{HubRefusal, administration::Condition};
+use crate::regions::RegionConfig;
 use crate::service::Service;
 use crate::service::access::AccessPolicies;
-use crate::service::custom::Call;
-use crate::service::enrollment_list::{Condition as WriteCondition, EnrollmentList};
+use crate::service::config::InstanceConfig;
+use crate::service::custom::call::Call;
+use crate::service::enrollment_list::EnrollmentList;
+use crate::service::enrollment_list::condition::Condition as WriteCondition;
 use crate::service::link::Link;
 use crate::service::question::{Origin, Question};
 use crate::store::Store;
@@ -85,7 +90,10 @@ impl World {
             "initialTwin": {"tags": {"floor": 1}, "properties": {"desired": {"rate": 5}}},
             "reprovisionPolicy": reprovision,
         });
-        let list = EnrollmentList::new(&Link::all(&server, &instance), instance.allocation_policy);
+        let list = EnrollmentList::new(
+            &Link::all(server.settings(), &instance),
+            instance.allocation_policy,
+        );
         let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");
         list.put(&enrollment, WriteCondition::Absent, Timestamp::UNIX_EPOCH)
             .expect("good");
@@ -96,7 +104,7 @@ impl World {
         let (calls, waiting) = mpsc::channel(4);
         Self {
             service: Service::new(
-                &server,
+                server.settings(),
                 &instance,
                 (
                     list,

@@ -1,7 +1,7 @@
 //! A server that is started anew.
 
 use super::*;
-use crate::store::Durability;
+use crate::store::durability::Durability;
 
 #[test]
 fn registrations_outlive_the_server_wherever_they_are() {

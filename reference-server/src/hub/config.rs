@@ -1,10 +1,6 @@
-//! `[[hub]]` and `[[region]]`: where devices can be assigned to, and how far that is.
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+//! `[[hub]]`: where devices can be assigned to.
 
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ServeError;
@@ -22,7 +18,7 @@ pub struct HubConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Whose it is. An instance may link hubs of other subscriptions.
-    #[serde(default = "super::default_subscription")]
+    #[serde(default = "crate::configured::default_subscription")]
     pub subscription: String,
     /// Key of the policy `iothubowner`, in base64, for the hub's service API; a new one when
     /// absent. `serve` announces connection strings.
@@ -103,7 +99,7 @@ impl HubConfig {
         Self {
             host_name: host_name.into(),
             region: None,
-            subscription: super::default_subscription(),
+            subscription: crate::configured::default_subscription(),
             service_key: None,
             access_policies: Vec::new(),
         }
@@ -113,7 +109,7 @@ impl HubConfig {
     ///
     /// # Errors
     /// The first key that can't.
-    pub(super) fn check_policies(&self) -> Result<(), ServeError> {
+    pub(crate) fn check_policies(&self) -> Result<(), ServeError> {
         let wrong = |key, problem: &str| {
             let problem = format!("{}: {problem}", self.host_name);
             Err(ServeError::Config { key, problem })
@@ -145,63 +141,5 @@ impl HubConfig {
             }
         }
         Ok(())
-    }
-}
-
-/// A part of the world: whose addresses lie there, and how long hubs elsewhere take to answer.
-/// Lowest-latency allocation goes by it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct RegionConfig {
-    /// Unique in the server.
-    pub name: String,
-    /// Source addresses of devices there, like `127.1.0.0/16`; the longest prefix decides.
-    #[serde(default)]
-    pub prefixes: Vec<IpNet>,
-    /// Latency to hubs in other regions, by region. One that is not named is farther than any
-    /// that is; a region's own hubs are at no distance.
-    #[serde(default, with = "latencies")]
-    pub latency: BTreeMap<String, Duration>,
-}
-
-/// Durations as people write them: `85ms`.
-mod latencies {
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
-    use jiff::SignedDuration;
-    use serde::de::{Deserializer, Error as _};
-    use serde::ser::Serializer;
-    use serde::{Deserialize, Serialize};
-
-    pub(super) fn serialize<S: Serializer>(
-        latency: &BTreeMap<String, Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let written: BTreeMap<_, _> = latency
-            .iter()
-            .map(|(region, time)| {
-                let time = SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX);
-                (region, format!("{time:#}"))
-            })
-            .collect();
-        written.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<String, Duration>, D::Error> {
-        BTreeMap::<String, String>::deserialize(deserializer)?
-            .into_iter()
-            .map(|(region, text)| {
-                let time = text.parse::<SignedDuration>().ok();
-                match time.and_then(|time| Duration::try_from(time).ok()) {
-                    Some(time) => Ok((region, time)),
-                    None => Err(D::Error::custom(format!(
-                        "latency.{region}: \"{text}\" is no time like \"85ms\""
-                    ))),
-                }
-            })
-            .collect()
     }
 }

@@ -14,7 +14,7 @@ pub struct WebhookConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trust: Option<PathBuf>,
     /// Milliseconds for a call, from the name's look-up to the last byte of the answer.
-    #[serde(rename = "timeout-ms", with = "crate::limits::milliseconds")]
+    #[serde(rename = "timeout-ms", with = "crate::configured::milliseconds")]
     pub timeout: Duration,
     /// Calls under way at once.
     pub concurrent: usize,
@@ -24,7 +24,7 @@ pub struct WebhookConfig {
 
 impl WebhookConfig {
     /// The key of a number that nothing could be called with.
-    pub(super) fn zero(&self) -> Option<&'static str> {
+    pub(crate) fn zero(&self) -> Option<&'static str> {
         match self {
             Self { timeout, .. } if timeout.is_zero() => Some("webhook.timeout-ms"),
             Self { concurrent: 0, .. } => Some("webhook.concurrent"),

@@ -1,5 +1,5 @@
-//! The HTTPS port: a hub or an instance, told apart by SNI or Host, or the DPS device API (DPS REST
-//! reference, "Runtime registration"); and where WebSockets begin.
+//! The HTTPS port: a hub or an instance, told apart by SNI or Host, or the DPS device API; and where
+//! WebSockets begin.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -9,30 +9,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fleetstorm_protocol::attestation::Protocol;
-use fleetstorm_protocol::http::{DeviceOperation, DeviceRequest, MAX_BODY};
-use fleetstorm_protocol::path_error::PathError;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-    STRICT_TRANSPORT_SECURITY,
-};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jiff::Timestamp;
-use uuid::Uuid;
 
-use super::body::{Body, BodyError};
+use super::body::Body;
 use super::client::Client;
 use super::host::Host;
+use super::http_answer::refused;
 use super::stream::Stream;
 use super::websocket::Declined;
-use super::{dps_service, hub_http, websocket};
-use crate::service::question::{Answer, Question};
+use super::{dps_http, dps_service, hub_http, websocket};
 use crate::service::refusal::Refusal;
 
 /// Longest head of a request.
@@ -116,7 +108,7 @@ async fn answer(request: Request<Incoming>, client: &Client, host: &Host) -> Res
         (None, service) => {
             let name = service.map(|service| service.name());
             let name = name.unwrap_or(&host.global_endpoint);
-            respond(name, request, client, host).await
+            dps_http::respond(name, request, client, host).await
         }
     };
     if !body.finish().await {
@@ -151,104 +143,4 @@ fn name_asked<'a>(request: &'a Request<Body>, client: &'a Client) -> Option<&'a 
     }
     let named = request.headers().get(HOST)?.to_str().ok()?;
     Some(named.split_once(':').map_or(named, |(name, _)| name))
-}
-
-/// Answers a device, at the global endpoint or at the name of an instance, which private endpoints have.
-async fn respond(
-    name: &str,
-    request: Request<Body>,
-    client: &Client,
-    host: &Host,
-) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    let answered = async {
-        let asked = DeviceRequest::parse(head.method.as_str(), head.uri.path(), head.uri.query())
-            .map_err(refusal)?;
-        if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
-            return Err(Refusal::UnsupportedMediaType);
-        }
-        let body = body.read(MAX_BODY, host.limits.body);
-        let body = body.await.map_err(no_body)?;
-        let question = Question {
-            id_scope: &asked.id_scope,
-            registration_id: &asked.registration_id,
-            operation: asked.operation.clone(),
-            body: &body,
-            sas: head
-                .headers
-                .get(AUTHORIZATION)
-                .and_then(|value| value.to_str().ok()),
-            tpm: None,
-            api_version: Some(&asked.api_version),
-            certificates: &client.certificates,
-            unproven: client.unproven.as_deref(),
-            origin: client.origin(Protocol::Http),
-        };
-        let answer = host.ask(client, &question).await;
-        let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
-            .then(|| format!("https://{name}{}", head.uri.path()));
-        Ok((answer, location))
-    };
-    match answered.await {
-        Ok((answer, location)) => response(answer, location),
-        Err(refusal) => refused(&refusal, host),
-    }
-}
-
-fn refused(refusal: &Refusal, host: &Host) -> Response<Full<Bytes>> {
-    response(host.instances.refuse(refusal, Timestamp::now()), None)
-}
-
-pub(super) fn refusal(error: PathError) -> Refusal {
-    match error {
-        PathError::NotFound => Refusal::PathNotFound,
-        PathError::MethodNotAllowed => Refusal::MethodNotAllowed,
-        PathError::Malformed(problem) => Refusal::BadRequest(problem.to_string()),
-    }
-}
-
-/// A body without a type is taken at its word when it is read.
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_none_or(|value| {
-        let media_type = value
-            .to_str()
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
-        media_type.trim().eq_ignore_ascii_case("application/json")
-    })
-}
-
-pub(super) fn no_body(error: BodyError) -> Refusal {
-    match error {
-        BodyError::TooLong => Refusal::TooLarge,
-        BodyError::TooSlow => Refusal::TooSlow,
-        BodyError::CutShort => Refusal::BadRequest("the body was cut short".into()),
-    }
-}
-
-pub(super) fn response(answer: Answer, location: Option<String>) -> Response<Full<Bytes>> {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    headers.insert(
-        STRICT_TRANSPORT_SECURITY,
-        HeaderValue::from_static("max-age=31536000; includeSubDomains"),
-    );
-    if let Ok(id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
-        headers.insert("x-ms-request-id", id);
-    }
-    if let Some(seconds) = answer.retry_after {
-        headers.insert(RETRY_AFTER, seconds.into());
-    }
-    if let Some(location) = location.and_then(|location| HeaderValue::try_from(location).ok()) {
-        headers.insert(LOCATION, location);
-    }
-    response
 }

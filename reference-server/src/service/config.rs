@@ -7,8 +7,12 @@ use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_protocol::quota::Rates;
 use serde::{Deserialize, Serialize};
 
-use super::{CredentialPolicyConfig, HubConfig, is_host};
+use crate::configured::{default_subscription, is_host};
 use crate::error::ServeError;
+use crate::hub::config::HubConfig;
+use credential_policy::CredentialPolicyConfig;
+
+pub mod credential_policy;
 
 /// Hubs that an instance may have linked (DPS documentation, "Quotas and limits").
 const MAX_LINKED_HUBS: usize = 50;
@@ -138,7 +142,7 @@ impl Default for InstanceConfig {
         Self {
             id_scope: "0ne00000001".into(),
             name: "dps-1.fleetstorm.test".into(),
-            subscription: super::default_subscription(),
+            subscription: default_subscription(),
             allocation_policy: AllocationPolicy::Hashed,
             hubs: Vec::new(),
             access_policies: Vec::new(),
@@ -158,7 +162,7 @@ impl InstanceConfig {
     ///
     /// # Errors
     /// The first key that can't be used.
-    pub(super) fn check(&self, hubs: &[HubConfig]) -> Result<(), ServeError> {
+    pub(crate) fn check(&self, hubs: &[HubConfig]) -> Result<(), ServeError> {
         let wrong = |key, problem: String| Err(ServeError::Config { key, problem });
         if let Err(problem) = IdScope::parse(&self.id_scope) {
             return wrong("instance.id-scope", problem.to_string());

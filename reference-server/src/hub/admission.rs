@@ -1,0 +1,114 @@
+//! Who is let in to a hub, and to what.
+
+use std::sync::Arc;
+
+use fleetstorm_protocol::hub::sas_resource;
+use fleetstorm_protocol::ids::ClientId;
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+
+use super::HubRefusal;
+use super::admitted::AdmittedDevice;
+use super::authentication::Proof;
+use super::config::HubPermission;
+use super::registry::HubRegistry;
+
+impl HubRegistry {
+    /// Lets a device in: by SAS token (`password`) or by its certificates, leaf first.
+    ///
+    /// # Errors
+    /// Unknown hub or device, a proof that does not hold, a disabled identity.
+    pub fn authenticate(
+        self: &Arc<Self>,
+        hub: &str,
+        device: &ClientId,
+        password: Option<&str>,
+        certificates: &[CertificateDer<'static>],
+        now: Timestamp,
+    ) -> Result<AdmittedDevice, HubRefusal> {
+        let admitted = self.admit(hub, device, password, certificates, now);
+        if admitted.is_err() {
+            self.tally.hub_refusals.add();
+        }
+        admitted
+    }
+
+    fn admit(
+        self: &Arc<Self>,
+        hub: &str,
+        device: &ClientId,
+        password: Option<&str>,
+        certificates: &[CertificateDer<'static>],
+        now: Timestamp,
+    ) -> Result<AdmittedDevice, HubRefusal> {
+        let (index, hub) = self.hub(hub)?;
+        let devices = hub.devices.of(device);
+        let known = devices.get(device);
+        let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
+        let shown = known
+            .authentication
+            .is_shown_by(&hub.host_name, device, password, certificates, now)
+            .or_else(|| {
+                // A gateway may speak for a device with a policy of the hub.
+                let token = password.filter(|_| known.authentication.is_by_key())?;
+                let resource = sas_resource(&hub.host_name, device);
+                let permission = HubPermission::DeviceConnect;
+                let admitted = hub.policies.admits(token, &resource, permission, now);
+                Some((Proof::Policy, Some(admitted?)))
+            })
+            .filter(|_| known.enabled)
+            .ok_or(HubRefusal::Unauthorized)?;
+        drop(devices);
+        Ok(AdmittedDevice::new(
+            Arc::clone(self),
+            index,
+            device.clone(),
+            shown,
+        ))
+    }
+
+    /// Whether the service side may ask for `resource` what needs `permission`: the hub's host name or
+    /// something below it.
+    ///
+    /// # Errors
+    /// Unknown hub, no token, or one that does not open it.
+    pub fn authorize_service(
+        &self,
+        hub: &str,
+        resource: &str,
+        token: Option<&str>,
+        permission: HubPermission,
+        now: Timestamp,
+    ) -> Result<(), HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let names_hub = resource
+            .get(..hub.host_name.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(&hub.host_name));
+        let admitted = |token| hub.policies.admits(token, resource, permission, now);
+        if names_hub && token.and_then(admitted).is_some() {
+            Ok(())
+        } else {
+            self.tally.hub_refusals.add();
+            Err(HubRefusal::Unauthorized)
+        }
+    }
+
+    /// Until when (Unix seconds) a token of one of a hub's policies holds that opens something of it, to
+    /// its service or to devices; what, [`Self::authorize_service`] and [`Self::authenticate`] say.
+    ///
+    /// # Errors
+    /// Unknown hub, or a token that opens neither.
+    pub fn authorize_policy(
+        &self,
+        hub: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<i64, HubRefusal> {
+        let (_, hub) = self.hub(hub)?;
+        let until = hub.policies.signed(token, &hub.host_name, now);
+        until.ok_or_else(|| {
+            self.tally.hub_refusals.add();
+            HubRefusal::Unauthorized
+        })
+    }
+}
