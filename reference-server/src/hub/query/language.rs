@@ -12,6 +12,7 @@ const MAX_WORDS: usize = 512;
 /// Deepest nesting of brackets and NOT.
 const MAX_DEPTH: usize = 24;
 
+/// The condition of a query; none asks for every device.
 pub(super) fn parse(text: &str) -> Result<Option<Condition>, String> {
     if text.len() > MAX_QUERY {
         return Err(format!("{} bytes, the limit is {MAX_QUERY}", text.len()));
