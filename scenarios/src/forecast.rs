@@ -19,12 +19,12 @@ pub mod cost;
 pub mod course;
 pub mod storm;
 
+mod apply;
 mod crowd;
 mod distance;
 mod gate;
-mod happening;
 mod instance;
-mod occurrence;
+mod pending_events;
 mod station;
 mod surroundings;
 mod tally;
@@ -190,7 +190,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
 
 fn unforeseen(plan: &Plan) -> Vec<usize> {
     let events = plan.scenario().events.iter().enumerate();
-    let unforeseen = events.filter(|(_, event)| !happening::is_foreseen(&event.action));
+    let unforeseen = events.filter(|(_, event)| event.action.effects().foreseen.is_none());
     unforeseen.map(|(index, _)| index).collect()
 }
 

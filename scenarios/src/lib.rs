@@ -61,6 +61,7 @@ pub mod retry;
 pub mod scenario;
 pub mod schema;
 pub mod server;
+pub mod target;
 pub mod tenant;
 
 mod diagnostics;
@@ -80,5 +81,6 @@ pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;
 pub use region::{LinkShape, Region, Stall};
 pub use retry::RetryProfile;
-pub use scenario::{Scenario, Target};
+pub use scenario::Scenario;
 pub use server::{Hub, ProcessingTime, ServerSettings};
+pub use target::Target;

@@ -1,20 +1,20 @@
 //! From the file's tables to a [`Scenario`]: one room a section.
 
 mod arrival;
-mod cohort;
+pub(crate) mod cohort;
 mod event;
 #[cfg(test)]
 mod guide;
 mod hubs;
 mod kinds;
 mod local_time;
-mod optional;
-mod quantity;
-mod region;
-mod server;
+pub(crate) mod optional;
+pub(crate) mod quantity;
+pub(crate) mod region;
+pub(crate) mod server;
 mod slo;
 mod target;
-mod tenant;
+pub(crate) mod tenant;
 mod threshold;
 
 use cohort::{CohortKeys, MAX_COHORTS, SharedArrival};
@@ -28,6 +28,7 @@ use target::TargetTable;
 use tenant::{MAX_TENANTS, TenantKeys};
 use toml::de::{DeTable, DeValue};
 
+use crate::event::refs::Refs;
 use crate::json::{Json, Object};
 use crate::keys::{Section, keys};
 use crate::names;
@@ -149,21 +150,20 @@ pub(crate) fn scenario(root: &Value<'_>) -> Option<Scenario> {
         cohort::read_all(value, &refs)
     });
     let events = keys.events.section(|value| {
-        let around = event::Surroundings {
+        let refs = Refs {
             hubs,
             cohorts: cohorts.as_deref(),
             regions: regions.as_deref(),
             tenants: tenants.as_deref(),
-            bundled,
-            over: cohorts
-                .as_deref()
-                .zip(keys.device_timeout.read)
-                .zip(keys.time_scale.read)
-                .and_then(|((cohorts, device_timeout), time_scale)| {
-                    event::latest_end(cohorts, device_timeout, time_scale)
-                }),
         };
-        event::read_all(value, &around)
+        let over = cohorts
+            .as_deref()
+            .zip(keys.device_timeout.read)
+            .zip(keys.time_scale.read)
+            .and_then(|((cohorts, device_timeout), time_scale)| {
+                event::latest_end(cohorts, device_timeout, time_scale)
+            });
+        event::read_all(value, &refs, event::Run { bundled, over })
     });
     let thresholds = keys.thresholds.section(|value| {
         let refs = threshold::Refs {

@@ -1,7 +1,5 @@
 //! A valid scenario. Only [`parse`](crate::load::parse) and [`load`](crate::load::load) make one.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fleetstorm_reports::Threshold;
@@ -9,10 +7,11 @@ use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::slo::Slo;
 
 use crate::cohort::Cohort;
-use crate::event::Event;
-use crate::ports::Ports;
-use crate::region::Region;
+use crate::event::refs::Refs;
+use crate::event::{Action, DeviceAction, Event, Sale};
+use crate::region::{LinkProperty, Region};
 use crate::server::ServerSettings;
+use crate::target::Target;
 use crate::tenant::Tenant;
 
 /// What to run.
@@ -55,19 +54,41 @@ impl Scenario {
     pub fn tenant(&self, instance: u8) -> Option<&Tenant> {
         self.tenants.get(usize::from(instance).checked_sub(1)?)
     }
-}
 
-/// An endpoint that fleetstorm did not start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// Host name, like `global.azure-devices-provisioning.net`.
-    pub endpoint: String,
-    /// Id scope of the instance.
-    pub id_scope: String,
-    /// PEM file with the CAs to trust instead of the system's; relative to the working directory.
-    pub ca: Option<PathBuf>,
-    /// Connect here whatever the names resolve to (like curl's `--connect-to`).
-    pub connect_to: Option<IpAddr>,
-    /// Where it and its hubs listen.
-    pub ports: Ports,
+    /// The sale of the devices of a cohort, by its index, if an event sells any.
+    pub fn sale_of(&self, cohort: u16) -> Option<Sale<'_>> {
+        let mut events = (0_u16..).zip(&self.events);
+        events.find_map(|(event, happens)| match &happens.action {
+            Action::Devices(sold, DeviceAction::ChangeOwner { to, desired })
+                if sold.cohort == Some(cohort) =>
+            {
+                Some(Sale {
+                    event,
+                    sold: *sold,
+                    buyer: *to,
+                    desired: desired.as_ref(),
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// What events change about the lines of a region, by its index, in the file's order.
+    pub fn line_changes(&self, region: u8) -> impl Iterator<Item = &[LinkProperty]> {
+        let actions = self.events.iter().map(|event| &event.action);
+        actions.filter_map(move |action| match action {
+            Action::Line(change) if change.region == region => Some(change.properties.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// What an event does, and to whom, in words.
+    pub fn in_words(&self, action: &Action) -> String {
+        action.in_words(&Refs {
+            hubs: Some(&self.server.hubs),
+            cohorts: Some(&self.cohorts),
+            regions: Some(&self.regions),
+            tenants: Some(&self.tenants),
+        })
+    }
 }

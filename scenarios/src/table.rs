@@ -8,8 +8,7 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
-pub(crate) use crate::diagnostics::did_you_mean;
-use crate::diagnostics::{Diagnostics, closest};
+use crate::diagnostics::{Diagnostics, closest, did_you_mean};
 use crate::error::{Place, ScenarioError};
 
 /// Reads `text` with `read`, which gets the root table.

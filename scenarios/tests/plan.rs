@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::threshold::Cut;
-use fleetstorm_scenarios::event::{Action, When};
+use fleetstorm_scenarios::event::{Action, DeviceAction, When};
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario, parse};
 use proptest::prelude::*;
 
@@ -434,7 +434,7 @@ tls.p99 = { is = "< 1s", window = "7m", between = ["10m", "17m"], abort = true, 
     let half = Decimal::parse("0.5").expect("a share");
     assert_eq!(scenario.events[1].when, When::Provisioned(half));
     assert!(
-        matches!(scenario.events[0].action, Action::PowerCut { off, .. } if off == Duration::from_secs(10))
+        matches!(scenario.events[0].action, Action::Devices(_, DeviceAction::PowerCut { off }) if off == Duration::from_secs(10))
     );
     assert_eq!(
         scenario.thresholds[0].terms.window,

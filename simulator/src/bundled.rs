@@ -195,7 +195,7 @@ pub fn launch(scenario: &Scenario, fleet: &Fleet, log: &Path) -> Result<BundledS
 
 fn restarts(scenario: &Scenario) -> bool {
     let mut actions = scenario.events.iter().map(|event| &event.action);
-    actions.any(|action| matches!(action, Action::RestartServer { .. }))
+    actions.any(|action| matches!(action, Action::Server(_)))
 }
 
 fn data_folder() -> Result<TempDir, Failure> {

@@ -1,21 +1,21 @@
-//! Lets the scenario's events happen: to the bundled server by its control endpoint and its service
-//! API, to devices that stay by orders.
+//! Lets the scenario's events happen, each by whoever carries it out: the operator of the bundled server, the
+//! lines, or devices that stay, which are told by orders.
 
 mod event_log;
+mod operator;
 mod restart;
-mod stage;
-mod words;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fleetstorm_scenarios::event::{Action, Event, When};
+use fleetstorm_scenarios::event::{Action, DeviceAction, Event, Restart, Selector, When};
 use fleetstorm_scenarios::{Plan, Scenario};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use self::restart::Restart;
+use self::restart::Restarting;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
 use crate::link::line::Lines;
@@ -25,7 +25,7 @@ use crate::start::Start;
 use crate::stopwatch::RunClock;
 
 pub use event_log::{Course, EventLog};
-pub use stage::{Instance, Stage};
+pub use operator::{Instance, Operator};
 
 /// Between two looks at how many devices are provisioned.
 const LOOK: Duration = Duration::from_millis(50);
@@ -38,8 +38,8 @@ pub struct Director {
     pub clock: RunClock,
     /// When it was to begin.
     pub start: Start,
-    /// The bundled server, when there is one.
-    pub stage: Option<Stage>,
+    /// The bundled server's, when there is one.
+    pub operator: Option<Operator>,
     /// The regions' lines.
     pub lines: Lines,
     /// How many devices are provisioned.
@@ -77,7 +77,7 @@ impl Director {
     ///
     /// # Errors
     /// The runtime can't be made.
-    pub fn run(self) -> std::io::Result<()> {
+    pub fn run(self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -131,47 +131,77 @@ impl Director {
     }
 
     fn happen(&self, index: u16, event: &Event) {
-        let scenario = self.plan.scenario();
-        let at_us = self.clock.now_us();
-        self.log.begins(index, at_us);
-        let done = match (&event.action, event.when, &self.stage) {
-            // Time has done it.
-            (Action::Expire { .. }, When::At(at), _) => self.start.is_at(at),
-            (Action::RestartServer { end, off }, _, Some(stage)) => {
-                let restart = Restart {
-                    event: index,
-                    server: Arc::clone(&stage.server),
-                    end: *end,
-                    off: *off,
-                    clock: self.clock,
-                    log: self.log.clone(),
-                    tally: Arc::clone(&self.gauges.tally),
-                };
-                tokio::spawn(restart.happen());
-                Ok(())
-            }
-            (Action::Latency { region, properties }, _, _) => {
-                self.lines.change(*region, properties);
-                Ok(())
-            }
-            (action, _, Some(stage)) if action.is_the_servers() => stage.act(action, scenario),
-            _ => Ok(()),
-        };
-        if event.action.whom().is_some() {
-            // They are told once the service is ready for it.
-            let order = Order {
-                event: index,
-                at: Duration::from_micros(self.clock.now_us()),
-            };
-            self.orders
-                .send_modify(|orders| Arc::make_mut(orders).push(order));
-        }
-        let problem = done.err().map(|error| error.to_string());
+        self.log.begins(index, self.clock.now_us());
+        let carried_out = self.carry_out(index, event);
         // A restart is done once the server is back.
-        let goes_on = matches!(event.action, Action::RestartServer { .. });
-        let done_us = (!goes_on).then(|| self.clock.now_us());
+        let is_done = !matches!(carried_out, Ok(Progress::GoesOn));
+        let done_us = is_done.then(|| self.clock.now_us());
+        let problem = carried_out.err().map(|error| error.to_string());
         self.log.happened(index, done_us, problem);
     }
+
+    fn carry_out(&self, index: u16, event: &Event) -> io::Result<Progress> {
+        match (&event.action, event.when) {
+            (Action::Service(action), _) => {
+                self.operator()?.act(action, self.plan.scenario())?;
+            }
+            (Action::Server(restart), _) => {
+                tokio::spawn(self.restarting(index, *restart)?.happen());
+                return Ok(Progress::GoesOn);
+            }
+            (Action::Line(change), _) => self.lines.change(change.region, &change.properties),
+            (Action::Devices(selector, action), _) => self.tell(index, *selector, action)?,
+            // Time has done it.
+            (Action::Certificates(_), When::At(at)) => self.start.is_at(at)?,
+            (Action::Certificates(_), When::Provisioned(_)) => {
+                return Err(io::Error::other("certificates expire at a time alone"));
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    /// Devices are told once the service is ready for it, or has failed to be.
+    fn tell(&self, event: u16, selector: Selector, action: &DeviceAction) -> io::Result<()> {
+        let ready = match action {
+            DeviceAction::ChangeOwner { .. } => self
+                .operator()
+                .and_then(|operator| operator.sell(self.plan.scenario(), selector.cohort)),
+            DeviceAction::PowerCut { .. }
+            | DeviceAction::Reprovision
+            | DeviceAction::Move { .. }
+            | DeviceAction::FactoryReset => Ok(()),
+        };
+        let order = Order {
+            event,
+            at: Duration::from_micros(self.clock.now_us()),
+        };
+        self.orders
+            .send_modify(|orders| Arc::make_mut(orders).push(order));
+        ready
+    }
+
+    fn restarting(&self, event: u16, restart: Restart) -> io::Result<Restarting> {
+        Ok(Restarting {
+            event,
+            server: Arc::clone(&self.operator()?.server),
+            restart,
+            clock: self.clock,
+            log: self.log.clone(),
+            tally: Arc::clone(&self.gauges.tally),
+        })
+    }
+
+    fn operator(&self) -> io::Result<&Operator> {
+        let no_server = || io::Error::other("there is no bundled server");
+        self.operator.as_ref().ok_or_else(no_server)
+    }
+}
+
+/// How far an event is.
+enum Progress {
+    Done,
+    /// The log hears of it later.
+    GoesOn,
 }
 
 fn at(event: &Event) -> Duration {

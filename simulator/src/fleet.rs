@@ -18,7 +18,7 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use fleetstorm_protocol::symmetric_key::SymmetricKey;
 use fleetstorm_protocol::tpm::registration_id_of;
-use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::event::{Action, DeviceAction, IntentChange};
 use fleetstorm_scenarios::{Cohort, Flaw, Plan, Scenario};
 use jiff::Timestamp;
 use rustls::sign::CertifiedKey;
@@ -123,7 +123,7 @@ impl Fleet {
             let (rolls, resets) = (count(is_rolled), count(is_reset));
             let mut prepared =
                 CohortIdentities::prepare(cohort, (seed, rolls, resets), cache, progress)?;
-            prepared.sale = Sale::of(cohort, index, seed, events);
+            prepared.sale = Sale::of(cohort, index, plan.scenario());
             Ok(prepared)
         });
         Ok(Self {
@@ -391,12 +391,12 @@ impl CohortIdentities {
 
 /// Whether an event rolls a cohort's proof.
 fn is_rolled(action: &Action, of: u16) -> bool {
-    matches!(action, Action::Roll { cohort, .. } if *cohort == of)
+    action.effects().intended == Some(IntentChange::Roll { cohort: of })
 }
 
 /// Whether an event may clear a cohort's TPMs.
 fn is_reset(action: &Action, of: u16) -> bool {
-    matches!(action, Action::FactoryReset(whom) if whom.cohort.is_none_or(|cohort| cohort == of))
+    matches!(action, Action::Devices(selector, DeviceAction::FactoryReset) if selector.may_select(of))
 }
 
 #[cfg(test)]

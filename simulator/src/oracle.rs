@@ -60,10 +60,11 @@ impl Oracle {
     pub fn new(plan: &Plan, setting: Setting) -> Self {
         let scenario = plan.scenario();
         let mut places = Places::of(scenario, &setting.hubs);
-        let cohorts = scenario.cohorts.iter().map(|cohort| Cohort {
+        let cohorts = (0..).zip(&scenario.cohorts);
+        let cohorts = cohorts.map(|(index, cohort)| Cohort {
             name: cohort.name.clone(),
             planned: cohort.devices,
-            intent: Intent::of(cohort, &mut places),
+            intent: Intent::of(index, cohort, &mut places),
             attendance: Attendance::default(),
             dropped: 0,
             as_intended: 0,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::memory::Extent;
-use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Arrival, LinkShape, Plan};
 
 use crate::failure::Failure;
@@ -235,16 +234,9 @@ fn longest_round_trip(plan: &Plan) -> Duration {
     let scenario = plan.scenario();
     let regions = (0_u8..).zip(&scenario.regions);
     let trips = regions.map(|(index, region)| {
-        let changes = scenario
-            .events
-            .iter()
-            .filter_map(|event| match &event.action {
-                Action::Latency { region, properties } if *region == index => Some(properties),
-                _ => None,
-            });
         let mut shape = region.link;
         let mut longest = trip(shape);
-        for properties in changes {
+        for properties in scenario.line_changes(index) {
             shape = shape.with(properties);
             longest = longest.max(trip(shape));
         }

@@ -14,7 +14,6 @@ use fleetstorm_reports::rates::Arrivals;
 use fleetstorm_reports::run::{Finished, RunInfo};
 use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_reports::{Aggregator, Dimensions, recorder};
-use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::{Chance, Cohort, Flaw, Plan, Scenario};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -27,7 +26,7 @@ use crate::device::geography::Geography;
 use crate::device::goodbyes::Goodbyes;
 use crate::device::orders::Orders;
 use crate::device::{After, Conditions, Goal, Habits};
-use crate::director::{self, Director, EventLog, Instance, Stage};
+use crate::director::{self, Director, EventLog, Instance, Operator};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
@@ -91,8 +90,8 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
     };
     target.probe(&plan)?;
 
-    let stage = server.as_ref().map(|server| {
-        Ok(Stage {
+    let operator = server.as_ref().map(|server| {
+        Ok(Operator {
             server: Arc::clone(server),
             control: server.control(),
             instances: Instance::of_all(&target.id_scopes, server.service_sides()?),
@@ -100,8 +99,8 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
             fleet: Arc::clone(&fleet),
         })
     });
-    let stage = stage.transpose()?;
-    let around = (start, server, stage);
+    let operator = operator.transpose()?;
+    let around = (start, server, operator);
     let finished = drive(
         &plan,
         fleet,
@@ -147,7 +146,7 @@ fn drive(
     plan: &Arc<Plan>,
     fleet: Arc<Fleet>,
     target: &Target,
-    (start, server, stage): (Start, Option<Arc<BundledServer>>, Option<Stage>),
+    (start, server, operator): (Start, Option<Arc<BundledServer>>, Option<Operator>),
     (args, interrupts): (&RunArgs, &Interrupts),
     folder: &mut ReportFolder,
 ) -> Result<Finished, Failure> {
@@ -189,7 +188,7 @@ fn drive(
         lines: lines.clone(),
         clock,
         start,
-        stage,
+        operator,
         gauges: Arc::clone(&gauges),
         orders,
         log: events.clone(),
@@ -300,29 +299,17 @@ pub(crate) fn conditions(
         ports: target.ports,
         device_timeout: scenario.device_timeout,
         geography: Arc::clone(geography),
-        cohorts: scenario
-            .cohorts
-            .iter()
-            .enumerate()
-            .map(|(index, cohort)| habits(cohort, scenario.seed, sold_with(scenario, index)))
+        cohorts: (0..)
+            .zip(&scenario.cohorts)
+            .map(|(index, cohort)| {
+                let sale = scenario.sale_of(index);
+                habits(cohort, scenario.seed, sale.and_then(|sale| sale.desired))
+            })
             .collect(),
         hubs: (0..)
             .zip(&target.hubs)
             .map(|(index, hub)| (hub.clone(), index))
             .collect::<HashMap<_, u16>>(),
-    })
-}
-
-/// What twins of a cohort's devices must hold once they are sold, where that is something else.
-fn sold_with(scenario: &Scenario, index: usize) -> Option<&BTreeMap<String, Value>> {
-    let mut events = scenario.events.iter();
-    events.find_map(|event| match &event.action {
-        Action::ChangeOwner { whom, desired, .. }
-            if whom.cohort.map(usize::from) == Some(index) =>
-        {
-            desired.as_ref()
-        }
-        _ => None,
     })
 }
 

@@ -33,7 +33,7 @@ impl Start {
     pub fn of(plan: &Plan, now: Timestamp) -> Self {
         let scenario = plan.scenario();
         let mut actions = scenario.events.iter().map(|event| &event.action);
-        if !actions.any(|action| matches!(action, Action::Expire { .. })) {
+        if !actions.any(|action| matches!(action, Action::Certificates(_))) {
             return Self::Soon;
         }
         let individual = scenario.cohorts.iter().filter(|cohort| {

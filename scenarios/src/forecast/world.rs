@@ -11,8 +11,8 @@ use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::distance::{Delays, Distances};
 use super::gate::Gate;
-use super::happening::Happenings;
 use super::instance::Instance;
+use super::pending_events::PendingEvents;
 use super::station::Station;
 use super::storm::StormLevel;
 use super::surroundings::Surroundings;
@@ -63,7 +63,7 @@ pub(super) struct World<'plan> {
     order: u64,
     /// When something happened last.
     pub(super) now_us: u64,
-    pub(super) happenings: Happenings,
+    pub(super) pending: PendingEvents,
     pub(super) tally: Tally,
     turns: Turns<'plan>,
 }
@@ -88,7 +88,7 @@ impl<'plan> World<'plan> {
             vacant: Vec::new(),
             order: 0,
             now_us: 0,
-            happenings: Happenings::of(plan),
+            pending: PendingEvents::of(plan),
             tally: Tally::new(plan, around, level),
             turns: Turns::new(plan, most),
         }
@@ -108,8 +108,8 @@ impl<'plan> World<'plan> {
             let arrival = arrivals.peek().map(|crowd| crowd.due_us);
             let turn = self.turns.next_due();
             let soonest = next.into_iter().chain(arrival).chain(turn).min();
-            if let Some(event) = soonest.and_then(|soonest| self.next_happening(soonest)) {
-                self.occur(event);
+            if let Some(event) = soonest.and_then(|soonest| self.next_pending(soonest)) {
+                self.apply(event);
                 continue;
             }
             let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);

@@ -1,7 +1,7 @@
 //! `[[cohort]]`: devices alike.
 
 pub(super) mod after;
-pub(super) mod properties;
+pub(crate) mod properties;
 mod transport;
 
 use after::AfterTwin;

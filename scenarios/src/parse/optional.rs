@@ -3,7 +3,7 @@
 use crate::table::Value;
 
 /// What `read` makes of the value, `default` without one.
-pub(in crate::parse) fn or<'f, T>(
+pub(crate) fn or<'f, T>(
     value: Option<Value<'f>>,
     default: T,
     read: impl FnOnce(Value<'f>) -> Option<T>,
@@ -15,7 +15,7 @@ pub(in crate::parse) fn or<'f, T>(
 }
 
 /// What `read` makes of all `items`, or `None` if one of them is wrong; each is read either way.
-pub(in crate::parse) fn each<I: IntoIterator, T>(
+pub(crate) fn each<I: IntoIterator, T>(
     items: I,
     read: impl FnMut(I::Item) -> Option<T>,
 ) -> Option<Vec<T>> {

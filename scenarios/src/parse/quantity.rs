@@ -41,7 +41,7 @@ pub(super) fn name(value: &Value<'_>) -> Option<String> {
 }
 
 /// A duration like `250ms` or `1h 30m`; not negative.
-pub(super) fn duration(value: &Value<'_>) -> Option<Duration> {
+pub(crate) fn duration(value: &Value<'_>) -> Option<Duration> {
     let text = value.text_like("\"30s\"")?;
     let Ok(duration) = text.parse::<SignedDuration>() else {
         return value.wrong(
@@ -113,7 +113,7 @@ pub(super) fn number(value: &Value<'_>, range: RangeInclusive<f64>) -> Option<f6
 }
 
 /// A share like `0.2` or `"20%"`, above zero and at most one.
-pub(super) fn share(value: &Value<'_>) -> Option<f64> {
+pub(crate) fn share(value: &Value<'_>) -> Option<f64> {
     exact_share(value).map(Decimal::as_f64)
 }
 
@@ -149,7 +149,7 @@ fn any_share(value: &Value<'_>) -> Option<Decimal> {
 }
 
 /// A share above zero as text.
-pub(super) fn share_of_text(text: &str) -> Option<Decimal> {
+pub(crate) fn share_of_text(text: &str) -> Option<Decimal> {
     Decimal::parse_share(text).filter(|share| *share > Decimal::ZERO)
 }
 

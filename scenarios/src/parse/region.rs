@@ -101,7 +101,7 @@ fn both_ways(mut regions: Vec<Region>) -> Vec<Region> {
 }
 
 /// The name of one of `regions`, if those are known.
-pub(super) fn named(value: &Value<'_>, regions: Option<&[Region]>) -> Option<String> {
+pub(crate) fn named(value: &Value<'_>, regions: Option<&[Region]>) -> Option<String> {
     let name = value.text()?;
     match regions {
         Some(regions) if regions.iter().all(|region| region.name != name) => {
@@ -175,7 +175,7 @@ fn latencies(value: &Value<'_>) -> Option<BTreeMap<String, Duration>> {
 }
 
 /// What an event makes of a line: at least one property.
-pub(super) fn properties(table: &mut Table<'_>, event: &Value<'_>) -> Option<Vec<LinkProperty>> {
+pub(crate) fn properties(table: &mut Table<'_>, event: &Value<'_>) -> Option<Vec<LinkProperty>> {
     let duration = |value: Value<'_>| quantity::duration(&value);
     let round_trip = table.take("rtt").map(duration);
     let jitter = table.take("jitter").map(duration);

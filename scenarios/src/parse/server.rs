@@ -130,7 +130,7 @@ fn processing_time(value: &Value<'_>) -> Option<ProcessingTime> {
     Some(time)
 }
 
-pub(super) fn rates(value: &Value<'_>) -> Option<Rates> {
+pub(crate) fn rates(value: &Value<'_>) -> Option<Rates> {
     if !value.is_table() {
         return value.word("throttle", Rates::NAMED);
     }

@@ -8,8 +8,8 @@ use super::kinds::{Text, Whole, kinds, like};
 use crate::endpoint::{self, NoHost};
 use crate::keys::{Section, keys};
 use crate::ports::Ports;
-use crate::scenario::Target;
 use crate::table::Value;
+use crate::target::Target;
 
 keys! {
     struct TargetKeys:

@@ -153,7 +153,7 @@ fn linked(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
 }
 
 /// The tenant of this name, as its index in a run: the scenario's own instance comes first.
-pub(super) fn named<'a>(
+pub(crate) fn named<'a>(
     value: &Value<'_>,
     known: Option<&'a [Tenant]>,
 ) -> Option<(u8, &'a Tenant)> {

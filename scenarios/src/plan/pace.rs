@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::arrival::{Arrival, Stage};
-use crate::event::{Action, When};
+use crate::event::When;
 use crate::scenario::Scenario;
 
 /// No interval becomes shorter, or it would be none.
@@ -26,7 +26,7 @@ pub(super) fn quicken(scenario: &mut Scenario, times: f64) {
         if let When::At(at) = &mut event.when {
             *at = at.div_f64(times);
         }
-        if let Some(lasts) = lasts(&mut event.action) {
+        if let Some(lasts) = event.action.lasts() {
             *lasts = lasts.div_f64(times);
         }
     }
@@ -42,29 +42,6 @@ pub(super) fn quicken(scenario: &mut Scenario, times: f64) {
 
 fn interval(interval: Duration, times: f64) -> Duration {
     interval.div_f64(times).max(SHORTEST)
-}
-
-/// How long what an event does lasts, where it ends by itself.
-fn lasts(action: &mut Action) -> Option<&mut Duration> {
-    match action {
-        Action::PowerCut { off, .. } | Action::RestartServer { off, .. } => Some(off),
-        Action::HubDown(_)
-        | Action::HubUp(_)
-        | Action::RegionDown(_)
-        | Action::RegionUp(_)
-        | Action::Throttle { .. }
-        // Rules of the server, which counts its own time.
-        | Action::Faults(_)
-        | Action::Enrollment { .. }
-        | Action::Roll { .. }
-        | Action::Retire { .. }
-        | Action::Expire { .. }
-        | Action::Latency { .. }
-        | Action::Reprovision(_)
-        | Action::Move { .. }
-        | Action::FactoryReset(_)
-        | Action::ChangeOwner { .. } => None,
-    }
 }
 
 fn arrival(written: &Arrival, times: f64) -> Arrival {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use fleetstorm_scenarios::event::Action;
 use fleetstorm_scenarios::names::hub_host;
 use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
 
@@ -70,10 +69,8 @@ impl Geography {
 fn shaped(scenario: &Scenario) -> Vec<bool> {
     let regions = (0_u8..).zip(&scenario.regions);
     let is_shaped = |(index, region): (u8, &Region)| {
-        let mut actions = scenario.events.iter().map(|event| &event.action);
-        let changes =
-            |action: &Action| matches!(action, Action::Latency { region, .. } if *region == index);
-        region.link != LinkShape::default() || actions.any(changes)
+        let is_changed = scenario.line_changes(index).next().is_some();
+        region.link != LinkShape::default() || is_changed
     };
     regions.map(is_shaped).collect()
 }

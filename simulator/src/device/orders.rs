@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::event::{Action, DeviceAction};
 use fleetstorm_scenarios::{Chance, Event};
 use tokio::sync::watch;
 
@@ -123,19 +123,21 @@ impl Ear {
     fn what(&self, order: Order) -> Option<Called> {
         let event = self.events.get(usize::from(order.event))?;
         let at = order.at;
-        let (whom, called) = match &event.action {
-            Action::PowerCut { whom, off } => (whom, Called::PowerCut { at, off: *off }),
-            Action::Reprovision(whom) => (whom, Called::Reprovision { at, region: None }),
-            Action::Move { whom, to } => {
+        let Action::Devices(selector, action) = &event.action else {
+            return None;
+        };
+        let called = match action {
+            DeviceAction::PowerCut { off } => Called::PowerCut { at, off: *off },
+            DeviceAction::Reprovision => Called::Reprovision { at, region: None },
+            DeviceAction::Move { to } => {
                 let region = Some(*to);
-                (whom, Called::Reprovision { at, region })
+                Called::Reprovision { at, region }
             }
-            Action::FactoryReset(whom) => (whom, Called::FactoryReset { at }),
-            Action::ChangeOwner { whom, .. } => (whom, Called::ChangeOwner { at }),
-            _ => return None,
+            DeviceAction::FactoryReset => Called::FactoryReset { at },
+            DeviceAction::ChangeOwner { .. } => Called::ChangeOwner { at },
         };
         let this = (self.cohort, self.device);
-        let is_meant = whom.takes(this, order.event, &self.chance);
+        let is_meant = selector.selects(this, order.event, &self.chance);
         is_meant.then_some(called)
     }
 }
@@ -143,14 +145,14 @@ impl Ear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_scenarios::event::{When, Whom};
+    use fleetstorm_scenarios::event::{Selector, When};
 
     const AT: Duration = Duration::from_secs(5);
 
     fn reprovision(cohort: Option<u16>, share: f64) -> Event {
         Event {
             when: When::At(AT),
-            action: Action::Reprovision(Whom { cohort, share }),
+            action: Action::Devices(Selector { cohort, share }, DeviceAction::Reprovision),
         }
     }
 

@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fleetstorm_reports::event::Happened;
 use fleetstorm_scenarios::Scenario;
 
-use super::words::in_words;
-
 /// What has happened and what is still to come, as the observer sees it.
 #[derive(Debug, Clone, Default)]
 pub struct EventLog(Arc<Mutex<Log>>);
@@ -35,7 +33,7 @@ impl EventLog {
     /// Of a run that has not begun.
     pub fn of(scenario: &Scenario) -> Self {
         let events = (0..).zip(&scenario.events);
-        let pending = events.map(|(index, event)| (index, in_words(&event.action, scenario)));
+        let pending = events.map(|(index, event)| (index, scenario.in_words(&event.action)));
         Self(Arc::new(Mutex::new(Log {
             happened: Vec::new(),
             course: Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_scenarios::event::End;
+use fleetstorm_scenarios::event::{End, Restart};
 use tokio::task::spawn_blocking;
 
 use super::event_log::EventLog;
@@ -15,24 +15,23 @@ use crate::stopwatch::RunClock;
 /// How long devices may still hear of what a server did that was killed: what is in their sockets.
 const LINGERS: Duration = Duration::from_secs(1);
 
-/// How.
-pub(super) struct Restart {
+/// A restart under way.
+pub(super) struct Restarting {
     /// Index of the event.
     pub(super) event: u16,
     pub(super) server: Arc<BundledServer>,
-    pub(super) end: End,
-    pub(super) off: Duration,
+    pub(super) restart: Restart,
     pub(super) clock: RunClock,
     pub(super) log: EventLog,
     /// What devices hear meanwhile.
     pub(super) tally: Arc<Tally>,
 }
 
-impl Restart {
+impl Restarting {
     /// Ends it, waits, starts it; the log hears when it is back, or why it is not.
     pub(super) async fn happen(self) {
         let before = self.tally.heard();
-        let (server, end) = (Arc::clone(&self.server), self.end);
+        let (server, end) = (Arc::clone(&self.server), self.restart.end);
         let ended = spawn_blocking(move || server.end(end).map_err(|e| e.to_string())).await;
         let is_told = match flat(ended) {
             Ok(is_told) => is_told,
@@ -44,7 +43,7 @@ impl Restart {
             let since = if is_told { before } else { Heard::default() };
             self.tally.deaths.begin(since);
         }
-        tokio::time::sleep(self.off).await;
+        tokio::time::sleep(self.restart.off).await;
         let server = Arc::clone(&self.server);
         let started = spawn_blocking(move || server.start_again().map_err(|e| e.to_string()));
         let problem = flat(started.await).err().or_else(|| {

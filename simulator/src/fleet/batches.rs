@@ -2,19 +2,23 @@
 
 use std::time::{Duration, SystemTime};
 
-use fleetstorm_scenarios::event::{Action, When};
+use fleetstorm_scenarios::event::{Action, Selector, When};
 use fleetstorm_scenarios::{Chance, Scenario};
 use jiff::{SignedDuration, Timestamp};
 
 /// None by default.
 #[derive(Debug, Default)]
-pub struct Batches(Vec<Batch>);
+pub struct Batches {
+    /// Index of the cohort.
+    cohort: u16,
+    batches: Vec<Batch>,
+}
 
 #[derive(Debug)]
 struct Batch {
     /// Index of the event that expires it.
     event: u16,
-    share: f64,
+    selector: Selector,
     chance: Chance,
     /// The last second in which its certificates hold.
     last_second: SystemTime,
@@ -29,22 +33,29 @@ impl Batches {
         let chance = Chance::new(scenario.seed, "event", &name.name);
         let events = (0_u16..).zip(&scenario.events);
         let batches = events.filter_map(|(event, happens)| match (&happens.action, happens.when) {
-            (Action::Expire { cohort: of, share }, When::At(at)) if *of == cohort => Some(Batch {
-                event,
-                share: *share,
-                chance: chance.clone(),
-                last_second: last_second_before(start, SignedDuration::try_from(at).ok()?)?,
-            }),
+            (Action::Certificates(expiry), When::At(at)) if expiry.cohort == cohort => {
+                Some(Batch {
+                    event,
+                    selector: expiry.selector(),
+                    chance: chance.clone(),
+                    last_second: last_second_before(start, SignedDuration::try_from(at).ok()?)?,
+                })
+            }
             _ => None,
         });
-        Self(batches.collect())
+        Self {
+            cohort,
+            batches: batches.collect(),
+        }
     }
 
     /// The last second in which a device's certificate holds, if it is of a batch.
     pub fn last_second(&self, device: u32) -> Option<SystemTime> {
-        let batches = self.0.iter();
-        let its =
-            batches.filter(|batch| batch.chance.share(device, batch.event.into()) < batch.share);
+        let this = (self.cohort, device);
+        let its = self
+            .batches
+            .iter()
+            .filter(|batch| batch.selector.selects(this, batch.event, &batch.chance));
         its.map(|batch| batch.last_second).min()
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use fleetstorm_protocol::enrollment::{AllocationPolicy, EnrollmentSettings};
-use fleetstorm_scenarios::event::{Action, Whom};
-use fleetstorm_scenarios::{Chance, Cohort, Event};
+use fleetstorm_scenarios::event::Selector;
+use fleetstorm_scenarios::{Chance, Cohort, Scenario};
 
 use super::settings::settings;
 
@@ -14,7 +14,7 @@ pub(super) struct Sale {
     cohort: u16,
     /// Number of the event.
     event: u16,
-    whom: Whom,
+    sold: Selector,
     chance: Chance,
     pub(super) buyer: u8,
     /// What the buyer's enrollments say.
@@ -24,25 +24,22 @@ pub(super) struct Sale {
 
 impl Sale {
     /// Of a cohort, if an event sells any of it.
-    pub(super) fn of(cohort: &Cohort, index: u16, seed: u64, events: &[Event]) -> Option<Self> {
-        let mut events = (0_u16..).zip(events);
-        events.find_map(|(event, happens)| match &happens.action {
-            Action::ChangeOwner { whom, to, desired } if whom.cohort == Some(index) => Some(Self {
-                cohort: index,
-                event,
-                whom: whom.clone(),
-                chance: Chance::new(seed, "event", &cohort.name),
-                buyer: *to,
-                settings: of_buyer(cohort, desired.as_ref()),
-                is_done: AtomicBool::new(false),
-            }),
-            _ => None,
+    pub(super) fn of(cohort: &Cohort, index: u16, scenario: &Scenario) -> Option<Self> {
+        let sale = scenario.sale_of(index)?;
+        Some(Self {
+            cohort: index,
+            event: sale.event,
+            sold: sale.sold,
+            chance: Chance::new(scenario.seed, "event", &cohort.name),
+            buyer: sale.buyer,
+            settings: of_buyer(cohort, sale.desired),
+            is_done: AtomicBool::new(false),
         })
     }
 
     pub(super) fn is_sold(&self, device: u32) -> bool {
-        let of = (self.cohort, device);
-        self.whom.takes(of, self.event, &self.chance)
+        let this = (self.cohort, device);
+        self.sold.selects(this, self.event, &self.chance)
     }
 }
 

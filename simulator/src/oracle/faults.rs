@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::fault::{FaultAction, FaultOperation, Occasion, Selector};
 use fleetstorm_reports::{Fault, Outcome, Phase, Record};
-use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::event::FaultChange;
 use fleetstorm_scenarios::{Event, Scenario};
 
 use super::intent::Wrong;
@@ -59,12 +59,12 @@ pub struct Case<'a> {
 impl Faults {
     /// Of a scenario that is run there.
     pub fn of(scenario: &Scenario, setting: &Setting) -> Self {
-        let change = |event: &Event| match &event.action {
-            Action::Faults(rules) => {
+        let change = |event: &Event| match event.action.effects().faults {
+            Some(FaultChange::Replaced(rules)) => {
                 Change::Rules(rules.iter().cloned().map(Selector::new).collect())
             }
-            Action::RestartServer { .. } => Change::Restart,
-            _ => Change::None,
+            Some(FaultChange::Gone) => Change::Restart,
+            None => Change::None,
         };
         let regions = scenario.regions.iter();
         let cohorts = scenario.cohorts.iter();

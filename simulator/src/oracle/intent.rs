@@ -3,8 +3,7 @@
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::service_error::code;
 use fleetstorm_reports::{Fault, Outcome, Record};
-use fleetstorm_scenarios::event::Action;
-use fleetstorm_scenarios::{Cohort, Flaw, Scenario};
+use fleetstorm_scenarios::{Cohort, Flaw};
 
 use super::changes::{Enabled, Expired, Owner, Times};
 use super::hubs::AllowedHubs;
@@ -76,15 +75,15 @@ pub enum Wrong {
 }
 
 impl Intent {
-    /// Of a cohort.
-    pub fn of(cohort: &Cohort, places: &mut Places<'_>) -> Self {
+    /// Of the cohort of this index.
+    pub fn of(index: u16, cohort: &Cohort, places: &mut Places<'_>) -> Self {
         let hubs = places.hubs;
         let owned = |tenant, hubs_of: AllowedHubs| Owned {
             tenant,
             place: hubs_of.in_words(hubs),
             hubs: hubs_of,
         };
-        let buyer = sold_to(cohort, places.scenario);
+        let buyer = places.scenario.sale_of(index).map(|sale| sale.buyer);
         Self {
             refusal: cohort
                 .flaw
@@ -284,20 +283,6 @@ fn is_load(outcome: Outcome) -> bool {
         | Outcome::AssignmentFailed { .. }
         | Outcome::Disabled => false,
     }
-}
-
-/// Index of the instance that buys some of a cohort, if one does.
-fn sold_to(cohort: &Cohort, scenario: &Scenario) -> Option<u8> {
-    let mut events = scenario.events.iter();
-    events.find_map(|event| match &event.action {
-        Action::ChangeOwner { whom, to, .. } => {
-            let sold = whom.cohort.map(usize::from);
-            let sold = sold.and_then(|index| scenario.cohorts.get(index));
-            sold.is_some_and(|sold| sold.name == cohort.name)
-                .then_some(*to)
-        }
-        _ => None,
-    })
 }
 
 /// Whether another device has got in between: the challenge, the hub's key or the twin were its own.

@@ -13,7 +13,7 @@ use crate::table::{Entry, Value};
 pub(crate) type Properties = BTreeMap<String, Json>;
 
 /// Properties of a cohort's twins, as a hub takes them.
-pub(in crate::parse) fn read(value: &Value<'_>, part: Part) -> Option<Properties> {
+pub(crate) fn read(value: &Value<'_>, part: Part) -> Option<Properties> {
     let properties = each(value.entries()?, |Entry { key, value, .. }| {
         let property = Map::from_iter([(property(key, &value)?, json(&value)?)]);
         match check_form(part, &property) {

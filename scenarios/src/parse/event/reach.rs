@@ -26,7 +26,7 @@ pub(super) fn are_reached(written: &[Value<'_>], events: &[Event], over: Option<
             reached = false;
         }
         if let Some(restart) = events.iter().enumerate().position(|(other, restart)| {
-            other != index && event.action.is_the_servers() && is_off(restart, other < index, at)
+            other != index && event.action.changes_service() && is_off(restart, other < index, at)
         }) {
             note(
                 value,
@@ -60,9 +60,9 @@ pub(in crate::parse) fn latest_end(
 /// same time as the restart happens after it.
 fn is_off(restart: &Event, first: bool, at: Duration) -> bool {
     match (&restart.action, restart.when) {
-        (Action::RestartServer { off, .. }, When::At(ends)) => {
+        (Action::Server(restart), When::At(ends)) => {
             let is_after = if first { at >= ends } else { at > ends };
-            is_after && at < ends.saturating_add(*off)
+            is_after && at < ends.saturating_add(restart.off)
         }
         _ => false,
     }

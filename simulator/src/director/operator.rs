@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fleetstorm_protocol::enrollment::Enrollment;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_scenarios::Scenario;
-use fleetstorm_scenarios::event::Action;
+use fleetstorm_scenarios::event::ServiceAction;
 use fleetstorm_scenarios::names::hub_host;
 use serde_json::json;
 
@@ -14,9 +14,9 @@ use crate::control::Control;
 use crate::fleet::{Fleet, Roll};
 use crate::service_side::{HubSide, ServiceSide};
 
-/// A server whose service can be changed.
+/// Operates a server, by its control endpoint and its service APIs.
 #[derive(Clone)]
-pub struct Stage {
+pub struct Operator {
     /// Its process.
     pub server: Arc<BundledServer>,
     /// Its control endpoint.
@@ -48,12 +48,12 @@ impl Instance {
     }
 }
 
-impl Stage {
+impl Operator {
     /// Does to the server what an event says.
     ///
     /// # Errors
     /// The server does not answer, or refuses: with its reason.
-    pub(super) fn act(&self, action: &Action, scenario: &Scenario) -> std::io::Result<()> {
+    pub(super) fn act(&self, action: &ServiceAction, scenario: &Scenario) -> std::io::Result<()> {
         let set_hubs = |hub: &Option<String>, state| {
             let hubs = scenario.server.hubs.iter().map(|hub| &hub.name);
             let mut meant = hubs.filter(|name| hub.as_ref().is_none_or(|hub| hub == *name));
@@ -64,11 +64,11 @@ impl Stage {
             })
         };
         match action {
-            Action::HubDown(hub) => set_hubs(hub, "down"),
-            Action::HubUp(hub) => set_hubs(hub, "up"),
-            Action::RegionDown(region) => self.set_region(region, "down"),
-            Action::RegionUp(region) => self.set_region(region, "up"),
-            Action::Throttle { rates, tenant } => {
+            ServiceAction::HubDown(hub) => set_hubs(hub, "down"),
+            ServiceAction::HubUp(hub) => set_hubs(hub, "up"),
+            ServiceAction::RegionDown(region) => self.set_region(region, "down"),
+            ServiceAction::RegionUp(region) => self.set_region(region, "up"),
+            ServiceAction::Throttle { rates, tenant } => {
                 let body = serde_json::to_string(rates).map_err(std::io::Error::other)?;
                 let instances = (0_u8..).zip(&self.instances);
                 let mut meant =
@@ -78,22 +78,14 @@ impl Stage {
                     self.control.put(&path, &body)
                 })
             }
-            Action::Faults(rules) => self.control.put("/faults", &json!(rules).to_string()),
-            Action::Enrollment { cohort, enabled } => {
+            ServiceAction::Faults(rules) => self.control.put("/faults", &json!(rules).to_string()),
+            ServiceAction::Enrollment { cohort, enabled } => {
                 let group = self.fleet.group(*cohort, *enabled);
                 let group = Enrollment::Group(group.ok_or_else(no_group)?);
                 self.service_side(scenario, *cohort)?.replace([group])
             }
-            Action::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
-            Action::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
-            Action::ChangeOwner { whom, .. } => self.sell(scenario, whom.cohort),
-            Action::Expire { .. }
-            | Action::RestartServer { .. }
-            | Action::Latency { .. }
-            | Action::PowerCut { .. }
-            | Action::Reprovision(_)
-            | Action::FactoryReset(_)
-            | Action::Move { .. } => Ok(()),
+            ServiceAction::Roll { cohort, .. } => self.roll(scenario, *cohort, Roll::Begin),
+            ServiceAction::Retire { cohort, .. } => self.roll(scenario, *cohort, Roll::Finish),
         }
     }
 
@@ -106,9 +98,12 @@ impl Stage {
         Ok(())
     }
 
-    /// The buyer is ready for the devices before the seller lets go of them, and the seller's hubs have
-    /// forgotten them before they come to the buyer's, which may be the same ones.
-    fn sell(&self, scenario: &Scenario, cohort: Option<u16>) -> std::io::Result<()> {
+    /// Sells devices of a cohort. The buyer is ready for them before the seller lets go of them, and the seller's
+    /// hubs have forgotten them before they come to the buyer's, which may be the same ones.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses: with its reason.
+    pub(super) fn sell(&self, scenario: &Scenario, cohort: Option<u16>) -> std::io::Result<()> {
         let transfer = cohort.and_then(|cohort| self.fleet.transfer(cohort));
         let transfer = transfer.ok_or_else(|| std::io::Error::other("nobody sells the cohort"))?;
         self.instance(transfer.buyer())?.add(transfer.enrolled())?;

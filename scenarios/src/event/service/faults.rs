@@ -7,23 +7,24 @@ use fleetstorm_protocol::fault::{
 use jiff::Timestamp;
 use toml::de::DeValue;
 
-use super::surroundings::Surroundings;
+use crate::diagnostics::did_you_mean;
+use crate::event::refs::Refs;
 use crate::names;
 use crate::parse::optional::{each, or};
 use crate::parse::{quantity, region};
-use crate::table::{Table, Value, did_you_mean};
+use crate::table::{Table, Value};
 
-pub(super) fn read(table: &mut Table<'_>, around: &Surroundings<'_>) -> Option<Vec<FaultRule>> {
+pub(super) fn read(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Vec<FaultRule>> {
     let value = table.require("rules")?;
     let written = value.array()?;
-    let mut rules = each(&written, |value| rule(value, around))?;
+    let mut rules = each(&written, |value| rule(value, refs))?;
     match fault::check(&mut rules) {
         Ok(()) => Some(rules),
         Err((index, flaw)) => note(written.get(index).unwrap_or(&value), &flaw),
     }
 }
 
-fn rule(value: &Value<'_>, around: &Surroundings<'_>) -> Option<FaultRule> {
+fn rule(value: &Value<'_>, refs: &Refs<'_>) -> Option<FaultRule> {
     let mut table = value.table()?;
     let name = or(table.take("name"), String::new(), |v| {
         Some(v.text()?.into())
@@ -48,13 +49,11 @@ fn rule(value: &Value<'_>, around: &Surroundings<'_>) -> Option<FaultRule> {
         each(value.array()?, |value| Some(value.text()?.into()))
     });
     let instance = or(table.take("instance"), None, |value| {
-        instance(&value, around).map(Some)
+        instance(&value, refs).map(Some)
     });
-    let hub = or(table.take("hub"), None, |value| {
-        hub(&value, around).map(Some)
-    });
+    let hub = or(table.take("hub"), None, |value| hub(&value, refs).map(Some));
     let region = or(table.take("region"), None, |value| {
-        region::named(&value, around.regions).map(Some)
+        region::named(&value, refs.regions).map(Some)
     });
     let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
     let after = or(table.take("after"), None, |value| time_of(&value).map(Some));
@@ -153,9 +152,9 @@ fn moment(value: &Value<'_>) -> Option<Timestamp> {
 }
 
 /// A hub's host name, by its name in the scenario or by itself.
-fn hub(value: &Value<'_>, around: &Surroundings<'_>) -> Option<String> {
+fn hub(value: &Value<'_>, refs: &Refs<'_>) -> Option<String> {
     let written = value.text()?;
-    let Some(known) = around.hubs else {
+    let Some(known) = refs.hubs else {
         return Some(written.into());
     };
     let hosts = known.iter().map(|hub| names::hub_host(&hub.name));
@@ -174,9 +173,9 @@ fn hub(value: &Value<'_>, around: &Surroundings<'_>) -> Option<String> {
 }
 
 /// An id scope of the bundled server.
-fn instance(value: &Value<'_>, around: &Surroundings<'_>) -> Option<String> {
+fn instance(value: &Value<'_>, refs: &Refs<'_>) -> Option<String> {
     let written = value.text()?;
-    let Some(tenants) = around.tenants else {
+    let Some(tenants) = refs.tenants else {
         return Some(written.into());
     };
     let known = names::id_scopes(tenants);
