@@ -13,12 +13,14 @@ use x509_parser::certificate::X509Certificate;
 
 use super::fitness;
 use super::signing_certificate::SigningCertificate;
-use certificate::Above;
+use certificate::{Above, Presented};
 use search::Search;
+use words::in_words;
 
 mod certificate;
 mod search;
 mod signatures;
+mod words;
 
 pub use signatures::KnownSignatures;
 
@@ -29,9 +31,7 @@ const MAX_ABOVE: usize = 32;
 /// What a device shows: its certificate, and those above it by name.
 #[derive(Debug)]
 pub struct Chain<'a> {
-    leaf: &'a CertificateDer<'static>,
-    device: Above<'a>,
-    above: Vec<Above<'a>>,
+    shown: Presented<'a>,
     /// A certificate that is above by its name alone, and why.
     unfit: Option<String>,
 }
@@ -45,11 +45,11 @@ impl<'a> Chain<'a> {
         let (leaf, others) = presented.split_first().ok_or("it shows none")?;
         let read = fitness::read(leaf)?;
         fitness::of_device(&read)?;
-        let mut chain = Self {
+        let mut unfit = None;
+        let mut shown = Presented {
             leaf,
             device: Above::read(leaf, &read)?,
             above: Vec::new(),
-            unfit: None,
         };
         let mut others: Vec<&[u8]> = others.iter().map(AsRef::as_ref).collect();
         others.sort_unstable();
@@ -58,7 +58,7 @@ impl<'a> Chain<'a> {
             .into_iter()
             .filter_map(|der| Some((der, fitness::read(der).ok()?)))
             .collect();
-        let mut names = vec![chain.device.issuer];
+        let mut names = vec![shown.device.issuer];
         while let Some(name) = names.pop() {
             let is_named = |(_, other): &mut (_, X509Certificate<'_>)| {
                 other.tbs_certificate.subject.as_raw() == name
@@ -66,26 +66,26 @@ impl<'a> Chain<'a> {
             for (der, certificate) in others.extract_if(.., is_named) {
                 if let Err(problem) = fitness::of_signer(&certificate) {
                     let subject = certificate.subject();
-                    chain.unfit = Some(format!("\"{subject}\" can't be above it: {problem}"));
+                    unfit = Some(format!("\"{subject}\" can't be above it: {problem}"));
                     continue;
                 }
-                if chain.above.len() == MAX_ABOVE {
+                if shown.above.len() == MAX_ABOVE {
                     return Err(format!(
                         "it shows more than {MAX_ABOVE} CA certificates above it"
                     ));
                 }
                 let above = Above::read(der, &certificate)?;
                 names.push(above.issuer);
-                chain.above.push(above);
+                shown.above.push(above);
             }
         }
-        chain.above.sort_unstable_by_key(|above| above.der);
-        Ok(chain)
+        shown.above.sort_unstable_by_key(|above| above.der);
+        Ok(Self { shown, unfit })
     }
 
     /// Whether a way up may end at `signer`, by its name.
     pub fn names(&self, signer: &SigningCertificate) -> bool {
-        let mut issuers = self.above.iter().chain([&self.device]);
+        let mut issuers = self.shown.above.iter().chain([&self.shown.device]);
         issuers.any(|below| below.issuer == signer.subject())
     }
 
@@ -104,11 +104,11 @@ impl<'a> Chain<'a> {
             .count();
         // Of two with one name and key, the one that is shown.
         let is_shown = |signer: &SigningCertificate| {
-            let mut above = self.above.iter();
+            let mut above = self.shown.above.iter();
             above.any(|above| above.der == signer.der())
         };
         signers.sort_by_cached_key(|signer| !is_shown(signer));
-        match Search::new(self, &signers, known, now)?.run() {
+        match Search::new(&self.shown, &signers, known, now)?.run() {
             Ok(place) => Ok(signers.swap_remove(place)),
             Err(Error::UnknownIssuer) => Err(self.why_unknown(outdated)),
             Err(problem) => Err(in_words(&problem)),
@@ -121,41 +121,6 @@ impl<'a> Chain<'a> {
             None if outdated > 0 => "the signing certificate above it has expired".into(),
             None => "no enrollment group has a signing certificate above it, or one between was not shown".into(),
         }
-    }
-}
-
-fn in_words(problem: &Error) -> String {
-    match problem {
-        Error::CertExpired { .. } => "it, or one above it, has expired".into(),
-        Error::CertNotValidYet { .. } => "it, or one above it, is not good yet".into(),
-        Error::InvalidSignatureForPublicKey => {
-            "it, or one above it, is not signed with its issuer's key".into()
-        }
-        Error::NameConstraintViolation => {
-            "the nameConstraints of one above it don't permit its names; directoryName and URI are not evaluated here, and permit none".into()
-        }
-        Error::PathLenConstraintViolated => {
-            "the pathLenConstraint of one above it permits fewer between".into()
-        }
-        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            "its extendedKeyUsage, or that of one above it, lacks clientAuth".into()
-        }
-        Error::CaUsedAsEndEntity => "it is a CA's, and no device's".into(),
-        Error::UnsupportedCertVersion => {
-            "it is of X.509 before version 3, which an individual enrollment can name but a group can't verify".into()
-        }
-        Error::UnsupportedCriticalExtension => "an extension of it is critical and not known here".into(),
-        Error::UnsupportedSignatureAlgorithmContext(_)
-        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            "it, or one above it, is signed with an algorithm that is not known here".into()
-        }
-        Error::MaximumSignatureChecksExceeded
-        | Error::MaximumPathBuildCallsExceeded
-        | Error::MaximumNameConstraintComparisonsExceeded
-        | Error::MaximumPathDepthExceeded => {
-            "there are too many ways up from it to try, by what is shown".into()
-        }
-        other => format!("it can't be verified: {other}"),
     }
 }
 

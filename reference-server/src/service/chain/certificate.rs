@@ -1,6 +1,6 @@
 //! A certificate as a step of a way up: what it calls itself and its issuer, and what was signed.
 
-use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer};
 use webpki::Error;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::certificate::X509Certificate;
@@ -21,6 +21,15 @@ pub(super) struct Above<'a> {
     message: &'a [u8],
     algorithm: &'a [u8],
     signature: &'a [u8],
+}
+
+/// What a device shows.
+#[derive(Debug)]
+pub(super) struct Presented<'a> {
+    pub(super) leaf: &'a CertificateDer<'static>,
+    pub(super) device: Above<'a>,
+    /// Those above it by name.
+    pub(super) above: Vec<Above<'a>>,
 }
 
 impl<'a> Above<'a> {

@@ -16,9 +16,9 @@ use rustls::pki_types::{
 };
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use super::certificate::Above;
+use super::certificate::{Above, Presented};
 use super::signatures::{KnownSignatures, Meter};
-use super::{Chain, in_words};
+use super::words::in_words;
 use crate::service::signing_certificate::SigningCertificate;
 
 /// CA certificates between a device's and a signing one, at most; webpki's limit.
@@ -46,7 +46,7 @@ struct Step {
 }
 
 pub(super) struct Search<'a> {
-    chain: &'a Chain<'a>,
+    shown: &'a Presented<'a>,
     leaf: EndEntityCert<'a>,
     signers: &'a [Arc<SigningCertificate>],
     known: &'a KnownSignatures,
@@ -59,15 +59,15 @@ impl<'a> Search<'a> {
     /// # Errors
     /// The device's certificate is none that can be verified.
     pub(super) fn new(
-        chain: &'a Chain<'a>,
+        shown: &'a Presented<'a>,
         signers: &'a [Arc<SigningCertificate>],
         known: &'a KnownSignatures,
         now: Timestamp,
     ) -> Result<Self, String> {
-        let leaf = EndEntityCert::try_from(chain.leaf).map_err(|problem| in_words(&problem))?;
+        let leaf = EndEntityCert::try_from(shown.leaf).map_err(|problem| in_words(&problem))?;
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         Ok(Self {
-            chain,
+            shown,
             leaf,
             signers,
             known,
@@ -82,7 +82,7 @@ impl<'a> Search<'a> {
     /// # Errors
     /// There is none. Of several reasons, that of the way that came closest.
     pub(super) fn run(mut self) -> Result<usize, Error> {
-        let meter = Meter::new(self.known, self.chain.leaf);
+        let meter = Meter::new(self.known, self.shown.leaf);
         let metered = meter.algorithms();
         let algorithms: Vec<_> = metered.iter().map(|one| one as _).collect();
         let mut verified = HashMap::new();
@@ -136,7 +136,7 @@ impl<'a> Search<'a> {
                 (signer.subject, signer.key_id, step.doubts, step.length + 1)
             }
         };
-        let above = (0..self.chain.above.len()).map(Some);
+        let above = (0..self.shown.above.len()).map(Some);
         let above = above.filter(|_| length < MAX_LENGTH);
         for to in above.chain([None]) {
             let below = self.certificate(to);
@@ -184,7 +184,7 @@ impl<'a> Search<'a> {
     }
 
     fn certificate(&self, place: Option<usize>) -> &'a Above<'a> {
-        place.map_or(&self.chain.device, |place| &self.chain.above[place])
+        place.map_or(&self.shown.device, |place| &self.shown.above[place])
     }
 
     fn key(&self, signer: Signer) -> &'a SubjectPublicKeyInfoDer<'a> {
