@@ -3,6 +3,7 @@
 //! A file *knows* another where it names something of it: by `use`, or by a path that starts at `crate`,
 //! `self`, `super` or a module that is declared there. Tests know what they like. Files that know each other
 //! in a [circle](circles) are one thing in several files: none can be read, tested or moved alone.
+//! Rooms lie on [floors], and know nothing above.
 //!
 //! ```
 //! use architecture::circles::circles;
@@ -16,6 +17,7 @@
 //! ```
 
 pub mod circles;
+pub mod floors;
 pub mod imports;
 pub mod sources;
 

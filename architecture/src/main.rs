@@ -1,10 +1,12 @@
-//! `cargo run -p architecture`: how many files each crate has, and the circles among them; with the name of a
+//! `cargo run -p architecture`: how many files each crate has, the circles among them, its floors from
+//! the highest down, and what does not fit those; with the name of a
 //! crate, what each of its files knows.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use architecture::circles::circles;
+use architecture::floors::table;
 use architecture::imports::Imports;
 use architecture::sources::Sources;
 use architecture::{CRATES, folder_of};
@@ -29,13 +31,24 @@ fn main() -> ExitCode {
 }
 
 fn tell(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
+    let table = table()?;
     for name in CRATES {
         let sources = Sources::read(&folder_of(name), "lib.rs")?;
-        let circles = circles(&Imports::of(&sources));
+        let imports = Imports::of(&sources);
+        let circles = circles(&imports);
         let (files, number) = (sources.files.len(), circles.len());
         writeln!(out, "{name}: {files} files, {number} circles")?;
         for circle in circles {
             writeln!(out, "  {}: {}", circle.len(), circle.join(" "))?;
+        }
+        let Some(floors) = table.get(name) else {
+            continue;
+        };
+        for floor in floors.floors.iter().rev() {
+            writeln!(out, "  | {:<12} {}", floor.name, floor.rooms.join(" "))?;
+        }
+        for problem in floors.problems(&imports) {
+            writeln!(out, "  ! {problem}")?;
         }
     }
     Ok(())
