@@ -4,18 +4,18 @@ use fleetstorm_reports::Record;
 use fleetstorm_scenarios::Release;
 
 use self::drive::Drive;
-use self::life::Settled;
+use self::held::Settled;
 use crate::generator::delay::Delay;
 
 mod attempt;
+pub mod backoff;
 mod conditions;
 pub mod drive;
 pub mod flow;
 pub mod geography;
 pub mod goodbyes;
-pub mod life;
+pub mod held;
 pub mod orders;
-pub mod patience;
 pub mod prover;
 pub mod tally;
 pub mod trip;

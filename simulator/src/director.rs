@@ -114,7 +114,7 @@ impl Director {
     fn next_look(&self, events: &[Event], pending: &[u16]) -> Instant {
         let pending = pending.iter().map(|&index| &events[usize::from(index)]);
         let due = pending.map(|event| match event.when {
-            When::At(at) => Instant::from_std(self.clock.at(at)),
+            When::At(at) => self.clock.at(at),
             When::Provisioned(_) => Instant::now() + LOOK,
         });
         due.min().unwrap_or_else(Instant::now)
@@ -122,7 +122,7 @@ impl Director {
 
     fn is_due(&self, event: &Event) -> bool {
         match event.when {
-            When::At(at) => Instant::now() >= Instant::from_std(self.clock.at(at)),
+            When::At(at) => Instant::now() >= self.clock.at(at),
             When::Provisioned(share) => {
                 let provisioned = self.gauges.provisioned.load(Ordering::Relaxed);
                 share.is_reached_by(provisioned, self.plan.devices())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleetstorm_reports::live::Live;
 use fleetstorm_reports::run::{Ending, Finished};
@@ -12,6 +12,7 @@ use fleetstorm_reports::summary::{ProcessResources, Resources};
 use fleetstorm_reports::{Aggregator, Record};
 use fleetstorm_scenarios::Plan;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::bundled::BundledServer;
 use crate::director::EventLog;

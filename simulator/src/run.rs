@@ -162,7 +162,10 @@ fn drive(
             started_at,
             server_born_us: server.as_ref().map(|server| {
                 let (earliest, latest) = server.born();
-                (clock.offset_us(earliest), clock.offset_us(latest))
+                (
+                    clock.offset_us(earliest.into()),
+                    clock.offset_us(latest.into()),
+                )
             }),
         },
     );

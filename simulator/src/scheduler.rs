@@ -11,11 +11,10 @@ use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
 use fleetstorm_scenarios::{Event, Plan, Release};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::device::life::{Life, Settled, Surroundings};
-use crate::device::orders::{Ear, Orders};
+use crate::device::held::{HeldContext, HeldDevice, Settled};
+use crate::device::orders::{DeviceInbox, Orders};
 use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
 use crate::generator::delay::{Delay, Delayed};
@@ -128,7 +127,7 @@ impl Share {
             stay.tasks.spawn_local(turns.release_all());
         }
         for release in self.plan.open_schedule(self.shard, self.shards) {
-            let due = Instant::from_std(conditions.clock.at(release.intended_start));
+            let due = conditions.clock.at(release.intended_start);
             tokio::select! {
                 biased;
                 stopped = self.commands.wait_for(Option::is_some) => {
@@ -173,7 +172,7 @@ impl Turns {
         let (cohort, shard, shards) = self.share;
         let clock = self.stay.conditions.clock;
         for release in self.plan.schedule_of(cohort, shard, shards) {
-            let begin = Instant::from_std(clock.at(release.intended_start));
+            let begin = clock.at(release.intended_start);
             let its_turn = async {
                 tokio::time::sleep_until(begin).await;
                 Arc::clone(&self.seats).acquire_owned().await
@@ -244,11 +243,11 @@ impl Stay {
             return Some(settled);
         };
         let delay = Delay::on(Rc::clone(&self.event_loop));
-        let around = Surroundings {
+        let ctx = HeldContext {
             delay: delay.clone(),
             conditions: Rc::clone(&self.conditions),
             recorder: self.recorder.clone(),
-            ear: Ear::new(
+            inbox: DeviceInbox::new(
                 Arc::clone(&self.events),
                 self.commands.clone(),
                 self.orders.clone(),
@@ -256,9 +255,9 @@ impl Stay {
                 habits.event_chance.clone(),
             ),
         };
-        let (life, hub) = Life::new(around, release, settled, hold);
+        let device = HeldDevice::new(ctx, release, settled, hold);
         self.spawn(delay, async move {
-            life.live(hub).await;
+            device.run().await;
             drop(place);
         });
         None

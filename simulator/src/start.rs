@@ -1,12 +1,13 @@
 //! When a run begins: as soon as all is ready, or at a moment that was appointed before.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::event::Action;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::stopwatch::RunClock;
 

@@ -1,6 +1,8 @@
 //! The only clock of the hot path: monotonic, microseconds since the run started.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 /// The run's time line. Copies agree with each other.
 #[derive(Debug, Clone, Copy)]
@@ -14,9 +16,14 @@ impl RunClock {
         Self { start }
     }
 
-    /// Now.
+    /// Now, since the start; zero before it.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The same in microseconds.
     pub fn now_us(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.now().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// A moment, microseconds after the start; negative before it.

@@ -6,7 +6,7 @@
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario};
@@ -100,7 +100,7 @@ fn only(scenario: Scenario, index: u16) -> Result<Plan, Failure> {
 }
 
 async fn hold(setup: &Setup, transport: TransportKind) -> Result<Held, Failure> {
-    let clock = RunClock::starting_at(Instant::now());
+    let clock = RunClock::starting_at(tokio::time::Instant::now());
     let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));
     let around = (clock, &Arc::new(geography));
     let conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;

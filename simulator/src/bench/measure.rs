@@ -58,7 +58,7 @@ pub(super) fn measure(
     next: &AtomicU32,
     devices: u32,
 ) -> Result<Sample, Failure> {
-    let clock = RunClock::starting_at(Instant::now());
+    let clock = RunClock::starting_at(tokio::time::Instant::now());
     let last = next.load(Ordering::Relaxed) + devices;
     let work = |_core| -> Result<Conditions, Failure> {
         let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));

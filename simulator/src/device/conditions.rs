@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::Fault;
-use fleetstorm_scenarios::{Boot, Chance, Ports, Reprovision, RetryProfile};
+use fleetstorm_scenarios::{Boot, Chance, Ports, Release, Reprovision, RetryProfile};
 use serde_json::{Map, Value};
 
 use super::geography::Geography;
@@ -99,6 +99,14 @@ impl Conditions {
         if error == LinkError::Broken(Fault::LocalResources) {
             self.tally.shortages.add();
         }
+    }
+}
+
+impl Habits {
+    /// What a device speaks to its hub.
+    pub fn hub_transport(&self, release: Release) -> TransportKind {
+        self.hub_transport
+            .unwrap_or_else(|| release.transport.at_hub())
     }
 }
 

@@ -14,9 +14,9 @@ use fleetstorm_scenarios::Release;
 use rustls::sign::CertifiedKey;
 
 use self::member::Member;
+use super::backoff::{Backoff, Moment};
 use super::conditions::{Conditions, Goal, Habits};
 use super::flow::{Action, Assignment, Flow};
-use super::patience::{Moment, Patience};
 use super::prover::Prover;
 use super::trip::Trip;
 use crate::fleet::tpm::VirtualTpm;
@@ -146,12 +146,12 @@ impl<'run> Drive<'run> {
             // A certificate is shown in TLS; a TPM waits for its challenge.
             Credential::X509(_) | Credential::Tpm(_) => None,
         };
-        let patience = Patience::new(self.habits.retry, self.release.transport.protocol());
+        let backoff = Backoff::new(self.habits.retry, self.release.transport.protocol());
         let mut flow = match self.attests_on_opening() {
-            Some(_) => Flow::attested(patience),
+            Some(_) => Flow::attested(backoff),
             None => Flow::new(
                 matches!(self.identity.credential, Credential::Tpm(_)),
-                patience,
+                backoff,
             ),
         };
         let mut action = Action::Register;

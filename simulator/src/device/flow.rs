@@ -20,14 +20,14 @@ use fleetstorm_protocol::service_error::ServiceError;
 use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::retry::{Setback, Step};
 
-use super::patience::{Moment, Patience, setback_of};
+use super::backoff::{Backoff, Moment, setback_of};
 use crate::link::{LinkError, Reply};
 
 /// One registration.
 #[derive(Debug)]
 pub struct Flow {
     has_tpm: bool,
-    patience: Patience,
+    backoff: Backoff,
     state: State,
 }
 
@@ -71,19 +71,19 @@ pub struct Assignment {
 
 impl Flow {
     /// Starts: the first action is [`Action::Register`].
-    pub fn new(has_tpm: bool, patience: Patience) -> Self {
+    pub fn new(has_tpm: bool, backoff: Backoff) -> Self {
         Self {
             has_tpm,
-            patience,
+            backoff,
             state: State::Registering,
         }
     }
 
     /// Starts for a TPM that proves itself while its link is opened.
-    pub fn attested(patience: Patience) -> Self {
+    pub fn attested(backoff: Backoff) -> Self {
         Self {
             has_tpm: true,
-            patience,
+            backoff,
             state: State::Proving,
         }
     }
@@ -104,7 +104,7 @@ impl Flow {
 
     /// Whether what came last was a failure.
     pub fn is_tried(&self) -> bool {
-        self.patience.is_tried()
+        self.backoff.is_tried()
     }
 
     /// Takes an answer.
@@ -127,7 +127,7 @@ impl Flow {
     /// The link failed in `phase`: it could not be opened, or broke.
     pub fn failed(&mut self, error: LinkError, phase: Phase, now: Moment) -> Action {
         let wait = setback_of(error)
-            .and_then(|setback| self.patience.wait(self.step(), setback, None, now));
+            .and_then(|setback| self.backoff.wait(self.step(), setback, None, now));
         wait.map_or_else(|| Action::End(ended(error, phase)), Action::Wait)
     }
 
@@ -150,14 +150,14 @@ impl Flow {
         let told = reply
             .retry_after
             .map(|seconds| Duration::from_secs(seconds.into()));
-        let wait = self.patience.wait(self.step(), setback, told, now);
+        let wait = self.backoff.wait(self.step(), setback, told, now);
         wait.map(Action::Wait)
     }
 
     fn challenged(&mut self, reply: &Reply) -> Action {
         match serde_json::from_slice::<TpmChallenge>(&reply.body) {
             Ok(challenge) => {
-                self.patience.served();
+                self.backoff.served();
                 self.state = State::Proving;
                 Action::Prove(challenge.authentication_key)
             }

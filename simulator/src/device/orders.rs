@@ -23,7 +23,7 @@ pub type Orders = Arc<Vec<Order>>;
 
 /// What a device is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Called {
+pub enum Interruption {
     /// The run ends.
     Stop,
     /// It has no power for so long; then it boots.
@@ -52,9 +52,9 @@ pub enum Called {
     },
 }
 
-/// One device's ear.
+/// What one device is told.
 #[derive(Debug, Clone)]
-pub struct Ear {
+pub struct DeviceInbox {
     events: Arc<[Event]>,
     commands: watch::Receiver<Option<Command>>,
     orders: watch::Receiver<Orders>,
@@ -65,7 +65,7 @@ pub struct Ear {
     heard: usize,
 }
 
-impl Ear {
+impl DeviceInbox {
     /// Hears what is said from now on. `chance` is its cohort's, for events.
     pub fn new(
         events: Arc<[Event]>,
@@ -87,26 +87,26 @@ impl Ear {
     }
 
     /// Waits until it is told something. Giving up the wait loses nothing.
-    pub async fn called(&mut self) -> Called {
+    pub async fn interruption(&mut self) -> Interruption {
         loop {
             if self.commands.borrow().is_some() {
-                return Called::Stop;
+                return Interruption::Stop;
             }
             while let Some(order) = self.next() {
-                if let Some(called) = self.what(order) {
-                    return called;
+                if let Some(interruption) = self.what(order) {
+                    return interruption;
                 }
             }
             tokio::select! {
                 changed = self.commands.changed() => {
                     // Whoever gave commands is gone: so is the run.
                     if changed.is_err() {
-                        return Called::Stop;
+                        return Interruption::Stop;
                     }
                 }
                 changed = self.orders.changed() => {
                     if changed.is_err() {
-                        return Called::Stop;
+                        return Interruption::Stop;
                     }
                 }
             }
@@ -120,25 +120,25 @@ impl Ear {
     }
 
     /// What an order is to this device, if anything.
-    fn what(&self, order: Order) -> Option<Called> {
+    fn what(&self, order: Order) -> Option<Interruption> {
         let event = self.events.get(usize::from(order.event))?;
         let at = order.at;
         let Action::Devices(selector, action) = &event.action else {
             return None;
         };
-        let called = match action {
-            DeviceAction::PowerCut { off } => Called::PowerCut { at, off: *off },
-            DeviceAction::Reprovision => Called::Reprovision { at, region: None },
+        let interruption = match action {
+            DeviceAction::PowerCut { off } => Interruption::PowerCut { at, off: *off },
+            DeviceAction::Reprovision => Interruption::Reprovision { at, region: None },
             DeviceAction::Move { to } => {
                 let region = Some(*to);
-                Called::Reprovision { at, region }
+                Interruption::Reprovision { at, region }
             }
-            DeviceAction::FactoryReset => Called::FactoryReset { at },
-            DeviceAction::ChangeOwner { .. } => Called::ChangeOwner { at },
+            DeviceAction::FactoryReset => Interruption::FactoryReset { at },
+            DeviceAction::ChangeOwner { .. } => Interruption::ChangeOwner { at },
         };
         let this = (self.cohort, self.device);
         let is_meant = selector.selects(this, order.event, &self.chance);
-        is_meant.then_some(called)
+        is_meant.then_some(interruption)
     }
 }
 
@@ -156,18 +156,18 @@ mod tests {
         }
     }
 
-    fn is_called(events: &[Event], device: u32) -> Vec<usize> {
+    fn is_told(events: &[Event], device: u32) -> Vec<usize> {
         let (_commands, asked) = watch::channel(None);
         let (_orders, ordered) = watch::channel(Orders::default());
         let chance = Chance::new(1, "event", "meters");
-        let ear = Ear::new(events.into(), asked, ordered, (1, device), chance);
+        let inbox = DeviceInbox::new(events.into(), asked, ordered, (1, device), chance);
         let told = (0_u16..).zip(events).filter(|(event, _)| {
             let order = Order {
                 event: *event,
                 at: AT,
             };
-            ear.what(order)
-                == Some(Called::Reprovision {
+            inbox.what(order)
+                == Some(Interruption::Reprovision {
                     at: AT,
                     region: None,
                 })
@@ -183,9 +183,7 @@ mod tests {
             reprovision(Some(1), 0.25),
             reprovision(Some(0), 1.0),
         ];
-        let told: Vec<_> = (0..1_000)
-            .map(|device| is_called(&events, device))
-            .collect();
+        let told: Vec<_> = (0..1_000).map(|device| is_told(&events, device)).collect();
         let how_many = |event| told.iter().filter(|told| told.contains(&event)).count();
         assert_eq!(how_many(0), 1_000);
         assert!((200..300).contains(&how_many(1)), "{}", how_many(1));
@@ -203,7 +201,7 @@ mod tests {
         let (commands, asked) = watch::channel(None);
         let (orders, ordered) = watch::channel(Orders::default());
         let chance = Chance::new(1, "event", "meters");
-        let mut ear = Ear::new(events.into(), asked, ordered, (0, 7), chance);
+        let mut inbox = DeviceInbox::new(events.into(), asked, ordered, (0, 7), chance);
         let order = |event, seconds| Order {
             event,
             at: Duration::from_secs(seconds),
@@ -212,13 +210,16 @@ mod tests {
         for seconds in [1, 2] {
             let at = Duration::from_secs(seconds);
             let region = None;
-            assert_eq!(ear.called().await, Called::Reprovision { at, region });
+            assert_eq!(
+                inbox.interruption().await,
+                Interruption::Reprovision { at, region }
+            );
         }
         let patience = Duration::from_millis(20);
-        let more = tokio::time::timeout(patience, ear.called()).await;
+        let more = tokio::time::timeout(patience, inbox.interruption()).await;
         assert!(more.is_err(), "nothing is left to be told");
         orders.send_replace(Arc::new(vec![order(0, 1), order(1, 2), order(0, 3)]));
         commands.send_replace(Some(Command::Stop));
-        assert_eq!(ear.called().await, Called::Stop);
+        assert_eq!(inbox.interruption().await, Interruption::Stop);
     }
 }

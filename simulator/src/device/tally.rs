@@ -1,6 +1,7 @@
 //! What devices count that no record tells, from all cores.
 
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_reports::held::HeldDevices;
@@ -134,10 +135,10 @@ impl Tally {
     }
 
     /// One connection more is held, for as long as what is returned lives.
-    pub fn hold(&self) -> Held<'_> {
+    pub fn hold(self: &Arc<Self>) -> Held {
         let held = self.held.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_held.fetch_max(held, Ordering::Relaxed);
-        Held { tally: self }
+        Held(Arc::clone(self))
     }
 
     /// Everything that devices have heard so far.
@@ -185,13 +186,12 @@ impl Tally {
 }
 
 /// A connection that is held.
-pub struct Held<'a> {
-    tally: &'a Tally,
-}
+#[derive(Debug)]
+pub struct Held(Arc<Tally>);
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.tally.held.fetch_sub(1, Ordering::Relaxed);
+        self.0.held.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_is_held_ends_and_the_most_that_was_stays_known() {
-        let tally = Tally::new(2);
+        let tally = Arc::new(Tally::new(2));
         let first = tally.hold();
         drop(tally.hold());
         assert_eq!((tally.held().now, tally.held().most), (1, 2));

@@ -151,7 +151,7 @@ mod tests {
     const WORK: Duration = Duration::from_millis(60);
 
     fn event_loop() -> Rc<EventLoop> {
-        let clock = RunClock::starting_at(std::time::Instant::now());
+        let clock = RunClock::starting_at(Instant::now());
         Rc::new(EventLoop::new(clock, Arc::new(Mutex::default())))
     }
 

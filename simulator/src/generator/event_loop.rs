@@ -145,7 +145,6 @@ impl Future for Ticks {
             let looked_us = looked_us.unwrap_or_else(|| event_loop.clock.now_us());
             event_loop.due_us.set(looked_us + TICK_US);
             let due = event_loop.clock.at(Duration::from_micros(looked_us) + TICK);
-            let due = Instant::from_std(due);
             this.next = if due > Instant::now() {
                 Box::pin(tokio::time::sleep_until(due))
             } else {

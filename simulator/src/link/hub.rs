@@ -13,10 +13,10 @@ use super::dial::Secured;
 use super::error::LinkError;
 
 mod amqp;
+mod event;
 mod mqtt;
-mod said;
 
-pub use said::{Call, Said};
+pub use event::{Call, HubEvent};
 
 /// A device's session with its hub, whatever it speaks.
 pub enum HubLink {
@@ -125,7 +125,7 @@ impl HubLink {
     ///
     /// # Errors
     /// The connection broke, or the hub ended the session.
-    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
         match self {
             Self::Mqtt(session) => session.hear().await,
             Self::Amqp(session) => session.hear().await,

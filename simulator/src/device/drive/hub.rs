@@ -1,6 +1,5 @@
 //! The way to the assigned hub, as often as it takes, and what is to be done there.
 
-use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::hub;
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Outcome, Phase};
@@ -10,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::member::Member;
 use super::{Drive, Past, sas_token};
+use crate::device::backoff::{Backoff, Moment, setback_of};
 use crate::device::flow::{Assignment, ended};
-use crate::device::patience::{Moment, Patience, setback_of};
 use crate::device::trip::Trip;
 use crate::fleet::Credential;
 use crate::link::LinkError;
@@ -51,7 +50,10 @@ impl Drive<'_> {
             sent: 0,
             messages: after.messages,
         };
-        let mut patience = Patience::new(self.habits.retry, self.hub_transport().protocol());
+        let mut backoff = Backoff::new(
+            self.habits.retry,
+            self.habits.hub_transport(self.release).protocol(),
+        );
         let mut sought = trip.elapsed();
         loop {
             let mut served = false;
@@ -60,7 +62,7 @@ impl Drive<'_> {
                 Err(error) => error,
             };
             if served {
-                patience.served();
+                backoff.served();
                 sought = trip.elapsed();
             }
             self.conditions.failed(error);
@@ -70,7 +72,7 @@ impl Drive<'_> {
                 ..self.moment(trip)
             };
             let wait =
-                setback_of(error).and_then(|setback| patience.wait(Step::Hub, setback, None, now));
+                setback_of(error).and_then(|setback| backoff.wait(Step::Hub, setback, None, now));
             let Some(wait) = wait else {
                 return (ended(error, trip.phase()), None);
             };
@@ -141,7 +143,7 @@ impl Drive<'_> {
 
     async fn connect(&self, member: &Member) -> Result<HubLink, LinkError> {
         let Assignment { hub, device_id, .. } = &member.assignment;
-        let transport = self.hub_transport();
+        let transport = self.habits.hub_transport(self.release);
         let port = self.conditions.ports.of(transport);
         let (identity, way) = (self.certificate(), self.way(hub));
         let dialling = self.conditions.dialer.dial(hub, port, identity, way);
@@ -189,11 +191,5 @@ impl Drive<'_> {
                 .all(|(key, value)| twin.reported.get(key) == Some(value)),
             Reprovision::Reset => last_hub == member.hub() || is_gone(),
         }
-    }
-
-    /// What it speaks to its hub.
-    pub fn hub_transport(&self) -> TransportKind {
-        let told = self.habits.hub_transport;
-        told.unwrap_or_else(|| self.release.transport.at_hub())
     }
 }

@@ -36,10 +36,7 @@ const NOW: Moment = Moment {
 };
 
 fn start(has_tpm: bool) -> Flow {
-    Flow::new(
-        has_tpm,
-        Patience::new(RetryProfile::Patient, Protocol::Http),
-    )
+    Flow::new(has_tpm, Backoff::new(RetryProfile::Patient, Protocol::Http))
 }
 
 fn reply(status: u16, body: &Value) -> Reply {

@@ -20,7 +20,7 @@ use fleetstorm_reports::{Breach, Fault};
 use crate::link::amqp::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
 use crate::link::error::LinkError;
-use crate::link::hub::said::{Call, Said};
+use crate::link::hub::event::{Call, HubEvent};
 
 /// How long a device may say nothing to a hub that has not said for how long.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -167,15 +167,15 @@ impl HubAmqp {
     ///
     /// # Errors
     /// The connection broke, or the hub ended it.
-    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
         let message = self.link.hear().await?;
         if let Ok(call) = MethodCall::of(&message) {
             let correlation_id = call.correlation_id;
-            return Ok(Said::Method(Call::Amqp { correlation_id }));
+            return Ok(HubEvent::Method(Call::Amqp { correlation_id }));
         }
         Ok(match TwinMessage::of(&message) {
-            Ok(TwinMessage::Desired { .. }) => Said::Desired,
-            Ok(TwinMessage::Answer { .. }) | Err(_) => Said::Other,
+            Ok(TwinMessage::Desired { .. }) => HubEvent::Desired,
+            Ok(TwinMessage::Answer { .. }) | Err(_) => HubEvent::Other,
         })
     }
 

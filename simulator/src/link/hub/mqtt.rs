@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::{
-    DESIRED_FILTER, HubEvent, HubRequest, HubUserName, METHODS_FILTER, SystemProperties,
+    self, DESIRED_FILTER, HubRequest, HubUserName, METHODS_FILTER, SystemProperties,
     TWIN_RESPONSE_FILTER, TwinResponse, property_bag,
 };
 use fleetstorm_protocol::ids::{ClientId, DeviceId};
@@ -14,7 +14,7 @@ use fleetstorm_reports::{Breach, Fault};
 use crate::link::carrier::Carrier;
 use crate::link::client::CLIENT_VERSION;
 use crate::link::error::LinkError;
-use crate::link::hub::said::{Call, Said};
+use crate::link::hub::event::{Call, HubEvent};
 use crate::link::mqtt::{self, LogIn, MqttLink};
 
 /// How long a device may say nothing: half of what it announces.
@@ -103,12 +103,12 @@ impl HubMqtt {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn hear(&mut self) -> Result<Said, LinkError> {
+    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
         let topic = self.session.hear().await?;
-        Ok(match topic.map(|topic| HubEvent::parse(&topic)) {
-            Some(Ok(HubEvent::Method { rid, .. })) => Said::Method(Call::Mqtt { rid }),
-            Some(Ok(HubEvent::Desired { .. })) => Said::Desired,
-            Some(Ok(HubEvent::Message { .. }) | Err(_)) | None => Said::Other,
+        Ok(match topic.map(|topic| hub::HubEvent::parse(&topic)) {
+            Some(Ok(hub::HubEvent::Method { rid, .. })) => HubEvent::Method(Call::Mqtt { rid }),
+            Some(Ok(hub::HubEvent::Desired { .. })) => HubEvent::Desired,
+            Some(Ok(hub::HubEvent::Message { .. }) | Err(_)) | None => HubEvent::Other,
         })
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use RetryProfile::{Naive, Patient, SdkC, SdkCsharp, SdkJava, SdkNode, WellBehaved};
 
 fn of(profile: RetryProfile, protocol: Protocol) -> Flow {
-    Flow::new(X509, Patience::new(profile, protocol))
+    Flow::new(X509, Backoff::new(profile, protocol))
 }
 
 const LOST: LinkError = LinkError::Broken(Fault::ConnectionLost);

@@ -357,7 +357,7 @@ async fn bytes_that_are_handed_over_late_are_the_generators_delay() {
 #[tokio::test]
 async fn bytes_that_come_and_wait_for_the_core_are_the_generators_delay() {
     locally(async {
-        let clock = RunClock::starting_at(std::time::Instant::now());
+        let clock = RunClock::starting_at(Instant::now());
         let event_loop = Rc::new(EventLoop::new(clock, Arc::default()));
         let delay = Delay::on(event_loop);
         let (ours, mut theirs) = duplex(SOCKET);

@@ -3,8 +3,8 @@
 use fleetstorm_protocol::amqp::types::messaging::MessageId;
 
 /// What a hub says of its own accord.
-#[derive(Debug)]
-pub enum Said {
+#[derive(Debug, PartialEq)]
+pub enum HubEvent {
     /// Call this method.
     Method(Call),
     /// Desired properties have changed.
@@ -14,7 +14,7 @@ pub enum Said {
 }
 
 /// How the answer to a direct method finds its call.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum Call {
     /// By `$rid`.
     Mqtt {

@@ -9,9 +9,9 @@ use fleetstorm_scenarios::retry::{Decision, Setback, Situation, Step};
 
 use crate::link::LinkError;
 
-/// One device's patience with one peer.
+/// One device's backoff with one peer.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     profile: RetryProfile,
     protocol: Protocol,
     failures: u32,
@@ -26,7 +26,7 @@ pub struct Moment {
     pub chance: f64,
 }
 
-impl Patience {
+impl Backoff {
     /// Nothing has failed yet. `protocol` is what it speaks to the peer.
     pub fn new(profile: RetryProfile, protocol: Protocol) -> Self {
         Self {
