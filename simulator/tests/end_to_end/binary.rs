@@ -2,14 +2,15 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Builder;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A folder for one test.
 pub struct Scratch {
@@ -42,6 +43,12 @@ impl Scratch {
 
     /// `fleetstorm run` of a scenario's text into `out`, without a terminal.
     pub fn run(&self, scenario: &str, more: &[&str]) -> Run {
+        let _turn = turn();
+        self.run_beside(scenario, more)
+    }
+
+    /// The same in a turn that the test has already.
+    pub fn run_beside(&self, scenario: &str, more: &[&str]) -> Run {
         let file = self.write("scenario.toml", scenario);
         let out = self.path("out");
         let mut args = vec!["run", path(&file), "--tui", "never"];
@@ -49,7 +56,7 @@ impl Scratch {
             args.extend(["--out", path(&out)]);
         }
         args.extend(more);
-        fleetstorm(&args)
+        fleetstorm_beside(&args)
     }
 
     /// The summary of the last run.
@@ -88,32 +95,35 @@ pub fn command_that_hears_hangups(args: &[&str]) -> Command {
     hearing
 }
 
-/// One run at a time: runs side by side would rob each other of the cores, and rightly say so.
-static TURN: Mutex<()> = Mutex::new(());
+/// Runs that may go on side by side: more would rob each other of the cores, and rightly say so.
+const SIDE_BY_SIDE: u32 = 3;
+static TURNS: Semaphore = Semaphore::const_new(SIDE_BY_SIDE as usize);
 
 /// To be held while a run goes on that is not started by [`fleetstorm`].
-pub fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+pub type Turn = SemaphorePermit<'static>;
+
+/// For one run of a few.
+pub fn turn() -> Turn {
+    turns(1)
+}
+
+/// For a run that measures: no other goes on meanwhile.
+pub fn alone() -> Turn {
+    turns(SIDE_BY_SIDE)
+}
+
+fn turns(count: u32) -> Turn {
+    let waiting = Builder::new_current_thread().build().expect("a runtime");
+    let turn = waiting.block_on(TURNS.acquire_many(count));
+    turn.expect("turns never end")
 }
 
 pub fn fleetstorm(args: &[&str]) -> Run {
     let _turn = turn();
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the binary");
-    Run {
-        exit_code: status.code().expect("an exit code"),
-        stdout: String::from_utf8(stdout).expect("UTF-8"),
-        stderr: String::from_utf8(stderr).expect("UTF-8"),
-    }
+    fleetstorm_beside(args)
 }
 
-/// Beside a run, whose turn it is.
+/// In a turn that the test has already.
 pub fn fleetstorm_beside(args: &[&str]) -> Run {
     let output = command(args).stdin(Stdio::null()).output();
     let output = output.expect("the binary");
@@ -127,7 +137,7 @@ pub fn fleetstorm_beside(args: &[&str]) -> Run {
 /// A command that goes on while the test does something to it. Dropped, it is killed.
 pub struct Going {
     pub child: Child,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Going {
@@ -171,6 +181,18 @@ impl Drop for Going {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Cases that have nothing to do with each other, each in a thread of its own.
+pub fn side_by_side<Case: Send>(
+    cases: impl IntoIterator<Item = Case>,
+    check: impl Fn(Case) + Sync,
+) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| check(case));
+        }
+    });
 }
 
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::binary::{Scratch, command, path, turn};
+use crate::binary::{Scratch, command, path, side_by_side, turn};
 
 /// A burst that asks twice, a second apart, until the server is done with it.
 fn scenario(more: &str, devices: u32, thresholds: &str) -> String {
@@ -85,15 +85,16 @@ fn a_simulator_that_is_stopped_does_not_blame_the_service() {
 #[test]
 fn load_that_was_not_offered_proves_nothing_unless_drops_are_what_is_tested() {
     let thresholds = r#""dropped.count" = "== 35""#;
-    for (more, exit_code) in [
+    let cases = [
         ("max-in-flight = 5", 98),
         ("max-in-flight = 5\nmax-dropped = \"100%\"", 0),
-    ] {
+    ];
+    side_by_side(cases, |(more, exit_code)| {
         let scratch = Scratch::new();
         let run = scratch.run(&scenario(more, 40, thresholds), &[]);
         assert_eq!(run.exit_code, exit_code, "{}\n{}", run.stdout, run.stderr);
         let says_so = run.stdout.contains("the load was not the planned one");
         assert_eq!(says_so, exit_code == 98, "{}", run.stdout);
         assert_eq!(scratch.summary()["devices"]["dropped"], 35);
-    }
+    });
 }

@@ -112,7 +112,7 @@ fn as_many_as_allowed_stay_and_the_rest_leaves() {
 #[test]
 fn held_devices_answer_methods_hear_changes_and_come_back_after_an_outage() {
     let scratch = Scratch::new();
-    let scenario = scenario("15s", "");
+    let scenario = scenario("10s", "");
     let file = scratch.write("life.toml", &scenario);
     let list = scratch.path("enrollments.jsonl");
     let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::binary::{Scratch, Served, fleetstorm, path};
+use crate::binary::{Scratch, Served, alone, fleetstorm_beside, path};
 
 const ROUND_TRIP: Duration = Duration::from_millis(200);
 const DEVICES_A_COHORT: u64 = 3;
@@ -120,11 +120,12 @@ type Took = BTreeMap<String, BTreeMap<String, Duration>>;
 
 /// A fleet that is far away, or that goes through a proxy.
 fn took(is_proxied: bool) -> Took {
+    let _alone = alone();
     let scratch = Scratch::new();
     let text = scenario((!is_proxied).then_some(ROUND_TRIP));
     let file = scratch.write("fleet.toml", &text);
     let list = scratch.path("list.jsonl");
-    let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);
+    let exported = fleetstorm_beside(&["enrollments", path(&file), "--out", path(&list)]);
     assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
     let config = scratch.write("server.toml", SERVER);
     let served = Served::start(&["--config", path(&config), "--enrollments", path(&list)]);
@@ -139,7 +140,7 @@ fn took(is_proxied: bool) -> Took {
         }
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let run = scratch.run(&text, &flags);
+    let run = scratch.run_beside(&text, &flags);
     assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
     let summary = scratch.summary();
     let cohorts = COHORTS.iter().map(|(name, _, _)| {

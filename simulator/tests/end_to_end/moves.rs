@@ -4,10 +4,30 @@ use serde_json::json;
 
 use crate::binary::{Scratch, Served, fleetstorm, path};
 
-/// Five devices that report in Europe and then find themselves in America.
-fn scenario(reprovision: &str) -> String {
-    format!(
-        r#"
+/// Five devices of each cohort report in Europe and then find themselves in America. A cohort's twins are treated
+/// by this policy.
+fn scenario(cohorts: &[(&str, &str)]) -> String {
+    let cohorts = cohorts.iter().map(|(name, policy)| {
+        format!(
+            r#"
+[[cohort]]
+name = "{name}"
+devices = 5
+attestation = "symmetric-key-group"
+transport = {{ mqtt = 50, amqp = 50 }}
+arrival = {{ kind = "all-at-once" }}
+allocation = "geo-latency"
+reprovision = "{policy}"
+regions = {{ westeurope = 1 }}
+desired = {{ interval = 30 }}
+after = {{ reported = {{ sealed = true }}, hold = "4s" }}
+"#
+        )
+    });
+    HEAD.to_owned() + &cohorts.collect::<String>()
+}
+
+const HEAD: &str = r#"
 name = "moves"
 seed = 8
 device-timeout = "20s"
@@ -16,7 +36,7 @@ device-timeout = "20s"
 name = "westeurope"
 prefix = "127.44.0.0/16"
 rtt = "4ms"
-latency = {{ eastus = "30ms" }}
+latency = { eastus = "30ms" }
 
 [[region]]
 name = "eastus"
@@ -24,76 +44,65 @@ prefix = "127.45.0.0/16"
 rtt = "4ms"
 
 [server]
-hub = [{{ name = "hub-weu", region = "westeurope" }}, {{ name = "hub-eus", region = "eastus" }}]
-processing = {{ p50 = "1ms", p99 = "5ms" }}
+hub = [{ name = "hub-weu", region = "westeurope" }, { name = "hub-eus", region = "eastus" }]
+processing = { p50 = "1ms", p99 = "5ms" }
 retry-after = "0s"
-
-[[cohort]]
-name = "containers"
-devices = 5
-attestation = "symmetric-key-group"
-transport = {{ mqtt = 50, amqp = 50 }}
-arrival = {{ kind = "all-at-once" }}
-allocation = "geo-latency"
-reprovision = "{reprovision}"
-regions = {{ westeurope = 1 }}
-desired = {{ interval = 30 }}
-after = {{ reported = {{ sealed = true }}, hold = "4s" }}
 
 [[event]]
 at = "2s"
 do = "move"
 to = "eastus"
-"#
-    )
-}
+"#;
 
 #[test]
 fn a_device_that_moves_finds_its_twin_as_the_policy_says() {
-    for (policy, hub) in [
-        ("migrate", "eastus to hub-eus"),
-        ("reset", "eastus to hub-eus"),
-        ("never", "eastus to hub-weu"),
-    ] {
-        let scratch = Scratch::new();
-        let run = scratch.run(&scenario(policy), &[]);
-        assert_eq!(run.exit_code, 0, "{policy}: {}\n{}", run.stdout, run.stderr);
-        let summary = scratch.summary();
-        assert_eq!(summary["reprovisions"]["provisioned"], 5, "{policy}");
-        assert_eq!(summary["reprovisions"]["failed"], 0, "{policy}");
-        assert_eq!(
-            summary["reprovisions"]["placements"],
-            json!({ hub: 5 }),
-            "{policy}"
-        );
-    }
+    let scratch = Scratch::new();
+    let policies = ["migrate", "reset", "never"].map(|policy| (policy, policy));
+    let run = scratch.run(&scenario(&policies), &[]);
+    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
+    let summary = scratch.summary();
+    assert_eq!(
+        summary["reprovisions"]["provisioned"],
+        3 * 5,
+        "{}",
+        run.stdout
+    );
+    assert_eq!(summary["reprovisions"]["failed"], 0, "{}", run.stdout);
+    // Who is never reprovisioned stays where it is.
+    assert_eq!(
+        summary["reprovisions"]["placements"],
+        json!({"eastus to hub-eus": 2 * 5, "eastus to hub-weu": 5})
+    );
 }
 
 /// The service has other policies than the scenario believes.
 #[test]
 fn a_twin_that_is_not_as_the_policy_says_is_found() {
-    for (believed, actual) in [("migrate", "reset"), ("reset", "migrate")] {
-        let scratch = Scratch::new();
-        let file = scratch.write("actual.toml", &scenario(actual));
-        let list = scratch.path("list.jsonl");
-        let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);
-        assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
-        let config = scratch.write("server.toml", SERVER);
-        let served = Served::start(&["--config", path(&config), "--enrollments", path(&list)]);
-        let ca = scratch.write("ca.pem", served.text("ca_pem"));
-        let run = scratch.run(&scenario(believed), &served.flags(&ca));
-        assert!(
-            run.stdout.contains("twin not kept, or not reset"),
-            "{believed}: {}\n{}",
-            run.stdout,
-            run.stderr
-        );
-        let summary = scratch.summary();
-        assert_eq!(summary["devices"]["provisioned"], 5, "{believed}");
-        assert_eq!(summary["reprovisions"]["failed"], 5, "{believed}");
-        assert_eq!(summary["oracle"]["contradictions"], 5, "{believed}");
-        assert_eq!(run.exit_code, 99, "{believed}");
+    let scratch = Scratch::new();
+    let actual = scenario(&[("lost", "reset"), ("kept", "migrate")]);
+    let believed = scenario(&[("lost", "migrate"), ("kept", "reset")]);
+    let file = scratch.write("actual.toml", &actual);
+    let list = scratch.path("list.jsonl");
+    let exported = fleetstorm(&["enrollments", path(&file), "--out", path(&list)]);
+    assert_eq!(exported.exit_code, 0, "{}", exported.stderr);
+    let config = scratch.write("server.toml", SERVER);
+    let served = Served::start(&["--config", path(&config), "--enrollments", path(&list)]);
+    let ca = scratch.write("ca.pem", served.text("ca_pem"));
+    let run = scratch.run(&believed, &served.flags(&ca));
+    assert!(
+        run.stdout.contains("twin not kept, or not reset"),
+        "{}\n{}",
+        run.stdout,
+        run.stderr
+    );
+    let summary = scratch.summary();
+    assert_eq!(summary["devices"]["provisioned"], 2 * 5);
+    assert_eq!(summary["reprovisions"]["failed"], 2 * 5);
+    let rows = summary["oracle"]["cohorts"].as_array().expect("rows");
+    for row in rows {
+        assert_eq!(row["contradictions"], 5, "{row}");
     }
+    assert_eq!(run.exit_code, 99);
 }
 
 const SERVER: &str = r#"

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::binary::{Scratch, Served, fleetstorm, path};
+use crate::binary::{Scratch, Served, fleetstorm, path, side_by_side};
 
 const HEAD: &str = r#"
 name = "judged"
@@ -189,20 +189,29 @@ fn a_fault_rule_for_other_devices_excuses_nobody() {
 fn whatever_faults_do_contradicts_nothing_and_makes_no_counter_differ() {
     let refusals = [401_000, 400_004, 403_001, 404_201, 500_001]
         .map(|code| format!("{{ do = \"refuse\", code = {code}, share = 0.05 }}, "));
-    for rules in [
+    let cases = [
         "{ do = \"corrupt\", share = 0.3 }".to_owned(),
         refusals.concat() + "{ do = \"throttle\", share = 0.05 }",
         "{ do = \"drop\", share = 0.08 }, { do = \"reset\", share = 0.08 }, { do = \"stall\", time = \"200ms\", share = 0.03 }, { do = \"delay\", time = \"2s\", share = 0.05 }".to_owned(),
-    ] {
+    ];
+    side_by_side(cases, |rules| {
         let mut text = HEAD.replace("\"20s\"", "\"1500ms\"");
         for (attestation, transports) in [
-            ("x509-group", &["https", "mqtt", "mqtt-ws", "amqp", "amqp-ws"][..]),
+            (
+                "x509-group",
+                &["https", "mqtt", "mqtt-ws", "amqp", "amqp-ws"][..],
+            ),
             ("symmetric-key-individual", &["https", "mqtt", "amqp-ws"]),
             ("tpm", &["https", "amqp"]),
         ] {
             for transport in transports {
                 let after = "desired = { interval = 30 }\nafter = { reported = { sealed = true }, messages = 1 }";
-                let cohort = cohort(&format!("{attestation}-{transport}"), attestation, transport, after);
+                let cohort = cohort(
+                    &format!("{attestation}-{transport}"),
+                    attestation,
+                    transport,
+                    after,
+                );
                 text += &cohort.replace("devices = 2", "devices = 12");
             }
         }
@@ -217,5 +226,5 @@ fn whatever_faults_do_contradicts_nothing_and_makes_no_counter_differ() {
         assert_eq!(summary["oracle"]["unrecorded"], 0, "{told}");
         assert_eq!(summary["server_counters"]["agree"], true, "{told}");
         assert_ne!(summary["devices"]["failed"], 0, "{told}");
-    }
+    });
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use socket2::SockRef;
 
 use crate::binary::{
-    Going, Scratch, command, command_that_hears_hangups, path, records, wait_until,
+    Going, Scratch, command, command_that_hears_hangups, path, records, side_by_side, wait_until,
 };
 use crate::service::secured;
 
@@ -119,10 +119,11 @@ fn a_run_that_was_started_to_outlive_its_terminal_does() {
 #[test]
 fn a_run_that_is_called_off_before_it_begins_leaves_nothing_behind() {
     let at_once = "kind = \"all-at-once\"";
-    for (attestation, devices, is_ready) in [
+    let cases = [
         ("tpm", "5000", false),
         ("symmetric-key-individual", "50000", true),
-    ] {
+    ];
+    side_by_side(cases, |(attestation, devices, is_ready)| {
         let scratch = Scratch::new();
         let [file, out] = args(&scratch, &scenario(attestation, at_once));
         let args = [
@@ -157,7 +158,7 @@ fn a_run_that_is_called_off_before_it_begins_leaves_nothing_behind() {
         if let Some(server) = server {
             wait_until("the server is left alone", || !server.exists());
         }
-    }
+    });
 }
 
 /// The process that another one has started, in /proc.
@@ -170,31 +171,34 @@ fn child_of(parent: u32) -> Option<PathBuf> {
 
 #[test]
 fn a_server_stops_when_it_is_told_to_also_while_it_starts() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
-        let scratch = Scratch::new();
-        let ca = scratch.path("ca.pem");
-        let list = scratch.path("list.jsonl");
-        let made = Command::new("mkfifo").arg(&list).status();
-        assert!(made.expect("mkfifo").success());
-        let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
-        let serve = ["serve", "--ca-out", path(&ca)];
-        let endless = [serve.as_slice(), &ports, &["--enrollments", path(&list)]].concat();
-        let mut starting = Going::quietly(&mut command_that_hears_hangups(&endless));
-        // It opens its list, which does not end.
-        let _list = File::options().write(true).open(&list).expect("a reader");
-        starting.signal(signal);
-        assert_eq!(starting.exit_code(), 0, "{signal}");
-        assert!(!ca.exists());
-        drop(starting);
+    side_by_side(
+        [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT],
+        |signal| {
+            let scratch = Scratch::new();
+            let ca = scratch.path("ca.pem");
+            let list = scratch.path("list.jsonl");
+            let made = Command::new("mkfifo").arg(&list).status();
+            assert!(made.expect("mkfifo").success());
+            let ports = ["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"];
+            let serve = ["serve", "--ca-out", path(&ca)];
+            let endless = [serve.as_slice(), &ports, &["--enrollments", path(&list)]].concat();
+            let mut starting = Going::quietly(&mut command_that_hears_hangups(&endless));
+            // It opens its list, which does not end.
+            let _list = File::options().write(true).open(&list).expect("a reader");
+            starting.signal(signal);
+            assert_eq!(starting.exit_code(), 0, "{signal}");
+            assert!(!ca.exists());
+            drop(starting);
 
-        // Nobody reads where it listens.
-        let (_, unread) = std::io::pipe().expect("a pipe");
-        let mut serving = command_that_hears_hangups(&[serve.as_slice(), &ports].concat());
-        let mut serving = Going::start(serving.stdin(Stdio::null()).stdout(unread));
-        wait_until("it does not start", || ca.exists());
-        serving.signal(signal);
-        assert_eq!(serving.exit_code(), 0, "{signal}");
-    }
+            // Nobody reads where it listens.
+            let (_, unread) = std::io::pipe().expect("a pipe");
+            let mut serving = command_that_hears_hangups(&[serve.as_slice(), &ports].concat());
+            let mut serving = Going::start(serving.stdin(Stdio::null()).stdout(unread));
+            wait_until("it does not start", || ca.exists());
+            serving.signal(signal);
+            assert_eq!(serving.exit_code(), 0, "{signal}");
+        },
+    );
 }
 
 /// A socket that takes little more than what is read from it, and who reads it.

@@ -1,6 +1,6 @@
 //! Thresholds of a part of the devices, over windows, and such as stop the run.
 
-use crate::binary::{Scratch, fleetstorm, path};
+use crate::binary::{Scratch, fleetstorm, path, side_by_side};
 
 /// 200 good devices in ten seconds, and from the fifth second on as many that are refused.
 fn scenario(thresholds: &str) -> String {
@@ -92,7 +92,7 @@ fn too_few_samples_alone_make_no_verdict() {
 
 #[test]
 fn a_crossed_threshold_stops_the_run_gently_and_fails_it() {
-    for (threshold, least) in [
+    let cases = [
         ("\"failed.ratio\" = { is = \"< 5%\", abort = true }", 5),
         (
             "\"failed.count\" = { is = \"< 10\", window = \"2s\", abort = true }",
@@ -102,7 +102,8 @@ fn a_crossed_threshold_stops_the_run_gently_and_fails_it() {
             "\"failed.ratio\" = { is = \"< 5%\", abort = true, after = \"8s\" }",
             8,
         ),
-    ] {
+    ];
+    side_by_side(cases, |(threshold, least)| {
         let scratch = Scratch::new();
         let run = scratch.run(&scenario(threshold), &["--journal"]);
         assert_eq!(run.exit_code, 99, "{}\n{}", run.stdout, run.stderr);
@@ -125,7 +126,7 @@ fn a_crossed_threshold_stops_the_run_gently_and_fails_it() {
         assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
         let again = fleetstorm(&["report", path(&scratch.path("out"))]);
         assert!(run.stdout.starts_with(&again.stdout), "{}", again.stdout);
-    }
+    });
 }
 
 #[test]
