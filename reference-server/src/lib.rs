@@ -65,6 +65,8 @@ pub mod api_versions;
 pub mod config;
 pub mod counters;
 pub mod fault;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod hub;
 pub mod limits;
 pub mod regions;

@@ -49,14 +49,14 @@ pub mod refusal;
 pub mod server;
 pub mod throttle;
 
-mod chain;
+pub(crate) mod chain;
 mod completion;
 mod device_keys;
 mod kept;
 mod operation;
 mod placement;
 mod proof;
-mod signing_certificate;
+pub(crate) mod signing_certificate;
 mod tpm_challenge;
 
 /// Devices that an instance may have registered (DPS documentation, "Quotas and limits").

@@ -156,6 +156,12 @@ impl Store {
     }
 }
 
+/// Reads the journals of a database, and nothing else of it.
+#[cfg(fuzzing)]
+pub(crate) fn read_journals(store: &Path, aside: &Path) -> Result<(), StoreError> {
+    journal::Journals::read(store, aside).map(drop)
+}
+
 impl Writes<'_> {
     /// Keeps a value, in place of the one that is there.
     pub(crate) fn put(&mut self, kind: Kind, scope: &str, id: &str, value: &impl Serialize) {
