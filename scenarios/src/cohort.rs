@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_protocol::enrollment::{AllocationPolicy, ReprovisionPolicy};
 
-use crate::arrival::Arrival;
+use crate::arrival::Load;
 use crate::retry::RetryProfile;
 
 /// Devices alike.
@@ -25,7 +25,7 @@ pub struct Cohort {
     /// What they speak to their hub; when `None`, what [`TransportKind::at_hub`] says.
     pub hub_transport: Option<TransportKind>,
     /// When they come.
-    pub arrival: Arrival,
+    pub load: Load,
     /// Host names' first labels of the hubs that the enrollment allows; all when empty.
     pub hubs: Vec<String>,
     /// How the enrollment has a hub chosen among them.

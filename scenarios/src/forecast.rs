@@ -20,6 +20,7 @@ pub mod course;
 pub mod storm;
 
 mod apply;
+mod closed_load;
 mod crowd;
 mod distance;
 mod gate;
@@ -28,7 +29,6 @@ mod pending_events;
 mod station;
 mod surroundings;
 mod tally;
-mod turns;
 mod world;
 
 use std::time::Duration;

@@ -70,7 +70,7 @@ mod keys;
 mod parse;
 mod table;
 
-pub use arrival::{Arrival, Stage};
+pub use arrival::{Arrival, Load};
 pub use chance::Chance;
 pub use cohort::{After, Boot, Cohort, Flaw, Reprovision};
 pub use error::{Mistake, Place, ScenarioError};

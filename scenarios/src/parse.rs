@@ -130,7 +130,7 @@ pub(crate) fn scenario(root: &Value<'_>) -> Option<Scenario> {
         };
         tenant::read_all(value, &refs)
     });
-    let arrival = keys.arrival.value.as_ref().and_then(arrival::read);
+    let shared_load = keys.arrival.value.as_ref().and_then(arrival::read);
     // An endpoint that fleetstorm did not start has hubs of its own.
     let hubs = match target {
         Some(None) => server.hubs.as_deref(),
@@ -144,7 +144,7 @@ pub(crate) fn scenario(root: &Value<'_>) -> Option<Scenario> {
             time_scale: keys.time_scale.read,
             shared_arrival: keys.arrival.value.as_ref().map(|value| SharedArrival {
                 value,
-                arrival: arrival.as_ref(),
+                load: shared_load.as_ref(),
             }),
         };
         cohort::read_all(value, &refs)

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use fleetstorm_reports::threshold::Cut;
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, ConstantRate, Shape};
 use crate::chance::Chance;
 use crate::cohort::Cohort;
 use crate::limits::{LONGEST_SCHEDULE, TIME_SCALES};
@@ -76,7 +76,7 @@ impl Plan {
         let seed = scenario.seed;
         for cohort in &mut scenario.cohorts {
             let chance = Chance::new(seed, "arrival", &cohort.name);
-            cohort.arrival.deal(cohort.devices, &chance);
+            cohort.load.deal(cohort.devices, &chance);
         }
         if let Some(duration) = overrides.duration {
             cut(&mut scenario, duration)?;
@@ -122,24 +122,20 @@ impl Plan {
     pub fn last_release(&self) -> Duration {
         let cohorts = self.scenario.cohorts.iter();
         cohorts
-            .filter_map(|cohort| Some(cohort.arrival.release_at(cohort.devices.checked_sub(1)?)))
+            .filter_map(|cohort| Some(cohort.load.release_at(cohort.devices.checked_sub(1)?)))
             .max()
             .unwrap_or_default()
     }
 
-    /// When the first device comes, and when one more would come after the last; none where some take turns, so that
+    /// When the first device comes, and when one more would come after the last; none where a load is closed, so that
     /// nobody can say.
     pub fn arrivals(&self) -> Option<(Duration, Duration)> {
         let cohorts = self.scenario.cohorts.iter();
         let cohorts = cohorts.filter(|cohort| cohort.devices > 0);
-        let times = cohorts.map(
-            |Cohort {
-                 arrival, devices, ..
-             }| {
-                let comes = arrival.concurrency().is_none();
-                comes.then(|| (arrival.release_at(0), arrival.until(*devices)))
-            },
-        );
+        let times = cohorts.map(|cohort| {
+            let arrival = cohort.load.open()?;
+            Some((arrival.release_at(0), arrival.until(cohort.devices)))
+        });
         let times = times.collect::<Option<Vec<_>>>()?;
         let first = times.iter().map(|(first, _)| *first).min()?;
         let until = times.iter().map(|(_, until)| *until).max()?;
@@ -159,8 +155,7 @@ impl Plan {
     fn sum_of_open(&self, due: impl Fn(&Arrival) -> u64) -> u64 {
         let cohorts = self.scenario.cohorts.iter();
         cohorts
-            .filter(|cohort| cohort.arrival.concurrency().is_none())
-            .map(|cohort| due(&cohort.arrival).min(cohort.devices))
+            .filter_map(|cohort| Some(due(cohort.load.open()?).min(cohort.devices)))
             .sum()
     }
 
@@ -175,7 +170,7 @@ impl Plan {
     pub fn open_schedule(&self, shard: usize, shards: usize) -> Schedule<'_> {
         let is_open = |cohort: u16| {
             let cohort = self.scenario.cohorts.get(usize::from(cohort));
-            cohort.is_some_and(|cohort| cohort.arrival.concurrency().is_none())
+            cohort.is_some_and(|cohort| cohort.load.open().is_some())
         };
         Schedule::new(&self.scenario, shard, shards, is_open)
     }
@@ -228,21 +223,21 @@ fn share_rate(scenario: &mut Scenario, rate: f64) -> Result<(), String> {
     for cohort in &mut scenario.cohorts {
         // A cohort scaled down to no device has no share, and any rate serves it.
         let share = cohort.devices.max(1) as f64 / total as f64;
-        cohort.arrival = Arrival::ConstantRate { rate }.scaled(share);
+        let rate = rate * share;
+        cohort.load = Shape::ConstantRate(ConstantRate { rate }).into();
     }
     Ok(())
 }
 
 fn cut(scenario: &mut Scenario, duration: Duration) -> Result<(), String> {
-    let mut cohorts = scenario.cohorts.iter();
-    if let Some(closed) = cohorts.find(|cohort| cohort.arrival.concurrency().is_some()) {
-        return Err(format!(
-            "nobody can say how many devices of \"{}\", whose arrival is closed, come in a time: ask for --devices instead of --duration",
-            closed.name
-        ));
-    }
     for cohort in &mut scenario.cohorts {
-        let due = cohort.arrival.due_before(duration);
+        let Some(arrival) = cohort.load.open() else {
+            return Err(format!(
+                "nobody can say how many devices of \"{}\", whose arrival is closed, come in a time: ask for --devices instead of --duration",
+                cohort.name
+            ));
+        };
+        let due = arrival.due_before(duration);
         cohort.devices = cohort.devices.min(due);
     }
     if scenario.cohorts.iter().all(|cohort| cohort.devices == 0) {

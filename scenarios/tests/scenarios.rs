@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::Threshold;
+use fleetstorm_scenarios::arrival::{AllAtOnce, ConstantRate, RampingRate, Shape, Stage};
 use fleetstorm_scenarios::{
-    Arrival, Flaw, Overrides, Plan, Ports, Release, RetryProfile, Stage, load, parse,
+    Flaw, Load, Overrides, Plan, Ports, Release, RetryProfile, load, parse,
 };
 
 fn folder() -> &'static Path {
@@ -62,7 +63,7 @@ fn the_same_file_and_seed_give_the_same_schedule_however_it_is_shared_out() {
 #[test]
 fn a_herd_comes_site_by_site_after_its_delay() {
     let scenario = load(&folder().join("thundering-herd.toml")).expect("valid");
-    let arrival = &scenario.cohorts[0].arrival;
+    let arrival = scenario.cohorts[0].load.open().expect("open");
     let due = [4, 5, 14, 15, 25].map(|second| arrival.due(Duration::from_secs(second)));
     assert_eq!(due, [0, 500, 500, 1_000, 1_500]);
 }
@@ -114,7 +115,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(cohort.hub_transport, None);
     assert!(cohort.enabled && cohort.hubs.is_empty() && cohort.desired.is_empty());
     assert_eq!(cohort.retry, RetryProfile::Patient);
-    assert_eq!((cohort.flaw, &cohort.arrival), (None, &Arrival::AllAtOnce));
+    let at_once: Load = Shape::AllAtOnce(AllAtOnce).into();
+    assert_eq!((cohort.flaw, &cohort.load), (None, &at_once));
 }
 
 #[test]
@@ -185,11 +187,12 @@ fn everything_that_can_be_said_is_understood() {
         over: Duration::from_secs(seconds),
     };
     assert_eq!(
-        cohort.arrival,
-        Arrival::RampingRate {
+        cohort.load,
+        Shape::RampingRate(RampingRate {
             start_rate: 1.0,
             stages: vec![stage(500.0, 120), stage(500.0, 300), stage(2.0, 0)],
-        }
+        })
+        .into()
     );
     assert_eq!(
         cohort.transports,
@@ -226,17 +229,18 @@ fn a_shared_arrival_is_split_by_devices_among_those_without_their_own() {
         "shared.toml",
     )
     .expect("valid");
-    let arrivals: Vec<_> = scenario
+    let loads: Vec<Load> = scenario
         .cohorts
         .into_iter()
-        .map(|cohort| cohort.arrival)
+        .map(|cohort| cohort.load)
         .collect();
+    let constant = |rate| Shape::ConstantRate(ConstantRate { rate }).into();
     assert_eq!(
-        arrivals,
+        loads,
         [
-            Arrival::ConstantRate { rate: 75.0 },
-            Arrival::ConstantRate { rate: 25.0 },
-            Arrival::AllAtOnce,
+            constant(75.0),
+            constant(25.0),
+            Shape::AllAtOnce(AllAtOnce).into(),
         ]
     );
 }
@@ -381,7 +385,7 @@ regions = { eastus = 1 }
     let scenario = parse(text, "mornings.toml").unwrap_or_else(|error| panic!("{error}"));
     let starts = scenario.cohorts.iter();
     let starts: Vec<_> = starts
-        .map(|cohort| cohort.arrival.release_at(0).as_secs() / 60)
+        .map(|cohort| cohort.load.release_at(0).as_secs() / 60)
         .collect();
     assert_eq!(starts, [15 * 60, 4 * 60 + 30, 60, 60], "minutes");
 }

@@ -10,8 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Limits {
     in_flight: Arc<Semaphore>,
     held: Arc<Semaphore>,
-    /// By cohort: none where devices come at their time.
-    concurrency: Arc<[Option<Arc<Semaphore>>]>,
+    /// By cohort: none where its load is open.
+    slots: Arc<[Option<Arc<Semaphore>>]>,
 }
 
 impl Limits {
@@ -26,8 +26,8 @@ impl Limits {
         Self {
             in_flight: limit(scenario.max_in_flight),
             held: limit(scenario.max_held),
-            concurrency: cohorts
-                .map(|cohort| cohort.arrival.concurrency().map(limit))
+            slots: cohorts
+                .map(|cohort| cohort.load.closed().map(|load| limit(load.concurrency())))
                 .collect(),
         }
     }
@@ -42,10 +42,10 @@ impl Limits {
         Arc::clone(&self.held).try_acquire_owned().ok()
     }
 
-    /// Indices of the cohorts whose devices take turns, with the seats that they take.
-    pub fn turns(&self) -> impl Iterator<Item = (u16, Arc<Semaphore>)> {
-        let cohorts = (0_u16..).zip(self.concurrency.iter());
-        cohorts.filter_map(|(cohort, seats)| Some((cohort, Arc::clone(seats.as_ref()?))))
+    /// Indices of the cohorts whose load is closed, with their slots.
+    pub fn closed(&self) -> impl Iterator<Item = (u16, Arc<Semaphore>)> {
+        let cohorts = (0_u16..).zip(self.slots.iter());
+        cohorts.filter_map(|(cohort, slots)| Some((cohort, Arc::clone(slots.as_ref()?))))
     }
 }
 
@@ -79,6 +79,6 @@ mod tests {
         assert!(other_core.start().is_some());
         let stay = [limits.stay(), other_core.stay(), limits.stay()];
         assert_eq!(stay.iter().flatten().count(), 2);
-        assert_eq!(limits.turns().count(), 0);
+        assert_eq!(limits.closed().count(), 0);
     }
 }

@@ -217,12 +217,12 @@ impl Observer {
             let observed = &aborted.stop.observed;
             warnings.push(format!("{name} is crossed ({observed}): the run stops"));
         }
-        let turns = self.gauges.took_turns.load(Ordering::Relaxed);
+        let closed = self.gauges.closed_released.load(Ordering::Relaxed);
         Live {
             elapsed_us,
             stage,
-            due: self.plan.due(Duration::from_micros(elapsed_us)) + turns,
-            turns,
+            due: self.plan.due(Duration::from_micros(elapsed_us)) + closed,
+            turns: closed,
             released,
             held: self.gauges.tally.held(),
             events: self.events.read(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::memory::Extent;
-use fleetstorm_scenarios::{Arrival, LinkShape, Plan};
+use fleetstorm_scenarios::{LinkShape, Plan};
 
 use crate::failure::Failure;
 use crate::machine;
@@ -193,20 +193,19 @@ fn counting(plan: &Plan) -> u64 {
 fn peak_in_flight(plan: &Plan) -> u64 {
     let scenario = plan.scenario();
     let cohorts = scenario.cohorts.iter();
-    let (turns, open): (Vec<_>, Vec<_>) =
-        cohorts.partition(|cohort| cohort.arrival.concurrency().is_some());
-    let turns = turns.into_iter().map(|cohort| {
-        let concurrency = cohort.arrival.concurrency().unwrap_or(u32::MAX);
-        cohort.devices.min(u64::from(concurrency))
+    let (open, closed): (Vec<_>, Vec<_>) = cohorts.partition(|cohort| cohort.load.open().is_some());
+    let closed = closed.into_iter().filter_map(|cohort| {
+        let concurrency = cohort.load.closed()?.concurrency();
+        Some(cohort.devices.min(u64::from(concurrency)))
     });
     let devices: u64 = open.iter().map(|cohort| cohort.devices).sum();
     let within = open
         .iter()
-        .map(|cohort| peak(&cohort.arrival, scenario.device_timeout))
+        .map(|cohort| cohort.load.open()?.peak(scenario.device_timeout))
         .sum::<Option<f64>>()
         .map_or(devices, ceil);
     let open = devices.min(u64::from(scenario.max_in_flight)).min(within);
-    (open + turns.sum::<u64>()).max(1)
+    (open + closed.sum::<u64>()).max(1)
 }
 
 /// At most `max-held`, at most the devices that are to stay.
@@ -257,31 +256,9 @@ fn lingering(plan: &Plan) -> u64 {
 /// Most devices that come within any `window`; all of them when a cohort comes at once.
 fn most_within(plan: &Plan, window: Duration) -> u64 {
     let cohorts = plan.scenario().cohorts.iter();
-    let most: Option<f64> = cohorts.map(|cohort| peak(&cohort.arrival, window)).sum();
+    // Of a closed load nobody can say how many come in a time.
+    let most: Option<f64> = cohorts.map(|cohort| cohort.load.open()?.peak(window)).sum();
     most.map_or(plan.devices(), ceil)
-}
-
-/// The same of one arrival; `None` when all come at once.
-fn peak(arrival: &Arrival, window: Duration) -> Option<f64> {
-    let seconds = window.as_secs_f64();
-    match arrival {
-        Arrival::ConstantRate { rate } => Some(rate * seconds),
-        Arrival::RampingRate { start_rate, stages } => {
-            let rates = stages.iter().map(|stage| stage.to_rate);
-            Some(rates.fold(*start_rate, f64::max) * seconds)
-        }
-        // A window as long as the pause between bursts can hold two.
-        Arrival::Bursts { size, every } => {
-            Some(size * ((seconds / every.as_secs_f64()).floor() + 1.0))
-        }
-        // How many take turns in a time, nobody can say.
-        Arrival::AllAtOnce | Arrival::Closed { .. } => None,
-        // By chance more may come than on average: four standard deviations, as good as never more.
-        Arrival::ByChance { arrival, .. } => {
-            peak(arrival, window).map(|even| even + 4.0 * even.sqrt())
-        }
-        Arrival::Delayed { arrival, .. } => peak(arrival, window),
-    }
 }
 
 #[expect(
@@ -396,34 +373,6 @@ mod tests {
             let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
             let needed = Needs::of(&plan).files - OTHER_FILES;
             assert_eq!(needed, files, "{line} {arrival} {event}");
-        }
-    }
-
-    #[test]
-    fn the_most_that_come_within_a_minute_follows_from_the_arrival() {
-        let bursts = Arrival::Bursts {
-            size: 10.0,
-            every: Duration::from_secs(25),
-        };
-        let delayed = Arrival::Delayed {
-            by: Duration::from_secs(500),
-            arrival: Box::new(bursts.clone()),
-        };
-        let rows = [
-            (Arrival::ConstantRate { rate: 2.0 }, Some(120.0)),
-            (bursts, Some(30.0)),
-            (delayed, Some(30.0)),
-            (Arrival::AllAtOnce, None),
-            (
-                Arrival::ByChance {
-                    scatter: None,
-                    arrival: Box::new(Arrival::ConstantRate { rate: 3.75 }),
-                },
-                Some(285.0),
-            ),
-        ];
-        for (arrival, most) in rows {
-            assert_eq!(peak(&arrival, TIME_WAIT), most, "{arrival:?}");
         }
     }
 

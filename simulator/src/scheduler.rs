@@ -29,8 +29,8 @@ pub struct Gauges {
     pub released: AtomicU64,
     /// Devices due and not started, because as many as allowed were under way.
     pub dropped: AtomicU64,
-    /// Of those started, those whose turn came when another had ended.
-    pub took_turns: AtomicU64,
+    /// Of those released, those of closed loads: each when a slot was free.
+    pub closed_released: AtomicU64,
     /// Devices provisioned for the first time.
     pub provisioned: AtomicU64,
     /// What devices count.
@@ -43,7 +43,7 @@ impl Gauges {
         Self {
             released: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            took_turns: AtomicU64::new(0),
+            closed_released: AtomicU64::new(0),
             provisioned: AtomicU64::new(0),
             tally: Arc::new(Tally::new(hubs)),
         }
@@ -116,37 +116,18 @@ impl Share {
             commands: self.commands.clone(),
             orders: self.orders.clone(),
         });
-        for (cohort, seats) in self.limits.turns() {
-            let turns = Turns {
-                plan: Arc::clone(&self.plan),
-                share: (cohort, self.shard, self.shards),
-                seats,
-                stay: Rc::clone(&stay),
-                commands: self.commands.clone(),
-            };
-            stay.tasks.spawn_local(turns.release_all());
+        let releases = |pacing| Releases {
+            plan: Arc::clone(&self.plan),
+            share: (self.shard, self.shards),
+            pacing,
+            stay: Rc::clone(&stay),
+            commands: self.commands.clone(),
+        };
+        for (cohort, slots) in self.limits.closed() {
+            let closed = releases(Pacing::Closed { cohort, slots });
+            stay.tasks.spawn_local(closed.release_all());
         }
-        for release in self.plan.open_schedule(self.shard, self.shards) {
-            let due = conditions.clock.at(release.intended_start);
-            tokio::select! {
-                biased;
-                stopped = self.commands.wait_for(Option::is_some) => {
-                    drop(stopped);
-                    break;
-                }
-                () = tokio::time::sleep_until(due) => {}
-            }
-            let Some(place) = self.limits.start() else {
-                self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
-                let dropped = record_of(release, &conditions, Outcome::NotStarted);
-                // Those under way must not wait for the fold as well.
-                while !self.recorder.offer(dropped) {
-                    tokio::task::yield_now().await;
-                }
-                continue;
-            };
-            stay.start(release, Some(place));
-        }
+        releases(Pacing::Open).release_all().await;
         stay.tasks.close();
         tokio::select! {
             () = stay.tasks.wait() => {}
@@ -156,41 +137,66 @@ impl Share {
     }
 }
 
-/// One core's devices of a cohort in which the next comes when one has ended.
-struct Turns {
+/// One core's devices that come in one way.
+struct Releases {
     plan: Arc<Plan>,
-    /// Index of the cohort, which share of its devices, of how many.
-    share: (u16, usize, usize),
-    seats: Arc<Semaphore>,
+    /// Which share of the devices, of how many.
+    share: (usize, usize),
+    pacing: Pacing,
     stay: Rc<Stay>,
     commands: watch::Receiver<Option<Command>>,
 }
 
-impl Turns {
-    /// Releases each when it has a seat.
+/// When the next device is released.
+enum Pacing {
+    /// Of all open loads: at its time. It is dropped where as many as allowed are under way.
+    Open,
+    /// Of a cohort whose load is closed: when a slot is free.
+    Closed { cohort: u16, slots: Arc<Semaphore> },
+}
+
+impl Releases {
+    /// Releases each in its turn, until the user stops.
     async fn release_all(mut self) {
-        let (cohort, shard, shards) = self.share;
-        let clock = self.stay.conditions.clock;
-        for release in self.plan.schedule_of(cohort, shard, shards) {
-            let begin = clock.at(release.intended_start);
-            let its_turn = async {
-                tokio::time::sleep_until(begin).await;
-                Arc::clone(&self.seats).acquire_owned().await
-            };
-            let seat = tokio::select! {
+        let (shard, shards) = self.share;
+        let schedule = match self.pacing {
+            Pacing::Open => self.plan.open_schedule(shard, shards),
+            Pacing::Closed { cohort, .. } => self.plan.schedule_of(cohort, shard, shards),
+        };
+        for release in schedule {
+            let released = tokio::select! {
                 biased;
                 stopped = self.commands.wait_for(Option::is_some) => {
                     drop(stopped);
                     break;
                 }
-                seat = its_turn => seat,
+                released = self.pacing.next(release, &self.stay) => released,
             };
-            let release = Release {
-                intended_start: Duration::from_micros(clock.now_us()),
-                ..release
-            };
-            self.stay.gauges.took_turns.fetch_add(1, Ordering::Relaxed);
-            self.stay.start(release, seat.ok());
+            match released {
+                (release, Some(slot)) => self.stay.start(release, slot),
+                (release, None) => self.stay.skip(release).await,
+            }
+        }
+    }
+}
+
+impl Pacing {
+    /// Waits until the next device is due; none where there is no place for it under way.
+    async fn next(&self, release: Release, stay: &Stay) -> (Release, Option<OwnedSemaphorePermit>) {
+        let clock = stay.conditions.clock;
+        tokio::time::sleep_until(clock.at(release.intended_start)).await;
+        match self {
+            Self::Open => (release, stay.limits.start()),
+            Self::Closed { slots, .. } => {
+                let slot = Arc::clone(slots).acquire_owned().await.ok();
+                stay.gauges.closed_released.fetch_add(1, Ordering::Relaxed);
+                let intended_start = Duration::from_micros(clock.now_us());
+                let release = Release {
+                    intended_start,
+                    ..release
+                };
+                (release, slot)
+            }
         }
     }
 }
@@ -210,10 +216,20 @@ struct Stay {
 }
 
 impl Stay {
-    /// Lets a device start. It frees its place under way, or its seat, at its end.
-    fn start(self: &Rc<Self>, release: Release, place: Option<OwnedSemaphorePermit>) {
+    /// Leaves out a device that is due while as many as allowed are under way.
+    async fn skip(&self, release: Release) {
+        self.gauges.dropped.fetch_add(1, Ordering::Relaxed);
+        let dropped = record_of(release, &self.conditions, Outcome::NotStarted);
+        // Those under way must not wait for the fold as well.
+        while !self.recorder.offer(dropped) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets a device start. It frees its slot at its end.
+    fn start(self: &Rc<Self>, release: Release, slot: OwnedSemaphorePermit) {
         self.gauges.released.fetch_add(1, Ordering::Relaxed);
-        let ticket = Ticket::new(place, release, &self.conditions, self.recorder.clone());
+        let ticket = Ticket::new(slot, release, &self.conditions, self.recorder.clone());
         let stay = Rc::clone(self);
         let delay = Delay::on(Rc::clone(&self.event_loop));
         self.spawn(delay.clone(), async move {
@@ -274,7 +290,7 @@ impl Stay {
 /// Makes sure that every released device leaves a record, also one that is cut short.
 struct Ticket {
     /// Freed with it.
-    _place: Option<OwnedSemaphorePermit>,
+    _slot: OwnedSemaphorePermit,
     cancelled: Option<Record>,
     conditions: Rc<Conditions>,
     recorder: Recorder,
@@ -282,14 +298,14 @@ struct Ticket {
 
 impl Ticket {
     fn new(
-        place: Option<OwnedSemaphorePermit>,
+        slot: OwnedSemaphorePermit,
         release: Release,
         conditions: &Rc<Conditions>,
         recorder: Recorder,
     ) -> Self {
         let cancelled = record_of(release, conditions, Outcome::Cancelled);
         Self {
-            _place: place,
+            _slot: slot,
             cancelled: Some(cancelled),
             conditions: Rc::clone(conditions),
             recorder,

@@ -86,7 +86,7 @@ pub(super) struct Arrivals<'plan> {
 impl<'plan> Arrivals<'plan> {
     /// At most `most` crowds, but for some more where cohorts are small: of those that come at their time.
     pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
-        Self::of(plan, most, |cohort| cohort.arrival.concurrency().is_none())
+        Self::of(plan, most, |cohort| cohort.load.open().is_some())
     }
 
     /// The same of one cohort.
@@ -100,10 +100,10 @@ impl<'plan> Arrivals<'plan> {
         let least = (most / 100).max(1);
         let size = move |cohort: &Cohort| {
             let size = share.min(cohort.devices.div_ceil(least));
-            // Of those that take turns, a crowd is a tenth of those under way.
-            let turns = cohort.arrival.concurrency();
-            size.min(turns.map_or(u64::MAX, |turns| u64::from(turns).div_ceil(10)))
-                .max(1)
+            // Of a closed load, a crowd is a tenth of those under way.
+            let closed = cohort.load.closed();
+            let most = closed.map_or(u64::MAX, |load| u64::from(load.concurrency()).div_ceil(10));
+            size.min(most).max(1)
         };
         let cohorts = plan.scenario().cohorts.iter();
         Self {

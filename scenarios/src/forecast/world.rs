@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::closed_load::ClosedLoads;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::distance::{Delays, Distances};
@@ -17,7 +18,6 @@ use super::station::Station;
 use super::storm::StormLevel;
 use super::surroundings::Surroundings;
 use super::tally::Tally;
-use super::turns::Turns;
 use crate::cohort::{Cohort, Flaw};
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
@@ -65,7 +65,7 @@ pub(super) struct World<'plan> {
     pub(super) now_us: u64,
     pub(super) pending: PendingEvents,
     pub(super) tally: Tally,
-    turns: Turns<'plan>,
+    closed: ClosedLoads<'plan>,
 }
 
 impl<'plan> World<'plan> {
@@ -90,7 +90,7 @@ impl<'plan> World<'plan> {
             now_us: 0,
             pending: PendingEvents::of(plan),
             tally: Tally::new(plan, around, level),
-            turns: Turns::new(plan, most),
+            closed: ClosedLoads::new(plan, most),
         }
     }
 
@@ -106,14 +106,14 @@ impl<'plan> World<'plan> {
                 (one, other) => one.or(other),
             };
             let arrival = arrivals.peek().map(|crowd| crowd.due_us);
-            let turn = self.turns.next_due();
-            let soonest = next.into_iter().chain(arrival).chain(turn).min();
+            let free = self.closed.next_due();
+            let soonest = next.into_iter().chain(arrival).chain(free).min();
             if let Some(event) = soonest.and_then(|soonest| self.next_pending(soonest)) {
                 self.apply(event);
                 continue;
             }
             let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);
-            if let Some(crowd) = self.turns.next_if(turn == soonest) {
+            if let Some(crowd) = self.closed.next_if(free == soonest) {
                 self.start(crowd);
             } else if let Some(crowd) = arrivals.next_if(comes_first) {
                 self.start(crowd);
@@ -269,7 +269,7 @@ impl<'plan> World<'plan> {
     /// A crowd is at its end, or provisioned.
     fn ended(&mut self, crowd: &Crowd, now: u64) {
         self.tally.ended_at(crowd, now);
-        self.turns.ended(crowd, now);
+        self.closed.ended(crowd, now);
     }
 
     fn register(&mut self, mut crowd: Crowd, now: u64) {

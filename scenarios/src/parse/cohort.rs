@@ -18,7 +18,7 @@ use super::hubs::hubs;
 use super::kinds::{Arrivals, Desired, Flag, List, Name, Named, Text, Whole, Word, kinds, typed};
 use super::optional::each;
 use super::{arrival, local_time, region, tenant};
-use crate::arrival::Arrival;
+use crate::arrival::Load;
 use crate::cohort::{Boot, Cohort, Flaw, Reprovision};
 use crate::keys::{Field, keys};
 use crate::limits::LONGEST_SCHEDULE;
@@ -102,7 +102,7 @@ pub(super) struct SharedArrival<'a> {
     /// As written.
     pub(super) value: &'a Value<'a>,
     /// As read; none if it is wrong.
-    pub(super) arrival: Option<&'a Arrival>,
+    pub(super) load: Option<&'a Load>,
 }
 
 /// A cohort whose share of the shared arrival is still to be worked out.
@@ -132,10 +132,10 @@ pub(super) fn read_all(value: &Value<'_>, refs: &Refs<'_>) -> Option<Vec<Cohort>
         let mut cohort = draft.cohort;
         if draft.shares_arrival {
             let share = cohort.devices as f64 / all as f64;
-            cohort.arrival = cohort.arrival.scaled(share);
+            cohort.load.scale(share);
         }
-        cohort.arrival = local_time::later(cohort.arrival, draft.lateness);
-        let last = cohort.arrival.release_at(cohort.devices - 1);
+        cohort.load.delay(draft.lateness);
+        let last = cohort.load.release_at(cohort.devices - 1);
         let scale = refs.time_scale.unwrap_or(1.0);
         if last.as_secs_f64() > LONGEST_SCHEDULE.as_secs_f64() * scale {
             return value.wrong(
@@ -160,7 +160,7 @@ fn read(value: &Value<'_>, refs: &Refs<'_>, names: &mut HashSet<String>) -> Opti
             None => Some(transports),
         });
     let shares_arrival = keys.arrival.value.is_none();
-    let arrival = arrival(&keys.arrival, refs);
+    let load = load(&keys.arrival, refs);
     let tenant = keys
         .tenant
         .resolved(|value, _| tenant::named(value, refs.tenants));
@@ -190,7 +190,7 @@ fn read(value: &Value<'_>, refs: &Refs<'_>, names: &mut HashSet<String>) -> Opti
             attestation: attestation?,
             transports: transports?,
             hub_transport: keys.hub_transport.read?,
-            arrival: arrival?,
+            load: load?,
             hubs: hubs?,
             allocation: allocation?,
             reprovision: keys.reprovision.read?,
@@ -218,10 +218,10 @@ fn unique_name(value: &Value<'_>, name: String, names: &mut HashSet<String>) -> 
 }
 
 /// Its own, or the one that all share.
-fn arrival(own: &Field<'_, Option<()>>, refs: &Refs<'_>) -> Option<Arrival> {
+fn load(own: &Field<'_, Option<()>>, refs: &Refs<'_>) -> Option<Load> {
     match (&own.value, &refs.shared_arrival) {
         (Some(value), _) => arrival::read(value),
-        (None, Some(shared)) => shared.arrival.cloned(),
+        (None, Some(shared)) => shared.load.cloned(),
         (None, None) => own.missing(
             "give the cohort an arrival, or all of them a shared [arrival] at the top".to_string(),
         ),

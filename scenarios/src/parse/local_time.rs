@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::arrival::Arrival;
 use crate::region::Region;
 use crate::table::Value;
 
@@ -57,15 +56,4 @@ pub(super) fn lateness(
         .max()?;
     let seconds = u64::try_from(easternmost - offset).ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// An arrival that comes so much later.
-pub(super) fn later(arrival: Arrival, by: Duration) -> Arrival {
-    if by.is_zero() {
-        return arrival;
-    }
-    Arrival::Delayed {
-        by,
-        arrival: Box::new(arrival),
-    }
 }

@@ -74,7 +74,7 @@ pub(super) fn duration_or_days(value: &Value<'_>) -> Option<Duration> {
 }
 
 /// A duration above zero.
-pub(super) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
+pub(crate) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
     let duration = duration(value)?;
     if duration.is_zero() {
         return value.wrong("must be above zero", None);
@@ -83,7 +83,7 @@ pub(super) fn duration_above_zero(value: &Value<'_>) -> Option<Duration> {
 }
 
 /// A rate like `200/s`, `30/m` or `0.5/h`, in devices a second; zero or above.
-pub(super) fn rate(value: &Value<'_>) -> Option<f64> {
+pub(crate) fn rate(value: &Value<'_>) -> Option<f64> {
     let text = value.text_like("\"200/s\"")?;
     let Some(rate) = parse_rate(text) else {
         return value.wrong(

@@ -8,7 +8,7 @@ use fleetstorm_protocol::attestation::TransportKind;
 
 use super::mix::Mix;
 use super::release::Release;
-use crate::arrival::Arrival;
+use crate::arrival::Load;
 use crate::cohort::Cohort;
 use crate::scenario::Scenario;
 
@@ -25,7 +25,7 @@ struct Lane<'plan> {
     devices: u64,
     /// From one device of this schedule to the next.
     stride: u64,
-    arrival: &'plan Arrival,
+    load: &'plan Load,
     transports: Mix<'plan, TransportKind>,
     regions: Mix<'plan, u8>,
 }
@@ -85,7 +85,7 @@ impl<'plan> Schedule<'plan> {
         let lanes = scenario.cohorts.iter().map(|cohort| Lane {
             devices: cohort.devices,
             stride: stride(cohort).max(1),
-            arrival: &cohort.arrival,
+            load: &cohort.load,
             transports: Mix::of_transports(scenario.seed, cohort),
             regions: Mix::of_regions(scenario.seed, cohort),
         });
@@ -96,11 +96,9 @@ impl<'plan> Schedule<'plan> {
     }
 
     fn line_up(&mut self, lane: u16, device: u64) {
-        let Lane {
-            devices, arrival, ..
-        } = &self.lanes[usize::from(lane)];
+        let Lane { devices, load, .. } = &self.lanes[usize::from(lane)];
         if device < *devices {
-            let at = arrival.release_at(device);
+            let at = load.release_at(device);
             self.next.push(Reverse(Due { at, device, lane }));
         }
     }

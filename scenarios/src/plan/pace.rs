@@ -6,17 +6,14 @@
 
 use std::time::Duration;
 
-use crate::arrival::{Arrival, Stage};
 use crate::event::When;
+use crate::limits::SHORTEST_INTERVAL;
 use crate::scenario::Scenario;
-
-/// No interval becomes shorter, or it would be none.
-const SHORTEST: Duration = Duration::from_millis(1);
 
 /// So many seconds of the scenario pass in one.
 pub(super) fn quicken(scenario: &mut Scenario, times: f64) {
     for cohort in &mut scenario.cohorts {
-        cohort.arrival = arrival(&cohort.arrival, times);
+        cohort.load.quicken(times);
         let after = &mut cohort.after;
         after.hold = after.hold.map(|hold| hold.div_f64(times));
         after.telemetry = after.telemetry.map(|every| interval(every, times));
@@ -41,37 +38,5 @@ pub(super) fn quicken(scenario: &mut Scenario, times: f64) {
 }
 
 fn interval(interval: Duration, times: f64) -> Duration {
-    interval.div_f64(times).max(SHORTEST)
-}
-
-fn arrival(written: &Arrival, times: f64) -> Arrival {
-    match written {
-        Arrival::ConstantRate { rate } => Arrival::ConstantRate { rate: rate * times },
-        Arrival::RampingRate { start_rate, stages } => Arrival::RampingRate {
-            start_rate: start_rate * times,
-            stages: stages
-                .iter()
-                .map(|stage| Stage {
-                    to_rate: stage.to_rate * times,
-                    over: stage.over.div_f64(times),
-                })
-                .collect(),
-        },
-        Arrival::Bursts { size, every } => Arrival::Bursts {
-            size: *size,
-            every: interval(*every, times),
-        },
-        Arrival::AllAtOnce | Arrival::Closed { .. } => written.clone(),
-        Arrival::ByChance {
-            scatter,
-            arrival: of,
-        } => Arrival::ByChance {
-            scatter: scatter.clone(),
-            arrival: Box::new(arrival(of, times)),
-        },
-        Arrival::Delayed { by, arrival: later } => Arrival::Delayed {
-            by: by.div_f64(times),
-            arrival: Box::new(arrival(later, times)),
-        },
-    }
+    interval.div_f64(times).max(SHORTEST_INTERVAL)
 }

@@ -27,10 +27,9 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         Some(target) => target.endpoint.as_str(),
         None => "the bundled server",
     };
-    let mut arrivals = scenario.cohorts.iter().map(|cohort| &cohort.arrival);
-    let takes_turns = arrivals.any(|arrival| arrival.concurrency().is_some());
-    // When a device's turn comes, only a forecast tells.
-    let last = if takes_turns {
+    let mut loads = scenario.cohorts.iter().map(|cohort| &cohort.load);
+    // When a device of a closed load comes, only a forecast tells.
+    let last = if loads.any(|load| load.closed().is_some()) {
         outlook.forecast.last_start
     } else {
         plan.last_release()

@@ -313,7 +313,7 @@ do = "reprovision"
 }
 
 #[test]
-fn devices_that_take_turns_are_never_more_than_their_seats() {
+fn a_closed_load_is_never_more_than_its_slots() {
     let scratch = Scratch::new();
     let text = r#"
 name = "turns"

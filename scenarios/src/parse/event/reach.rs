@@ -40,7 +40,7 @@ pub(super) fn are_reached(written: &[Value<'_>], events: &[Event], over: Option<
 }
 
 /// When the last device has ended at the latest, in the file's time, so many seconds of which pass in one;
-/// nobody can say where devices take turns.
+/// nobody can say where a load is closed.
 pub(in crate::parse) fn latest_end(
     cohorts: &[Cohort],
     device_timeout: Duration,
@@ -48,10 +48,9 @@ pub(in crate::parse) fn latest_end(
 ) -> Option<Duration> {
     let busy = device_timeout.mul_f64(BUSY * time_scale);
     let ends = cohorts.iter().map(|cohort| {
-        let last = cohort.arrival.release_at(cohort.devices);
+        let last = cohort.load.open()?.release_at(cohort.devices);
         let stays = cohort.after.hold.unwrap_or_default();
-        let is_open = cohort.arrival.concurrency().is_none();
-        is_open.then(|| last.saturating_add(stays).saturating_add(busy))
+        Some(last.saturating_add(stays).saturating_add(busy))
     });
     ends.collect::<Option<Vec<_>>>()?.into_iter().max()
 }

@@ -7,37 +7,37 @@ use super::crowd::{Arrivals, Crowd};
 use crate::plan::Plan;
 
 /// All of them.
-pub(super) struct Turns<'plan> {
+pub(super) struct ClosedLoads<'plan> {
     /// By the cohort's index; none where devices come at their time.
-    cohorts: Vec<Option<Turn<'plan>>>,
-    /// Crowds whose turn it is.
+    cohorts: Vec<Option<ClosedLoad<'plan>>>,
+    /// Crowds that may start.
     ready: VecDeque<Crowd>,
 }
 
-struct Turn<'plan> {
+struct ClosedLoad<'plan> {
     waiting: Peekable<Arrivals<'plan>>,
     /// Devices that may start.
     free: u64,
 }
 
-impl<'plan> Turns<'plan> {
+impl<'plan> ClosedLoads<'plan> {
     /// Before the first has started; at most about `most` crowds.
     pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
         let cohorts = plan.scenario().cohorts.iter().map(|cohort| {
-            let free = cohort.arrival.concurrency()?;
-            Some(Turn {
+            let free = cohort.load.closed()?.concurrency();
+            Some(ClosedLoad {
                 waiting: Arrivals::of_cohort(plan, most, cohort).peekable(),
                 free: u64::from(free),
             })
         });
-        let mut turns = Self {
+        let mut loads = Self {
             cohorts: cohorts.collect(),
             ready: VecDeque::new(),
         };
-        for cohort in 0..turns.cohorts.len() {
-            turns.call(cohort, 0);
+        for cohort in 0..loads.cohorts.len() {
+            loads.admit(cohort, 0);
         }
-        turns
+        loads
     }
 
     /// When the next crowd starts, if one may.
@@ -57,20 +57,20 @@ impl<'plan> Turns<'plan> {
     /// A crowd has ended.
     pub(super) fn ended(&mut self, crowd: &Crowd, now: u64) {
         let cohort = usize::from(crowd.cohort);
-        if let Some(Some(turn)) = self.cohorts.get_mut(cohort)
+        if let Some(Some(load)) = self.cohorts.get_mut(cohort)
             && !crowd.again
         {
-            turn.free += u64::from(crowd.devices);
-            self.call(cohort, now);
+            load.free += u64::from(crowd.devices);
+            self.admit(cohort, now);
         }
     }
 
-    fn call(&mut self, cohort: usize, now: u64) {
-        let Some(Some(turn)) = self.cohorts.get_mut(cohort) else {
+    fn admit(&mut self, cohort: usize, now: u64) {
+        let Some(Some(load)) = self.cohorts.get_mut(cohort) else {
             return;
         };
-        let free = &mut turn.free;
-        while let Some(mut crowd) = turn
+        let free = &mut load.free;
+        while let Some(mut crowd) = load
             .waiting
             .next_if(|crowd| u64::from(crowd.devices) <= *free)
         {
