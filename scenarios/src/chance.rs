@@ -44,7 +44,7 @@ impl Chance {
     }
 
     /// [`Chance::bits`] as a number from 0 up to and without 1.
-    pub fn share(&self, device: u32, number: u32) -> f64 {
+    pub fn uniform(&self, device: u32, number: u32) -> f64 {
         // 53 bits: as many as the fraction of a double has.
         (self.bits(device, number) >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn shares_fill_the_range_from_zero_to_one() {
         let chance = Chance::new(7, "retry", "gateways");
-        let shares: Vec<f64> = (0..1_000).map(|device| chance.share(device, 3)).collect();
+        let shares: Vec<f64> = (0..1_000).map(|device| chance.uniform(device, 3)).collect();
         assert!(shares.iter().all(|share| (0.0..1.0).contains(share)));
         for quarter in 0..4 {
             let from = f64::from(quarter) / 4.0;

@@ -19,6 +19,6 @@ impl Selector {
 
     /// Whether a device is one of them: by the number of the event, and its cohort's chance for events.
     pub fn selects(&self, (cohort, device): (u16, u32), event: u16, chance: &Chance) -> bool {
-        self.may_select(cohort) && chance.share(device, event.into()) < self.share
+        self.may_select(cohort) && chance.uniform(device, event.into()) < self.share
     }
 }

@@ -250,7 +250,10 @@ impl<'run> Drive<'run> {
     fn moment(&self, trip: &Trip) -> Moment {
         Moment {
             elapsed: trip.elapsed(),
-            chance: self.habits.chance.share(self.release.device, trip.waits()),
+            chance: self
+                .habits
+                .chance
+                .uniform(self.release.device, trip.waits()),
         }
     }
 

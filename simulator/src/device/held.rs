@@ -89,7 +89,7 @@ impl HeldDevice {
             device: release.device,
             next: FIRST_DRAW,
         };
-        let round = cohort.event_chance.share(release.device, ROUNDS_DRAW);
+        let round = cohort.event_chance.uniform(release.device, ROUNDS_DRAW);
         let machine = Machine::new(settings, draws, round, ctx.conditions.clock.now());
         let mut device = Self {
             ctx,

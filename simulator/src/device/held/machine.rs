@@ -430,7 +430,7 @@ impl Machine {
 
 impl Draws {
     fn draw(&mut self) -> f64 {
-        let draw = self.chance.share(self.device, self.next);
+        let draw = self.chance.uniform(self.device, self.next);
         self.next += 1;
         draw
     }
