@@ -74,6 +74,7 @@ pub mod serve;
 pub mod service;
 
 mod accept;
+mod completions;
 mod configured;
 mod diagnostics;
 mod error;

@@ -35,7 +35,7 @@ use crate::service::instances::Instances;
 use crate::service::issuing::CredentialPolicies;
 use crate::service::link::Link;
 use crate::store::Store;
-use crate::{tls, webhook_calls};
+use crate::{completions, tls, webhook_calls};
 
 mod announcement;
 mod enrollment_lines;
@@ -216,9 +216,10 @@ pub fn start(
         shared.host.diagnostics.clone(),
         stopped.clone(),
     )?;
+    let completions = completions::start(&shared.host.instances, stopped.clone())?;
     let ports = vec![https, mqtt, amqp, control];
     let mut threads = accept::start(&shared, ports, threads, &stopped)?;
-    threads.push(webhooks);
+    threads.extend([webhooks, completions]);
     shared.host.ready.store(true, Ordering::Release);
     Ok(Running {
         announcement,

@@ -32,6 +32,7 @@ use refusal::Refusal;
 use server::ServerSettings;
 use throttle::Throttle;
 use tpm_challenge::Challenges;
+use under_way::UnderWay;
 
 pub mod access;
 pub mod administration;
@@ -58,6 +59,7 @@ mod placement;
 mod proof;
 pub(crate) mod signing_certificate;
 mod tpm_challenge;
+mod under_way;
 
 /// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
 const MAX_REGISTRATIONS: usize = 1_000_000;
@@ -79,6 +81,7 @@ pub struct Service {
     throttle: Throttle,
     registrations: Shards<Box<str>, Registration>,
     registration_count: AtomicUsize,
+    under_way: UnderWay,
     links: Vec<Link>,
     regions: Regions,
     hubs: Arc<HubRegistry>,
@@ -118,6 +121,7 @@ impl Service {
             throttle: Throttle::new(config.throttle),
             registrations: Shards::new(),
             registration_count: AtomicUsize::new(0),
+            under_way: UnderWay::default(),
             links: Link::all(server, config),
             regions: Regions::new(server.regions),
             hubs,
@@ -322,6 +326,7 @@ impl Service {
             known.renew(proven, asking);
             known.issued = issued;
             self.keep(known);
+            self.foresee(&key, known);
             (known.operation_id.to_string(), ask(known))
         } else {
             let processing = self.processing.of(&key);
@@ -335,6 +340,7 @@ impl Service {
             }
             let begun = (started.operation_id.to_string(), ask(&mut started));
             self.keep(&started);
+            self.foresee(&key, &started);
             registrations.insert(key, started);
             begun
         };

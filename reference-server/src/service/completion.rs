@@ -15,8 +15,39 @@ use super::refusal::Refusal;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
 use crate::hub::authentication::Authentication;
 
+/// Most operations that are ended in one go.
+const IN_ONE_GO: usize = 64;
+
 impl Service {
-    /// Ends an operation once its processing time is over.
+    /// Sees to it that an operation ends in time.
+    pub(super) fn foresee(&self, key: &str, registration: &Registration) {
+        if let Progress::Assigning { done } = registration.progress {
+            self.under_way.add(done, key);
+        }
+    }
+
+    /// When the next operation will end, if any is under way.
+    pub(crate) fn next_end(&self) -> Option<Timestamp> {
+        self.under_way.first()
+    }
+
+    /// Waits until another operation is the next to end.
+    pub(crate) async fn next_end_changed(&self) {
+        self.under_way.first_changed().await;
+    }
+
+    /// Ends the first of the operations whose time is over; see [`Service::next_end`] for whether there
+    /// are more.
+    pub(crate) fn complete_ended(&self, now: Timestamp) {
+        for key in self.under_way.take(now, IN_ONE_GO) {
+            if let Some(registration) = self.registrations.of(&*key).get_mut(&*key) {
+                self.complete(registration, now);
+            }
+        }
+    }
+
+    /// Ends an operation once its processing time is over: whoever comes first does it, the device that
+    /// asks or [`Service::complete_ended`].
     pub(super) fn complete(&self, registration: &mut Registration, now: Timestamp) {
         let Progress::Assigning { done } = registration.progress else {
             return;

@@ -156,6 +156,7 @@ impl Service {
         if let Progress::Assigning { done } = &mut known.progress {
             *done = now.max(*done);
         }
+        self.foresee(&key, known);
         drop(registrations);
         self.meter.called(called(failure.as_ref()));
         failure

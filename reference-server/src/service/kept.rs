@@ -91,6 +91,7 @@ impl Service {
         let mut count = 0;
         store.each(Kind::Registration, &self.id_scope, |key, kept| {
             let registration = self.restored(kept, &over)?;
+            self.foresee(key, &registration);
             self.registrations.of(key).insert(key.into(), registration);
             count += 1;
             Ok(())

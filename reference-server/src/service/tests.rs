@@ -21,6 +21,7 @@ use crate::hub::access_policy::HubPolicies;
 use crate::store::Store;
 use software_tpm::SoftwareTpm;
 
+mod in_time;
 mod restart;
 
 #[path = "../../tests/wire/software_tpm.rs"]

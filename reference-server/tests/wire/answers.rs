@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::quota::Rates;
@@ -14,6 +15,8 @@ use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
 use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
+use crate::hub::http::as_service;
+use crate::hub::yard;
 use crate::instance::{Instance, caller, quick, stranger, tenant};
 use crate::questions::Expected::{self, Accepted, Disabled, Refused};
 use crate::questions::symmetric_keys::keyed;
@@ -166,6 +169,25 @@ fn registered(instance: &Instance, dialect: &Dialect, caller: &Caller) -> Answer
     assert_eq!(accepted.status, 202, "{}", accepted.body);
     let operation = text(&accepted.body, "operationId").to_owned();
     (dialect.ask)(server, caller, &Ask::OperationStatus(operation))
+}
+
+#[test]
+fn a_device_that_never_asks_how_it_stands_is_at_its_hub_all_the_same() {
+    let instance = yard();
+    for (number, dialect) in dialect::ALL.iter().enumerate() {
+        let name = format!("pump-{number}");
+        let pump = instance.pump(&name);
+        let accepted = (dialect.ask)(instance.server.announcement(), &pump, &register());
+        assert_eq!(accepted.status, 202, "{}", accepted.body);
+        let is_known = || {
+            let line = format!("GET /devices/{name}?api-version=2021-04-12");
+            as_service(&instance, &line, &[], "").status == 200
+        };
+        let until = Instant::now() + Duration::from_secs(10);
+        while !is_known() {
+            assert!(Instant::now() < until, "{name} is not there");
+        }
+    }
 }
 
 #[test]
