@@ -91,8 +91,16 @@ impl Service {
                 };
                 (authentication, None)
             }
-            (None, Credential::Tpm { .. }) => {
-                let key = HmacKey::new();
+            (
+                None,
+                Credential::Tpm {
+                    key,
+                    storage_root_key,
+                    ..
+                },
+            ) => {
+                // Without a storage root key none can be wrapped: the TPM keeps the one that it has.
+                let key = storage_root_key.as_ref().map_or(*key, |_| HmacKey::new());
                 (Authentication::key(key.into()), Some(key))
             }
         };
@@ -135,16 +143,14 @@ impl Service {
         let token = question.sas.and_then(|token| SasToken::parse(token).ok());
         let id = question.registration_id.canonical();
         let solved = token.and_then(|token| {
-            let presented = question.tpm;
             self.challenges
-                .solved(&id, presented, &token, resource, now)
+                .solved(&id, endorsement_key, &token, resource, now)
         });
-        let Some(solved) = solved.filter(|solved| solved.endorsement_key == *endorsement_key)
-        else {
+        let Some(solved) = solved else {
             return false;
         };
         // The hub's key stays wrapped for the TPM that registered last: a double that asks can't open it.
-        *key = solved.key;
+        *key = solved;
         true
     }
 
@@ -164,7 +170,7 @@ impl Service {
             (
                 Credential::Tpm {
                     endorsement_key,
-                    storage_root_key,
+                    storage_root_key: Some(storage_root_key),
                     ..
                 },
                 Progress::Assigned {

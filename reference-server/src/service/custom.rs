@@ -77,7 +77,7 @@ impl Service {
             } => {
                 context.tpm = Some(TpmAttestation {
                     endorsement_key: STANDARD.encode(endorsement_key),
-                    storage_root_key: Some(STANDARD.encode(storage_root_key)),
+                    storage_root_key: storage_root_key.as_ref().map(|key| STANDARD.encode(key)),
                 });
             }
         }

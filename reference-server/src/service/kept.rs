@@ -48,7 +48,7 @@ enum KeptCredential {
     Tpm {
         key: HmacKey,
         endorsement_key: String,
-        storage_root_key: String,
+        storage_root_key: Option<String>,
     },
 }
 
@@ -138,7 +138,7 @@ impl Service {
             } => KeptCredential::Tpm {
                 key: *key,
                 endorsement_key: STANDARD.encode(endorsement_key),
-                storage_root_key: STANDARD.encode(storage_root_key),
+                storage_root_key: storage_root_key.as_ref().map(|key| STANDARD.encode(key)),
             },
         };
         let region = registration
@@ -199,7 +199,7 @@ impl Service {
             } => Credential::Tpm {
                 key,
                 endorsement_key: bytes(&endorsement_key)?,
-                storage_root_key: bytes(&storage_root_key)?,
+                storage_root_key: storage_root_key.as_deref().map(bytes).transpose()?,
             },
         };
         let previous = kept.previous.map(|place| {

@@ -53,8 +53,8 @@ pub enum Credential {
         key: HmacKey,
         /// Endorsement key, a TPM2B_PUBLIC.
         endorsement_key: Box<[u8]>,
-        /// Storage root key, a TPM2B_PUBLIC.
-        storage_root_key: Box<[u8]>,
+        /// Storage root key, a TPM2B_PUBLIC, where the TPM said it as it proved itself.
+        storage_root_key: Option<Box<[u8]>>,
     },
 }
 
@@ -115,17 +115,22 @@ pub fn prove(
                     return Ok(Standing::Challenged(Box::new(tpm)));
                 }
                 // Who answers a challenge need not say again whom it was for: IoT Edge does not.
-                if let Some(presented) = presented {
-                    tpm_challenge::presents_enrolled(presented, endorsement_key)?;
-                }
-                let solved = challenges
-                    .solved(&id.canonical(), presented, &token(question)?, resource, now)
-                    .filter(|solved| solved.endorsement_key == *endorsement_key)
-                    .ok_or(Refusal::Unauthorized)?;
+                let storage_root_key = presented
+                    .map(|tpm| tpm_challenge::storage_root_key(tpm, endorsement_key))
+                    .transpose()?
+                    .flatten();
                 let credential = Credential::Tpm {
-                    key: solved.key,
-                    endorsement_key: solved.endorsement_key,
-                    storage_root_key: solved.storage_root_key,
+                    key: challenges
+                        .solved(
+                            &id.canonical(),
+                            endorsement_key,
+                            &token(question)?,
+                            resource,
+                            now,
+                        )
+                        .ok_or(Refusal::Unauthorized)?,
+                    endorsement_key: endorsement_key.clone(),
+                    storage_root_key,
                 };
                 Ok(Standing::Proven(individual.proven(credential)))
             }

@@ -16,17 +16,13 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 use crate::randomness;
-use crate::shards::Shards;
 use crate::store::Store;
 use crate::store::error::StoreError;
-use crate::store::kind::Kind;
 
 /// How long a nonce key can be used, and at most a step longer.
 const LIFETIME: Duration = Duration::from_secs(300);
 /// Nonce keys of a TPM change with every step, in seconds.
 const STEP: i64 = 30;
-/// TPMs that are remembered of a device.
-const REMEMBERED: usize = 8;
 
 /// An HMAC-SHA256 key.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -38,32 +34,12 @@ pub struct PresentedTpm {
     storage_root_key: PublicArea,
 }
 
-/// Nonce keys: derived from what only the server knows and the TPM that can open them. Whoever asks in
-/// the name of a device makes none that takes another's place, so nobody spoils an answer under way; and a
-/// device may answer another life of the server, where there is a store.
+/// Nonce keys: derived from what only the server knows and the endorsement key that can open them.
+///
+/// Nothing is remembered of whoever asks in the name of a device: nobody takes the place of an answer
+/// that is under way, and a device may answer another life of the server, where there is a store.
 pub struct Challenges {
     secret: HmacKey,
-    /// By device; for those that answer without presenting themselves again.
-    presented: Shards<Box<str>, Vec<Presented>>,
-    store: Store,
-    id_scope: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Presented {
-    at: Timestamp,
-    #[serde(default)]
-    tpm: TpmAttestation,
-}
-
-/// A challenge that was answered.
-pub struct Solved {
-    /// Its nonce key.
-    pub key: HmacKey,
-    /// Endorsement key of the TPM that could open it, a TPM2B_PUBLIC.
-    pub endorsement_key: Box<[u8]>,
-    /// Its storage root key, a TPM2B_PUBLIC.
-    pub storage_root_key: Box<[u8]>,
 }
 
 impl HmacKey {
@@ -133,14 +109,6 @@ impl PresentedTpm {
         })
     }
 
-    /// As it presents itself.
-    fn attestation(&self) -> TpmAttestation {
-        TpmAttestation {
-            endorsement_key: STANDARD.encode(self.endorsement_key.as_tpm2b()),
-            storage_root_key: Some(STANDARD.encode(self.storage_root_key.as_tpm2b())),
-        }
-    }
-
     /// Wraps `key` in an activation blob that only this TPM can open.
     ///
     /// # Errors
@@ -158,32 +126,19 @@ impl Default for Challenges {
     fn default() -> Self {
         Self {
             secret: HmacKey::new(),
-            presented: Shards::default(),
-            store: Store::default(),
-            id_scope: String::new(),
         }
     }
 }
 
 impl Challenges {
-    /// With those that a store knows of an instance, and from now on kept there.
+    /// Those of an instance, the same whenever it is served from a store.
     ///
     /// # Errors
     /// The store can't be read.
     pub(super) fn kept_in(store: &Store, id_scope: &str) -> Result<Self, StoreError> {
-        let known = Self {
+        Ok(Self {
             secret: store.secret(&format!("challenges/{id_scope}"), HmacKey::new)?,
-            presented: Shards::default(),
-            store: store.clone(),
-            id_scope: id_scope.to_owned(),
-        };
-        // An older version kept two places, with or without a challenge.
-        store.each(Kind::Challenge, id_scope, |id, kept: Vec<Option<_>>| {
-            let presented = kept.into_iter().flatten().collect();
-            known.presented.of(id).insert(id.into(), presented);
-            Ok(())
-        })?;
-        Ok(known)
+        })
     }
 
     /// Issues a nonce key for `id`, in the activation blob for its TPM.
@@ -191,58 +146,35 @@ impl Challenges {
     /// # Errors
     /// The TPM's keys can't wrap it.
     pub fn issue(&self, id: &str, tpm: &PresentedTpm, now: Timestamp) -> Result<Vec<u8>, Refusal> {
-        let blob = tpm.wrap(&self.key(id, tpm, step(now)))?;
-        let newest = Presented {
-            at: now,
-            tpm: tpm.attestation(),
-        };
-        let mut presented = self.presented.of(id);
-        let known = presented.entry(id.into()).or_default();
-        let oldest = now - LIFETIME;
-        known.retain(|one| one.at >= oldest && one.tpm != newest.tpm);
-        known.push(newest);
-        let surplus = known.len().saturating_sub(REMEMBERED);
-        known.drain(..surplus);
-        self.store
-            .write(|writes| writes.put(Kind::Challenge, &self.id_scope, id, known));
-        Ok(blob)
+        tpm.wrap(&self.key(id, tpm.endorsement_key.as_tpm2b(), step(now)))
     }
 
-    /// The challenge whose nonce key signed `token` for `resource`, if it is one of `id`'s and still
-    /// good. Which TPM that proves, the challenge knows: the caller compares it with the enrolled one.
+    /// The nonce key that signed `token` for `resource`, if it was given to this TPM as `id`'s and is
+    /// still good.
     pub fn solved(
         &self,
         id: &str,
-        presented: Option<&TpmAttestation>,
+        endorsement_key: &[u8],
         token: &SasToken,
         resource: &str,
         now: Timestamp,
-    ) -> Option<Solved> {
-        let known = self.presented.of(id).get(id).cloned().unwrap_or_default();
-        let known = known.iter().rev().map(|one| &one.tpm);
+    ) -> Option<HmacKey> {
         let steps = step(now - LIFETIME)..=step(now);
-        presented.into_iter().chain(known).find_map(|tpm| {
-            let tpm = PresentedTpm::read(Some(tpm)).ok()?;
-            let mut keys = steps.clone().rev().map(|step| self.key(id, &tpm, step));
-            let now = now.as_second();
-            let key = keys.find(|key| token.verify(resource, key.as_bytes(), now).is_ok())?;
-            Some(Solved {
-                key,
-                endorsement_key: tpm.endorsement_key.as_tpm2b().into(),
-                storage_root_key: tpm.storage_root_key.as_tpm2b().into(),
-            })
+        let mut keys = steps.rev().map(|step| self.key(id, endorsement_key, step));
+        keys.find(|key| {
+            let signed = token.verify(resource, key.as_bytes(), now.as_second());
+            signed.is_ok()
         })
     }
 
     /// The nonce key that a TPM is given in a step.
-    fn key(&self, id: &str, tpm: &PresentedTpm, step: i64) -> HmacKey {
+    fn key(&self, id: &str, endorsement_key: &[u8], step: i64) -> HmacKey {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, self.secret.as_bytes());
         let mut derived = hmac::Context::with_key(&secret);
         // Each part says where it ends.
         derived.update(id.as_bytes());
         derived.update(&[0]);
-        derived.update(tpm.endorsement_key.as_tpm2b());
-        derived.update(tpm.storage_root_key.as_tpm2b());
+        derived.update(endorsement_key);
         derived.update(&step.to_be_bytes());
         let mut key = [0; 32];
         key.copy_from_slice(derived.sign().as_ref());
@@ -271,13 +203,21 @@ pub fn body(blob: &[u8]) -> TpmChallenge {
     }
 }
 
-/// Whether the endorsement key that is presented is the enrolled one.
+/// The storage root key of a TPM that proves itself, a TPM2B_PUBLIC, where it says it; the endorsement
+/// key that it says with it is the enrolled one.
 ///
 /// # Errors
-/// It is malformed, or another.
-pub fn presents_enrolled(presented: &TpmAttestation, enrolled: &[u8]) -> Result<(), Refusal> {
+/// A key is malformed, or the endorsement key another.
+pub fn storage_root_key(
+    presented: &TpmAttestation,
+    enrolled: &[u8],
+) -> Result<Option<Box<[u8]>>, Refusal> {
     let key = public_area("tpm.endorsementKey", &presented.endorsement_key)?;
-    is_enrolled(&key, enrolled)
+    is_enrolled(&key, enrolled)?;
+    let storage_root_key = presented.storage_root_key.as_deref();
+    storage_root_key
+        .map(|text| Ok(public_area("tpm.storageRootKey", text)?.as_tpm2b().into()))
+        .transpose()
 }
 
 fn is_enrolled(key: &PublicArea, enrolled: &[u8]) -> Result<(), Refusal> {

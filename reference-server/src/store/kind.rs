@@ -9,8 +9,6 @@ pub(crate) enum Kind {
     Individual,
     /// Enrollment groups.
     Group,
-    /// What TPMs are asked.
-    Challenge,
     /// CA certificates.
     Authority,
     /// Registrations of devices.
@@ -21,11 +19,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every one.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Secret,
         Self::Individual,
         Self::Group,
-        Self::Challenge,
         Self::Authority,
         Self::Registration,
         Self::Identity,
@@ -37,7 +34,6 @@ impl Kind {
             Self::Secret => "secrets",
             Self::Individual => "individual-enrollments",
             Self::Group => "enrollment-groups",
-            Self::Challenge => "challenges",
             Self::Authority => "ca-certificates",
             Self::Registration => "registrations",
             Self::Identity => "identities",

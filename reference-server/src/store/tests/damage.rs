@@ -94,7 +94,7 @@ fn lived_in(path: &Path) -> Contents {
         put(Kind::Identity, id, "the last value");
         store.write(|writes| {
             writes.put(Kind::Registration, "hub", &format!("{id:04}"), &"assigned");
-            writes.remove(Kind::Challenge, "hub", &format!("{id:04}"));
+            writes.remove(Kind::Authority, "hub", &format!("{id:04}"));
         });
     }
     store.check().expect("room");
