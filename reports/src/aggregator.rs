@@ -1,6 +1,5 @@
 //! Folds records into fixed memory; the only place where statistics are made.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use live_seconds::{LiveSeconds, Totals};
@@ -12,12 +11,12 @@ use crate::generator::{Generator, GeneratorFold, GeneratorHealth};
 use crate::histogram::Precision;
 use crate::journal::{Entry, Journal};
 use crate::live::Live;
-use crate::outcome::{Outcome, OutcomeCount};
+use crate::outcomes::Outcomes;
 use crate::phase::Metric;
 use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
 use crate::reprovisions::ReprovisionsFold;
-use crate::run::{Ending, Example, Finished, RunInfo};
+use crate::run::{Ending, Finished, RunInfo};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
@@ -27,9 +26,6 @@ use crate::threshold::{Judge, Threshold};
 use crate::timeline::Timeline;
 use crate::validity::{self, Load};
 use crate::verdict::{self, Verdict};
-
-/// Kinds of outcome told apart: a peer must not grow memory by inventing error codes.
-const MAX_OUTCOMES: usize = 256;
 
 /// Folds records.
 pub struct Aggregator {
@@ -41,7 +37,7 @@ pub struct Aggregator {
     total: Fold,
     shortfall: Shortfall,
     cuts: Cuts,
-    outcomes: BTreeMap<Outcome, u64>,
+    outcomes: Outcomes,
     hubs: Vec<u64>,
     timeline: Timeline,
     reprovisions: ReprovisionsFold,
@@ -76,7 +72,7 @@ impl Aggregator {
             total: Fold::new(Precision::Fine, Detail::All),
             shortfall: Shortfall::default(),
             cuts: Cuts::new(&info.dimensions),
-            outcomes: BTreeMap::new(),
+            outcomes: Outcomes::default(),
             hubs: vec![0; info.dimensions.hubs.len()],
             timeline: Timeline::default(),
             reprovisions: ReprovisionsFold::default(),
@@ -112,14 +108,7 @@ impl Aggregator {
         for judge in &mut self.judges {
             judge.add(record, without_generator);
         }
-        if self.outcomes.len() < MAX_OUTCOMES || self.outcomes.contains_key(&record.outcome) {
-            *self.outcomes.entry(record.outcome).or_default() += 1;
-        } else {
-            *self
-                .outcomes
-                .entry(record.outcome.without_codes())
-                .or_default() += 1;
-        }
+        self.outcomes.add(record.outcome);
         let hub = record
             .hub
             .and_then(|hub| self.hubs.get_mut(usize::from(hub)));
@@ -257,7 +246,7 @@ impl Aggregator {
             achieved_rate: seen.released,
             provisioned_rate: seen.provisioned,
             metrics: self.metrics(),
-            outcomes: self.outcome_counts(&[]),
+            outcomes: self.outcomes.told(&[]),
             cuts: self.cuts.views(),
             cells: self.cuts.cells(),
             slos: self.slos.iter().map(SloFold::view).collect(),
@@ -372,7 +361,7 @@ impl Aggregator {
             failure: self.total.failure(),
             phases: self.total.phases(),
             not_reached: self.shortfall.by_name(),
-            outcomes: self.outcome_counts(&ending.examples),
+            outcomes: self.outcomes.told(&ending.examples),
             cuts: self.cuts.rows(),
             left_out: self.cuts.left_out(),
             hubs: self
@@ -409,26 +398,6 @@ impl Aggregator {
             })
         });
         views.collect()
-    }
-
-    /// Most frequent first; equals in the order of [`Outcome`].
-    fn outcome_counts(&self, examples: &[Example]) -> Vec<OutcomeCount> {
-        let mut counts: Vec<_> = self
-            .outcomes
-            .iter()
-            .map(|(outcome, count)| (*outcome, *count))
-            .collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let named = counts.into_iter().map(|(outcome, count)| OutcomeCount {
-            outcome: outcome.to_string(),
-            provisioned: outcome.is_provisioned(),
-            count,
-            example: examples
-                .iter()
-                .find(|example| example.outcome == outcome)
-                .map(|example| example.text.clone()),
-        });
-        named.collect()
     }
 
     fn write(&mut self, entry: &Entry) {

@@ -3,8 +3,6 @@
 /// Which rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Breach {
-    /// Nobody noted which: journals that were written before there were codes.
-    Unnamed,
     /// Bytes that are no message of the protocol.
     Unreadable,
     /// A message where another was due.
@@ -33,8 +31,7 @@ pub enum Breach {
 
 impl Breach {
     /// Every one.
-    pub const ALL: [Self; 13] = [
-        Self::Unnamed,
+    pub const ALL: [Self; 12] = [
         Self::Unreadable,
         Self::Unexpected,
         Self::TooLong,
@@ -49,10 +46,9 @@ impl Breach {
         Self::Request,
     ];
 
-    /// In the journal.
+    /// In JSON.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Unnamed => "protocol",
             Self::Unreadable => "protocol-unreadable",
             Self::Unexpected => "protocol-unexpected",
             Self::TooLong => "protocol-too-long",
@@ -69,21 +65,20 @@ impl Breach {
     }
 
     /// For people: what came instead of what was due.
-    pub fn name(self) -> Option<&'static str> {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Unnamed => None,
-            Self::Unreadable => Some("bytes that are no message"),
-            Self::Unexpected => Some("another message than was due"),
-            Self::TooLong => Some("more than a device takes"),
-            Self::Upgrade => Some("the WebSocket was not opened as asked for"),
-            Self::Login => Some("the login does not go as SASL has it"),
-            Self::Answer => Some("the answer is not the documented JSON"),
-            Self::NoStatus => Some("the answer has no status"),
-            Self::Status => Some("the answer has an unknown status"),
-            Self::OperationId => Some("the operation has no usable id"),
-            Self::NoHub => Some("assigned without a hub or a device id"),
-            Self::NoHubKey => Some("assigned without the hub key of the TPM"),
-            Self::Request => Some("a request that can't be written"),
+            Self::Unreadable => "bytes that are no message",
+            Self::Unexpected => "another message than was due",
+            Self::TooLong => "more than a device takes",
+            Self::Upgrade => "the WebSocket was not opened as asked for",
+            Self::Login => "the login does not go as SASL has it",
+            Self::Answer => "the answer is not the documented JSON",
+            Self::NoStatus => "the answer has no status",
+            Self::Status => "the answer has an unknown status",
+            Self::OperationId => "the operation has no usable id",
+            Self::NoHub => "assigned without a hub or a device id",
+            Self::NoHubKey => "assigned without the hub key of the TPM",
+            Self::Request => "a request that can't be written",
         }
     }
 }

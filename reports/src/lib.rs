@@ -32,6 +32,7 @@ pub mod live;
 pub mod memory;
 pub mod oracle;
 pub mod outcome;
+pub mod outcomes;
 pub mod phase;
 pub mod rates;
 mod readings;

@@ -1,16 +1,19 @@
 //! How one device's provisioning ended: small, `Copy`, counted by value.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::breach::Breach;
 use crate::phase::Phase;
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// How a device's provisioning ended, in JSON as `{"kind": "refused", "phase": "register", "status": 401, "code": 401002}`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Assigned, connected to the hub, twin read and as the enrollment asked; and what the
     /// scenario has devices do after that is done.
@@ -22,38 +25,46 @@ pub enum Outcome {
     /// The twin of a device that came back lacks what the device had reported, or holds it in spite of
     /// a reset.
     DataMismatch,
-    /// The service answered with an error: HTTP-like status and DPS error code (0 when none was given).
+    /// The service answered with an error.
     Refused {
-        /// When.
+        /// The phase that the answer ended.
         phase: Phase,
-        /// Like 401.
+        /// The status, as of HTTP, like 401; absent where there were too many outcomes to tell them apart.
+        #[serde(default, skip_serializing_if = "is_zero")]
         status: u16,
-        /// Like 401002.
+        /// DPS's error code, like 401002; absent where none was given.
+        #[serde(default, skip_serializing_if = "is_zero")]
         code: u32,
     },
-    /// Accepted, then ended as `failed`, with the service's error code.
+    /// Accepted, then ended as `failed`.
     AssignmentFailed {
-        /// Like 400209.
+        /// DPS's error code, like 400209; absent where none was given.
+        #[serde(default, skip_serializing_if = "is_zero")]
         code: u32,
     },
     /// The enrollment is disabled.
     Disabled,
     /// Took longer than the scenario allows.
     TimedOut {
-        /// What it waited for.
+        /// The phase that lasted too long.
         phase: Phase,
     },
     /// The connection or the protocol failed.
     Broken {
-        /// When.
+        /// The phase that it failed in.
         phase: Phase,
-        /// How.
+        /// What failed.
         fault: Fault,
     },
     /// The run stopped before it ended.
     Cancelled,
     /// It was due and never started: as many as allowed were under way.
     NotStarted,
+}
+
+/// A number that stands for one that was not given.
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 /// How a connection or protocol failed.
@@ -124,7 +135,13 @@ impl Fault {
         Self::LocalResources,
     ];
 
-    /// In the journal.
+    /// Every one.
+    fn all() -> impl Iterator<Item = Self> {
+        let breaches = Breach::ALL.into_iter().map(Self::Protocol);
+        Self::PLAIN.into_iter().chain(breaches)
+    }
+
+    /// In JSON.
     pub fn code(self) -> &'static str {
         match self {
             Self::Unresolvable => "unresolvable",
@@ -153,6 +170,21 @@ impl Fault {
     }
 }
 
+impl JsonSchema for Fault {
+    fn schema_name() -> Cow<'static, str> {
+        "Fault".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let codes: Vec<_> = Self::all().map(Self::code).collect();
+        json_schema!({
+            "description": "How a connection or protocol failed.",
+            "type": "string",
+            "enum": codes,
+        })
+    }
+}
+
 impl From<Fault> for &'static str {
     fn from(fault: Fault) -> Self {
         fault.code()
@@ -163,9 +195,7 @@ impl TryFrom<String> for Fault {
     type Error = String;
 
     fn try_from(code: String) -> Result<Self, String> {
-        let breaches = Breach::ALL.into_iter().map(Self::Protocol);
-        let mut all = Self::PLAIN.into_iter().chain(breaches);
-        let known = all.find(|fault| fault.code() == code);
+        let known = Self::all().find(|fault| fault.code() == code);
         known.ok_or_else(|| format!("\"{code}\" is no fault"))
     }
 }
@@ -194,10 +224,8 @@ impl fmt::Display for Outcome {
             Self::TimedOut { phase } => write!(f, "timed out at {}", phase.name()),
             Self::Broken { phase, fault } => {
                 write!(f, "{} at {}", fault.name(), phase.name())?;
-                if let Fault::Protocol(breach) = fault
-                    && let Some(what) = breach.name()
-                {
-                    write!(f, ": {what}")?;
+                if let Fault::Protocol(breach) = fault {
+                    write!(f, ": {}", breach.name())?;
                 }
                 Ok(())
             }
@@ -207,48 +235,64 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How many devices ended in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct OutcomeCount {
-    /// The outcome, for people.
-    pub outcome: String,
-    /// Whether it is the wanted one.
-    pub provisioned: bool,
-    /// Devices.
-    pub count: u64,
-    /// Where the peer broke the protocol: an answer that did so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub example: Option<String>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_a_code_in_the_journal_and_older_ones_are_read() {
+    fn a_fault_is_a_code_in_json() {
         let broken = |fault| Outcome::Broken {
             phase: Phase::Register,
             fault,
         };
-        let breaches = Breach::ALL.into_iter().map(Fault::Protocol);
-        for fault in Fault::PLAIN.into_iter().chain(breaches) {
+        for fault in Fault::all() {
             let written = serde_json::to_string(&broken(fault)).expect("JSON");
             let code = format!(
-                r#"{{"broken":{{"phase":"register","fault":"{}"}}}}"#,
+                r#"{{"kind":"broken","phase":"register","fault":"{}"}}"#,
                 fault.code()
             );
             assert_eq!(written, code);
             let read: Outcome = serde_json::from_str(&written).expect("its own");
             assert_eq!(read, broken(fault));
         }
-        let unnamed = broken(Fault::Protocol(Breach::Unnamed));
-        assert_eq!(unnamed.to_string(), "protocol broken at register");
         let named = broken(Fault::Protocol(Breach::OperationId));
         assert_eq!(
             named.to_string(),
             "protocol broken at register: the operation has no usable id"
         );
         assert!(serde_json::from_str::<Fault>("\"broken\"").is_err());
+    }
+
+    #[test]
+    fn an_outcome_is_told_by_kind_phase_status_and_code() {
+        let refused = |status, code| Outcome::Refused {
+            phase: Phase::HubConnect,
+            status,
+            code,
+        };
+        for (outcome, json) in [
+            (Outcome::Provisioned, r#"{"kind":"provisioned"}"#),
+            (Outcome::NotStarted, r#"{"kind":"not-started"}"#),
+            (
+                refused(401, 401_002),
+                r#"{"kind":"refused","phase":"hub-connect","status":401,"code":401002}"#,
+            ),
+            (
+                refused(503, 0),
+                r#"{"kind":"refused","phase":"hub-connect","status":503}"#,
+            ),
+            (
+                Outcome::AssignmentFailed { code: 400_209 },
+                r#"{"kind":"assignment-failed","code":400209}"#,
+            ),
+            (
+                Outcome::TimedOut { phase: Phase::Tls },
+                r#"{"kind":"timed-out","phase":"tls"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&outcome).expect("JSON"), json);
+            let read: Outcome = serde_json::from_str(json).expect("its own");
+            assert_eq!(read, outcome);
+        }
     }
 }

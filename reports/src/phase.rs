@@ -1,9 +1,12 @@
 //! Where a device's time goes, and what is measured of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One step of a provisioning, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Intended start to actual start.

@@ -13,11 +13,8 @@ use crate::fold::{Detail, Fold};
 use crate::foremost::foremost;
 use crate::histogram::Precision;
 use crate::latency::Latency;
-use crate::outcome::Outcome;
+use crate::outcomes::{OutcomeCount, Outcomes};
 use crate::record::Record;
-
-/// Kinds of outcome told apart.
-const MAX_OUTCOMES: usize = 64;
 
 /// How they fared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,8 +31,8 @@ pub struct Reprovisions {
     pub registration: Latency,
     /// Until the twin was read.
     pub provisioning: Latency,
-    /// How those ended that were not provisioned, for people.
-    pub failures: BTreeMap<String, u64>,
+    /// How those ended that were not provisioned, most frequent first.
+    pub failures: Vec<OutcomeCount>,
     /// Where those were assigned that were provisioned, by region or else by tenant, like `eastus to hub-eus`;
     /// of devices that have either. The 256 with most of them.
     #[serde(default)]
@@ -56,7 +53,7 @@ impl Reprovisions {
 #[derive(Debug)]
 pub(crate) struct ReprovisionsFold {
     fold: Fold,
-    failures: BTreeMap<Outcome, u64>,
+    failures: Outcomes,
     /// By indices of region, tenant and hub: at most [`MAX_COUNTED`].
     placements: BTreeMap<(Option<u8>, u8, u16), u64>,
     /// Those beyond.
@@ -67,7 +64,7 @@ impl Default for ReprovisionsFold {
     fn default() -> Self {
         Self {
             fold: Fold::new(Precision::Coarse, Detail::All),
-            failures: BTreeMap::new(),
+            failures: Outcomes::default(),
             placements: BTreeMap::new(),
             placed_elsewhere: 0,
         }
@@ -89,13 +86,7 @@ impl ReprovisionsFold {
             }
             return;
         }
-        let known = self.failures.contains_key(&record.outcome);
-        let outcome = if known || self.failures.len() < MAX_OUTCOMES {
-            record.outcome
-        } else {
-            record.outcome.without_codes()
-        };
-        *self.failures.entry(outcome).or_default() += 1;
+        self.failures.add(record.outcome);
     }
 
     /// How many were provisioned once more so far, and how many ended otherwise.
@@ -119,7 +110,6 @@ impl ReprovisionsFold {
         let all: u64 = placements.values().sum();
         let placements = foremost(placements, MAX_ROWS, |(_, devices)| *devices);
         let told: u64 = placements.iter().map(|(_, devices)| devices).sum();
-        let failures = self.failures.iter();
         Reprovisions {
             registrations: self.fold.ended,
             provisioned: self.fold.provisioned,
@@ -127,9 +117,7 @@ impl ReprovisionsFold {
             attempts: self.fold.attempts,
             registration: self.fold.registration(),
             provisioning: self.fold.provisioning(),
-            failures: failures
-                .map(|(outcome, count)| (outcome.to_string(), *count))
-                .collect(),
+            failures: self.failures.told(&[]),
             placements: placements.into_iter().collect(),
             placed_elsewhere: self.placed_elsewhere + all - told,
         }

@@ -5,7 +5,7 @@ use crate::event::Happened;
 use crate::generator::Generator;
 use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Percentiles};
-use crate::outcome::OutcomeCount;
+use crate::outcomes::OutcomeCount;
 use crate::phase::Metric;
 use crate::slo::SloView;
 

@@ -13,7 +13,7 @@ use crate::generator::Generator;
 use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Latency, Percentiles};
 use crate::oracle::Oracle;
-use crate::outcome::OutcomeCount;
+use crate::outcomes::OutcomeCount;
 use crate::phase::Metric;
 use crate::rates::Rates;
 use crate::reprovisions::Reprovisions;

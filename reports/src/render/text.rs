@@ -111,8 +111,13 @@ fn devices(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             or_dash(response.map(|it| it.p99_us), duration),
             or_dash(response.map(|it| it.max_us), duration)
         )?;
-        for (outcome, devices) in &reprovisions.failures {
-            writeln!(out, "             {} {outcome}", count(*devices))?;
+        for failure in &reprovisions.failures {
+            writeln!(
+                out,
+                "             {} {}",
+                count(failure.count),
+                failure.text
+            )?;
         }
         let placements = foremost(&reprovisions.placements, MAX_LINES, |(_, devices)| {
             **devices
@@ -213,12 +218,16 @@ fn latencies(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result
 fn outcomes(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", style.paint(DIM, "  outcomes"))?;
     for outcome in &summary.outcomes {
-        let colour = if outcome.provisioned { GREEN } else { RED };
+        let colour = if outcome.outcome.is_provisioned() {
+            GREEN
+        } else {
+            RED
+        };
         writeln!(
             out,
             "  {:>10}  {}",
             count(outcome.count),
-            style.paint(colour, &outcome.outcome)
+            style.paint(colour, &outcome.text)
         )?;
         if let Some(example) = &outcome.example {
             writeln!(out, "              {}", style.paint(DIM, example))?;

@@ -65,7 +65,7 @@ fn an_answer_that_broke_the_protocol_is_shown_beside_the_devices_that_heard_it()
     assert_eq!(shown.example.as_deref(), Some(text));
     assert_eq!(shown.count, 1);
     let words = "protocol broken at register: the answer is not the documented JSON";
-    assert_eq!(shown.outcome, words);
+    assert_eq!((shown.outcome, shown.text.as_str()), (outcome, words));
     let mut console = Vec::new();
     render::text::render(&read, render::style::Style::Plain, &mut console).expect("memory");
     let console = String::from_utf8(console).expect("UTF-8");

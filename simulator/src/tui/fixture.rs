@@ -3,20 +3,19 @@
 use fleetstorm_reports::cut::view::{CellView, CutView};
 use fleetstorm_reports::generator::Generator;
 use fleetstorm_reports::latency::{HistogramBucket, Percentiles};
-use fleetstorm_reports::outcome::OutcomeCount;
+use fleetstorm_reports::outcomes::OutcomeCount;
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
     MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
 };
-use fleetstorm_reports::{Metric, Phase};
+use fleetstorm_reports::{Metric, Outcome, Phase};
 
 /// Twelve seconds into a run, three devices refused.
 pub(super) fn snapshot() -> Snapshot {
-    let outcome = |outcome: &str, provisioned, count| OutcomeCount {
-        outcome: outcome.into(),
-        provisioned,
-        count,
-        example: None,
+    let refused = Outcome::Refused {
+        phase: Phase::Register,
+        status: 401,
+        code: 401_002,
     };
     let cut = |dimension, name: &str, provisioned, failed, p50_us| CutView {
         dimension,
@@ -51,9 +50,9 @@ pub(super) fn snapshot() -> Snapshot {
             .map(|(step, metric)| view(metric, step))
             .collect(),
         outcomes: vec![
-            outcome("provisioned", true, 670),
-            outcome("refused at register: 401 (401002)", false, 2),
-            outcome("timed out at twin", false, 1),
+            OutcomeCount::new(Outcome::Provisioned, 670),
+            OutcomeCount::new(refused, 2),
+            OutcomeCount::new(Outcome::TimedOut { phase: Phase::Twin }, 1),
         ],
         cuts: vec![
             cut("cohort", "gateways", 400, 0, 1_010_000),

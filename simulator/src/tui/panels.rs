@@ -202,14 +202,14 @@ pub(super) fn outcomes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, t
         .iter()
         .take(shown)
         .map(|outcome| {
-            let style = if outcome.provisioned {
+            let style = if outcome.outcome.is_provisioned() {
                 theme.good()
             } else {
                 theme.bad()
             };
             Line::from(vec![
                 Span::raw(format!("{:>9} ", count(outcome.count))),
-                Span::styled(outcome.outcome.as_str(), style),
+                Span::styled(outcome.text.as_str(), style),
             ])
         })
         .collect();

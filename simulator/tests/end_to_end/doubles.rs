@@ -62,7 +62,7 @@ fn doubles_that_come_together_share_an_assignment_that_one_of_them_can_use() {
         (&4.into(), &4.into())
     );
     let why = "TPM activation failed at hub-connect";
-    assert_eq!(row(&summary, "/outcomes", "outcome", why)["count"], 4);
+    assert_eq!(row(&summary, "/outcomes", "text", why)["count"], 4);
     let judged = row(&summary, "/oracle/cohorts", "cohort", "doubles");
     assert_eq!(
         (&judged["as_intended"], &judged["either_way"]),

@@ -1,8 +1,18 @@
 //! What happens to a running fleet.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::binary::{Run, Scratch};
+
+/// Devices by the words for how they ended.
+fn counts(outcomes: &Value) -> Value {
+    let outcomes = outcomes.as_array().expect("outcomes").iter();
+    let count = |outcome: &Value| {
+        let text = outcome["text"].as_str().expect("words");
+        (text.to_owned(), outcome["count"].clone())
+    };
+    outcomes.map(count).collect::<Map<_, _>>().into()
+}
 
 /// Twenty devices of two cohorts, which stay for `hold`; then `events`.
 fn scenario(hold: &str, events: &str) -> String {
@@ -248,7 +258,7 @@ do = "reboot"
         (2..=9).contains(&told),
         "{told} took the new key, and came back with it"
     );
-    let failures = &summary["reprovisions"]["failures"];
+    let failures = counts(&summary["reprovisions"]["failures"]);
     let refused = failures["refused at register: 401 (401000)"].as_u64();
     assert_eq!(refused, Some(10 - told), "{failures}");
     assert_eq!(
@@ -334,12 +344,10 @@ do = "reboot"
     let scratch = Scratch::new();
     let (run, summary) = ran(&scratch, &scenario);
     let told = number(&summary, "/reprovisions/provisioned") / 2;
-    let failures = summary["reprovisions"]["failures"]
-        .as_object()
-        .expect("failures");
-    assert_eq!(failures.len(), 2, "{failures:?}");
+    let failures = counts(&summary["reprovisions"]["failures"]);
+    assert_eq!(failures.as_object().map(Map::len), Some(2), "{failures}");
     let refused = |code: &str| {
-        let refused = failures[&format!("refused at register: 401 ({code})")].as_u64();
+        let refused = failures[format!("refused at register: 401 ({code})")].as_u64();
         refused.expect("a count")
     };
     let (certificates, keys) = (refused("401002"), refused("401000"));
@@ -382,18 +390,15 @@ do = "reboot"
     let expired = number(&summary, "/reprovisions/failed");
     assert!((2 * 5..=2 * 19).contains(&expired), "{}", run.stdout);
     assert_eq!(
-        summary["reprovisions"]["failures"],
+        counts(&summary["reprovisions"]["failures"]),
         json!({ refusal: expired })
     );
     let went_back = number(&summary, "/reprovisions/provisioned");
     assert_eq!(went_back, 96 - expired, "all, then those that hold");
     // A new one of each a second: those of the first four seconds, then none.
     assert_eq!(
-        summary["outcomes"],
-        json!([
-            {"outcome": "provisioned", "provisioned": true, "count": 2 * (24 + 4)},
-            {"outcome": refusal, "provisioned": false, "count": 2 * 4},
-        ])
+        counts(&summary["outcomes"]),
+        json!({ "provisioned": 2 * (24 + 4), refusal: 2 * 4 })
     );
 }
 

@@ -39,7 +39,7 @@ fn all_end_in(outcome: &str, cohorts: &[(&str, &str, &str)]) {
     let summary = scratch.summary();
     let outcomes = summary["outcomes"].as_array().expect("a list");
     assert_eq!(outcomes.len(), 1, "{}", run.stdout);
-    assert_eq!(outcomes[0]["outcome"], outcome);
+    assert_eq!(outcomes[0]["text"], outcome);
     assert_eq!(outcomes[0]["count"], 5 * count);
 }
 
@@ -71,7 +71,7 @@ rules = [{ do = "corrupt", operations = ["register"] }]
     let summary = scratch.summary();
     let outcomes = summary["outcomes"].as_array().expect("a list");
     let words = "protocol broken at register: the answer is not the documented JSON";
-    let broken = outcomes.iter().find(|one| one["outcome"] == words);
+    let broken = outcomes.iter().find(|one| one["text"] == words);
     let broken = broken.unwrap_or_else(|| panic!("{}", run.stdout));
     let example = broken["example"].as_str().expect("an example");
     assert!(example.contains("at line 1"), "{example}");
