@@ -67,7 +67,7 @@ impl Floors {
         for (name, known) in imports.names.iter().zip(&imports.known) {
             for other in known.iter().map(|index| &imports.names[*index]) {
                 let (from, to) = (room_of(name), room_of(other));
-                if height.get(from) < height.get(to) {
+                if height.contains_key(from) && height.get(from) < height.get(to) {
                     let arrow = format!("{from} -> {to}");
                     upwards.entry(arrow).or_insert((name, other));
                 }
