@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! Plan -> crowds (devices in a row, followed as one) -> World: start -> register -> poll … -> twin
-//!                                                        | gate: the rates' windows
+//!                                                        | limiter: the rates' windows
 //!                                                        | station: this machine's cores, shared
 //!                                                        v
 //!                                                      Tally -> Forecast
@@ -23,9 +23,9 @@ mod apply;
 mod closed_load;
 mod crowd;
 mod distance;
-mod gate;
 mod instance;
 mod pending_events;
+mod rate_limiter;
 mod station;
 mod surroundings;
 mod tally;

@@ -39,7 +39,7 @@ impl World<'_> {
                 let instances = (0_u8..).zip(&mut self.instances);
                 instances
                     .filter(|(index, _)| tenant.is_none_or(|tenant| tenant == *index))
-                    .for_each(|(_, instance)| instance.gate.set_rates(rates));
+                    .for_each(|(_, instance)| instance.limiter.set_rates(rates));
             }
             Some(Foreseen::Leave(selector, leave)) => self.call(selector, leave, at_us),
         }

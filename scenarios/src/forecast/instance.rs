@@ -6,7 +6,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, LogNormal};
 
 use super::crowd::micros;
-use super::gate::Gate;
+use super::rate_limiter::RateLimiter;
 use super::surroundings::{Surroundings, Z99, Z999};
 use crate::plan::Plan;
 use crate::server::ProcessingTime;
@@ -15,7 +15,7 @@ use crate::server::ProcessingTime;
 #[derive(Debug)]
 pub(super) struct Instance {
     /// Its quotas.
-    pub(super) gate: Gate,
+    pub(super) limiter: RateLimiter,
     pub(super) pace: Pace,
     /// None where an assignment takes no time.
     assignment: Option<LogNormal<f64>>,
@@ -47,7 +47,7 @@ impl Instance {
         let instances = (0_u8..).zip(rates).map(|(tenant, rates)| {
             let pace = Pace::of(plan, around, tenant);
             Self {
-                gate: Gate::new(rates),
+                limiter: RateLimiter::new(rates),
                 pace,
                 assignment: pace.distribution(),
             }

@@ -11,9 +11,9 @@ use super::closed_load::ClosedLoads;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::distance::{Delays, Distances};
-use super::gate::Gate;
 use super::instance::Instance;
 use super::pending_events::PendingEvents;
+use super::rate_limiter::RateLimiter;
 use super::station::Station;
 use super::storm::StormLevel;
 use super::surroundings::Surroundings;
@@ -280,8 +280,8 @@ impl<'plan> World<'plan> {
         if self.cohort(&crowd).flaw.is_some_and(Flaw::keeps_out) {
             return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
         }
-        let (second, gate) = (self.second(now), self.gate(&crowd));
-        let (let_in, told) = gate.register(crowd.devices, second);
+        let (second, limiter) = (self.second(now), self.limiter(&crowd));
+        let (let_in, told) = limiter.register(crowd.devices, second);
         self.tally.registers += u64::from(crowd.devices);
         if let_in < crowd.devices {
             let mut others = crowd.clone();
@@ -302,7 +302,7 @@ impl<'plan> World<'plan> {
         self.tally.polls += u64::from(crowd.devices);
         let second = self.second(now);
         let mut polls = crowd.polls;
-        let counted = self.gate(&crowd).poll(&mut polls, second);
+        let counted = self.limiter(&crowd).poll(&mut polls, second);
         crowd.polls = polls;
         if let Err(told) = counted {
             return self.turn_away(crowd, now, Step::Poll, told);
@@ -461,8 +461,8 @@ impl<'plan> World<'plan> {
     }
 
     /// Of the instance that a crowd belongs to.
-    fn gate(&mut self, crowd: &Crowd) -> &mut Gate {
-        &mut self.instances[usize::from(crowd.tenant)].gate
+    fn limiter(&mut self, crowd: &Crowd) -> &mut RateLimiter {
+        &mut self.instances[usize::from(crowd.tenant)].limiter
     }
 
     pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {

@@ -4,13 +4,13 @@ use fleetstorm_protocol::quota::{Rates, Window};
 
 /// An instance's windows.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct RateLimiter {
     rates: Rates,
     operations: Window,
     registrations: Window,
 }
 
-impl Gate {
+impl RateLimiter {
     /// Nothing counted.
     pub(super) fn new(rates: Rates) -> Self {
         Self {
@@ -62,14 +62,14 @@ mod tests {
 
     #[test]
     fn a_crowd_is_let_in_as_far_as_both_rates_go() {
-        let mut gate = Gate::new(Rates {
+        let mut limiter = RateLimiter::new(Rates {
             operations_per_minute: 5,
             registrations_per_minute: 4,
             polls_per_ten_seconds: 0,
         });
-        assert_eq!(gate.register(3, 10), (3, 0));
-        assert_eq!(gate.register(3, 15), (1, 45));
-        assert_eq!(gate.register(9, 60), (4, 60));
-        assert_eq!(Gate::new(Rates::NONE).register(9, 0), (9, 0));
+        assert_eq!(limiter.register(3, 10), (3, 0));
+        assert_eq!(limiter.register(3, 15), (1, 45));
+        assert_eq!(limiter.register(9, 60), (4, 60));
+        assert_eq!(RateLimiter::new(Rates::NONE).register(9, 0), (9, 0));
     }
 }
