@@ -16,8 +16,8 @@
 //! Pure: no clock, no I/O; all chance derives from the plan's seed.
 
 pub mod cost;
-pub mod course;
 pub mod storm;
+pub mod timeline;
 
 mod apply;
 mod closed_load;
@@ -35,10 +35,10 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 
-pub use course::{Course, Stretch};
 pub use storm::{Storm, StormLevel, Storms};
 pub use surroundings::{Budget, Machine, Surroundings};
 pub use tally::Fate;
+pub use timeline::{Timeline, Window};
 
 use crate::cohort::Cohort;
 use crate::plan::Plan;
@@ -95,7 +95,7 @@ pub struct Forecast {
     /// The longest of them.
     pub longest_storm: Option<Storm>,
     /// How it goes over time.
-    pub course: Course,
+    pub timeline: Timeline,
     /// CPU that the devices cost the simulator.
     pub simulator_cpu: Duration,
     /// CPU that they cost the server.
@@ -183,7 +183,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         simulator_cpu: Duration::from_secs_f64(tally.simulator_us / 1e6),
         server_cpu: Duration::from_secs_f64(tally.server_us / 1e6),
         crowd: crowd::Arrivals::new(plan, crowds).largest(),
-        course: tally.course,
+        timeline: tally.timeline,
         fates: tally.fates,
     }
 }

@@ -6,10 +6,10 @@ use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use hdrhistogram::Histogram;
 
 use super::cost::{Cost, QUESTION_US};
-use super::course::Course;
 use super::crowd::{Crowd, Stage, micros};
 use super::storm::{StormLevel, Storms};
 use super::surroundings::Surroundings;
+use super::timeline::Timeline;
 use crate::limits::LONGEST_SCHEDULE;
 use crate::plan::Plan;
 
@@ -67,7 +67,7 @@ pub(super) struct Tally {
     pub(super) regions: Vec<RegionTally>,
     pub(super) last_end_us: u64,
     pub(super) last_start_us: u64,
-    pub(super) course: Course,
+    pub(super) timeline: Timeline,
     pub(super) storms: Option<Storms>,
     pub(super) response_us: Histogram<u64>,
     pub(super) simulator_us: f64,
@@ -104,7 +104,7 @@ impl Tally {
                 .collect(),
             last_end_us: 0,
             last_start_us: 0,
-            course: Course::new(),
+            timeline: Timeline::new(),
             storms: level.map(Storms::new),
             response_us: response_histogram(longest, 3),
             simulator_us: 0.0,
@@ -138,9 +138,9 @@ impl Tally {
         let fate = &mut self.fates[usize::from(crowd.cohort)];
         fate.started += u64::from(starting);
         fate.dropped += u64::from(crowd.devices - starting);
-        let stretch = self.course.at(crowd.due_us);
-        stretch.due += u64::from(crowd.devices);
-        stretch.failed += u64::from(crowd.devices - starting);
+        let window = self.timeline.at(crowd.due_us);
+        window.due += u64::from(crowd.devices);
+        window.failed += u64::from(crowd.devices - starting);
         self.costs(crowd, starting);
         starting
     }
@@ -150,7 +150,7 @@ impl Tally {
         let devices = u64::from(crowd.devices);
         self.back_in_flight += devices;
         self.again.started += devices;
-        self.course.at(now).due += devices;
+        self.timeline.at(now).due += devices;
         self.costs(crowd, crowd.devices);
         self.under_way(now);
     }
@@ -190,7 +190,7 @@ impl Tally {
     pub(super) fn turned_away(&mut self, crowd: &Crowd, now: u64) {
         let devices = u64::from(crowd.devices);
         self.turned_away += devices;
-        self.course.at(now).throttled += devices;
+        self.timeline.at(now).throttled += devices;
         let question_us = QUESTION_US / 2.0 * f64::from(crowd.devices) * self.slowness;
         self.simulator_us += question_us;
         self.server_us += question_us;
@@ -201,7 +201,7 @@ impl Tally {
 
     /// The machine spends CPU.
     pub(super) fn worked(&mut self, now: u64, cpu_us: f64) {
-        self.course.at(now).cpu_us += cpu_us;
+        self.timeline.at(now).cpu_us += cpu_us;
     }
 
     /// A crowd ends, as its stage says.
@@ -228,11 +228,11 @@ impl Tally {
                 fate.failed += devices;
             }
         }
-        let stretch = self.course.at(now);
+        let window = self.timeline.at(now);
         if crowd.stage == Stage::Provisioned {
-            stretch.provisioned += devices;
+            window.provisioned += devices;
         } else {
-            stretch.failed += devices;
+            window.failed += devices;
         }
         if crowd.stage == Stage::Provisioned && !crowd.again {
             let response_us = now - crowd.due_us;
@@ -270,15 +270,15 @@ impl Tally {
         spoken.filter(|(_, devices)| *devices > 0).collect()
     }
 
-    /// From when on it is a storm, by what was counted: in calm, devices come as in most of the stretches
+    /// From when on it is a storm, by what was counted: in calm, devices come as in most of the windows
     /// until the last one is due.
     pub(super) fn storm_level(&self, unhindered: Duration) -> StormLevel {
-        let width = self.course.width();
+        let width = self.timeline.width();
         let coming =
             usize::try_from(self.last_start_us / micros(width).max(1)).unwrap_or(usize::MAX);
-        let mut due: Vec<u64> = (self.course.stretches().iter())
+        let mut due: Vec<u64> = (self.timeline.windows().iter())
             .take(coming)
-            .map(|stretch| stretch.due)
+            .map(|window| window.due)
             .collect();
         due.sort_unstable();
         let middle = due.get(due.len() / 2).copied().unwrap_or(0);

@@ -34,17 +34,17 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             })
         })
         .collect();
-    let course: Vec<Value> = forecast
-        .course
-        .stretches()
+    let timeline: Vec<Value> = forecast
+        .timeline
+        .windows()
         .iter()
-        .map(|stretch| {
+        .map(|window| {
             json!({
-                "due": stretch.due,
-                "provisioned": stretch.provisioned,
-                "failed": stretch.failed,
-                "throttled": stretch.throttled,
-                "cpu_s": stretch.cpu_us / 1e6,
+                "due": window.due,
+                "provisioned": window.provisioned,
+                "failed": window.failed,
+                "throttled": window.throttled,
+                "cpu_s": window.cpu_us / 1e6,
             })
         })
         .collect();
@@ -134,8 +134,8 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "longest_storm": storm,
         "beside": beside,
         "crowd": forecast.crowd,
-        "stretch_s": seconds(forecast.course.width()),
-        "course": course,
+        "stretch_s": seconds(forecast.timeline.width()),
+        "course": timeline,
     })
 }
 

@@ -42,12 +42,12 @@ impl Outlook<'_> {
     /// The part of all cores that is busy in the busiest stretch of time; none of an ideal machine.
     pub fn busiest(&self) -> Option<f64> {
         let cores = self.around.machine?.cores;
-        let course = &self.forecast.course;
-        let room = course.width().as_secs_f64() * 1e6 * f64::from(cores);
-        let stretches = course.stretches().iter();
+        let timeline = &self.forecast.timeline;
+        let room = timeline.width().as_secs_f64() * 1e6 * f64::from(cores);
+        let windows = timeline.windows().iter();
         Some(
-            stretches
-                .map(|stretch| stretch.cpu_us / room)
+            windows
+                .map(|window| window.cpu_us / room)
                 .fold(0.0, f64::max),
         )
     }

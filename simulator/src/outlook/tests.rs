@@ -100,10 +100,10 @@ fn json_says_what_the_screen_says() {
     assert_eq!(value["cohorts"][0]["transport"]["mqtt"], 80);
     assert_eq!(value["throttled_devices"], 0);
     assert_eq!(value["machine"]["files"]["limit"], 20_000);
-    let course = value["course"].as_array().expect("a course");
-    let due: u64 = course
+    let timeline = value["course"].as_array().expect("a course");
+    let due: u64 = timeline
         .iter()
-        .filter_map(|stretch| stretch["due"].as_u64())
+        .filter_map(|window| window["due"].as_u64())
         .sum();
     assert_eq!(
         due,

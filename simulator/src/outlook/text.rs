@@ -53,27 +53,27 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
 }
 
 fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    let course = &outlook.forecast.course;
-    let stretches = course.stretches();
-    let seconds = course.width().as_secs_f64();
-    let until = time(course.width() * u32::try_from(stretches.len()).unwrap_or(u32::MAX));
-    let rate = |count: fn(&fleetstorm_scenarios::forecast::Stretch) -> u64| -> Vec<f64> {
-        stretches
+    let timeline = &outlook.forecast.timeline;
+    let windows = timeline.windows();
+    let seconds = timeline.width().as_secs_f64();
+    let until = time(timeline.width() * u32::try_from(windows.len()).unwrap_or(u32::MAX));
+    let rate = |count: fn(&fleetstorm_scenarios::forecast::Window) -> u64| -> Vec<f64> {
+        windows
             .iter()
-            .map(|stretch| count(stretch) as f64 / seconds)
+            .map(|window| count(window) as f64 / seconds)
             .collect()
     };
     let per_second = |value: f64| units::rate(value);
     writeln!(text, "  devices due")?;
     text.push_str(&plot::draw(
-        &rate(|stretch| stretch.due),
+        &rate(|window| window.due),
         Merge::Mean,
         &until,
         per_second,
     ));
     writeln!(text, "\n  provisioned")?;
     text.push_str(&plot::draw(
-        &rate(|stretch| stretch.provisioned),
+        &rate(|window| window.provisioned),
         Merge::Mean,
         &until,
         per_second,
@@ -81,7 +81,7 @@ fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     if outlook.forecast.turned_away > 0 {
         writeln!(text, "\n  answered 429")?;
         text.push_str(&plot::draw(
-            &rate(|stretch| stretch.throttled),
+            &rate(|window| window.throttled),
             Merge::Mean,
             &until,
             per_second,
@@ -90,14 +90,14 @@ fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     writeln!(
         text,
         "\n  under way at the end of each stretch of {}",
-        time(course.width())
+        time(timeline.width())
     )?;
     let mut under_way = 0_u64;
-    let levels: Vec<f64> = stretches
+    let levels: Vec<f64> = windows
         .iter()
-        .map(|stretch| {
-            under_way += stretch.due;
-            under_way = under_way.saturating_sub(stretch.provisioned + stretch.failed);
+        .map(|window| {
+            under_way += window.due;
+            under_way = under_way.saturating_sub(window.provisioned + window.failed);
             under_way as f64
         })
         .collect();
@@ -212,7 +212,7 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     );
     if let (Some(busiest), Some(machine)) = (outlook.busiest(), outlook.around.machine) {
         let percent = units::percentage_of(busiest.min(1.0), 0, Rounding::Down);
-        let stretch = time(forecast.course.width());
+        let window = time(forecast.timeline.width());
         let queue = if busiest >= 1.0 {
             ": devices wait for them"
         } else {
@@ -221,7 +221,7 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         // Writing to a string can't fail.
         let _ = write!(
             cpu,
-            "; {} cores are busy to {percent} in the busiest {stretch}{queue}",
+            "; {} cores are busy to {percent} in the busiest {window}{queue}",
             machine.cores
         );
     }

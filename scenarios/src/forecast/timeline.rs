@@ -1,13 +1,13 @@
-//! How a forecast goes over time: counts in a bounded number of equal stretches.
+//! How a forecast goes over time: counts in a bounded number of equal windows.
 
 use std::time::Duration;
 
-/// Most stretches that are told apart.
+/// Most windows that are told apart.
 const MOST: usize = 240;
 
-/// What happens in one stretch of time.
+/// What happens in one window of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Stretch {
+pub struct Window {
     /// Devices that the schedule wants to start.
     pub due: u64,
     /// Questions that are turned away with 429.
@@ -20,7 +20,7 @@ pub struct Stretch {
     pub cpu_us: f64,
 }
 
-impl Stretch {
+impl Window {
     fn add(&mut self, other: Self) {
         self.due += other.due;
         self.throttled += other.throttled;
@@ -30,56 +30,56 @@ impl Stretch {
     }
 }
 
-/// Stretches from the start on. When time runs past the last one, neighbours become one.
+/// Windows from the start on. When time runs past the last one, neighbours become one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Course {
+pub struct Timeline {
     width_us: u64,
-    stretches: Vec<Stretch>,
+    windows: Vec<Window>,
 }
 
-impl Course {
+impl Timeline {
     /// Nothing yet; ten milliseconds each at first.
     pub(super) fn new() -> Self {
         Self {
             width_us: 10_000,
-            stretches: Vec::new(),
+            windows: Vec::new(),
         }
     }
 
-    /// The stretch that lies at a moment.
-    pub(super) fn at(&mut self, us: u64) -> &mut Stretch {
+    /// The window that lies at a moment.
+    pub(super) fn at(&mut self, us: u64) -> &mut Window {
         let mut index = self.index(us);
         while index >= MOST {
-            self.stretches = self
-                .stretches
+            self.windows = self
+                .windows
                 .chunks(2)
                 .map(|pair| {
-                    let mut sum = Stretch::default();
-                    pair.iter().for_each(|stretch| sum.add(*stretch));
+                    let mut sum = Window::default();
+                    pair.iter().for_each(|window| sum.add(*window));
                     sum
                 })
                 .collect();
             self.width_us = self.width_us.saturating_mul(2);
             index = self.index(us);
         }
-        if index >= self.stretches.len() {
-            self.stretches.resize(index + 1, Stretch::default());
+        if index >= self.windows.len() {
+            self.windows.resize(index + 1, Window::default());
         }
-        &mut self.stretches[index]
+        &mut self.windows[index]
     }
 
     fn index(&self, us: u64) -> usize {
         usize::try_from(us / self.width_us).unwrap_or(usize::MAX)
     }
 
-    /// How long a stretch is.
+    /// How long a window is.
     pub fn width(&self) -> Duration {
         Duration::from_micros(self.width_us)
     }
 
-    /// The stretches, from the start on.
-    pub fn stretches(&self) -> &[Stretch] {
-        &self.stretches
+    /// The windows, from the start on.
+    pub fn windows(&self) -> &[Window] {
+        &self.windows
     }
 }
 
@@ -89,25 +89,25 @@ mod tests {
 
     #[test]
     fn neighbours_become_one_and_nothing_is_lost() {
-        let mut course = Course::new();
+        let mut timeline = Timeline::new();
         for hundredth in 0..1_000 {
-            course.at(hundredth * 10_000).due += 1;
+            timeline.at(hundredth * 10_000).due += 1;
         }
-        assert_eq!(course.width(), Duration::from_millis(80));
-        assert_eq!(course.stretches().len(), 125);
-        assert!(course.stretches().iter().all(|stretch| stretch.due == 8));
+        assert_eq!(timeline.width(), Duration::from_millis(80));
+        assert_eq!(timeline.windows().len(), 125);
+        assert!(timeline.windows().iter().all(|window| window.due == 8));
     }
 
     #[test]
     fn a_moment_far_away_has_its_stretch_too() {
-        let mut course = Course::new();
-        course.at(0).due += 1;
-        course.at(u64::MAX / 4).provisioned += 1;
-        assert!(course.stretches().len() <= MOST);
-        let sum: u64 = course
-            .stretches()
+        let mut timeline = Timeline::new();
+        timeline.at(0).due += 1;
+        timeline.at(u64::MAX / 4).provisioned += 1;
+        assert!(timeline.windows().len() <= MOST);
+        let sum: u64 = timeline
+            .windows()
             .iter()
-            .map(|stretch| stretch.due + stretch.provisioned)
+            .map(|window| window.due + window.provisioned)
             .sum();
         assert_eq!(sum, 2);
     }
