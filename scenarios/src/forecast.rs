@@ -37,7 +37,7 @@ use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 
 pub use storm::{Storm, StormLevel, Storms};
 pub use surroundings::{Budget, Machine, Surroundings};
-pub use tally::Fate;
+pub use tally::CohortForecast;
 pub use timeline::{Timeline, Window};
 
 use crate::cohort::Cohort;
@@ -55,9 +55,9 @@ const LAST_LOOK: u64 = 16;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
     /// What becomes of each cohort, in the plan's order.
-    pub fates: Vec<Fate>,
+    pub cohorts: Vec<CohortForecast>,
     /// What becomes of devices that go back to DPS, of all cohorts, because of an event.
-    pub reprovisions: Fate,
+    pub reprovisions: CohortForecast,
     /// Events whose consequences are not foreseen, by index.
     pub unforeseen: Vec<usize>,
     /// Register requests of devices that have proven themselves.
@@ -75,7 +75,7 @@ pub struct Forecast {
     /// Devices that start, by what they speak to DPS.
     pub transports: Vec<(TransportKind, u64)>,
     /// What becomes of the devices of each region, in the plan's order.
-    pub regions: Vec<RegionFate>,
+    pub regions: Vec<RegionForecast>,
     /// When the last device is due.
     pub last_start: Duration,
     /// When the last device has ended.
@@ -106,7 +106,7 @@ pub struct Forecast {
 
 /// Of a region's devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegionFate {
+pub struct RegionForecast {
     /// Start.
     pub started: u64,
     /// Of them, read their twin.
@@ -117,7 +117,7 @@ pub struct RegionFate {
     pub response_p99: Option<Duration>,
 }
 
-impl RegionFate {
+impl RegionForecast {
     fn of(tally: &tally::RegionTally) -> Self {
         Self {
             started: tally.started,
@@ -170,7 +170,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         peak_held: tally.peak_held,
         peak_connections: tally.peak_connections,
         transports: tally.transports(),
-        regions: tally.regions.iter().map(RegionFate::of).collect(),
+        regions: tally.regions.iter().map(RegionForecast::of).collect(),
         last_start: Duration::from_micros(tally.last_start_us),
         last_end: Duration::from_micros(tally.last_end_us),
         response_p50: tally.response(50.0),
@@ -184,7 +184,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         server_cpu: Duration::from_secs_f64(tally.server_us / 1e6),
         crowd: crowd::Arrivals::new(plan, crowds).largest(),
         timeline: tally.timeline,
-        fates: tally.fates,
+        cohorts: tally.cohorts,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::plan::Plan;
 
 /// What becomes of a cohort's devices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Fate {
+pub struct CohortForecast {
     /// Start.
     pub started: u64,
     /// Read their twin.
@@ -48,9 +48,9 @@ impl RegionTally {
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     max_in_flight: u64,
-    pub(super) fates: Vec<Fate>,
+    pub(super) cohorts: Vec<CohortForecast>,
     /// Of devices that go back to DPS, of all cohorts.
-    pub(super) again: Fate,
+    pub(super) again: CohortForecast,
     pub(super) registers: u64,
     pub(super) polls: u64,
     pub(super) turned_away: u64,
@@ -83,8 +83,8 @@ impl Tally {
         let longest = micros(LONGEST_SCHEDULE.max(scenario.device_timeout)).saturating_mul(2);
         Self {
             max_in_flight: scenario.max_in_flight.into(),
-            fates: vec![Fate::default(); scenario.cohorts.len()],
-            again: Fate::default(),
+            cohorts: vec![CohortForecast::default(); scenario.cohorts.len()],
+            again: CohortForecast::default(),
             registers: 0,
             polls: 0,
             turned_away: 0,
@@ -120,8 +120,10 @@ impl Tally {
 
     /// Devices that have ended or were dropped.
     pub(super) fn ended(&self) -> u64 {
-        let ended = |fate: &Fate| fate.provisioned + fate.failed + fate.timed_out + fate.dropped;
-        self.fates.iter().map(ended).sum()
+        let ended = |foreseen: &CohortForecast| {
+            foreseen.provisioned + foreseen.failed + foreseen.timed_out + foreseen.dropped
+        };
+        self.cohorts.iter().map(ended).sum()
     }
 
     /// A crowd is due; how many of it start.
@@ -135,9 +137,9 @@ impl Tally {
             region.started += u64::from(starting);
         }
         self.last_start_us = self.last_start_us.max(crowd.due_us);
-        let fate = &mut self.fates[usize::from(crowd.cohort)];
-        fate.started += u64::from(starting);
-        fate.dropped += u64::from(crowd.devices - starting);
+        let foreseen = &mut self.cohorts[usize::from(crowd.cohort)];
+        foreseen.started += u64::from(starting);
+        foreseen.dropped += u64::from(crowd.devices - starting);
         let window = self.timeline.at(crowd.due_us);
         window.due += u64::from(crowd.devices);
         window.failed += u64::from(crowd.devices - starting);
@@ -178,11 +180,11 @@ impl Tally {
         self.server_us += f64::from(cost.server_us) * times;
     }
 
-    fn fate(&mut self, crowd: &Crowd) -> &mut Fate {
+    fn foreseen(&mut self, crowd: &Crowd) -> &mut CohortForecast {
         if crowd.again {
             &mut self.again
         } else {
-            &mut self.fates[usize::from(crowd.cohort)]
+            &mut self.cohorts[usize::from(crowd.cohort)]
         }
     }
 
@@ -195,7 +197,7 @@ impl Tally {
         self.simulator_us += question_us;
         self.server_us += question_us;
         if !crowd.throttled {
-            self.fate(crowd).throttled += devices;
+            self.foreseen(crowd).throttled += devices;
         }
     }
 
@@ -214,10 +216,10 @@ impl Tally {
         }
         self.under_way(now);
         self.last_end_us = self.last_end_us.max(now);
-        let fate = self.fate(crowd);
+        let foreseen = self.foreseen(crowd);
         match crowd.stage {
-            Stage::Provisioned => fate.provisioned += devices,
-            Stage::TimedOut => fate.timed_out += devices,
+            Stage::Provisioned => foreseen.provisioned += devices,
+            Stage::TimedOut => foreseen.timed_out += devices,
             Stage::Failed
             | Stage::Connect
             | Stage::Register
@@ -225,7 +227,7 @@ impl Tally {
             | Stage::Join
             | Stage::Rejoin
             | Stage::Held => {
-                fate.failed += devices;
+                foreseen.failed += devices;
             }
         }
         let window = self.timeline.at(now);
@@ -245,7 +247,10 @@ impl Tally {
 
     /// Devices that are provisioned.
     pub(super) fn provisioned(&self) -> u64 {
-        self.fates.iter().map(|fate| fate.provisioned).sum()
+        self.cohorts
+            .iter()
+            .map(|foreseen| foreseen.provisioned)
+            .sum()
     }
 
     /// A crowd has its twin and stays with its hubs; how many of it there is room for.

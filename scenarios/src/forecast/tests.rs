@@ -58,8 +58,8 @@ fn without_rates_nobody_is_turned_away_and_a_device_takes_its_retry_after() {
     let plan = plan(1_000, "kind = \"constant-rate\", rate = \"100/s\"", "", "");
     let forecast = forecast(&plan, &around(Rates::NONE));
     assert_eq!(forecast.turned_away, 0);
-    assert_eq!(forecast.fates[0].throttled, 0);
-    assert_eq!(forecast.fates[0].provisioned, 1_000);
+    assert_eq!(forecast.cohorts[0].throttled, 0);
+    assert_eq!(forecast.cohorts[0].provisioned, 1_000);
     assert_eq!((forecast.registers, forecast.storms), (1_000, 0));
     assert_eq!(forecast.last_start, Duration::from_millis(9_990));
     assert_eq!(forecast.last_end, Duration::from_millis(10_990));
@@ -77,8 +77,8 @@ fn patient_devices_of_a_storm_come_in_by_the_minute() {
         ..around(a_minute(1_000))
     };
     let forecast = forecast(&plan, &around);
-    assert_eq!(forecast.fates[0].provisioned, 2_500);
-    assert_eq!(forecast.fates[0].throttled, 1_500);
+    assert_eq!(forecast.cohorts[0].provisioned, 2_500);
+    assert_eq!(forecast.cohorts[0].throttled, 1_500);
     assert_eq!(forecast.registers, 2_500 + 1_500 + 500);
     assert_eq!(forecast.turned_away, 1_500 + 500);
     assert_eq!(forecast.peak_in_flight, 2_500);
@@ -98,7 +98,7 @@ fn naive_devices_of_a_storm_are_in_no_sooner_and_ask_all_the_time() {
         ..around(a_minute(1_000))
     };
     let forecast = forecast(&plan, &around);
-    assert_eq!(forecast.fates[0].provisioned, 2_500);
+    assert_eq!(forecast.cohorts[0].provisioned, 2_500);
     assert_eq!(forecast.turned_away, 1_500 * 40 + 500 * 60);
     assert_eq!(forecast.last_end, seconds(101));
 }
@@ -109,8 +109,8 @@ fn devices_that_do_not_ask_again_are_lost() {
     let keys = "retry = \"sdk-java\"";
     let plan = plan(2_500, "kind = \"all-at-once\"", keys, ROOMY);
     let forecast = forecast(&plan, &around(a_minute(1_000)));
-    let fate = forecast.fates[0];
-    assert_eq!((fate.provisioned, fate.failed), (1_000, 1_500));
+    let foreseen = forecast.cohorts[0];
+    assert_eq!((foreseen.provisioned, foreseen.failed), (1_000, 1_500));
     assert_eq!(forecast.turned_away, 1_500);
 }
 
@@ -123,8 +123,8 @@ fn devices_run_out_of_time() {
         ..around(a_minute(1_000))
     };
     let forecast = forecast(&plan, &around);
-    let fate = forecast.fates[0];
-    assert_eq!((fate.provisioned, fate.timed_out), (2_000, 500));
+    let foreseen = forecast.cohorts[0];
+    assert_eq!((foreseen.provisioned, foreseen.timed_out), (2_000, 500));
     assert_eq!(forecast.last_end, seconds(60));
 }
 
@@ -154,8 +154,8 @@ fn polls_of_a_device_have_their_rate() {
 fn what_goes_beyond_max_in_flight_is_dropped() {
     let plan = plan(100, "kind = \"all-at-once\"", "", "max-in-flight = 30");
     let forecast = forecast(&plan, &around(Rates::NONE));
-    let fate = forecast.fates[0];
-    assert_eq!((fate.started, fate.dropped), (30, 70));
+    let foreseen = forecast.cohorts[0];
+    assert_eq!((foreseen.started, foreseen.dropped), (30, 70));
     assert_eq!(forecast.peak_in_flight, 30);
 }
 
@@ -175,7 +175,7 @@ fn devices_that_stay_keep_their_connections() {
         "staying is not provisioning"
     );
     let some = forecast_of(plan_with("max-held = 50"));
-    assert_eq!((some.peak_held, some.fates[0].provisioned), (50, 600));
+    assert_eq!((some.peak_held, some.cohorts[0].provisioned), (50, 600));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
     for keys in ["enabled = false", "flaw = \"wrong-key\""] {
         let plan = plan(100, "kind = \"all-at-once\"", keys, "");
         let forecast = forecast(&plan, &around(a_minute(10)));
-        assert_eq!(forecast.fates[0].failed, 100, "{keys}");
+        assert_eq!(forecast.cohorts[0].failed, 100, "{keys}");
         assert_eq!(forecast.registers, 0, "{keys}");
     }
 }
@@ -256,8 +256,8 @@ fn crowds_tell_what_single_devices_tell() {
         assert_eq!((single.crowd, crowds.crowd), (1, 10));
         let figures = |forecast: &Forecast| {
             [
-                forecast.fates[0].provisioned as f64,
-                forecast.fates[0].throttled as f64,
+                forecast.cohorts[0].provisioned as f64,
+                forecast.cohorts[0].throttled as f64,
                 forecast.turned_away as f64,
                 forecast.last_end.as_secs_f64(),
                 forecast.peak_in_flight as f64,
@@ -291,10 +291,13 @@ fn no_rate_is_exceeded_at_any_size() {
             ..around(Rates::AZURE)
         };
         let forecast = forecast(&plan, &around);
-        let fate = forecast.fates[0];
-        assert_eq!(fate.provisioned + fate.timed_out, 100_000_000);
+        let foreseen = forecast.cohorts[0];
+        assert_eq!(foreseen.provisioned + foreseen.timed_out, 100_000_000);
         let minutes = 100 * 60;
-        assert!(fate.provisioned <= minutes * 1_000, "{retry}: {fate:?}");
+        assert!(
+            foreseen.provisioned <= minutes * 1_000,
+            "{retry}: {foreseen:?}"
+        );
         assert!(forecast.crowd > 1);
     }
 }
@@ -311,7 +314,7 @@ fn a_power_cut_sends_back_whoever_asks_dps_on_every_boot() {
         forecast(&plan, &around(Rates::NONE))
     };
     let back = cut("register-always");
-    assert_eq!(back.fates[0].provisioned, 300);
+    assert_eq!(back.cohorts[0].provisioned, 300);
     assert_eq!(
         (back.reprovisions.started, back.reprovisions.provisioned),
         (300, 300)
@@ -335,7 +338,7 @@ fn sold_devices_meet_the_quotas_of_their_new_owner() {
                 [[event]]\nat = \"30s\"\ndo = \"change-owner\"\ncohort = \"a\"\nto = \"acme\"";
     let plan = plan(100, "kind = \"all-at-once\"", keys, ROOMY);
     let forecast = forecast(&plan, &around(Rates::NONE));
-    assert_eq!(forecast.fates[0].throttled, 0);
+    assert_eq!(forecast.cohorts[0].throttled, 0);
     assert_eq!(forecast.turned_away, 40);
     assert_eq!(forecast.registers, 100 + 100 + 40);
 }
@@ -367,7 +370,11 @@ fn devices_that_take_turns_come_as_fast_as_the_service_lets_them() {
             "{devices}: {end} s, not {expected}"
         );
         assert!(foreseen.peak_in_flight <= concurrency);
-        let provisioned: u64 = foreseen.fates.iter().map(|fate| fate.provisioned).sum();
+        let provisioned: u64 = foreseen
+            .cohorts
+            .iter()
+            .map(|foreseen| foreseen.provisioned)
+            .sum();
         assert_eq!(provisioned, devices);
     }
 }

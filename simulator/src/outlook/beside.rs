@@ -79,8 +79,8 @@ impl Measured {
         let long = |time: Duration| time.as_secs_f64();
         let (run, attempts) = (&self.summary, &self.summary.attempts);
         let part = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let sum = |of: fn(&fleetstorm_scenarios::forecast::Fate) -> u64| -> u64 {
-            forecast.fates.iter().map(of).sum()
+        let sum = |of: fn(&fleetstorm_scenarios::forecast::CohortForecast) -> u64| -> u64 {
+            forecast.cohorts.iter().map(of).sum()
         };
         let response = run.provisioning.response;
         let row = |what: &str, unit, foretold, measured| Row {
@@ -94,8 +94,8 @@ impl Measured {
                 "provisioned",
                 Unit::Share(Rounding::Down),
                 part(
-                    sum(|fate| fate.provisioned),
-                    sum(|fate| fate.started + fate.dropped),
+                    sum(|foreseen| foreseen.provisioned),
+                    sum(|foreseen| foreseen.started + foreseen.dropped),
                 ),
                 part(run.devices.provisioned, run.devices.planned),
             ),
@@ -103,8 +103,8 @@ impl Measured {
                 "throttled devices",
                 Unit::Share(Rounding::Up),
                 part(
-                    sum(|fate| fate.throttled),
-                    sum(|fate| fate.started + fate.dropped),
+                    sum(|foreseen| foreseen.throttled),
+                    sum(|foreseen| foreseen.started + foreseen.dropped),
                 ),
                 part(attempts.throttled, run.devices.planned),
             ),
@@ -148,14 +148,14 @@ impl Measured {
                 response.map(|response| seconds(response.max_us)),
             ),
         ];
-        for (region, fate) in plan.scenario().regions.iter().zip(&forecast.regions) {
+        for (region, foreseen) in plan.scenario().regions.iter().zip(&forecast.regions) {
             let cuts = run.cuts.iter();
             let mut cuts = cuts.filter(|cut| cut.dimension == "region" && cut.name == region.name);
             if let Some(cut) = cuts.next() {
                 rows.push(row(
                     &format!("response in {}, half of them", region.name),
                     Unit::Seconds,
-                    fate.response_p50.map(long),
+                    foreseen.response_p50.map(long),
                     cut.provisioning
                         .response
                         .map(|response| seconds(response.p50_us)),

@@ -13,8 +13,8 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
     let (plan, total) = (outlook.plan, outlook.total());
     let cohorts = plan.scenario().cohorts.iter();
     let cohorts: Vec<Value> = cohorts
-        .zip(&forecast.fates)
-        .map(|(cohort, fate)| {
+        .zip(&forecast.cohorts)
+        .map(|(cohort, foreseen)| {
             let transports: serde_json::Map<String, Value> = cohort
                 .transports
                 .iter()
@@ -26,11 +26,11 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
                 "attestation": cohort.attestation.name(),
                 "transport": transports,
                 "retry": cohort.retry.name(),
-                "provisioned": fate.provisioned,
-                "failed": fate.failed,
-                "timed_out": fate.timed_out,
-                "dropped": fate.dropped,
-                "throttled": fate.throttled,
+                "provisioned": foreseen.provisioned,
+                "failed": foreseen.failed,
+                "timed_out": foreseen.timed_out,
+                "dropped": foreseen.dropped,
+                "throttled": foreseen.throttled,
             })
         })
         .collect();
@@ -54,12 +54,12 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
     let regions = outlook.plan.scenario().regions.iter();
     let by_region: serde_json::Map<String, Value> = regions
         .zip(&forecast.regions)
-        .map(|(region, fate)| {
+        .map(|(region, foreseen)| {
             let told = json!({
-                "devices": fate.started,
-                "provisioned": fate.provisioned,
-                "response_p50_s": fate.response_p50.map(seconds),
-                "response_p99_s": fate.response_p99.map(seconds),
+                "devices": foreseen.started,
+                "provisioned": foreseen.provisioned,
+                "response_p50_s": foreseen.response_p50.map(seconds),
+                "response_p99_s": foreseen.response_p99.map(seconds),
             });
             (region.name.clone(), told)
         })

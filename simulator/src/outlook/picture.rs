@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleetstorm_scenarios::Plan;
-use fleetstorm_scenarios::forecast::{Fate, Forecast, Surroundings};
+use fleetstorm_scenarios::forecast::{CohortForecast, Forecast, Surroundings};
 
 use super::beside::Row;
 use super::knife_edge::KnifeEdge;
@@ -26,15 +26,15 @@ pub(super) struct Outlook<'plan> {
 
 impl Outlook<'_> {
     /// Devices that read their twin, fail or time out, are dropped, and are turned away at least once.
-    pub fn total(&self) -> Fate {
-        let mut total = Fate::default();
-        for fate in &self.forecast.fates {
-            total.started += fate.started;
-            total.provisioned += fate.provisioned;
-            total.failed += fate.failed;
-            total.timed_out += fate.timed_out;
-            total.dropped += fate.dropped;
-            total.throttled += fate.throttled;
+    pub fn total(&self) -> CohortForecast {
+        let mut total = CohortForecast::default();
+        for foreseen in &self.forecast.cohorts {
+            total.started += foreseen.started;
+            total.provisioned += foreseen.provisioned;
+            total.failed += foreseen.failed;
+            total.timed_out += foreseen.timed_out;
+            total.dropped += foreseen.dropped;
+            total.throttled += foreseen.throttled;
         }
         total
     }

@@ -119,7 +119,7 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "cohort", "devices", "provisioned", "throttled"
     )?;
     let cohorts = outlook.plan.scenario().cohorts.iter();
-    for (cohort, fate) in cohorts.zip(&outlook.forecast.fates) {
+    for (cohort, foreseen) in cohorts.zip(&outlook.forecast.cohorts) {
         let all: u64 = cohort
             .transports
             .iter()
@@ -138,8 +138,8 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             "  {:<16} {:>12} {:>12} {:>9}  {}, {}, {}",
             cohort.name,
             units::count(cohort.devices),
-            units::count(fate.provisioned),
-            bad(fate.throttled, cohort.devices),
+            units::count(foreseen.provisioned),
+            bad(foreseen.throttled, cohort.devices),
             cohort.attestation,
             transports.join(" + "),
             cohort.retry.name(),
@@ -151,15 +151,15 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         .collect();
     writeln!(text, "  devices by transport: {}", transports.join(", "))?;
     let names = outlook.plan.scenario().regions.iter();
-    for (region, fate) in names.zip(&outlook.forecast.regions) {
+    for (region, foreseen) in names.zip(&outlook.forecast.regions) {
         writeln!(
             text,
             "  region {:<16} {:>5} devices, response {}{} half of them, {} 99 of 100",
             region.name,
-            units::count(fate.started),
-            of_the_provisioned(fate.provisioned, fate.started),
-            units::or_dash(fate.response_p50, time),
-            units::or_dash(fate.response_p99, time),
+            units::count(foreseen.started),
+            of_the_provisioned(foreseen.provisioned, foreseen.started),
+            units::or_dash(foreseen.response_p50, time),
+            units::or_dash(foreseen.response_p99, time),
         )?;
     }
     text.push('\n');
