@@ -2,15 +2,15 @@
 //! the service's rates, played through in virtual time.
 //!
 //! ```text
-//! Plan -> crowds (devices in a row, followed as one) -> World: start -> register -> poll … -> twin
+//! Plan -> batches (devices in a row, followed as one) -> World: start -> register -> poll … -> twin
 //!                                                        | limiter: the rates' windows
 //!                                                        | station: this machine's cores, shared
 //!                                                        v
 //!                                                      Tally -> Forecast
 //! ```
 //!
-//! A small fleet is followed device by device. A large one is followed in crowds of equal size, as large
-//! as needed to end within a budget of events; a crowd that is not let in whole parts, so that rates are
+//! A small fleet is followed device by device. A large one is followed in batches of equal size, as large
+//! as needed to end within a budget of events; a batch that is not let in whole parts, so that rates are
 //! exact at any size.
 //!
 //! Pure: no clock, no I/O; all chance derives from the plan's seed.
@@ -20,8 +20,8 @@ pub mod storm;
 pub mod timeline;
 
 mod apply;
+mod batch;
 mod closed_load;
-mod crowd;
 mod distance;
 mod instance;
 mod pending_events;
@@ -48,7 +48,7 @@ use instance::Pace;
 use tally::Tally;
 use world::World;
 
-/// Crowds of a look that is followed to its end.
+/// Batches of a look that is followed to its end.
 const LAST_LOOK: u64 = 16;
 
 /// What will happen.
@@ -100,8 +100,8 @@ pub struct Forecast {
     pub simulator_cpu: Duration,
     /// CPU that they cost the server.
     pub server_cpu: Duration,
-    /// Devices in the largest crowd that was followed as one; 1 is device by device.
-    pub crowd: u64,
+    /// Devices in the largest batch that was followed as one; 1 is device by device.
+    pub batch: u64,
 }
 
 /// Of a region's devices.
@@ -130,34 +130,34 @@ impl RegionForecast {
 
 /// Plays a plan through.
 pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
-    let mut crowds = around.budget.crowds.max(1);
+    let mut batches = around.budget.batches.max(1);
     loop {
-        // A last look with very few crowds has all the events that it takes.
-        let events = if crowds <= LAST_LOOK {
+        // A last look with very few batches has all the events that it takes.
+        let events = if batches <= LAST_LOOK {
             u64::MAX
         } else {
             around.budget.events
         };
-        match World::new(plan, around, None, crowds).run(crowds, events) {
-            Ok(tally) => return sum_up(plan, around, tally, crowds),
+        match World::new(plan, around, None, batches).run(batches, events) {
+            Ok(tally) => return sum_up(plan, around, tally, batches),
             Err(exhausted) => {
                 #[expect(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
-                    reason = "a part of a number of crowds"
+                    reason = "a part of a number of batches"
                 )]
-                let expected = (crowds as f64 * exhausted.done * 0.8) as u64;
-                crowds = expected.clamp(crowds / 64, crowds / 2).max(LAST_LOOK);
+                let expected = (batches as f64 * exhausted.done * 0.8) as u64;
+                batches = expected.clamp(batches / 64, batches / 2).max(LAST_LOOK);
             }
         }
     }
 }
 
 /// What is a storm is known once the most devices under way are: a second look finds them.
-fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Forecast {
+fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, batches: u64) -> Forecast {
     let unhindered = around.unhindered(plan);
     let storm_level = first.storm_level(unhindered);
-    let again = World::new(plan, around, Some(storm_level), crowds).run(crowds, u64::MAX);
+    let again = World::new(plan, around, Some(storm_level), batches).run(batches, u64::MAX);
     let tally = again.unwrap_or(first);
     let storms = tally.storms.as_ref();
     Forecast {
@@ -182,7 +182,7 @@ fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, crowds: u64) -> Fore
         longest_storm: storms.and_then(Storms::longest),
         simulator_cpu: Duration::from_secs_f64(tally.simulator_us / 1e6),
         server_cpu: Duration::from_secs_f64(tally.server_us / 1e6),
-        crowd: crowd::Arrivals::new(plan, crowds).largest(),
+        batch: batch::Arrivals::new(plan, batches).largest(),
         timeline: tally.timeline,
         cohorts: tally.cohorts,
     }

@@ -30,7 +30,7 @@ const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
 const STARTS: [u64; 4] = [0, 15, 30, 45];
 /// How closely those are looked at.
 const GLANCE: Budget = Budget {
-    crowds: 20_000,
+    batches: 20_000,
     events: 2_000_000,
 };
 

@@ -1,6 +1,6 @@
 //! What events do in virtual time: rates that change, power cuts, and devices that go back to DPS.
 
-use super::crowd::{Crowd, Stage, micros};
+use super::batch::{Batch, Stage, micros};
 use super::pending_events::PendingEvent;
 use super::world::World;
 use crate::cohort::Boot;
@@ -53,14 +53,14 @@ impl World<'_> {
             Leave::Reprovision | Leave::Move(_) | Leave::ChangeOwner(_) => now,
         };
         let mut called = Vec::new();
-        for index in 0..self.crowds.len() {
-            let Some(crowd) = &self.crowds[index] else {
+        for index in 0..self.batches.len() {
+            let Some(batch) = &self.batches[index] else {
                 continue;
             };
-            if crowd.stage != Stage::Held || !selector.may_select(crowd.cohort) {
+            if batch.stage != Stage::Held || !selector.may_select(batch.cohort) {
                 continue;
             }
-            let devices = f64::from(crowd.devices);
+            let devices = f64::from(batch.devices);
             let draw = if selector.share < 1.0 {
                 self.draw()
             } else {
@@ -72,38 +72,38 @@ impl World<'_> {
                 reason = "a part of a number of devices"
             )]
             let part = (devices * selector.share + draw).floor().min(devices) as u32;
-            if let Some(crowd) = &mut self.crowds[index]
+            if let Some(batch) = &mut self.batches[index]
                 && part > 0
             {
                 // Those who stay keep their event; it finds nobody where all have left.
-                crowd.devices -= part;
-                called.push(Crowd {
+                batch.devices -= part;
+                called.push(Batch {
                     devices: part,
-                    ..crowd.clone()
+                    ..batch.clone()
                 });
             }
         }
-        for mut crowd in called {
-            self.tally.leaves(&crowd);
-            if crowd.until_us <= then_us {
+        for mut batch in called {
+            self.tally.leaves(&batch);
+            if batch.until_us <= then_us {
                 continue;
             }
-            let turns_to = match (leave, self.cohort(&crowd).boot) {
+            let turns_to = match (leave, self.cohort(&batch).boot) {
                 (Leave::Boot(_), Boot::HubFirst) => Stage::Rejoin,
                 _ => Stage::Connect,
             };
             match leave {
                 Leave::Boot(_) | Leave::Reprovision => {}
-                Leave::Move(region) => crowd.region = Some(region),
+                Leave::Move(region) => batch.region = Some(region),
                 // Those that come later are followed to the seller's instance: what is foreseen of them is
                 // wrong where its quotas are other ones.
-                Leave::ChangeOwner(tenant) => crowd.tenant = tenant,
+                Leave::ChangeOwner(tenant) => batch.tenant = tenant,
             }
-            crowd.goes_back(turns_to, now, then_us);
-            if crowd.stage == Stage::Connect {
-                self.tally.goes_back(&crowd, now);
+            batch.goes_back(turns_to, now, then_us);
+            if batch.stage == Stage::Connect {
+                self.tally.goes_back(&batch, now);
             }
-            self.wait(then_us, crowd);
+            self.wait(then_us, batch);
         }
     }
 }

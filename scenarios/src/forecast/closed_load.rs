@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::iter::Peekable;
 
-use super::crowd::{Arrivals, Crowd};
+use super::batch::{Arrivals, Batch};
 use crate::plan::Plan;
 
 /// All of them.
 pub(super) struct ClosedLoads<'plan> {
     /// By the cohort's index; none where devices come at their time.
     cohorts: Vec<Option<ClosedLoad<'plan>>>,
-    /// Crowds that may start.
-    ready: VecDeque<Crowd>,
+    /// Batches that may start.
+    ready: VecDeque<Batch>,
 }
 
 struct ClosedLoad<'plan> {
@@ -21,7 +21,7 @@ struct ClosedLoad<'plan> {
 }
 
 impl<'plan> ClosedLoads<'plan> {
-    /// Before the first has started; at most about `most` crowds.
+    /// Before the first has started; at most about `most` batches.
     pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
         let cohorts = plan.scenario().cohorts.iter().map(|cohort| {
             let free = cohort.load.closed()?.concurrency();
@@ -40,13 +40,13 @@ impl<'plan> ClosedLoads<'plan> {
         loads
     }
 
-    /// When the next crowd starts, if one may.
+    /// When the next batch starts, if one may.
     pub(super) fn next_due(&self) -> Option<u64> {
-        self.ready.front().map(|crowd| crowd.due_us)
+        self.ready.front().map(|batch| batch.due_us)
     }
 
-    /// The next crowd that starts, if it is its time.
-    pub(super) fn next_if(&mut self, is_time: bool) -> Option<Crowd> {
+    /// The next batch that starts, if it is its time.
+    pub(super) fn next_if(&mut self, is_time: bool) -> Option<Batch> {
         if is_time {
             self.ready.pop_front()
         } else {
@@ -54,13 +54,13 @@ impl<'plan> ClosedLoads<'plan> {
         }
     }
 
-    /// A crowd has ended.
-    pub(super) fn ended(&mut self, crowd: &Crowd, now: u64) {
-        let cohort = usize::from(crowd.cohort);
+    /// A batch has ended.
+    pub(super) fn ended(&mut self, batch: &Batch, now: u64) {
+        let cohort = usize::from(batch.cohort);
         if let Some(Some(load)) = self.cohorts.get_mut(cohort)
-            && !crowd.again
+            && !batch.again
         {
-            load.free += u64::from(crowd.devices);
+            load.free += u64::from(batch.devices);
             self.admit(cohort, now);
         }
     }
@@ -70,15 +70,15 @@ impl<'plan> ClosedLoads<'plan> {
             return;
         };
         let free = &mut load.free;
-        while let Some(mut crowd) = load
+        while let Some(mut batch) = load
             .waiting
-            .next_if(|crowd| u64::from(crowd.devices) <= *free)
+            .next_if(|batch| u64::from(batch.devices) <= *free)
         {
-            *free -= u64::from(crowd.devices);
-            let due_us = crowd.due_us.max(now);
-            (crowd.due_us, crowd.start_us, crowd.first_us) = (due_us, due_us, due_us);
+            *free -= u64::from(batch.devices);
+            let due_us = batch.due_us.max(now);
+            (batch.due_us, batch.start_us, batch.first_us) = (due_us, due_us, due_us);
             let place = self.ready.partition_point(|other| other.due_us <= due_us);
-            self.ready.insert(place, crowd);
+            self.ready.insert(place, batch);
         }
     }
 }

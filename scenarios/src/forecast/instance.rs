@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, LogNormal};
 
-use super::crowd::micros;
+use super::batch::micros;
 use super::rate_limiter::RateLimiter;
 use super::surroundings::{Surroundings, Z99, Z999};
 use crate::plan::Plan;

@@ -25,7 +25,7 @@ struct Served {
     at_steps: u64,
     order: u64,
     devices: u32,
-    crowd: u32,
+    batch: u32,
 }
 
 #[expect(
@@ -46,8 +46,8 @@ impl Station {
         }
     }
 
-    /// A crowd comes with `cost_us` CPU microseconds of work for each of its devices.
-    pub(super) fn add(&mut self, now_us: u64, crowd: u32, devices: u32, cost_us: f64) {
+    /// A batch comes with `cost_us` CPU microseconds of work for each of its devices.
+    pub(super) fn add(&mut self, now_us: u64, batch: u32, devices: u32, cost_us: f64) {
         self.advance(now_us as f64);
         self.devices += f64::from(devices);
         self.order += 1;
@@ -55,18 +55,18 @@ impl Station {
             at_steps: ((self.served_us + cost_us) * STEPS).ceil() as u64,
             order: self.order,
             devices,
-            crowd,
+            batch,
         }));
     }
 
-    /// When the next crowd is done.
+    /// When the next batch is done.
     pub(super) fn next_done(&self) -> Option<u64> {
         let Reverse(next) = self.served_next.peek()?;
         let missing_us = (next.at_steps as f64 / STEPS - self.served_us).max(0.0);
         Some((self.now_us + missing_us / self.speed()).ceil() as u64)
     }
 
-    /// Lets time go on until the next crowd is done, which leaves.
+    /// Lets time go on until the next batch is done, which leaves.
     pub(super) fn take_done(&mut self) -> Option<u32> {
         let at_us = self.next_done()?;
         self.advance(at_us as f64);
@@ -75,7 +75,7 @@ impl Station {
         if self.served_next.is_empty() {
             self.served_us = 0.0;
         }
-        Some(done.crowd)
+        Some(done.batch)
     }
 
     /// CPU microseconds a microsecond for each device: a whole core at most.

@@ -44,9 +44,9 @@ pub struct Machine {
 /// How much a forecast may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Crowds to follow at first.
-    pub crowds: u64,
-    /// Events of one attempt; a fleet that needs more is followed in larger crowds.
+    /// Batches to follow at first.
+    pub batches: u64,
+    /// Events of one attempt; a fleet that needs more is followed in larger batches.
     pub events: u64,
 }
 
@@ -54,7 +54,7 @@ impl Default for Budget {
     /// Some seconds, and some 100 MiB.
     fn default() -> Self {
         Self {
-            crowds: 250_000,
+            batches: 250_000,
             events: 8_000_000,
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use hdrhistogram::Histogram;
 
+use super::batch::{Batch, Stage, micros};
 use super::cost::{Cost, QUESTION_US};
-use super::crowd::{Crowd, Stage, micros};
 use super::storm::{StormLevel, Storms};
 use super::surroundings::Surroundings;
 use super::timeline::Timeline;
@@ -126,34 +126,34 @@ impl Tally {
         self.cohorts.iter().map(ended).sum()
     }
 
-    /// A crowd is due; how many of it start.
-    pub(super) fn started(&mut self, crowd: &Crowd) -> u32 {
+    /// A batch is due; how many of it start.
+    pub(super) fn started(&mut self, batch: &Batch) -> u32 {
         let room = self.max_in_flight - self.in_flight;
-        let starting = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
+        let starting = u32::try_from(room).map_or(batch.devices, |room| room.min(batch.devices));
         self.in_flight += u64::from(starting);
-        self.under_way(crowd.due_us);
-        self.by_transport[crowd.transport as usize] += u64::from(starting);
-        if let Some(region) = self.region(crowd) {
+        self.under_way(batch.due_us);
+        self.by_transport[batch.transport as usize] += u64::from(starting);
+        if let Some(region) = self.region(batch) {
             region.started += u64::from(starting);
         }
-        self.last_start_us = self.last_start_us.max(crowd.due_us);
-        let foreseen = &mut self.cohorts[usize::from(crowd.cohort)];
+        self.last_start_us = self.last_start_us.max(batch.due_us);
+        let foreseen = &mut self.cohorts[usize::from(batch.cohort)];
         foreseen.started += u64::from(starting);
-        foreseen.dropped += u64::from(crowd.devices - starting);
-        let window = self.timeline.at(crowd.due_us);
-        window.due += u64::from(crowd.devices);
-        window.failed += u64::from(crowd.devices - starting);
-        self.costs(crowd, starting);
+        foreseen.dropped += u64::from(batch.devices - starting);
+        let window = self.timeline.at(batch.due_us);
+        window.due += u64::from(batch.devices);
+        window.failed += u64::from(batch.devices - starting);
+        self.costs(batch, starting);
         starting
     }
 
-    /// A crowd that stayed with its hubs is on its way back to DPS.
-    pub(super) fn goes_back(&mut self, crowd: &Crowd, now: u64) {
-        let devices = u64::from(crowd.devices);
+    /// A batch that stayed with its hubs is on its way back to DPS.
+    pub(super) fn goes_back(&mut self, batch: &Batch, now: u64) {
+        let devices = u64::from(batch.devices);
         self.back_in_flight += devices;
         self.again.started += devices;
         self.timeline.at(now).due += devices;
-        self.costs(crowd, crowd.devices);
+        self.costs(batch, batch.devices);
         self.under_way(now);
     }
 
@@ -167,37 +167,37 @@ impl Tally {
         }
     }
 
-    fn region(&mut self, crowd: &Crowd) -> Option<&mut RegionTally> {
-        self.regions.get_mut(usize::from(crowd.region?))
+    fn region(&mut self, batch: &Batch) -> Option<&mut RegionTally> {
+        self.regions.get_mut(usize::from(batch.region?))
     }
 
     /// What a whole provisioning of devices costs both sides.
-    fn costs(&mut self, crowd: &Crowd, devices: u32) {
-        let attestation = self.attestations[usize::from(crowd.cohort)];
-        let cost = Cost::measured(attestation, crowd.transport);
+    fn costs(&mut self, batch: &Batch, devices: u32) {
+        let attestation = self.attestations[usize::from(batch.cohort)];
+        let cost = Cost::measured(attestation, batch.transport);
         let times = f64::from(devices) * self.slowness;
         self.simulator_us += f64::from(cost.simulator_us) * times;
         self.server_us += f64::from(cost.server_us) * times;
     }
 
-    fn foreseen(&mut self, crowd: &Crowd) -> &mut CohortForecast {
-        if crowd.again {
+    fn foreseen(&mut self, batch: &Batch) -> &mut CohortForecast {
+        if batch.again {
             &mut self.again
         } else {
-            &mut self.cohorts[usize::from(crowd.cohort)]
+            &mut self.cohorts[usize::from(batch.cohort)]
         }
     }
 
-    /// A crowd is answered 429.
-    pub(super) fn turned_away(&mut self, crowd: &Crowd, now: u64) {
-        let devices = u64::from(crowd.devices);
+    /// A batch is answered 429.
+    pub(super) fn turned_away(&mut self, batch: &Batch, now: u64) {
+        let devices = u64::from(batch.devices);
         self.turned_away += devices;
         self.timeline.at(now).throttled += devices;
-        let question_us = QUESTION_US / 2.0 * f64::from(crowd.devices) * self.slowness;
+        let question_us = QUESTION_US / 2.0 * f64::from(batch.devices) * self.slowness;
         self.simulator_us += question_us;
         self.server_us += question_us;
-        if !crowd.throttled {
-            self.foreseen(crowd).throttled += devices;
+        if !batch.throttled {
+            self.foreseen(batch).throttled += devices;
         }
     }
 
@@ -206,18 +206,18 @@ impl Tally {
         self.timeline.at(now).cpu_us += cpu_us;
     }
 
-    /// A crowd ends, as its stage says.
-    pub(super) fn ended_at(&mut self, crowd: &Crowd, now: u64) {
-        let devices = u64::from(crowd.devices);
-        if crowd.again {
+    /// A batch ends, as its stage says.
+    pub(super) fn ended_at(&mut self, batch: &Batch, now: u64) {
+        let devices = u64::from(batch.devices);
+        if batch.again {
             self.back_in_flight -= devices;
         } else {
             self.in_flight -= devices;
         }
         self.under_way(now);
         self.last_end_us = self.last_end_us.max(now);
-        let foreseen = self.foreseen(crowd);
-        match crowd.stage {
+        let foreseen = self.foreseen(batch);
+        match batch.stage {
             Stage::Provisioned => foreseen.provisioned += devices,
             Stage::TimedOut => foreseen.timed_out += devices,
             Stage::Failed
@@ -231,15 +231,15 @@ impl Tally {
             }
         }
         let window = self.timeline.at(now);
-        if crowd.stage == Stage::Provisioned {
+        if batch.stage == Stage::Provisioned {
             window.provisioned += devices;
         } else {
             window.failed += devices;
         }
-        if crowd.stage == Stage::Provisioned && !crowd.again {
-            let response_us = now - crowd.due_us;
+        if batch.stage == Stage::Provisioned && !batch.again {
+            let response_us = now - batch.due_us;
             self.response_us.saturating_record_n(response_us, devices);
-            if let Some(region) = self.region(crowd) {
+            if let Some(region) = self.region(batch) {
                 region.response_us.saturating_record_n(response_us, devices);
             }
         }
@@ -253,10 +253,10 @@ impl Tally {
             .sum()
     }
 
-    /// A crowd has its twin and stays with its hubs; how many of it there is room for.
-    pub(super) fn stays(&mut self, crowd: &Crowd) -> u32 {
+    /// A batch has its twin and stays with its hubs; how many of it there is room for.
+    pub(super) fn stays(&mut self, batch: &Batch) -> u32 {
         let room = self.max_held.saturating_sub(self.held);
-        let staying = u32::try_from(room).map_or(crowd.devices, |room| room.min(crowd.devices));
+        let staying = u32::try_from(room).map_or(batch.devices, |room| room.min(batch.devices));
         self.held += u64::from(staying);
         self.peak_held = self.peak_held.max(self.held);
         let under_way = self.in_flight + self.back_in_flight;
@@ -264,9 +264,9 @@ impl Tally {
         staying
     }
 
-    /// A crowd that stayed leaves.
-    pub(super) fn leaves(&mut self, crowd: &Crowd) {
-        self.held -= u64::from(crowd.devices);
+    /// A batch that stayed leaves.
+    pub(super) fn leaves(&mut self, batch: &Batch) {
+        self.held -= u64::from(batch.devices);
     }
 
     /// Devices that started, by what they speak; what nobody speaks is left out.

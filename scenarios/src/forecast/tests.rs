@@ -221,7 +221,7 @@ fn the_same_plan_has_the_same_forecast() {
     assert_ne!(of(1), of(2), "chance derives from the seed");
 }
 
-/// 60,000 devices one by one and in crowds of ten and more: what matters is the same within 2 %.
+/// 60,000 devices one by one and in batches of ten and more: what matters is the same within 2 %.
 #[test]
 fn crowds_tell_what_single_devices_tell() {
     for (keys, arrival) in [
@@ -242,18 +242,18 @@ fn crowds_tell_what_single_devices_tell() {
             keys,
             "device-timeout = \"5m\"\nmax-in-flight = 100_000",
         );
-        let with = |crowds| {
+        let with = |batches| {
             let around = Surroundings {
                 budget: Budget {
-                    crowds,
+                    batches,
                     events: u64::MAX,
                 },
                 ..around(a_minute(10_000))
             };
             forecast(&plan, &around)
         };
-        let (single, crowds) = (with(60_000), with(6_000));
-        assert_eq!((single.crowd, crowds.crowd), (1, 10));
+        let (single, batches) = (with(60_000), with(6_000));
+        assert_eq!((single.batch, batches.batch), (1, 10));
         let figures = |forecast: &Forecast| {
             [
                 forecast.cohorts[0].provisioned as f64,
@@ -263,7 +263,7 @@ fn crowds_tell_what_single_devices_tell() {
                 forecast.peak_in_flight as f64,
             ]
         };
-        for (a, b) in figures(&single).into_iter().zip(figures(&crowds)) {
+        for (a, b) in figures(&single).into_iter().zip(figures(&batches)) {
             let off = (a - b).abs() / a.max(1.0);
             assert!(off < 0.02, "{keys} {arrival}: {a} and {b}");
         }
@@ -271,7 +271,7 @@ fn crowds_tell_what_single_devices_tell() {
 }
 
 /// A hundred million devices that ask for as many registrations as there are in 20 days, and have 100 h: not
-/// one more is let in than the rate allows, whatever the size of the crowds and however busy the cores.
+/// one more is let in than the rate allows, whatever the size of the batches and however busy the cores.
 #[test]
 fn no_rate_is_exceeded_at_any_size() {
     for retry in ["patient", "naive"] {
@@ -285,7 +285,7 @@ fn no_rate_is_exceeded_at_any_size() {
                 slowness: 1.0,
             }),
             budget: Budget {
-                crowds: 2_000,
+                batches: 2_000,
                 events: 300_000,
             },
             ..around(Rates::AZURE)
@@ -298,7 +298,7 @@ fn no_rate_is_exceeded_at_any_size() {
             foreseen.provisioned <= minutes * 1_000,
             "{retry}: {foreseen:?}"
         );
-        assert!(forecast.crowd > 1);
+        assert!(forecast.batch > 1);
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::batch::{Arrivals, Batch, Stage, micros};
 use super::closed_load::ClosedLoads;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
-use super::crowd::{Arrivals, Crowd, Stage, micros};
 use super::distance::{Delays, Distances};
 use super::instance::Instance;
 use super::pending_events::PendingEvents;
@@ -40,12 +40,12 @@ pub(super) struct Exhausted {
     pub(super) done: f64,
 }
 
-/// A crowd's next event; of those at one moment, the one that was planned first.
+/// A batch's next event; of those at one moment, the one that was planned first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     at_us: u64,
     order: u64,
-    crowd: u32,
+    batch: u32,
 }
 
 /// Everything that the simulation is made of.
@@ -58,7 +58,7 @@ pub(super) struct World<'plan> {
     station: Option<Station>,
     chance: ChaCha12Rng,
     next: BinaryHeap<Reverse<Event>>,
-    pub(super) crowds: Vec<Option<Crowd>>,
+    pub(super) batches: Vec<Option<Batch>>,
     vacant: Vec<u32>,
     order: u64,
     /// When something happened last.
@@ -84,7 +84,7 @@ impl<'plan> World<'plan> {
             station: around.machine.map(|machine| Station::new(machine.cores)),
             chance: ChaCha12Rng::seed_from_u64(plan.scenario().seed),
             next: BinaryHeap::new(),
-            crowds: Vec::new(),
+            batches: Vec::new(),
             vacant: Vec::new(),
             order: 0,
             now_us: 0,
@@ -94,7 +94,7 @@ impl<'plan> World<'plan> {
         }
     }
 
-    /// Follows at most about `most` crowds through at most `events` events.
+    /// Follows at most about `most` batches through at most `events` events.
     pub(super) fn run(mut self, most: u64, events: u64) -> Result<Tally, Exhausted> {
         let mut arrivals = Arrivals::new(self.plan, most).peekable();
         let mut left = events;
@@ -105,18 +105,18 @@ impl<'plan> World<'plan> {
                 (Some(waiting), Some(working)) => Some(waiting.min(working)),
                 (one, other) => one.or(other),
             };
-            let arrival = arrivals.peek().map(|crowd| crowd.due_us);
+            let arrival = arrivals.peek().map(|batch| batch.due_us);
             let free = self.closed.next_due();
             let soonest = next.into_iter().chain(arrival).chain(free).min();
             if let Some(event) = soonest.and_then(|soonest| self.next_pending(soonest)) {
                 self.apply(event);
                 continue;
             }
-            let comes_first = |crowd: &Crowd| next.is_none_or(|at| crowd.due_us < at);
-            if let Some(crowd) = self.closed.next_if(free == soonest) {
-                self.start(crowd);
-            } else if let Some(crowd) = arrivals.next_if(comes_first) {
-                self.start(crowd);
+            let comes_first = |batch: &Batch| next.is_none_or(|at| batch.due_us < at);
+            if let Some(batch) = self.closed.next_if(free == soonest) {
+                self.start(batch);
+            } else if let Some(batch) = arrivals.next_if(comes_first) {
+                self.start(batch);
             } else if let Some(done_us) = working.filter(|at| next == Some(*at)) {
                 self.work_done(done_us);
             } else if let Some(Reverse(event)) = self.next.pop() {
@@ -130,303 +130,303 @@ impl<'plan> World<'plan> {
         }
     }
 
-    /// A crowd is due: as many as allowed connect, the others are dropped.
-    fn start(&mut self, mut crowd: Crowd) {
-        crowd.devices = self.tally.started(&crowd);
-        if crowd.devices > 0 {
-            let now = crowd.due_us;
-            self.connect(crowd, now);
+    /// A batch is due: as many as allowed connect, the others are dropped.
+    fn start(&mut self, mut batch: Batch) {
+        batch.devices = self.tally.started(&batch);
+        if batch.devices > 0 {
+            let now = batch.due_us;
+            self.connect(batch, now);
         }
     }
 
-    /// A crowd turns to DPS: over a long line its first answer takes a while.
-    fn connect(&mut self, mut crowd: Crowd, now: u64) {
-        crowd.stage = Stage::Register;
-        let opening_us = self.delays(&crowd).opening;
+    /// A batch turns to DPS: over a long line its first answer takes a while.
+    fn connect(&mut self, mut batch: Batch, now: u64) {
+        batch.stage = Stage::Register;
+        let opening_us = self.delays(&batch).opening;
         if opening_us > 0 {
-            return self.wait(now.saturating_add(opening_us), crowd);
+            return self.wait(now.saturating_add(opening_us), batch);
         }
-        self.ask_first(crowd, now);
+        self.ask_first(batch, now);
     }
 
-    fn ask_first(&mut self, crowd: Crowd, now: u64) {
+    fn ask_first(&mut self, batch: Batch, now: u64) {
         let luck = 1.0 + UNEVEN * (2.0 * self.draw() - 1.0);
-        let cost_us = self.whole_cost_us(&crowd) * REGISTRATION_PART * luck;
-        self.work(crowd, now, cost_us);
+        let cost_us = self.whole_cost_us(&batch) * REGISTRATION_PART * luck;
+        self.work(batch, now, cost_us);
     }
 
-    /// A crowd has waited, and asks.
+    /// A batch has waited, and asks.
     fn wait_over(&mut self, event: Event) {
-        let Some(crowd) = self.take(event.crowd) else {
+        let Some(batch) = self.take(event.batch) else {
             return;
         };
-        match crowd.stage {
-            Stage::Connect => self.connect(crowd, event.at_us),
-            Stage::Register if crowd.failures == 0 => self.ask_first(crowd, event.at_us),
+        match batch.stage {
+            Stage::Connect => self.connect(batch, event.at_us),
+            Stage::Register if batch.failures == 0 => self.ask_first(batch, event.at_us),
             Stage::Register | Stage::Poll => {
                 let cost_us = self.question_cost_us();
-                self.work(crowd, event.at_us, cost_us);
+                self.work(batch, event.at_us, cost_us);
             }
-            Stage::Rejoin => self.join(crowd, event.at_us),
+            Stage::Rejoin => self.join(batch, event.at_us),
             Stage::Join => {
-                let crowd = Crowd {
+                let batch = Batch {
                     stage: Stage::Provisioned,
-                    ..crowd
+                    ..batch
                 };
-                self.join(crowd, event.at_us);
+                self.join(batch, event.at_us);
             }
-            Stage::Held => self.leave(crowd, event.at_us),
+            Stage::Held => self.leave(batch, event.at_us),
             Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
-                self.ended(&crowd, event.at_us);
+                self.ended(&batch, event.at_us);
             }
         }
     }
 
-    fn join(&mut self, crowd: Crowd, now: u64) {
-        let cost_us = self.whole_cost_us(&crowd) * (1.0 - REGISTRATION_PART);
-        self.work(crowd, now, cost_us);
+    fn join(&mut self, batch: Batch, now: u64) {
+        let cost_us = self.whole_cost_us(&batch) * (1.0 - REGISTRATION_PART);
+        self.work(batch, now, cost_us);
     }
 
-    /// The cores have done a crowd's work.
+    /// The cores have done a batch's work.
     fn work_done(&mut self, now: u64) {
         let done = self.station.as_mut().and_then(Station::take_done);
-        if let Some(crowd) = done.and_then(|index| self.take(index)) {
-            self.proceed(crowd, now);
+        if let Some(batch) = done.and_then(|index| self.take(index)) {
+            self.proceed(batch, now);
         }
     }
 
-    /// What a crowd has worked for comes.
-    fn proceed(&mut self, mut crowd: Crowd, now: u64) {
-        if crowd.stage != Stage::Rejoin && now > self.end_of(&crowd) {
-            crowd.stage = Stage::TimedOut;
+    /// What a batch has worked for comes.
+    fn proceed(&mut self, mut batch: Batch, now: u64) {
+        if batch.stage != Stage::Rejoin && now > self.end_of(&batch) {
+            batch.stage = Stage::TimedOut;
         }
         self.now_us = now;
-        match crowd.stage {
+        match batch.stage {
             Stage::Register => {
-                if crowd.failures == 0 {
-                    crowd.first_us = now;
+                if batch.failures == 0 {
+                    batch.first_us = now;
                 }
-                self.register(crowd, now);
+                self.register(batch, now);
             }
-            Stage::Poll => self.poll(crowd, now),
+            Stage::Poll => self.poll(batch, now),
             Stage::Provisioned => {
-                self.ended(&crowd, now);
-                self.stay(crowd, now);
+                self.ended(&batch, now);
+                self.stay(batch, now);
             }
-            Stage::Rejoin => self.stay(crowd, now),
+            Stage::Rejoin => self.stay(batch, now),
             Stage::Connect | Stage::Join | Stage::Held | Stage::Failed | Stage::TimedOut => {
-                self.ended(&crowd, now);
+                self.ended(&batch, now);
             }
         }
     }
 
     /// Provisioning is over; whoever is to stay with its hub does, as far as there is room.
-    fn stay(&mut self, mut crowd: Crowd, now: u64) {
-        let Some(hold) = self.cohort(&crowd).after.hold else {
+    fn stay(&mut self, mut batch: Batch, now: u64) {
+        let Some(hold) = self.cohort(&batch).after.hold else {
             return;
         };
-        if crowd.until_us == 0 {
-            crowd.until_us = now.saturating_add(micros(hold));
+        if batch.until_us == 0 {
+            batch.until_us = now.saturating_add(micros(hold));
         }
-        crowd.devices = self.tally.stays(&crowd);
-        if crowd.devices > 0 {
-            crowd.stage = Stage::Held;
-            let until = self.next_round(&mut crowd, now).min(crowd.until_us);
-            self.wait(until.max(now), crowd);
+        batch.devices = self.tally.stays(&batch);
+        if batch.devices > 0 {
+            batch.stage = Stage::Held;
+            let until = self.next_round(&mut batch, now).min(batch.until_us);
+            self.wait(until.max(now), batch);
         }
     }
 
-    /// When a crowd that stays goes back to DPS by itself.
-    fn next_round(&mut self, crowd: &mut Crowd, now: u64) -> u64 {
-        let Some(every) = self.cohort(crowd).after.reprovision_every else {
+    /// When a batch that stays goes back to DPS by itself.
+    fn next_round(&mut self, batch: &mut Batch, now: u64) -> u64 {
+        let Some(every) = self.cohort(batch).after.reprovision_every else {
             return u64::MAX;
         };
         let every_us = micros(every);
-        if crowd.round_us == 0 {
+        if batch.round_us == 0 {
             let first = every.mul_f64(self.draw());
-            crowd.round_us = now.saturating_add(micros(first));
-        } else if crowd.round_us <= now {
-            let next = crowd.round_us.saturating_add(every_us);
-            crowd.round_us = if next > now {
+            batch.round_us = now.saturating_add(micros(first));
+        } else if batch.round_us <= now {
+            let next = batch.round_us.saturating_add(every_us);
+            batch.round_us = if next > now {
                 next
             } else {
                 now.saturating_add(every_us)
             };
         }
-        crowd.round_us
+        batch.round_us
     }
 
-    /// A crowd leaves its hubs: for good, or for DPS.
-    fn leave(&mut self, mut crowd: Crowd, now: u64) {
-        self.tally.leaves(&crowd);
-        if now < crowd.until_us && crowd.devices > 0 {
-            crowd.goes_back(Stage::Connect, now, now);
-            self.tally.goes_back(&crowd, now);
-            self.wait(now, crowd);
+    /// A batch leaves its hubs: for good, or for DPS.
+    fn leave(&mut self, mut batch: Batch, now: u64) {
+        self.tally.leaves(&batch);
+        if now < batch.until_us && batch.devices > 0 {
+            batch.goes_back(Stage::Connect, now, now);
+            self.tally.goes_back(&batch, now);
+            self.wait(now, batch);
         }
     }
 
-    /// A crowd is at its end, or provisioned.
-    fn ended(&mut self, crowd: &Crowd, now: u64) {
-        self.tally.ended_at(crowd, now);
-        self.closed.ended(crowd, now);
+    /// A batch is at its end, or provisioned.
+    fn ended(&mut self, batch: &Batch, now: u64) {
+        self.tally.ended_at(batch, now);
+        self.closed.ended(batch, now);
     }
 
-    fn register(&mut self, mut crowd: Crowd, now: u64) {
-        if !self.cohort(&crowd).enabled {
-            crowd.stage = Stage::Failed;
-            return self.ended(&crowd, now);
+    fn register(&mut self, mut batch: Batch, now: u64) {
+        if !self.cohort(&batch).enabled {
+            batch.stage = Stage::Failed;
+            return self.ended(&batch, now);
         }
-        if self.cohort(&crowd).flaw.is_some_and(Flaw::keeps_out) {
-            return self.set_back(crowd, now, Step::Register, refused(UNAUTHORIZED));
+        if self.cohort(&batch).flaw.is_some_and(Flaw::keeps_out) {
+            return self.set_back(batch, now, Step::Register, refused(UNAUTHORIZED));
         }
-        let (second, limiter) = (self.second(now), self.limiter(&crowd));
-        let (let_in, told) = limiter.register(crowd.devices, second);
-        self.tally.registers += u64::from(crowd.devices);
-        if let_in < crowd.devices {
-            let mut others = crowd.clone();
+        let (second, limiter) = (self.second(now), self.limiter(&batch));
+        let (let_in, told) = limiter.register(batch.devices, second);
+        self.tally.registers += u64::from(batch.devices);
+        if let_in < batch.devices {
+            let mut others = batch.clone();
             others.devices -= let_in;
             self.turn_away(others, now, Step::Register, told);
-            crowd.devices = let_in;
+            batch.devices = let_in;
         }
         if let_in > 0 {
-            crowd.assigned_us = now.saturating_add(self.assignment_us(&crowd));
-            crowd.failures = 0;
-            crowd.stage = Stage::Poll;
-            let unfinished = self.unfinished(&crowd);
-            self.set_back(crowd, now, Step::Register, unfinished);
+            batch.assigned_us = now.saturating_add(self.assignment_us(&batch));
+            batch.failures = 0;
+            batch.stage = Stage::Poll;
+            let unfinished = self.unfinished(&batch);
+            self.set_back(batch, now, Step::Register, unfinished);
         }
     }
 
-    fn poll(&mut self, mut crowd: Crowd, now: u64) {
-        self.tally.polls += u64::from(crowd.devices);
+    fn poll(&mut self, mut batch: Batch, now: u64) {
+        self.tally.polls += u64::from(batch.devices);
         let second = self.second(now);
-        let mut polls = crowd.polls;
-        let counted = self.limiter(&crowd).poll(&mut polls, second);
-        crowd.polls = polls;
+        let mut polls = batch.polls;
+        let counted = self.limiter(&batch).poll(&mut polls, second);
+        batch.polls = polls;
         if let Err(told) = counted {
-            return self.turn_away(crowd, now, Step::Poll, told);
+            return self.turn_away(batch, now, Step::Poll, told);
         }
-        crowd.failures = 0;
-        if now < crowd.assigned_us {
-            let unfinished = self.unfinished(&crowd);
-            return self.set_back(crowd, now, Step::Poll, unfinished);
+        batch.failures = 0;
+        if now < batch.assigned_us {
+            let unfinished = self.unfinished(&batch);
+            return self.set_back(batch, now, Step::Poll, unfinished);
         }
-        crowd.stage = Stage::Join;
-        let at = now.saturating_add(self.delays(&crowd).hub);
+        batch.stage = Stage::Join;
+        let at = now.saturating_add(self.delays(&batch).hub);
         if at > now {
-            return self.plan_event(at, crowd);
+            return self.plan_event(at, batch);
         }
-        crowd.stage = Stage::Provisioned;
-        self.join(crowd, now);
+        batch.stage = Stage::Provisioned;
+        self.join(batch, now);
     }
 
-    fn delays(&self, crowd: &Crowd) -> Delays {
-        let cohort = self.cohort(crowd);
+    fn delays(&self, batch: &Batch) -> Delays {
+        let cohort = self.cohort(batch);
         self.distances
-            .delays(crowd.cohort, cohort, crowd.transport, crowd.region)
+            .delays(batch.cohort, cohort, batch.transport, batch.region)
     }
 
-    fn turn_away(&mut self, mut crowd: Crowd, now: u64, step: Step, told: u32) {
-        self.tally.turned_away(&crowd, now);
-        crowd.throttled = true;
+    fn turn_away(&mut self, mut batch: Batch, now: u64, step: Step, told: u32) {
+        self.tally.turned_away(&batch, now);
+        batch.throttled = true;
         let told = Duration::from_secs(told.into());
         let answer = (Setback::Status(TOO_MANY_REQUESTS), Some(told));
-        self.set_back(crowd, now, step, answer);
+        self.set_back(batch, now, step, answer);
     }
 
-    fn unfinished(&self, crowd: &Crowd) -> Answer {
-        let instance = &self.instances[usize::from(crowd.tenant)];
+    fn unfinished(&self, batch: &Batch) -> Answer {
+        let instance = &self.instances[usize::from(batch.tenant)];
         (Setback::Unfinished, Some(instance.pace.retry_after))
     }
 
-    /// A crowd did not get a result; its retry profile says what it does.
-    fn set_back(&mut self, mut crowd: Crowd, now: u64, step: Step, answer: Answer) {
+    /// A batch did not get a result; its retry profile says what it does.
+    fn set_back(&mut self, mut batch: Batch, now: u64, step: Step, answer: Answer) {
         let (setback, retry_after) = answer;
         if setback != Setback::Unfinished {
-            crowd.failures += 1;
+            batch.failures += 1;
         }
-        let decision = self.cohort(&crowd).retry.decide(Situation {
-            protocol: crowd.transport.protocol(),
+        let decision = self.cohort(&batch).retry.decide(Situation {
+            protocol: batch.transport.protocol(),
             step,
             setback,
-            failures: crowd.failures,
+            failures: batch.failures,
             retry_after,
-            elapsed: Duration::from_micros(now - crowd.first_us),
+            elapsed: Duration::from_micros(now - batch.first_us),
             chance: self.draw(),
         });
         match decision {
             Decision::Wait(wait) => {
-                let question_us = self.delays(&crowd).question;
+                let question_us = self.delays(&batch).question;
                 let at = now.saturating_add(micros(wait)).saturating_add(question_us);
-                self.plan_event(at, crowd);
+                self.plan_event(at, batch);
             }
             Decision::GiveUp => {
-                crowd.stage = Stage::Failed;
-                self.ended(&crowd, now);
+                batch.stage = Stage::Failed;
+                self.ended(&batch, now);
             }
         }
     }
 
-    /// Waits for a crowd's next event, or for the end of its time, if that is sooner.
-    fn plan_event(&mut self, at_us: u64, mut crowd: Crowd) {
-        let end = self.end_of(&crowd);
+    /// Waits for a batch's next event, or for the end of its time, if that is sooner.
+    fn plan_event(&mut self, at_us: u64, mut batch: Batch) {
+        let end = self.end_of(&batch);
         let at_us = if at_us > end {
-            crowd.stage = Stage::TimedOut;
+            batch.stage = Stage::TimedOut;
             end
         } else {
             at_us
         };
-        self.wait(at_us, crowd);
+        self.wait(at_us, batch);
     }
 
-    pub(super) fn wait(&mut self, at_us: u64, crowd: Crowd) {
-        let crowd = self.keep(crowd);
+    pub(super) fn wait(&mut self, at_us: u64, batch: Batch) {
+        let batch = self.keep(batch);
         self.order += 1;
         self.next.push(Reverse(Event {
             at_us,
             order: self.order,
-            crowd,
+            batch,
         }));
     }
 
-    /// When a crowd's time is over.
-    fn end_of(&self, crowd: &Crowd) -> u64 {
+    /// When a batch's time is over.
+    fn end_of(&self, batch: &Batch) -> u64 {
         let time = micros(self.plan.scenario().device_timeout);
-        crowd.start_us.saturating_add(time)
+        batch.start_us.saturating_add(time)
     }
 
-    fn keep(&mut self, crowd: Crowd) -> u32 {
+    fn keep(&mut self, batch: Batch) -> u32 {
         let index = self.vacant.pop().unwrap_or_else(|| {
-            self.crowds.push(None);
-            u32::try_from(self.crowds.len() - 1).expect("events are bounded")
+            self.batches.push(None);
+            u32::try_from(self.batches.len() - 1).expect("events are bounded")
         });
-        self.crowds[index as usize] = Some(crowd);
+        self.batches[index as usize] = Some(batch);
         index
     }
 
-    fn take(&mut self, index: u32) -> Option<Crowd> {
-        let crowd = self.crowds.get_mut(index as usize)?.take();
+    fn take(&mut self, index: u32) -> Option<Batch> {
+        let batch = self.batches.get_mut(index as usize)?.take();
         self.vacant.push(index);
-        crowd
+        batch
     }
 
-    /// Gives a crowd's work to the cores; where there are cores without end, it is done at once.
-    fn work(&mut self, crowd: Crowd, now: u64, cost_us: f64) {
-        let devices = crowd.devices;
+    /// Gives a batch's work to the cores; where there are cores without end, it is done at once.
+    fn work(&mut self, batch: Batch, now: u64, cost_us: f64) {
+        let devices = batch.devices;
         if self.station.is_none() {
-            return self.proceed(crowd, now);
+            return self.proceed(batch, now);
         }
         self.tally.worked(now, f64::from(devices) * cost_us);
-        let crowd = self.keep(crowd);
+        let batch = self.keep(batch);
         if let Some(station) = &mut self.station {
-            station.add(now, crowd, devices, cost_us);
+            station.add(now, batch, devices, cost_us);
         }
     }
 
     /// CPU that a whole provisioning costs this machine.
-    fn whole_cost_us(&self, crowd: &Crowd) -> f64 {
-        let cost = Cost::measured(self.cohort(crowd).attestation, crowd.transport);
+    fn whole_cost_us(&self, batch: &Batch) -> f64 {
+        let cost = Cost::measured(self.cohort(batch).attestation, batch.transport);
         self.around.machine.map_or(0.0, |machine| {
             let server_us = if machine.runs_server {
                 cost.server_us
@@ -450,8 +450,8 @@ impl<'plan> World<'plan> {
         (self.chance.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn assignment_us(&mut self, crowd: &Crowd) -> u64 {
-        self.instances[usize::from(crowd.tenant)].assignment_us(&mut self.chance)
+    fn assignment_us(&mut self, batch: &Batch) -> u64 {
+        self.instances[usize::from(batch.tenant)].assignment_us(&mut self.chance)
     }
 
     /// On the clock that the service's windows follow.
@@ -460,13 +460,13 @@ impl<'plan> World<'plan> {
         i64::try_from(clock / SECOND_US).unwrap_or(i64::MAX)
     }
 
-    /// Of the instance that a crowd belongs to.
-    fn limiter(&mut self, crowd: &Crowd) -> &mut RateLimiter {
-        &mut self.instances[usize::from(crowd.tenant)].limiter
+    /// Of the instance that a batch belongs to.
+    fn limiter(&mut self, batch: &Batch) -> &mut RateLimiter {
+        &mut self.instances[usize::from(batch.tenant)].limiter
     }
 
-    pub(super) fn cohort(&self, crowd: &Crowd) -> &'plan Cohort {
-        &self.plan.scenario().cohorts[usize::from(crowd.cohort)]
+    pub(super) fn cohort(&self, batch: &Batch) -> &'plan Cohort {
+        &self.plan.scenario().cohorts[usize::from(batch.cohort)]
     }
 }
 

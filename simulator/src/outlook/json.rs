@@ -133,7 +133,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "storm_level": forecast.storm_level.devices,
         "longest_storm": storm,
         "beside": beside,
-        "crowd": forecast.crowd,
+        "crowd": forecast.batch,
         "stretch_s": seconds(forecast.timeline.width()),
         "course": timeline,
     })

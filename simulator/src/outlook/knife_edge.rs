@@ -10,7 +10,7 @@ use fleetstorm_scenarios::forecast::{Budget, Surroundings, forecast};
 pub(super) const CHANGE: f64 = 0.05;
 /// How closely that is looked at: enough for a median.
 const GLANCE: Budget = Budget {
-    crowds: 2_000,
+    batches: 2_000,
     events: 200_000,
 };
 

@@ -344,10 +344,10 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             line("not foreseen", format!("whether {name} stops the run"))?;
         }
     }
-    if forecast.crowd > 1 {
+    if forecast.batch > 1 {
         line(
             "looked at",
-            format!("in crowds of up to {}", units::count(forecast.crowd)),
+            format!("in crowds of up to {}", units::count(forecast.batch)),
         )?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use fleetstorm_protocol::quota::Window;
 use crate::cohort::Cohort;
 use crate::plan::{Plan, Schedule};
 
-/// What a crowd turns to next.
+/// What a batch turns to next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Connects to DPS.
@@ -33,7 +33,7 @@ pub(super) enum Stage {
 
 /// Devices of one cohort over one transport, in the same state.
 #[derive(Debug, Clone)]
-pub(super) struct Crowd {
+pub(super) struct Batch {
     pub(super) devices: u32,
     pub(super) cohort: u16,
     /// Index of the instance that it belongs to.
@@ -64,7 +64,7 @@ pub(super) struct Crowd {
     pub(super) polls: Window,
 }
 
-impl Crowd {
+impl Batch {
     /// It was with its hub, and turns elsewhere at `then_us`, for a reason that came at `due_us`.
     pub(super) fn goes_back(&mut self, to: Stage, due_us: u64, then_us: u64) {
         self.stage = to;
@@ -76,15 +76,15 @@ impl Crowd {
     }
 }
 
-/// A plan's devices as crowds, in order of their start.
+/// A plan's devices as batches, in order of their start.
 pub(super) struct Arrivals<'plan> {
     schedule: Schedule<'plan>,
-    /// Devices of each cohort, how many a crowd has, and whose they are.
+    /// Devices of each cohort, how many a batch has, and whose they are.
     cohorts: Vec<(u64, u64, u8)>,
 }
 
 impl<'plan> Arrivals<'plan> {
-    /// At most `most` crowds, but for some more where cohorts are small: of those that come at their time.
+    /// At most `most` batches, but for some more where cohorts are small: of those that come at their time.
     pub(super) fn new(plan: &'plan Plan, most: u64) -> Self {
         Self::of(plan, most, |cohort| cohort.load.open().is_some())
     }
@@ -100,7 +100,7 @@ impl<'plan> Arrivals<'plan> {
         let least = (most / 100).max(1);
         let size = move |cohort: &Cohort| {
             let size = share.min(cohort.devices.div_ceil(least));
-            // Of a closed load, a crowd is a tenth of those under way.
+            // Of a closed load, a batch is a tenth of those under way.
             let closed = cohort.load.closed();
             let most = closed.map_or(u64::MAX, |load| u64::from(load.concurrency()).div_ceil(10));
             size.min(most).max(1)
@@ -114,7 +114,7 @@ impl<'plan> Arrivals<'plan> {
         }
     }
 
-    /// Devices in the largest crowd.
+    /// Devices in the largest batch.
     pub(super) fn largest(&self) -> u64 {
         self.cohorts
             .iter()
@@ -125,21 +125,21 @@ impl<'plan> Arrivals<'plan> {
 }
 
 impl Iterator for Arrivals<'_> {
-    type Item = Crowd;
+    type Item = Batch;
 
-    fn next(&mut self) -> Option<Crowd> {
+    fn next(&mut self) -> Option<Batch> {
         let release = self.schedule.next()?;
         let (devices, size, tenant) = self.cohorts[usize::from(release.cohort)];
         let middle = u64::from(release.device);
         let is_last = middle + size >= devices;
-        let crowd = if is_last {
+        let batch = if is_last {
             devices - middle / size * size
         } else {
             size
         };
         let due_us = micros(release.intended_start);
-        Some(Crowd {
-            devices: u32::try_from(crowd).expect("a cohort has at most u32::MAX devices"),
+        Some(Batch {
+            devices: u32::try_from(batch).expect("a cohort has at most u32::MAX devices"),
             cohort: release.cohort,
             tenant,
             transport: release.transport,
