@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_protocol::enrollment::{AllocationPolicy, ReprovisionPolicy};
+use fleetstorm_reports::threshold::Cut;
 
 use crate::arrival::Load;
 use crate::retry::RetryProfile;
@@ -46,6 +47,25 @@ pub struct Cohort {
     pub enabled: bool,
     /// What is wrong with the devices, if anything.
     pub flaw: Option<Flaw>,
+}
+
+impl Cohort {
+    /// Whether devices of it, the cohort of this index, can be in a cut.
+    pub(crate) fn may_be_in(&self, cut: &Cut, index: usize) -> bool {
+        let is = |wanted: Option<usize>, index: usize| wanted.is_none_or(|wanted| wanted == index);
+        is(cut.cohort, index)
+            && is(cut.attestation, self.attestation as usize)
+            && is(cut.tenant, self.tenant.into())
+            && self
+                .transports
+                .iter()
+                .any(|(kind, _)| is(cut.transport, *kind as usize))
+            && (cut.region.is_none()
+                || self
+                    .regions
+                    .iter()
+                    .any(|(region, _)| is(cut.region, usize::from(*region))))
+    }
 }
 
 /// What becomes of a device that registers again (DPS documentation, "Reprovisioning devices").

@@ -4,7 +4,7 @@
 //! its start follows from the arrival, and its transport from the seed, the cohort's name and
 //! `i`. A share of the plan can therefore be computed anywhere, without the other shares.
 
-pub(crate) mod census;
+mod census;
 mod merge;
 mod mix;
 mod pace;

@@ -12,7 +12,6 @@ use super::quantity;
 use crate::cohort::Cohort;
 use crate::json::{Json, Object};
 use crate::keys::{Kind, Section, keys};
-use crate::plan::census;
 use crate::region::Region;
 use crate::table::{Entry, Value};
 use crate::tenant::Tenant;
@@ -161,7 +160,7 @@ fn read(name: &str, value: &Value<'_>, names: &Dimensions, refs: &Refs<'_>) -> O
     };
     let mut cohorts = refs.cohorts.unwrap_or_default().iter().enumerate();
     let cut = threshold.cut();
-    if !cut.is_whole() && !cohorts.any(|(index, cohort)| census::may_have(cut, index, cohort)) {
+    if !cut.is_whole() && !cohorts.any(|(index, cohort)| cohort.may_be_in(cut, index)) {
         return value.wrong("no device of the scenario is all of that", None);
     }
     Some(threshold)

@@ -10,26 +10,9 @@ use crate::scenario::Scenario;
 pub(super) fn devices_in(scenario: &Scenario, cut: &Cut) -> u64 {
     let cohorts = scenario.cohorts.iter().enumerate();
     let counts = cohorts
-        .filter(|(index, cohort)| may_have(cut, *index, cohort))
+        .filter(|(index, cohort)| cohort.may_be_in(cut, *index))
         .map(|(_, cohort)| of_cohort(scenario, cut, cohort));
     counts.sum()
-}
-
-/// Whether devices of a cohort can be in a cut.
-pub(crate) fn may_have(cut: &Cut, index: usize, cohort: &Cohort) -> bool {
-    let is = |wanted: Option<usize>, index: usize| wanted.is_none_or(|wanted| wanted == index);
-    let transports = &cohort.transports;
-    let regions = &cohort.regions;
-    is(cut.cohort, index)
-        && is(cut.attestation, cohort.attestation as usize)
-        && is(cut.tenant, cohort.tenant.into())
-        && transports
-            .iter()
-            .any(|(kind, _)| is(cut.transport, *kind as usize))
-        && (cut.region.is_none()
-            || regions
-                .iter()
-                .any(|(region, _)| is(cut.region, usize::from(*region))))
 }
 
 fn of_cohort(scenario: &Scenario, cut: &Cut, cohort: &Cohort) -> u64 {
