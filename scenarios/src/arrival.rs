@@ -14,9 +14,14 @@ mod scatter;
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::parse::optional::or;
-use crate::table::Table;
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::parse::kinds::{AnyDuration, kinds, words};
+use crate::table::Value;
+use bursts::BurstsKeys;
+use closed::ClosedKeys;
+use constant_rate::ConstantRateKeys;
 use curve::Curve;
+use ramping_rate::RampingRateKeys;
 
 pub use all_at_once::AllAtOnce;
 pub use bursts::Bursts;
@@ -69,35 +74,78 @@ pub enum Spacing {
 }
 
 /// Reads the keys of a kind of load, but for those that every kind has.
-pub(crate) type Read = fn(&mut Table<'_>) -> Option<Load>;
+pub(crate) type Read = fn(&mut Reader<'_>) -> Option<Load>;
+
+keys! {
+    struct SpacingKeys: "How devices are spread." {
+        "spacing" spacing: default SpacingWord = "even",
+            "Evenly, or each device by its own chance, as people and accidents come: a Poisson process of the same rate.";
+    }
+}
+
+keys! {
+    struct DelayKeys: "When it starts." {
+        "delay" delay: default AnyDuration = "0s",
+            "Everything comes this much later.";
+    }
+}
+
+kinds! {
+    SpacingWord -> Spacing: spacing, words(["even", "poisson"]);
+}
+
+fn spacing(value: &Value<'_>) -> Option<Spacing> {
+    let is_even = value.word("spacing", [("even", true), ("poisson", false)])?;
+    Some(if is_even {
+        Spacing::Even
+    } else {
+        Spacing::Poisson(None)
+    })
+}
 
 /// By the word that scenario files use, in the order messages list them.
-pub(crate) const READERS: [(&str, Read); 5] = [
-    ("constant-rate", |table| {
-        let shape = ConstantRate::read(table).map(Shape::ConstantRate);
-        spaced(shape, table)
-    }),
-    ("ramping-rate", |table| {
-        let shape = RampingRate::read(table).map(Shape::RampingRate);
-        spaced(shape, table)
-    }),
-    ("bursts", |table| {
-        Some(Shape::Bursts(Bursts::read(table)?).into())
-    }),
-    ("all-at-once", |_| Some(Shape::AllAtOnce(AllAtOnce).into())),
-    ("closed", |table| Closed::read(table).map(Load::Closed)),
+pub(crate) const READERS: [Variant<Read>; 5] = [
+    Variant {
+        word: "constant-rate",
+        about: "Evenly spaced, so many a second, until all have come.",
+        keys: &[ConstantRateKeys::KEYS, SpacingKeys::KEYS, DelayKeys::KEYS],
+        read: |reader| {
+            let shape = ConstantRate::read(reader).map(Shape::ConstantRate);
+            spaced(shape, reader)
+        },
+    },
+    Variant {
+        word: "ramping-rate",
+        about: "Through stages; the last one's rate goes on until every device has come.",
+        keys: &[RampingRateKeys::KEYS, SpacingKeys::KEYS, DelayKeys::KEYS],
+        read: |reader| {
+            let shape = RampingRate::read(reader).map(Shape::RampingRate);
+            spaced(shape, reader)
+        },
+    },
+    Variant {
+        word: "bursts",
+        about: "So many together, again and again.",
+        keys: &[BurstsKeys::KEYS, DelayKeys::KEYS],
+        read: |reader| Some(Shape::Bursts(Bursts::read(reader)?).into()),
+    },
+    Variant {
+        word: "all-at-once",
+        about: "Every device at the start.",
+        keys: &[DelayKeys::KEYS],
+        read: |_| Some(Shape::AllAtOnce(AllAtOnce).into()),
+    },
+    Variant {
+        word: "closed",
+        about: "So many devices at a time, the next whenever one has ended: a service that slows down slows them down, too.",
+        keys: &[ClosedKeys::KEYS, DelayKeys::KEYS],
+        read: |reader| Closed::read(reader).map(Load::Closed),
+    },
 ];
 
 /// An arrival whose devices come evenly, or each by its own chance.
-fn spaced(shape: Option<Shape>, table: &mut Table<'_>) -> Option<Load> {
-    let spacing = or(table.take("spacing"), Spacing::Even, |value| {
-        let is_even = value.word("spacing", [("even", true), ("poisson", false)])?;
-        Some(if is_even {
-            Spacing::Even
-        } else {
-            Spacing::Poisson(None)
-        })
-    });
+fn spaced(shape: Option<Shape>, reader: &mut Reader<'_>) -> Option<Load> {
+    let spacing = SpacingKeys::take(reader).spacing.read;
     Some(Load::Open(Arrival {
         spacing: spacing?,
         ..shape?.into()

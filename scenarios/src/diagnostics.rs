@@ -53,12 +53,6 @@ impl<'t> Diagnostics<'t> {
         }
     }
 
-    /// Forgets what it has of a key.
-    pub(crate) fn forget(&self, key: &str) {
-        let mut mistakes = self.mistakes.borrow_mut();
-        mistakes.retain(|mistake| mistake.key != key);
-    }
-
     /// All of them, in the file's order.
     pub(crate) fn into_mistakes(self) -> Vec<Mistake> {
         let mut mistakes = self.mistakes.into_inner();

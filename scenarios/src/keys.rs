@@ -62,7 +62,7 @@ fn json_of(toml: &str) -> serde_json::Value {
 }
 
 /// A table of known keys.
-pub(crate) trait Section {
+pub(crate) trait Section: Sized {
     /// What it is about.
     const ABOUT: &'static str;
     /// Its keys, in the order messages list them.
@@ -80,21 +80,80 @@ pub(crate) trait Section {
 
     /// How the schema tells it.
     fn schema() -> Object {
-        let keys = || Self::KEYS.iter();
-        let required = keys().filter(|key| key.is_required);
-        let required: Vec<_> = required.map(|key| Json::from(key.name)).collect();
-        let schema = Object::default()
-            .with("description", Self::ABOUT)
-            .with("type", "object")
-            .with("additionalProperties", false)
-            .with(
-                "properties",
-                Object::of(keys().map(|key| (key.name, key.schema().into()))),
-            );
-        if required.is_empty() {
-            return schema;
+        table_schema(Self::ABOUT, Self::KEYS.iter(), Key::schema)
+    }
+}
+
+/// How the schema tells a table of such keys.
+fn table_schema<'k>(
+    about: &str,
+    keys: impl Iterator<Item = &'k Key> + Clone,
+    schema: impl Fn(&Key) -> Object,
+) -> Object {
+    let required = keys.clone().filter(|key| key.is_required);
+    let required: Vec<_> = required.map(|key| Json::from(key.name)).collect();
+    let schema = Object::default()
+        .with("description", about)
+        .with("type", "object")
+        .with("additionalProperties", false)
+        .with(
+            "properties",
+            Object::of(keys.map(|key| (key.name, schema(key).into()))),
+        );
+    if required.is_empty() {
+        return schema;
+    }
+    schema.with("required", required)
+}
+
+/// One of several tables that a word tells apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Variant<R> {
+    pub(crate) word: &'static str,
+    /// What it is about.
+    pub(crate) about: &'static str,
+    /// Which keys it has beside those that all have.
+    pub(crate) keys: &'static [&'static [Key]],
+    /// How it is read.
+    pub(crate) read: R,
+}
+
+impl<R> Variant<R> {
+    /// The same, read in another way.
+    pub(crate) fn map<S>(self, read: impl FnOnce(R) -> S) -> Variant<S> {
+        Variant {
+            word: self.word,
+            about: self.about,
+            keys: self.keys,
+            read: read(self.read),
         }
-        schema.with("required", required)
+    }
+
+    /// How the schema tells it. Of the keys that all have, `tag` has its word.
+    pub(crate) fn schema(&self, all: &[Key], tag: &str) -> Object {
+        let own = self.keys.iter().copied().flatten();
+        table_schema(self.about, all.iter().chain(own), |key| {
+            match key.name == tag {
+                true => Object::default()
+                    .with("description", self.about)
+                    .with("const", self.word),
+                false => key.schema(),
+            }
+        })
+    }
+}
+
+/// What a table says of one of its keys.
+/// What a table says of the keys of a section.
+pub(crate) trait Fields<'f>: Section {
+    /// Takes each key.
+    fn take(reader: &mut Reader<'f>) -> Self;
+
+    /// Reads a table that has no other keys; none where there is no table.
+    fn read(table: &Value<'f>) -> Option<Self> {
+        let mut reader = Reader::new(table)?;
+        reader.only(&[Self::KEYS]);
+        Some(Self::take(&mut reader))
     }
 }
 
@@ -112,6 +171,11 @@ impl<'f, T> Field<'f, T> {
     /// Notes that the key must be there. Always `None`, to be returned.
     pub(crate) fn missing<U>(&self, hint: impl Into<Option<String>>) -> Option<U> {
         self.absent.as_ref()?.wrong("is missing", hint)
+    }
+
+    /// What is written, if it is right.
+    pub(crate) fn written(self) -> Option<Value<'f>> {
+        self.read.and(self.value)
     }
 
     /// What `read` makes of what is written; nothing where nothing is.
@@ -153,24 +217,31 @@ pub(crate) struct Reader<'f> {
 }
 
 impl<'f> Reader<'f> {
-    /// Notes the keys that are not known.
-    pub(crate) fn new(table: &Value<'f>, keys: &[Key]) -> Option<Self> {
-        let known: Vec<_> = keys.iter().map(|key| key.name).collect();
-        let (entries, unknown): (Vec<_>, Vec<_>) = table
-            .entries()?
-            .into_iter()
-            .partition(|entry| known.contains(&entry.key));
-        for entry in &unknown {
-            entry.unknown(&known);
-        }
-        let misspelt = unknown
-            .iter()
-            .filter_map(|entry| closest(entry.key, &known));
+    /// Begins to read a table.
+    pub(crate) fn new(table: &Value<'f>) -> Option<Self> {
         Some(Self {
-            misspelt: misspelt.collect(),
             table: table.clone(),
-            entries,
+            entries: table.entries()?,
+            misspelt: Vec::new(),
         })
+    }
+
+    /// The table.
+    pub(crate) fn table(&self) -> &Value<'f> {
+        &self.table
+    }
+
+    /// Notes what was not taken yet and is none of these keys.
+    pub(crate) fn only(&mut self, keys: &[&[Key]]) {
+        let known: Vec<_> = keys.iter().copied().flatten().map(|key| key.name).collect();
+        self.entries.retain(|entry| {
+            let is_known = known.contains(&entry.key);
+            if !is_known {
+                entry.unknown(&known);
+                self.misspelt.extend(closest(entry.key, &known));
+            }
+            is_known
+        });
     }
 
     /// A key that must be there.
@@ -244,14 +315,11 @@ macro_rules! keys {
             $(pub(crate) $field: $crate::keys::Field<'f, $crate::keys::keys!(@out $need $kind)>,)*
         }
 
-        impl<'f> $Keys<'f> {
-            /// Reads each key; none where there is no table.
-            pub(crate) fn read(table: &$crate::table::Value<'f>) -> Option<Self> {
-                let keys = <Self as $crate::keys::Section>::KEYS;
-                let mut reader = $crate::keys::Reader::new(table, keys)?;
-                Some(Self {
+        impl<'f> $crate::keys::Fields<'f> for $Keys<'f> {
+            fn take(reader: &mut $crate::keys::Reader<'f>) -> Self {
+                Self {
                     $($field: reader.$need::<$kind>($name $(, stringify!($default))?),)*
-                })
+                }
             }
         }
 

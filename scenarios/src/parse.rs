@@ -6,9 +6,8 @@ mod event;
 #[cfg(test)]
 mod guide;
 mod hubs;
-mod kinds;
+pub(crate) mod kinds;
 mod local_time;
-pub(crate) mod optional;
 pub(crate) mod quantity;
 pub(crate) mod region;
 pub(crate) mod server;
@@ -26,11 +25,13 @@ use server::ServerKeys;
 use slo::{MAX_SLOS, SloKeys};
 use target::TargetTable;
 use tenant::{MAX_TENANTS, TenantKeys};
+
+use crate::event::service::faults::RuleKeys;
 use toml::de::{DeTable, DeValue};
 
 use crate::event::refs::Refs;
-use crate::json::{Json, Object};
-use crate::keys::{Section, keys};
+use crate::json::Object;
+use crate::keys::{Fields, Section, keys};
 use crate::names;
 use crate::scenario::Scenario;
 use crate::table::Value;
@@ -94,17 +95,10 @@ pub(crate) fn definitions() -> Object {
         ("threshold", threshold::threshold().into()),
         ("region", RegionKeys::schema().into()),
         ("tenant", TenantKeys::schema().into()),
-        ("arrival", by_hand("arrival")),
-        ("event", by_hand("event")),
-        ("fault", by_hand("fault")),
+        ("arrival", arrival::schema().into()),
+        ("event", event::schema().into()),
+        ("fault", RuleKeys::schema().into()),
     ])
-}
-
-/// Definitions that are not made of keys yet.
-fn by_hand(name: &str) -> Json {
-    let rest = include_str!("schema/rest.json");
-    let rest: serde_json::Value = serde_json::from_str(rest).unwrap_or_default();
-    rest[name].clone().into()
 }
 
 /// Reads the root table. Every section is read before the first `?` gives up.

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeInteger, DeTable, DeValue};
 
-use crate::diagnostics::{Diagnostics, closest, did_you_mean};
+use crate::diagnostics::{Diagnostics, did_you_mean};
 use crate::error::{Place, ScenarioError};
 
 /// Reads `text` with `read`, which gets the root table.
@@ -42,18 +42,6 @@ pub(crate) fn read<T>(
     }
 }
 
-/// A table whose known keys have yet to be taken.
-#[derive(Debug)]
-pub(crate) struct Table<'f> {
-    diagnostics: &'f Diagnostics<'f>,
-    path: String,
-    place: Option<Place>,
-    /// In the file's order.
-    entries: Vec<Entry<'f>>,
-    known: Vec<&'static str>,
-    missing: Vec<&'static str>,
-}
-
 /// A key and its value.
 #[derive(Debug)]
 pub(crate) struct Entry<'f> {
@@ -72,63 +60,6 @@ impl Entry<'_> {
             "unknown key".into(),
             Some(hint),
         );
-    }
-}
-
-impl<'f> Table<'f> {
-    fn new(value: &Value<'f>, entries: Vec<Entry<'f>>) -> Self {
-        Self {
-            entries,
-            diagnostics: value.diagnostics,
-            path: value.path.clone(),
-            place: value.place,
-            known: Vec::new(),
-            missing: Vec::new(),
-        }
-    }
-
-    /// Takes the value of `key` out, if there is one.
-    pub(crate) fn take(&mut self, key: &'static str) -> Option<Value<'f>> {
-        self.known.push(key);
-        let index = self.entries.iter().position(|entry| entry.key == key)?;
-        Some(self.entries.remove(index).value)
-    }
-
-    /// Takes the value of `key` out, which must be there.
-    pub(crate) fn require(&mut self, key: &'static str) -> Option<Value<'f>> {
-        let value = self.take(key);
-        if value.is_none() {
-            self.missing(key, None);
-        }
-        value
-    }
-
-    /// Notes that `key` is not there.
-    pub(crate) fn missing(&mut self, key: &'static str, hint: Option<&str>) {
-        self.missing.push(key);
-        let problem = "is missing".into();
-        let path = join(&self.path, key);
-        self.diagnostics
-            .note::<()>(self.place, &path, problem, hint.map(Into::into));
-    }
-
-    /// Notes that what it has of `key`, or has not, is wrong. Always `None`, to be returned.
-    pub(crate) fn wrong<T>(&self, key: &str, problem: String) -> Option<T> {
-        let path = join(&self.path, key);
-        self.diagnostics.note(self.place, &path, problem, None)
-    }
-
-    /// Notes the keys that nobody took. One that looks like a missing key is that key
-    /// misspelt: one mistake, not two.
-    pub(crate) fn finish(self) {
-        for entry in &self.entries {
-            if let Some(meant) = closest(entry.key, &self.known)
-                && self.missing.contains(&meant)
-            {
-                self.diagnostics.forget(&join(&self.path, meant));
-            }
-            entry.unknown(&self.known);
-        }
     }
 }
 
@@ -225,10 +156,6 @@ impl<'f> Value<'f> {
         }
     }
 
-    pub(crate) fn table(&self) -> Option<Table<'f>> {
-        Some(Table::new(self, self.entries()?))
-    }
-
     /// What a table holds, in the file's order.
     pub(crate) fn entries(&self) -> Option<Vec<Entry<'f>>> {
         let DeValue::Table(table) = self.node else {
@@ -249,12 +176,14 @@ impl<'f> Value<'f> {
         Some(entries.collect())
     }
 
-    /// What a table says of `key`; the value itself where it says nothing.
+    /// What a table says of `key`, or where it would; the value itself if it is no table.
     pub(crate) fn at(&self, key: &str) -> Value<'f> {
-        let entries = self.is_table().then(|| self.entries()).flatten();
-        let mut entries = entries.into_iter().flatten();
+        if !self.is_table() {
+            return self.clone();
+        }
+        let mut entries = self.entries().into_iter().flatten();
         let entry = entries.find(|entry| entry.key == key);
-        entry.map_or_else(|| self.clone(), |entry| entry.value)
+        entry.map_or_else(|| self.stand_in(key, self.node), |entry| entry.value)
     }
 
     pub(crate) fn array(&self) -> Option<Vec<Value<'f>>> {
@@ -294,6 +223,15 @@ impl<'f> Value<'f> {
     pub(crate) fn expected<T>(&self, what: &str) -> Option<T> {
         self.wrong(format!("must be {what}, not {}", kind(self.node)), None)
     }
+}
+
+/// What `read` makes of all `items`, or `None` if one of them is wrong; each is read either way.
+pub(crate) fn each<I: IntoIterator, T>(
+    items: I,
+    read: impl FnMut(I::Item) -> Option<T>,
+) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = items.into_iter().map(read).collect();
+    read.into_iter().collect()
 }
 
 fn whole(integer: &DeInteger<'_>) -> Option<u64> {

@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use super::curve::Curve;
+use crate::keys::{Fields, Reader, keys};
 use crate::limits::SHORTEST_INTERVAL;
-use crate::parse::quantity;
-use crate::table::Table;
+use crate::parse::kinds::{AboveZero, Count};
 
-/// Largest burst: as many devices as a cohort may have.
-const MAX_BURST: u64 = u32::MAX as u64;
+keys! {
+    struct BurstsKeys: "Bursts." {
+        "size" size: required Count,
+            "Devices in a burst.";
+        "every" every: required AboveZero,
+            "From one burst to the next.";
+    }
+}
 
 /// So many together, again and again.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,16 +26,11 @@ pub struct Bursts {
 }
 
 impl Bursts {
-    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
-        let size = table
-            .require("size")
-            .and_then(|value| value.integer(1..=MAX_BURST));
-        let every = table
-            .require("every")
-            .and_then(|value| quantity::duration_above_zero(&value));
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keys = BurstsKeys::take(reader);
         Some(Self {
-            size: size? as f64,
-            every: every?,
+            size: keys.size.read?.into(),
+            every: keys.every.read?,
         })
     }
 }

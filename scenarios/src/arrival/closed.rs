@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use crate::table::Table;
+use crate::keys::{Fields, Reader, keys};
+use crate::parse::kinds::Count;
 
-/// Most devices at a time: as many as a cohort may have.
-const MAX_CONCURRENCY: u64 = u32::MAX as u64;
+keys! {
+    struct ClosedKeys: "Devices that wait for each other." {
+        "concurrency" concurrency: required Count,
+            "Devices under way at a time.";
+    }
+}
 
 /// As many at a time, the next whenever one has ended: a closed model, which a service that slows down
 /// slows down, too.
@@ -18,12 +23,10 @@ pub struct Closed {
 }
 
 impl Closed {
-    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
-        let concurrency = table
-            .require("concurrency")
-            .and_then(|value| value.integer(1..=MAX_CONCURRENCY));
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keys = ClosedKeys::take(reader);
         Some(Self {
-            concurrency: concurrency? as f64,
+            concurrency: keys.concurrency.read?.into(),
             begins: Duration::ZERO,
         })
     }

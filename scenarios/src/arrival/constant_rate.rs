@@ -1,8 +1,21 @@
 //! `kind = "constant-rate"`.
 
 use super::curve::Curve;
+use crate::keys::{Fields, Reader, keys};
+use crate::parse::kinds::{kinds, reference};
 use crate::parse::quantity;
-use crate::table::Table;
+use crate::table::Value;
+
+keys! {
+    struct ConstantRateKeys: "A rate that stays." {
+        "rate" rate: required RateAboveZero,
+            "Devices and the time they come in.";
+    }
+}
+
+kinds! {
+    RateAboveZero -> f64: rate, reference("rate");
+}
 
 /// Evenly spaced, so many a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,14 +25,18 @@ pub struct ConstantRate {
 }
 
 impl ConstantRate {
-    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
-        let value = table.require("rate")?;
-        let rate = quantity::rate(&value)?;
-        if rate == 0.0 {
-            return value.wrong("must be above zero, or nobody ever comes", None);
-        }
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let rate = ConstantRateKeys::take(reader).rate.read?;
         Some(Self { rate })
     }
+}
+
+fn rate(value: &Value<'_>) -> Option<f64> {
+    let rate = quantity::rate(value)?;
+    if rate == 0.0 {
+        return value.wrong("must be above zero, or nobody ever comes", None);
+    }
+    Some(rate)
 }
 
 impl Curve for ConstantRate {

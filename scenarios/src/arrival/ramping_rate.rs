@@ -14,10 +14,50 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::curve::Curve;
-use crate::parse::optional::{each, or};
-use crate::parse::quantity;
-use crate::table::{Table, Value};
+use crate::json::{Json, Object};
+use crate::keys::{Fields, Reader, Section, keys};
+use crate::parse::kinds::{AnyDuration, Rate, kinds, typed};
+use crate::table::{Value, each};
+
+keys! {
+    struct RampingRateKeys: "A rate that changes." {
+        "start" start_rate: default Rate = "0/s",
+            "The rate at the start.";
+        "stages" stages: required Stages,
+            "What the rate does, one stage after another; the last ends above zero.";
+    }
+}
+
+keys! {
+    struct ChangeKeys: "The rate changes evenly." {
+        "to" to: optional Rate,
+            "The rate at the end of the stage.";
+        "over" over: optional AnyDuration,
+            "How long the change takes; 0s is a step.";
+    }
+}
+
+keys! {
+    struct HoldKeys: "The rate stays." {
+        "hold" hold: optional AnyDuration,
+            "For how long.";
+    }
+}
+
+kinds! {
+    /// The shape reads them, for the last ends above zero.
+    Stages -> (): |_: &Value<'_>| Some(()), stages();
+}
+
+fn stages() -> Object {
+    let change = ChangeKeys::schema().with("required", json!(["to", "over"]));
+    let hold = HoldKeys::schema().with("required", json!(["hold"]));
+    let stage = Object::default().with("oneOf", vec![Json::from(change), hold.into()]);
+    typed("array").with("minItems", 1_u64).with("items", stage)
+}
 
 /// Through stages; after the last one its rate goes on until every device has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,15 +86,15 @@ struct WrittenStage {
 const EXAMPLE: &str = "like { to = \"500/s\", over = \"2m\" } or { hold = \"5m\" }";
 
 impl RampingRate {
-    pub(super) fn read(table: &mut Table<'_>) -> Option<Self> {
-        let start_rate = or(table.take("start"), 0.0, |value| quantity::rate(&value));
-        let value = table.require("stages")?;
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keys = RampingRateKeys::take(reader);
+        let value = keys.stages.value?;
         let written = value.array()?;
         let Some(last) = written.last() else {
             return value.wrong("needs at least one stage", EXAMPLE.to_string());
         };
         let stages = each(&written, stage)?;
-        let start_rate = start_rate?;
+        let start_rate = keys.start_rate.read?;
         let mut rate = start_rate;
         let stages = stages
             .into_iter()
@@ -77,16 +117,16 @@ impl RampingRate {
 }
 
 fn stage(value: &Value<'_>) -> Option<WrittenStage> {
-    let mut table = value.table()?;
-    let stage = match (table.take("to"), table.take("over"), table.take("hold")) {
-        (Some(to), Some(over), None) => {
-            let (to_rate, over) = (quantity::rate(&to), quantity::duration(&over));
-            Some(WrittenStage {
-                to_rate: Some(to_rate?),
-                over: over?,
-            })
-        }
-        (None, None, Some(hold)) => quantity::duration(&hold).map(|over| WrittenStage {
+    let mut reader = Reader::new(value)?;
+    reader.only(&[ChangeKeys::KEYS, HoldKeys::KEYS]);
+    let change = ChangeKeys::take(&mut reader);
+    let hold = HoldKeys::take(&mut reader).hold;
+    match (change.to.read?, change.over.read?, hold.read?) {
+        (Some(to), Some(over), None) => Some(WrittenStage {
+            to_rate: Some(to),
+            over,
+        }),
+        (None, None, Some(over)) => Some(WrittenStage {
             to_rate: None,
             over,
         }),
@@ -94,9 +134,7 @@ fn stage(value: &Value<'_>) -> Option<WrittenStage> {
             "a stage has either `to` and `over`, or `hold`",
             EXAMPLE.to_string(),
         ),
-    };
-    table.finish();
-    stage
+    }
 }
 
 impl Curve for RampingRate {

@@ -4,9 +4,8 @@ use super::effects::{Effects, IntentChange};
 use super::proof::{Proof, proven};
 use super::refs::{Read, Refs, percent};
 use super::selector::Selector;
-use crate::parse::optional::or;
-use crate::parse::quantity;
-use crate::table::Table;
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::parse::kinds::{Share, Text};
 
 /// The certificates that devices of a batch began with expire: whoever shows one from then on is refused.
 /// They carry that moment from the beginning, so it is a time, not a condition.
@@ -18,20 +17,32 @@ pub struct Expiry {
     pub share: f64,
 }
 
+keys! {
+    struct ExpiryKeys: "Certificates that expire." {
+        "share" share: default Share = 1,
+            "How many of the cohort's devices; the seed chooses which.";
+        "cohort" cohort: required Text,
+            "Whose certificates; attestation x509-*.";
+    }
+}
+
 /// By the word that scenario files use.
-pub(crate) const READERS: [(&str, Read<Expiry>); 1] =
-    [(Expiry::NAME, |_, table, refs| Expiry::read(table, refs))];
+pub(crate) const READERS: [Variant<Read<Expiry>>; 1] = [Variant {
+    word: Expiry::NAME,
+    about: "The certificates that devices of a batch began with expire at that moment; rolled ones hold.",
+    keys: &[ExpiryKeys::KEYS],
+    read: Expiry::read,
+}];
 
 impl Expiry {
     /// The word scenario files use.
     pub(super) const NAME: &str = "expire-batch";
 
-    fn read(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Self> {
-        let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
-        let cohort = proven(table, refs, Proof::Certificate);
+    fn read(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<Self> {
+        let keys = ExpiryKeys::take(reader);
         Some(Self {
-            cohort: cohort?,
-            share: share?,
+            cohort: proven(&keys.cohort.written()?, refs, Proof::Certificate)?,
+            share: keys.share.read?,
         })
     }
 

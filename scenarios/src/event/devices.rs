@@ -5,12 +5,13 @@ pub(crate) mod sale;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sale::SaleKeys;
+
 use super::effects::{Effects, Foreseen, IntentChange, Leave};
 use super::refs::{Read, Refs, percent};
 use super::selector::Selector;
-use crate::parse::optional::or;
-use crate::parse::quantity;
-use crate::table::Table;
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::parse::kinds::{AnyDuration, Share, Text};
 
 /// What devices are made to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,44 +43,91 @@ pub enum DeviceAction {
     },
 }
 
+keys! {
+    struct SelectorKeys: "Which devices." {
+        "share" share: default Share = 1,
+            "How many of those that stay with their hubs; the seed chooses which.";
+        "cohort" cohort: optional Text,
+            "Whose; any cohort's when left out.";
+    }
+}
+
+keys! {
+    struct PowerCutKeys: "A power cut." {
+        "for" off: default AnyDuration = "0s",
+            "How long there is none.";
+    }
+}
+
+keys! {
+    struct MoveKeys: "A move." {
+        "to" to: required Text,
+            "Name of the [[region]] that they move to.";
+    }
+}
+
 /// By the word that scenario files use.
-pub(crate) const READERS: [(&str, Read<(Selector, DeviceAction)>); 6] = [
-    ("power-cut", |_, table, refs| {
-        let off = or(table.take("for"), Duration::ZERO, |value| {
-            quantity::duration(&value)
-        });
-        let selector = selector(table, refs);
-        Some((selector?, DeviceAction::PowerCut { off: off? }))
-    }),
-    ("reboot", |_, table, refs| {
-        let off = Duration::ZERO;
-        Some((selector(table, refs)?, DeviceAction::PowerCut { off }))
-    }),
-    ("reprovision", |_, table, refs| {
-        Some((selector(table, refs)?, DeviceAction::Reprovision))
-    }),
-    ("move", |_, table, refs| {
-        let to = table.require("to").and_then(|value| refs.region(&value));
-        let selector = selector(table, refs);
-        Some((selector?, DeviceAction::Move { to: to? }))
-    }),
-    ("factory-reset", |_, table, refs| {
-        Some((selector(table, refs)?, DeviceAction::FactoryReset))
-    }),
-    ("change-owner", |_, table, refs| {
-        let (selector, to, desired) = sale::read(table, refs)?;
-        Some((selector, DeviceAction::ChangeOwner { to, desired }))
-    }),
+pub(crate) const READERS: [Variant<Read<(Selector, DeviceAction)>>; 6] = [
+    Variant {
+        word: "power-cut",
+        about: "Devices lose their power, and boot all at once when it is back.",
+        keys: &[PowerCutKeys::KEYS, SelectorKeys::KEYS],
+        read: |reader, refs| {
+            let keys = PowerCutKeys::take(reader);
+            let selector = selector(reader, refs);
+            let off = keys.off.read?;
+            Some((selector?, DeviceAction::PowerCut { off }))
+        },
+    },
+    Variant {
+        word: "reboot",
+        about: "Devices boot again.",
+        keys: &[SelectorKeys::KEYS],
+        read: |reader, refs| {
+            let off = Duration::ZERO;
+            Some((selector(reader, refs)?, DeviceAction::PowerCut { off }))
+        },
+    },
+    Variant {
+        word: "reprovision",
+        about: "Devices go back to DPS.",
+        keys: &[SelectorKeys::KEYS],
+        read: |reader, refs| Some((selector(reader, refs)?, DeviceAction::Reprovision)),
+    },
+    Variant {
+        word: "move",
+        about: "Devices are in another region from now on, and go back to DPS from there.",
+        keys: &[SelectorKeys::KEYS, MoveKeys::KEYS],
+        read: |reader, refs| {
+            let selector = selector(reader, refs);
+            let to = MoveKeys::take(reader).to.written();
+            let to = to.and_then(|to| refs.region(&to));
+            Some((selector?, DeviceAction::Move { to: to? }))
+        },
+    },
+    Variant {
+        word: "factory-reset",
+        about: "Devices forget all that they have got since they left the factory, and go to DPS like new ones: with another storage root key, where they have a TPM.",
+        keys: &[SelectorKeys::KEYS],
+        read: |reader, refs| Some((selector(reader, refs)?, DeviceAction::FactoryReset)),
+    },
+    Variant {
+        word: "change-owner",
+        about: "Devices are sold: the buyer enrolls them, the seller takes them off its instance and its hubs, and they go to the buyer's. Needs the bundled server.",
+        keys: &[SaleKeys::KEYS],
+        read: |reader, refs| {
+            let (selector, to, desired) = sale::read(reader, refs)?;
+            Some((selector, DeviceAction::ChangeOwner { to, desired }))
+        },
+    },
 ];
 
-fn selector(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Selector> {
-    let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
-    let cohort = or(table.take("cohort"), None, |value| {
-        refs.cohort(&value).map(|(index, _)| Some(index))
-    });
+fn selector(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<Selector> {
+    let keys = SelectorKeys::take(reader);
+    let cohort = keys.cohort.resolved(|value, _| refs.cohort(value));
     Some(Selector {
-        cohort: cohort?,
-        share: share?,
+        cohort: cohort?.map(|(index, _)| index),
+        share: keys.share.read?,
     })
 }
 

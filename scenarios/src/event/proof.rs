@@ -3,7 +3,7 @@
 use fleetstorm_protocol::attestation::AttestationKind;
 
 use super::refs::{Refs, enrolled};
-use crate::table::Table;
+use crate::table::Value;
 
 /// What can be rolled: replaced while devices that have the one before still get in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,10 @@ pub enum Proof {
     Certificate,
 }
 
-/// The `cohort` whose proof is meant, which must be of that kind.
-pub(super) fn proven(table: &mut Table<'_>, refs: &Refs<'_>, proof: Proof) -> Option<u16> {
-    let value = table.require("cohort")?;
-    let (index, cohort) = refs.cohort(&value)?;
-    enrolled(&value, cohort)?;
+/// The cohort whose proof is meant, which must be of that kind.
+pub(super) fn proven(value: &Value<'_>, refs: &Refs<'_>, proof: Proof) -> Option<u16> {
+    let (index, cohort) = refs.cohort(value)?;
+    enrolled(value, cohort)?;
     let actual = match cohort.attestation {
         AttestationKind::X509Group | AttestationKind::X509Individual => Some(Proof::Certificate),
         AttestationKind::SymmetricKeyGroup | AttestationKind::SymmetricKeyIndividual => {

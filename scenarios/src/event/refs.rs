@@ -2,14 +2,15 @@
 
 use crate::cohort::{Cohort, Flaw};
 use crate::diagnostics::did_you_mean;
+use crate::keys::Reader;
 use crate::parse::region;
 use crate::region::Region;
 use crate::server::Hub;
-use crate::table::{Table, Value};
+use crate::table::Value;
 use crate::tenant::Tenant;
 
-/// How an event's keys are read, beside those that say when it happens. The first is the event itself.
-pub(crate) type Read<Action> = fn(&Value<'_>, &mut Table<'_>, &Refs<'_>) -> Option<Action>;
+/// How an event's keys are read, beside those that say when it happens.
+pub(crate) type Read<Action> = fn(&mut Reader<'_>, &Refs<'_>) -> Option<Action>;
 
 /// What an event refers to; what is not known, because it is wrong itself, is not checked.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::effects::{Effects, FaultChange};
 use super::refs::Read;
-use crate::parse::optional::or;
-use crate::parse::quantity;
-use crate::table::Table;
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::parse::kinds::{AnyDuration, Word, named};
 
 /// The bundled server ends, and starts again with what it has kept: enrollments, registrations and twins.
 /// Quotas, faults and hubs that events had changed are as at the start.
@@ -41,24 +40,36 @@ impl End {
     }
 }
 
+named! {
+    End: "way to end", End::ALL.map(|end| (end.name(), end));
+}
+
+keys! {
+    struct RestartKeys: "A restart of the bundled server." {
+        "off" off: default AnyDuration = "0s",
+            "How long nobody listens.";
+        "how" end: default Word<End> = "stop",
+            "How it ends: asked to, or without a chance to do anything about it (SIGKILL).";
+    }
+}
+
 /// By the word that scenario files use.
-pub(crate) const READERS: [(&str, Read<Restart>); 1] =
-    [(Restart::NAME, |_, table, _| Restart::read(table))];
+pub(crate) const READERS: [Variant<Read<Restart>>; 1] = [Variant {
+    word: Restart::NAME,
+    about: "The bundled server ends, and starts again with what it has kept: enrollments, registrations and twins. Quotas, faults and hubs are as at the start.",
+    keys: &[RestartKeys::KEYS],
+    read: |reader, _| Restart::read(reader),
+}];
 
 impl Restart {
     /// The word scenario files use.
     pub(super) const NAME: &str = "restart-server";
 
-    fn read(table: &mut Table<'_>) -> Option<Self> {
-        let off = or(table.take("off"), Duration::ZERO, |value| {
-            quantity::duration(&value)
-        });
-        let end = or(table.take("how"), End::default(), |value| {
-            value.word("way to end", End::ALL.map(|end| (end.name(), end)))
-        });
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keys = RestartKeys::take(reader);
         Some(Self {
-            end: end?,
-            off: off?,
+            end: keys.end.read?,
+            off: keys.off.read?,
         })
     }
 

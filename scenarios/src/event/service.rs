@@ -1,19 +1,23 @@
 //! What is done to the service: to its hubs, quotas, faults and enrollments.
 
-mod faults;
+pub(crate) mod faults;
 
 use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::fault::FaultRule;
 use fleetstorm_protocol::quota::Rates;
 
+use faults::FaultsKeys;
+
 use super::effects::{Effects, FaultChange, Foreseen, IntentChange};
 use super::proof::{Proof, proven};
 use super::refs::{Read, Refs, enrolled};
 use crate::diagnostics::did_you_mean;
-use crate::parse::optional::or;
-use crate::parse::{region, server, tenant};
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::parse::kinds::Text;
+use crate::parse::server::Throttle;
+use crate::parse::{region, tenant};
 use crate::server::Hub;
-use crate::table::Table;
+use crate::table::Value;
 
 /// How the service is set up from now on.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,46 +63,130 @@ pub enum ServiceAction {
     },
 }
 
+keys! {
+    struct HubKeys: "A hub." {
+        "hub" hub: optional Text,
+            "Which hub; all when left out.";
+    }
+}
+
+keys! {
+    struct RegionKeys: "The hubs of a region." {
+        "region" region: required Text,
+            "Name of the [[region]].";
+    }
+}
+
+keys! {
+    struct ThrottleKeys: "Limits." {
+        "to" rates: required Throttle,
+            "The limits.";
+        "tenant" tenant: optional Text,
+            "Name of the [[tenant]]; all instances when left out.";
+    }
+}
+
+keys! {
+    struct CohortKeys: "The enrollments of a cohort." {
+        "cohort" cohort: required Text,
+            "Whose.";
+    }
+}
+
 /// By the word that scenario files use.
-pub(crate) const READERS: [(&str, Read<ServiceAction>); 12] = {
+pub(crate) const READERS: [Variant<Read<ServiceAction>>; 12] = {
     use ServiceAction::{Enrollment, Faults, HubDown, HubUp, RegionDown, RegionUp, Retire, Roll};
     [
-        ("hub-down", |_, table, refs| hub(table, refs).map(HubDown)),
-        ("hub-up", |_, table, refs| hub(table, refs).map(HubUp)),
-        ("region-down", |_, table, refs| {
-            region_of_hubs(table, refs).map(RegionDown)
-        }),
-        ("region-up", |_, table, refs| {
-            region_of_hubs(table, refs).map(RegionUp)
-        }),
-        ("throttle", |_, table, refs| throttle(table, refs)),
-        ("faults", |_, table, refs| {
-            faults::read(table, refs).map(Faults)
-        }),
-        ("disable-enrollment", |_, table, refs| {
-            let (cohort, enabled) = (group(table, refs)?, false);
-            Some(Enrollment { cohort, enabled })
-        }),
-        ("enable-enrollment", |_, table, refs| {
-            let (cohort, enabled) = (group(table, refs)?, true);
-            Some(Enrollment { cohort, enabled })
-        }),
-        ("key-roll", |_, table, refs| {
-            let proof = Proof::Key;
-            proven(table, refs, proof).map(|cohort| Roll { cohort, proof })
-        }),
-        ("key-retire", |_, table, refs| {
-            let proof = Proof::Key;
-            proven(table, refs, proof).map(|cohort| Retire { cohort, proof })
-        }),
-        ("certificate-roll", |_, table, refs| {
-            let proof = Proof::Certificate;
-            proven(table, refs, proof).map(|cohort| Roll { cohort, proof })
-        }),
-        ("certificate-retire", |_, table, refs| {
-            let proof = Proof::Certificate;
-            proven(table, refs, proof).map(|cohort| Retire { cohort, proof })
-        }),
+        Variant {
+            word: "hub-down",
+            about: "A hub goes down: it resets whoever is connected, and whoever connects.",
+            keys: &[HubKeys::KEYS],
+            read: |reader, refs| hub(reader, refs).map(HubDown),
+        },
+        Variant {
+            word: "hub-up",
+            about: "A hub comes back.",
+            keys: &[HubKeys::KEYS],
+            read: |reader, refs| hub(reader, refs).map(HubUp),
+        },
+        Variant {
+            word: "region-down",
+            about: "All hubs of a region go down.",
+            keys: &[RegionKeys::KEYS],
+            read: |reader, refs| region_of_hubs(reader, refs).map(RegionDown),
+        },
+        Variant {
+            word: "region-up",
+            about: "All hubs of a region come back.",
+            keys: &[RegionKeys::KEYS],
+            read: |reader, refs| region_of_hubs(reader, refs).map(RegionUp),
+        },
+        Variant {
+            word: "throttle",
+            about: "DPS has these limits from now on.",
+            keys: &[ThrottleKeys::KEYS],
+            read: |reader, refs| throttle(reader, refs),
+        },
+        Variant {
+            word: "faults",
+            about: "These fault rules take the place of all others.",
+            keys: &[FaultsKeys::KEYS],
+            read: |reader, refs| faults::read(reader, refs).map(Faults),
+        },
+        Variant {
+            word: "disable-enrollment",
+            about: "A cohort's enrollment group lets nobody in any more.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let (cohort, enabled) = (group(&whose(reader)?, refs)?, false);
+                Some(Enrollment { cohort, enabled })
+            },
+        },
+        Variant {
+            word: "enable-enrollment",
+            about: "A cohort's enrollment group lets its devices in again.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let (cohort, enabled) = (group(&whose(reader)?, refs)?, true);
+                Some(Enrollment { cohort, enabled })
+            },
+        },
+        Variant {
+            word: "key-roll",
+            about: "The cohort's enrollments get a new primary key; the one before stays as the secondary. Devices take the new one when they are made, or told to reprovision.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let proof = Proof::Key;
+                proven(&whose(reader)?, refs, proof).map(|cohort| Roll { cohort, proof })
+            },
+        },
+        Variant {
+            word: "key-retire",
+            about: "The key before goes: whoever still has it is refused.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let proof = Proof::Key;
+                proven(&whose(reader)?, refs, proof).map(|cohort| Retire { cohort, proof })
+            },
+        },
+        Variant {
+            word: "certificate-roll",
+            about: "The cohort's X.509 enrollments get a new certificate beside the old one; devices take one of the new generation when they are made, or told to go back to DPS.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let proof = Proof::Certificate;
+                proven(&whose(reader)?, refs, proof).map(|cohort| Roll { cohort, proof })
+            },
+        },
+        Variant {
+            word: "certificate-retire",
+            about: "The certificate before goes: whoever still has one of it is refused.",
+            keys: &[CohortKeys::KEYS],
+            read: |reader, refs| {
+                let proof = Proof::Certificate;
+                proven(&whose(reader)?, refs, proof).map(|cohort| Retire { cohort, proof })
+            },
+        },
     ]
 };
 
@@ -179,24 +267,23 @@ impl ServiceAction {
     }
 }
 
-fn hub(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Option<String>> {
-    or(table.take("hub"), None, |value| {
-        let name = value.text()?;
+fn hub(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<Option<String>> {
+    HubKeys::take(reader).hub.resolved(|value, name| {
         let known = refs.hubs.unwrap_or_default();
         if refs.hubs.is_some() && known.iter().all(|hub| hub.name != name) {
             let names: Vec<_> = known.iter().map(|hub| hub.name.as_str()).collect();
             return value.wrong(
                 format!("there is no hub \"{name}\""),
-                did_you_mean(name, &names),
+                did_you_mean(&name, &names),
             );
         }
-        Some(Some(name.to_owned()))
+        Some(name)
     })
 }
 
 /// A region with a hub in it, which can go down.
-fn region_of_hubs(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<String> {
-    let value = table.require("region")?;
+fn region_of_hubs(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<String> {
+    let value = RegionKeys::take(reader).region.written()?;
     let name = region::named(&value, refs.regions)?;
     let stands_there = |hub: &Hub| hub.region.as_ref() == Some(&name);
     if refs.hubs.is_some_and(|hubs| !hubs.iter().any(stands_there)) {
@@ -208,22 +295,25 @@ fn region_of_hubs(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<String> {
     Some(name)
 }
 
-fn throttle(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<ServiceAction> {
-    let rates = table.require("to").and_then(|value| server::rates(&value));
-    let tenant = or(table.take("tenant"), None, |value| {
-        tenant::named(&value, refs.tenants).map(|(index, _)| Some(index))
-    });
+fn throttle(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<ServiceAction> {
+    let keys = ThrottleKeys::take(reader);
+    let tenant = keys
+        .tenant
+        .resolved(|value, _| tenant::named(value, refs.tenants));
     Some(ServiceAction::Throttle {
-        rates: rates?,
-        tenant: tenant?,
+        rates: keys.rates.read?,
+        tenant: tenant?.map(|(index, _)| index),
     })
 }
 
-/// The `cohort` that is meant, which must be enrolled by a group.
-fn group(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<u16> {
-    let value = table.require("cohort")?;
-    let (index, cohort) = refs.cohort(&value)?;
-    enrolled(&value, cohort)?;
+fn whose<'f>(reader: &mut Reader<'f>) -> Option<Value<'f>> {
+    CohortKeys::take(reader).cohort.written()
+}
+
+/// The cohort that is meant, which must be enrolled by a group.
+fn group(value: &Value<'_>, refs: &Refs<'_>) -> Option<u16> {
+    let (index, cohort) = refs.cohort(value)?;
+    enrolled(value, cohort)?;
     match cohort.attestation {
         AttestationKind::X509Group | AttestationKind::SymmetricKeyGroup => Some(index),
         AttestationKind::X509Individual

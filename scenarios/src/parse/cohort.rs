@@ -15,17 +15,16 @@ use fleetstorm_protocol::enrollment::AllocationPolicy;
 use serde_json::json;
 
 use super::hubs::hubs;
-use super::kinds::{Arrivals, Desired, Flag, List, Name, Named, Text, Whole, Word, kinds, typed};
-use super::optional::each;
+use super::kinds::{Arrivals, Desired, Flag, List, Name, Text, Whole, Word, kinds, named, typed};
 use super::{arrival, local_time, region, tenant};
 use crate::arrival::Load;
 use crate::cohort::{Boot, Cohort, Flaw, Reprovision};
-use crate::keys::{Field, keys};
+use crate::keys::{Field, Fields, keys};
 use crate::limits::LONGEST_SCHEDULE;
 use crate::region::Region;
 use crate::retry::RetryProfile;
 use crate::server::Hub;
-use crate::table::Value;
+use crate::table::{Value, each};
 use crate::tenant::{OWN, Tenant};
 
 /// Most cohorts: releases carry their index in 16 bits.
@@ -242,17 +241,18 @@ fn linked(value: &Value<'_>, hubs: Vec<String>, tenant: Option<&Tenant>) -> Opti
     }
 }
 
-impl Named for AllocationPolicy {
-    const WHAT: &'static str = "allocation";
-
-    /// Policies that need nothing but the list of hubs.
-    fn all() -> Vec<(&'static str, Self)> {
-        vec![
-            ("hashed", Self::Hashed),
-            ("geo-latency", Self::GeoLatency),
-            ("static", Self::Static),
-        ]
-    }
+named! {
+    AttestationKind: "attestation", AttestationKind::ALL.map(|kind| (kind.name(), kind));
+    Reprovision: "reprovision policy", Reprovision::ALL.map(|policy| (policy.name(), policy));
+    RetryProfile: "retry profile", RetryProfile::ALL.map(|profile| (profile.name(), profile));
+    Boot: "way to boot", Boot::ALL.map(|boot| (boot.name(), boot));
+    Flaw: "flaw", Flaw::ALL.map(|flaw| (flaw.name(), flaw));
+    // Those that need nothing but the list of hubs.
+    AllocationPolicy: "allocation", [
+        ("hashed", Self::Hashed),
+        ("geo-latency", Self::GeoLatency),
+        ("static", Self::Static),
+    ];
 }
 
 /// The same, if it goes with the hubs.

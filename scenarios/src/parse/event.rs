@@ -8,14 +8,18 @@ pub(super) use reach::latest_end;
 
 use std::time::Duration;
 
-use super::optional::each;
+use serde_json::json;
+
+use super::kinds::{AnyDuration, kinds, like, words};
 use super::quantity;
 use crate::event::refs::{Read, Refs};
 use crate::event::{
     Action, DeviceAction, Event, Expiry, LineChange, Restart, Selector, ServiceAction, When,
     certificates, devices, line, server, service,
 };
-use crate::table::{Table, Value};
+use crate::json::{Json, Object};
+use crate::keys::{Fields, Reader, Section, Variant, keys};
+use crate::table::{Value, each};
 
 /// Most events: each device that stays looks at each.
 pub(super) const MAX_EVENTS: usize = 1_000;
@@ -31,7 +35,7 @@ pub(super) struct Run {
 
 /// How an event is read, by who carries it out.
 #[derive(Clone, Copy)]
-enum Reader {
+pub(crate) enum ReadBy {
     Service(Read<ServiceAction>),
     Certificates(Read<Expiry>),
     Server(Read<Restart>),
@@ -40,12 +44,12 @@ enum Reader {
 }
 
 /// All, in the order messages list them.
-fn readers() -> impl Iterator<Item = (&'static str, Reader)> {
-    let service = service::READERS.map(|(name, read)| (name, Reader::Service(read)));
-    let certificates = certificates::READERS.map(|(name, read)| (name, Reader::Certificates(read)));
-    let server = server::READERS.map(|(name, read)| (name, Reader::Server(read)));
-    let line = line::READERS.map(|(name, read)| (name, Reader::Line(read)));
-    let devices = devices::READERS.map(|(name, read)| (name, Reader::Devices(read)));
+pub(super) fn variants() -> impl Iterator<Item = Variant<ReadBy>> {
+    let service = service::READERS.map(|it| it.map(ReadBy::Service));
+    let certificates = certificates::READERS.map(|it| it.map(ReadBy::Certificates));
+    let server = server::READERS.map(|it| it.map(ReadBy::Server));
+    let line = line::READERS.map(|it| it.map(ReadBy::Line));
+    let devices = devices::READERS.map(|it| it.map(ReadBy::Devices));
     service
         .into_iter()
         .chain(certificates)
@@ -54,18 +58,66 @@ fn readers() -> impl Iterator<Item = (&'static str, Reader)> {
         .chain(devices)
 }
 
-impl Reader {
-    fn read(self, event: &Value<'_>, table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Action> {
+impl ReadBy {
+    fn read(self, reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<Action> {
         Some(match self {
-            Self::Service(read) => Action::Service(read(event, table, refs)?),
-            Self::Certificates(read) => Action::Certificates(read(event, table, refs)?),
-            Self::Server(read) => Action::Server(read(event, table, refs)?),
-            Self::Line(read) => Action::Line(read(event, table, refs)?),
+            Self::Service(read) => Action::Service(read(reader, refs)?),
+            Self::Certificates(read) => Action::Certificates(read(reader, refs)?),
+            Self::Server(read) => Action::Server(read(reader, refs)?),
+            Self::Line(read) => Action::Line(read(reader, refs)?),
             Self::Devices(read) => {
-                let (selector, action) = read(event, table, refs)?;
+                let (selector, action) = read(reader, refs)?;
                 Action::Devices(selector, action)
             }
         })
+    }
+}
+
+keys! {
+    struct EventKeys: "Something that happens once." {
+        "at" at: optional AnyDuration,
+            "When, since the start.";
+        "when" when: optional Condition,
+            "When: once this share of the planned devices is provisioned.";
+        "do" action: required WhatHappens,
+            "What happens.";
+    }
+}
+
+kinds! {
+    Condition -> When: provisioned, like(&["provisioned >= 50%"]);
+    WhatHappens -> Variant<ReadBy>: |value: &Value<'_>| {
+        value.word("event", variants().map(|variant| (variant.word, variant)))
+    }, words(variants().map(|variant| variant.word));
+}
+
+/// The definition of events.
+pub(super) fn schema() -> Object {
+    let variants = variants().map(|variant| Json::from(schema_of(&variant)));
+    Object::default()
+        .with("description", EventKeys::ABOUT)
+        .with("oneOf", variants.collect::<Vec<_>>())
+}
+
+fn schema_of(variant: &Variant<ReadBy>) -> Object {
+    let schema = variant.schema(EventKeys::KEYS, "do");
+    let one_of = |keys: &[&'static str]| {
+        let keys = keys
+            .iter()
+            .map(|key| Object::default().with("required", json!([key])));
+        keys.map(Json::from).collect::<Vec<_>>()
+    };
+    match variant.read {
+        // Certificates are made with the moment at which they expire.
+        ReadBy::Certificates(_) => schema
+            .with("not", Object::default().with("required", json!(["when"])))
+            .with("anyOf", one_of(&["at"])),
+        ReadBy::Line(_) => schema
+            .with("oneOf", one_of(&["at", "when"]))
+            .with("anyOf", one_of(&["rtt", "jitter", "bandwidth", "stall"])),
+        ReadBy::Service(_) | ReadBy::Server(_) | ReadBy::Devices(_) => {
+            schema.with("oneOf", one_of(&["at", "when"]))
+        }
     }
 }
 
@@ -83,16 +135,14 @@ pub(super) fn read_all(value: &Value<'_>, refs: &Refs<'_>, run: Run) -> Option<V
 }
 
 fn read(value: &Value<'_>, refs: &Refs<'_>, run: Run) -> Option<Event> {
-    let mut table = value.table()?;
-    let when = when(value, &mut table);
-    let written = table.require("do");
-    let reader = written
-        .as_ref()
-        .and_then(|written| written.word("event", readers()));
+    let mut reader = Reader::new(value)?;
+    let keys = EventKeys::take(&mut reader);
+    let when = when(value, &keys);
     // Which keys there are depends on what is done.
-    let (written, reader) = written.zip(reader)?;
-    let action = reader.read(value, &mut table, refs);
-    table.finish();
+    let (written, variant) = keys.action.value.zip(keys.action.read)?;
+    let all = [&[EventKeys::KEYS], variant.keys].concat();
+    reader.only(&all);
+    let action = variant.read.read(&mut reader, refs);
     let action = action?;
     if let (Action::Certificates(_), Some(When::Provisioned(_))) = (&action, when) {
         return written.wrong(
@@ -133,11 +183,11 @@ fn elsewhere(action: &Action) -> &'static str {
     }
 }
 
-fn when(value: &Value<'_>, table: &mut Table<'_>) -> Option<When> {
-    match (table.take("at"), table.take("when")) {
-        (Some(at), None) => quantity::duration(&at).map(When::At),
-        (None, Some(condition)) => provisioned(&condition),
-        (None, None) => value.wrong(
+fn when(event: &Value<'_>, keys: &EventKeys<'_>) -> Option<When> {
+    match (&keys.at.value, &keys.when.value) {
+        (Some(_), None) => keys.at.read?.map(When::At),
+        (None, Some(_)) => keys.when.read?,
+        (None, None) => event.wrong(
             "does not say when it happens",
             "at = \"30s\" after the start, or when = \"provisioned >= 50%\"".to_string(),
         ),

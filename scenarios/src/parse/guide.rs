@@ -6,17 +6,20 @@ use serde_json::Value as Json;
 use super::ScenarioKeys;
 use super::cohort::CohortKeys;
 use super::cohort::after::AfterKeys;
+use super::event::{self, EventKeys};
 use super::region::{RegionKeys, StallKeys};
 use super::server::{HubKeys, RateKeys, ServerKeys};
 use super::slo::SloKeys;
 use super::target::TargetKeys;
 use super::tenant::TenantKeys;
 use super::threshold::ThresholdKeys;
-use crate::keys::{Key, Section};
+use crate::arrival::READERS;
+use crate::event::service::faults::RuleKeys;
+use crate::keys::{Key, Section, Variant};
 
 const PAGES: [&str; 3] = ["WRITE-A-SCENARIO.md", "KEYS.md", "THRESHOLDS.md"];
 
-const TABLES: [(&str, &[Key]); 12] = [
+const TABLES: [(&str, &[Key]); 14] = [
     ("a scenario", ScenarioKeys::KEYS),
     ("[target]", TargetKeys::KEYS),
     ("[server]", ServerKeys::KEYS),
@@ -29,7 +32,21 @@ const TABLES: [(&str, &[Key]); 12] = [
     ("after", AfterKeys::KEYS),
     ("a threshold", ThresholdKeys::KEYS),
     ("[[slo]]", SloKeys::KEYS),
+    ("[[event]]", EventKeys::KEYS),
+    ("a fault", RuleKeys::KEYS),
 ];
+
+/// Every table that a page may have, by its name.
+fn tables() -> Vec<(&'static str, String)> {
+    let mut tables: Vec<_> = TABLES.map(|(name, keys)| (name, table(keys))).into();
+    tables.extend([
+        ("every event", variants("do", event::variants())),
+        ("every arrival", variants("kind", READERS.into_iter())),
+        ("events", keys_of(event::variants())),
+        ("arrivals", keys_of(READERS.into_iter())),
+    ]);
+    tables
+}
 
 /// `UPDATE_SCHEMA=1` writes the tables anew.
 #[test]
@@ -48,7 +65,7 @@ fn the_guide_is_up_to_date() {
             );
         }
     }
-    for (name, _) in TABLES {
+    for (name, _) in tables() {
         assert!(told.iter().any(|told| told == name), "no page has {name}");
     }
 }
@@ -60,11 +77,10 @@ fn with_tables(page: &str, told: &mut Vec<String>) -> String {
     for part in parts {
         let (name, rest) = part.split_once(" -->").expect("a name");
         let (_, after) = rest.split_once("<!-- end -->").expect("an end");
-        let (_, keys) = TABLES
+        let (_, table) = tables()
             .into_iter()
             .find(|(known, _)| *known == name)
             .unwrap_or_else(|| panic!("there is no {name}"));
-        let table = table(keys);
         written += &format!("<!-- keys of {name} -->\n{table}<!-- end -->{after}");
         told.push(name.to_owned());
     }
@@ -72,17 +88,43 @@ fn with_tables(page: &str, told: &mut Vec<String>) -> String {
 }
 
 fn table(keys: &[Key]) -> String {
-    let mut table = String::from("| key | value | default | |\n|---|---|---|---|\n");
-    for key in keys {
-        let schema = serde_json::to_value((key.kind)()).expect("JSON");
-        let value = in_words(&schema);
-        let without = match (key.default, key.is_required) {
-            (Some(default), _) => format!("`{default}`"),
-            (None, true) => "required".to_owned(),
-            (None, false) => String::new(),
-        };
-        let (name, text) = (key.name, key.text.replace('|', "\\|"));
-        table += &format!("| `{name}` | {value} | {without} | {text} |\n");
+    let head = "| key | value | default | |\n|---|---|---|---|\n";
+    let rows = keys.iter().map(|key| row(key) + "\n");
+    head.to_owned() + &rows.collect::<String>()
+}
+
+fn row(key: &Key) -> String {
+    let schema = serde_json::to_value((key.kind)()).expect("JSON");
+    let default = match (key.default, key.is_required) {
+        (Some(default), _) => format!("`{default}`"),
+        (None, true) => "required".into(),
+        (None, false) => String::new(),
+    };
+    let (value, text) = (in_words(&schema), key.text.replace('|', "\\|"));
+    format!("| `{}` | {value} | {default} | {text} |", key.name)
+}
+
+/// What each is about, and which keys it has.
+fn variants<R>(tag: &str, variants: impl Iterator<Item = Variant<R>>) -> String {
+    let mut table = format!("| `{tag}` | keys | |\n|---|---|---|\n");
+    for Variant {
+        word, about, keys, ..
+    } in variants
+    {
+        let keys = keys.iter().copied().flatten();
+        let keys: Vec<_> = keys.map(|key| format!("`{}`", key.name)).collect();
+        table += &format!("| `{word}` | {} | {about} |\n", keys.join(", "));
+    }
+    table
+}
+
+/// The keys of all of them.
+fn keys_of<R>(variants: impl Iterator<Item = Variant<R>>) -> String {
+    let mut table = String::from("| of | key | value | default | |\n|---|---|---|---|---|\n");
+    for Variant { word, keys, .. } in variants {
+        for key in keys.iter().copied().flatten() {
+            table += &format!("| `{word}` {}\n", row(key));
+        }
     }
     table
 }

@@ -1,9 +1,8 @@
 //! Names of hubs that cohorts and tenants list.
 
-use super::optional::each;
 use crate::diagnostics::did_you_mean;
 use crate::server::Hub;
-use crate::table::Value;
+use crate::table::{Value, each};
 
 pub(super) fn hubs(value: &Value<'_>, known: Option<&[Hub]>) -> Option<Vec<String>> {
     each(&value.array()?, |value| {

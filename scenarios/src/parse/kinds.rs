@@ -3,20 +3,16 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use fleetstorm_protocol::attestation::AttestationKind;
 use fleetstorm_protocol::twin::limits::Part;
 use fleetstorm_reports::exact::Decimal;
-use fleetstorm_reports::slo::Aim;
 use serde_json::json;
 
 use super::cohort::properties;
 use super::quantity;
-use crate::cohort::{Boot, Flaw, Reprovision};
 use crate::json::{Json, Object};
 use crate::keys::{Kind, Section};
 use crate::limits::TIME_SCALES;
-use crate::retry::RetryProfile;
-use crate::table::Value;
+use crate::table::{Value, each};
 
 /// Kinds, each by what is made of it, the function that reads it, and what the schema tells.
 macro_rules! kinds {
@@ -48,6 +44,7 @@ kinds! {
         typed("string").with("pattern", "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$");
     AnyDuration -> Duration: quantity::duration, reference("duration");
     AboveZero -> Duration: quantity::duration_above_zero, reference("duration");
+    Rate -> f64: quantity::rate, reference("rate");
     /// Of one device: `1/30s`.
     Interval -> Duration: quantity::interval, like(&["1/30s", "2/m"]);
     /// A duration, which may be in days.
@@ -56,6 +53,12 @@ kinds! {
         typed("number")
             .with("minimum", json!(TIME_SCALES.start()))
             .with("maximum", json!(*TIME_SCALES.end() as u64));
+    /// Of some devices; above zero.
+    Share -> f64: quantity::share,
+        either(
+            typed("number").with("minimum", 0_u64).with("maximum", 1_u64),
+            like(&["20%"]),
+        );
     ShareOrNone -> Decimal: quantity::share_or_none,
         either(
             typed("number").with("minimum", 0_u64).with("maximum", 1_u64),
@@ -117,26 +120,19 @@ impl<T: Named> Kind for Word<T> {
     }
 }
 
+/// Words, each kind by what it is called and what its words stand for.
 macro_rules! named {
-    ($($T:ident: $what:literal;)*) => {$(
-        impl Named for $T {
+    ($($T:ty: $what:literal, $all:expr;)*) => {$(
+        impl $crate::parse::kinds::Named for $T {
             const WHAT: &'static str = $what;
 
             fn all() -> Vec<(&'static str, Self)> {
-                $T::ALL.map(|word| (word.name(), word)).into()
+                $all.into()
             }
         }
     )*};
 }
-
-named! {
-    AttestationKind: "attestation";
-    Reprovision: "reprovision policy";
-    RetryProfile: "retry profile";
-    Boot: "way to boot";
-    Flaw: "flaw";
-    Aim: "aim";
-}
+pub(crate) use named;
 
 /// Several of a kind.
 pub(crate) struct List<K>(PhantomData<K>);
@@ -145,7 +141,7 @@ impl<K: Kind> Kind for List<K> {
     type Out = Vec<K::Out>;
 
     fn read(value: &Value<'_>) -> Option<Self::Out> {
-        super::optional::each(value.array()?, |value| K::read(&value))
+        each(value.array()?, |value| K::read(&value))
     }
 
     fn schema() -> Object {

@@ -154,7 +154,7 @@ pub(crate) fn share_of_text(text: &str) -> Option<Decimal> {
 }
 
 /// A bandwidth like `2Mbit/s`, `500kbit/s` or `64kB/s`, in bytes a second; above zero.
-pub(super) fn bandwidth(value: &Value<'_>) -> Option<u64> {
+pub(crate) fn bandwidth(value: &Value<'_>) -> Option<u64> {
     let text = value.text()?;
     let Some(bandwidth) = parse_bandwidth(text) else {
         return value.wrong(

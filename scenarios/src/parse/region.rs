@@ -6,12 +6,11 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::kinds::{AboveZero, AnyDuration, Name, kinds, like, map_of, reference};
-use super::optional::each;
 use super::{local_time, quantity};
 use crate::diagnostics::did_you_mean;
-use crate::keys::{Section, keys};
-use crate::region::{LinkProperty, LinkShape, Region, Stall};
-use crate::table::{Entry, Table, Value};
+use crate::keys::{Fields, Section, keys};
+use crate::region::{LinkShape, Region, Stall};
+use crate::table::{Entry, Value, each};
 
 /// Most regions: records carry their index in 8 bits, and 127/8 has room for this many networks.
 pub(super) const MAX_REGIONS: usize = 200;
@@ -172,36 +171,6 @@ fn latencies(value: &Value<'_>) -> Option<BTreeMap<String, Duration>> {
         Some((entry.key.to_owned(), quantity::duration(&entry.value)?))
     })?;
     Some(latencies.into_iter().collect())
-}
-
-/// What an event makes of a line: at least one property.
-pub(crate) fn properties(table: &mut Table<'_>, event: &Value<'_>) -> Option<Vec<LinkProperty>> {
-    let duration = |value: Value<'_>| quantity::duration(&value);
-    let round_trip = table.take("rtt").map(duration);
-    let jitter = table.take("jitter").map(duration);
-    let bandwidth = table.take("bandwidth").map(|value| match value.text()? {
-        "none" => Some(None),
-        _ => quantity::bandwidth(&value).map(Some),
-    });
-    let stall = table.take("stall").map(|value| {
-        if value.is_text() {
-            return value.word("stall", [("none", None)]);
-        }
-        stall(&value).map(Some)
-    });
-    let written = [
-        round_trip.map(|written| written.map(LinkProperty::RoundTrip)),
-        jitter.map(|written| written.map(LinkProperty::Jitter)),
-        bandwidth.map(|written| written.map(LinkProperty::Bandwidth)),
-        stall.map(|written| written.map(LinkProperty::Stall)),
-    ];
-    if written.iter().all(Option::is_none) {
-        return event.wrong(
-            "does not say what is different",
-            "rtt, jitter, bandwidth or stall, like rtt = \"250ms\"".to_string(),
-        );
-    }
-    each(written.into_iter().flatten(), |property| property)
 }
 
 fn prefix(value: &Value<'_>) -> Option<Ipv4Net> {

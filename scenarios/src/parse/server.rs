@@ -6,14 +6,13 @@ use std::time::Duration;
 use fleetstorm_protocol::quota::Rates;
 
 use super::kinds::{AboveZero, Name, Tables, Text, Whole, kinds, reference, words};
-use super::optional::each;
 use super::{quantity, region};
 use crate::json::Object;
-use crate::keys::{Section, keys};
+use crate::keys::{Fields, Section, keys};
 use crate::names;
 use crate::region::Region;
 use crate::server::{Hub, ProcessingTime, ServerSettings};
-use crate::table::Value;
+use crate::table::{Value, each};
 
 keys! {
     struct ServerKeys: "How the bundled server is set up." {

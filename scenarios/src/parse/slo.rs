@@ -6,13 +6,12 @@ use fleetstorm_reports::exact::Decimal;
 use fleetstorm_reports::slo::{Aim, MAX_PLACES, Slo};
 use serde_json::json;
 
-use super::kinds::{AboveZero, Days, Name, Text, Word, either, kinds, like, typed};
-use super::optional::each;
+use super::kinds::{AboveZero, Days, Name, Text, Word, either, kinds, like, named, typed};
 use super::quantity;
 use crate::cohort::Cohort;
 use crate::diagnostics::did_you_mean;
-use crate::keys::keys;
-use crate::table::Value;
+use crate::keys::{Fields, keys};
+use crate::table::{Value, each};
 
 /// Most objectives: each looks at every device.
 pub(super) const MAX_SLOS: usize = 32;
@@ -34,6 +33,10 @@ keys! {
         "confidence" confidence: default Confidence = "95%",
             "How sure the outcome must be.";
     }
+}
+
+named! {
+    Aim: "aim", Aim::ALL.map(|aim| (aim.name(), aim));
 }
 
 kinds! {

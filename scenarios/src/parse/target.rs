@@ -6,7 +6,7 @@ use fleetstorm_protocol::ids::IdScope;
 
 use super::kinds::{Text, Whole, kinds, like};
 use crate::endpoint::{self, NoHost};
-use crate::keys::{Section, keys};
+use crate::keys::{Fields, Section, keys};
 use crate::ports::Ports;
 use crate::table::Value;
 use crate::target::Target;

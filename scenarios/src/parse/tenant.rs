@@ -4,14 +4,13 @@ use std::collections::HashSet;
 
 use super::hubs::hubs;
 use super::kinds::{List, Name, Text};
-use super::optional::each;
 use super::server::{self, Processing, Throttle, WholeSeconds};
 use super::target::InstanceScope;
 use crate::diagnostics::did_you_mean;
-use crate::keys::{Field, keys};
+use crate::keys::{Field, Fields, keys};
 use crate::names;
 use crate::server::Hub;
-use crate::table::Value;
+use crate::table::{Value, each};
 use crate::tenant::{OWN, Tenant};
 
 /// Most tenants: records carry their index in 8 bits, and every one has service keys and windows.

@@ -7,13 +7,12 @@ use fleetstorm_reports::threshold::{Terms, ThresholdError};
 use fleetstorm_reports::{Dimensions, Threshold};
 
 use super::kinds::{AnyDuration, Count, Flag, kinds, map_of, reference, typed};
-use super::optional::each;
 use super::quantity;
 use crate::cohort::Cohort;
 use crate::json::{Json, Object};
-use crate::keys::{Kind, Section, keys};
+use crate::keys::{Fields, Kind, Section, keys};
 use crate::region::Region;
-use crate::table::{Entry, Value};
+use crate::table::{Entry, Value, each};
 use crate::tenant::Tenant;
 
 /// Most thresholds: each looks at every device.

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fleetstorm_protocol::twin::limits::Part;
 use serde_json::Value as Json;
 
 use crate::cohort::Flaw;
 use crate::event::refs::{Refs, enrolled};
 use crate::event::selector::Selector;
-use crate::parse::cohort::properties;
-use crate::parse::optional::or;
-use crate::parse::{quantity, tenant};
-use crate::table::Table;
+use crate::keys::{Fields, Reader, keys};
+use crate::parse::kinds::{self, Share, Text};
+use crate::parse::tenant;
 
 /// The sale of some of a cohort's devices.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,13 +26,26 @@ pub struct Sale<'a> {
 
 pub(super) type Desired = BTreeMap<String, Json>;
 
+keys! {
+    struct SaleKeys: "A sale." {
+        "share" share: default Share = 1,
+            "How many of the cohort; the seed chooses which.";
+        "cohort" cohort: required Text,
+            "Whose; a cohort is sold once.";
+        "to" to: required Text,
+            "Name of the [[tenant]] that buys them.";
+        "desired" desired: optional kinds::Desired,
+            "Desired properties that the buyer's enrollments ask for; the cohort's when left out.";
+    }
+}
+
 /// Which are sold, to the instance of which index, and what they are to desire there.
 pub(super) fn read(
-    table: &mut Table<'_>,
+    reader: &mut Reader<'_>,
     refs: &Refs<'_>,
 ) -> Option<(Selector, u8, Option<Desired>)> {
-    let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
-    let sold = table.require("cohort").and_then(|value| {
+    let keys = SaleKeys::take(reader);
+    let sold = keys.cohort.written().and_then(|value| {
         let (index, cohort) = refs.cohort(&value)?;
         enrolled(&value, cohort)?;
         if cohort.flaw == Some(Flaw::DuplicateEk) {
@@ -45,7 +56,7 @@ pub(super) fn read(
         }
         Some((index, cohort))
     });
-    let buyer = table.require("to").and_then(|value| {
+    let buyer = keys.to.written().and_then(|value| {
         let (to, tenant) = tenant::named(&value, refs.tenants)?;
         if sold.is_some_and(|(_, cohort)| cohort.tenant == to) {
             return value.wrong(
@@ -55,12 +66,9 @@ pub(super) fn read(
         }
         Some(to)
     });
-    let desired = or(table.take("desired"), None, |value| {
-        properties::read(&value, Part::Desired).map(Some)
-    });
     let selector = Selector {
         cohort: Some(sold?.0),
-        share: share?,
+        share: keys.share.read?,
     };
-    Some((selector, buyer?, desired?))
+    Some((selector, buyer?, keys.desired.read?))
 }

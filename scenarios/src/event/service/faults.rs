@@ -5,17 +5,99 @@ use fleetstorm_protocol::fault::{
     self, FaultAction, FaultOperation, FaultProtocol, FaultRule, Flaw,
 };
 use jiff::Timestamp;
+use serde_json::json;
 use toml::de::DeValue;
 
 use crate::diagnostics::did_you_mean;
 use crate::event::refs::Refs;
+use crate::json::Object;
+use crate::keys::{Fields, Reader, Section, keys};
 use crate::names;
-use crate::parse::optional::{each, or};
-use crate::parse::{quantity, region};
-use crate::table::{Table, Value};
+use crate::parse::kinds::{List, Share, Tables, Text, Whole, Word, kinds, like, named};
+use crate::parse::region;
+use crate::table::{Value, each};
 
-pub(super) fn read(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Vec<FaultRule>> {
-    let value = table.require("rules")?;
+keys! {
+    struct FaultsKeys: "Fault rules." {
+        "rules" rules: required Tables<RuleKeys<'static>, 0, { usize::MAX }>,
+            "Rules of the server's fault injection; none ends all faults.";
+    }
+}
+
+keys! {
+    struct RuleKeys as "fault": "What goes wrong on purpose: whom it hits, when, and what it does. What is left out matches everything; the first rule that matches decides." {
+        "name" name: optional Text,
+            "Names it in the server's metrics; unique. fault-1 and so on when left out.";
+        "do" action: required Word<FaultAction>,
+            "What happens.";
+        "time" time: optional HowLong,
+            "For delay and stall: how long.";
+        "code" code: optional Code,
+            "For refuse: the DPS error code, whose first three digits are the status.";
+        "retry-after" retry_after: optional Whole<u32, 0, { u32::MAX as u64 }>,
+            "For throttle and refuse: Retry-After, seconds.";
+        "protocol" protocol: optional Word<FaultProtocol>,
+            "What the device speaks, over a WebSocket or not.";
+        "operations" operations: optional List<Word<FaultOperation>>,
+            "What the device does; any of them.";
+        "devices" devices: optional List<DeviceId>,
+            "Registration or device ids, with * and ?; any of them.";
+        "instance" instance: optional Text,
+            "Id scope of the instance.";
+        "hub" hub: optional Text,
+            "Name of the hub.";
+        "region" region: optional Text,
+            "Name of the region that the device is in.";
+        "share" share: default Share = 1,
+            "How many of those it could hit it hits; the seed chooses which.";
+        "after" after: optional FaultTime,
+            "Begins so long after the server's start.";
+        "before" before: optional FaultTime,
+            "Ends so long after the server's start.";
+        "from" from: optional Moment,
+            "Begins at this moment.";
+        "until" until: optional Moment,
+            "Ends at this moment.";
+    }
+}
+
+keys! {
+    struct RangeKeys: "Evenly spread." {
+        "from" from: optional FaultTime, "At least.";
+        "to" to: optional FaultTime, "At most.";
+    }
+}
+
+keys! {
+    struct PercentileKeys: "Log-normal, by two of its percentiles." {
+        "p50" p50: optional FaultTime, "Median.";
+        "p99" p99: optional FaultTime, "99th percentile.";
+    }
+}
+
+kinds! {
+    FaultTime -> Time: time_of, like(&["200ms"]);
+    HowLong -> Delay: delay,
+        Object::default().with("anyOf", vec![
+            FaultTime::schema().into(),
+            RangeKeys::schema().with("required", json!(["from", "to"])).into(),
+            PercentileKeys::schema().with("required", json!(["p50", "p99"])).into(),
+        ]);
+    Code -> u32: |value: &Value<'_>| Whole::<u32, 0, { u32::MAX as u64 }>::read(value),
+        Whole::<u32, 400_000, 599_999>::schema().with("examples", json!([500_001]));
+    DeviceId -> String: |value: &Value<'_>| Text::read(value), like(&["meters-*"]);
+    /// By the calendar: text, or as TOML writes it.
+    Moment -> Timestamp: moment, like(&["2030-01-31T12:00:00Z"]);
+}
+
+named! {
+    FaultAction: "fault", FaultAction::NAMED;
+    FaultProtocol: "protocol", FaultProtocol::NAMED;
+    FaultOperation: "operation", FaultOperation::NAMED;
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, refs: &Refs<'_>) -> Option<Vec<FaultRule>> {
+    let value = FaultsKeys::take(reader).rules.value?;
     let written = value.array()?;
     let mut rules = each(&written, |value| rule(value, refs))?;
     match fault::check(&mut rules) {
@@ -25,61 +107,33 @@ pub(super) fn read(table: &mut Table<'_>, refs: &Refs<'_>) -> Option<Vec<FaultRu
 }
 
 fn rule(value: &Value<'_>, refs: &Refs<'_>) -> Option<FaultRule> {
-    let mut table = value.table()?;
-    let name = or(table.take("name"), String::new(), |v| {
-        Some(v.text()?.into())
-    });
-    let action = table
-        .require("do")
-        .and_then(|value| value.word("fault", FaultAction::NAMED));
-    let time = or(table.take("time"), None, |value| delay(&value).map(Some));
-    let code = or(table.take("code"), None, |value| number(&value).map(Some));
-    let retry_after = or(table.take("retry-after"), None, |value| {
-        number(&value).map(Some)
-    });
-    let protocol = or(table.take("protocol"), None, |value| {
-        value.word("protocol", FaultProtocol::NAMED).map(Some)
-    });
-    let operations = or(table.take("operations"), Vec::new(), |value| {
-        each(value.array()?, |value| {
-            value.word("operation", FaultOperation::NAMED)
-        })
-    });
-    let devices = or(table.take("devices"), Vec::new(), |value| {
-        each(value.array()?, |value| Some(value.text()?.into()))
-    });
-    let instance = or(table.take("instance"), None, |value| {
-        instance(&value, refs).map(Some)
-    });
-    let hub = or(table.take("hub"), None, |value| hub(&value, refs).map(Some));
-    let region = or(table.take("region"), None, |value| {
-        region::named(&value, refs.regions).map(Some)
-    });
-    let share = or(table.take("share"), 1.0, |value| quantity::share(&value));
-    let after = or(table.take("after"), None, |value| time_of(&value).map(Some));
-    let before = or(table.take("before"), None, |value| {
-        time_of(&value).map(Some)
-    });
-    let from = or(table.take("from"), None, |value| moment(&value).map(Some));
-    let until = or(table.take("until"), None, |value| moment(&value).map(Some));
-    table.finish();
+    let keys = RuleKeys::read(value)?;
+    let instance = keys
+        .instance
+        .resolved(|value, written| instance(value, written, refs));
+    let hub = keys
+        .hub
+        .resolved(|value, written| hub(value, written, refs));
+    let region = keys
+        .region
+        .resolved(|value, _| region::named(value, refs.regions));
     let rule = FaultRule {
-        name: name?,
-        action: action?,
-        time: time?,
-        code: code?,
-        retry_after: retry_after?,
-        protocol: protocol?,
-        operations: operations?,
-        devices: devices?,
+        name: keys.name.read?.unwrap_or_default(),
+        action: keys.action.read?,
+        time: keys.time.read?,
+        code: keys.code.read?,
+        retry_after: keys.retry_after.read?,
+        protocol: keys.protocol.read?,
+        operations: keys.operations.read?.unwrap_or_default(),
+        devices: keys.devices.read?.unwrap_or_default(),
         instance: instance?,
         hub: hub?,
         region: region?,
-        share: share?,
-        after: after?,
-        before: before?,
-        from: from?,
-        until: until?,
+        share: keys.share.read?,
+        after: keys.after.read?,
+        before: keys.before.read?,
+        from: keys.from.read?,
+        until: keys.until.read?,
     };
     match rule.check() {
         Ok(()) => Some(rule),
@@ -89,33 +143,25 @@ fn rule(value: &Value<'_>, refs: &Refs<'_>) -> Option<FaultRule> {
 
 /// Notes what is wrong with a rule where its key stands, or where it should.
 fn note<T>(rule: &Value<'_>, flaw: &Flaw) -> Option<T> {
-    if flaw.key.is_empty() {
-        return rule.wrong(flaw.problem.clone(), None);
-    }
-    let mut table = rule.table()?;
-    match table.take(flaw.key) {
-        Some(value) => value.wrong(flaw.problem.clone(), None),
-        None => table.wrong(flaw.key, flaw.problem.clone()),
-    }
+    let place = match flaw.key {
+        "" => rule.clone(),
+        key => rule.at(key),
+    };
+    place.wrong(flaw.problem.clone(), None)
 }
 
 fn delay(value: &Value<'_>) -> Option<Delay> {
     if !value.is_table() {
         return time_of(value).map(Delay::Constant);
     }
-    let mut table = value.table()?;
-    let mut time = |key| table.take(key).map(|value| time_of(&value));
-    let (from, to, p50, p99) = (time("from"), time("to"), time("p50"), time("p99"));
-    table.finish();
-    match (from, to, p50, p99) {
-        (Some(from), Some(to), None, None) => Some(Delay::Uniform(Range {
-            from: from?,
-            to: to?,
-        })),
-        (None, None, Some(p50), Some(p99)) => Some(Delay::LogNormal(Percentiles {
-            p50: p50?,
-            p99: p99?,
-        })),
+    let mut reader = Reader::new(value)?;
+    reader.only(&[RangeKeys::KEYS, PercentileKeys::KEYS]);
+    let range = RangeKeys::take(&mut reader);
+    let percentiles = PercentileKeys::take(&mut reader);
+    let (from, to) = (range.from.read?, range.to.read?);
+    match (from, to, percentiles.p50.read?, percentiles.p99.read?) {
+        (Some(from), Some(to), None, None) => Some(Delay::Uniform(Range { from, to })),
+        (None, None, Some(p50), Some(p99)) => Some(Delay::LogNormal(Percentiles { p50, p99 })),
         _ => value.wrong(
             "is no distribution of times",
             "{ from = \"10ms\", to = \"30ms\" } or { p50 = \"40ms\", p99 = \"400ms\" }".to_string(),
@@ -131,12 +177,6 @@ fn time_of(value: &Value<'_>) -> Option<Time> {
     }
 }
 
-fn number(value: &Value<'_>) -> Option<u32> {
-    let number = value.integer(0..=u64::from(u32::MAX))?;
-    u32::try_from(number).ok()
-}
-
-/// A moment by the calendar: text, or as TOML writes it.
 fn moment(value: &Value<'_>) -> Option<Timestamp> {
     let text = match value.node() {
         DeValue::Datetime(moment) => moment.to_string(),
@@ -152,10 +192,9 @@ fn moment(value: &Value<'_>) -> Option<Timestamp> {
 }
 
 /// A hub's host name, by its name in the scenario or by itself.
-fn hub(value: &Value<'_>, refs: &Refs<'_>) -> Option<String> {
-    let written = value.text()?;
+fn hub(value: &Value<'_>, written: String, refs: &Refs<'_>) -> Option<String> {
     let Some(known) = refs.hubs else {
-        return Some(written.into());
+        return Some(written);
     };
     let hosts = known.iter().map(|hub| names::hub_host(&hub.name));
     let mut named = known.iter().zip(hosts);
@@ -166,28 +205,27 @@ fn hub(value: &Value<'_>, refs: &Refs<'_>) -> Option<String> {
             let names: Vec<_> = known.iter().map(|hub| hub.name.as_str()).collect();
             value.wrong(
                 format!("there is no hub \"{written}\""),
-                did_you_mean(written, &names),
+                did_you_mean(&written, &names),
             )
         }
     }
 }
 
 /// An id scope of the bundled server.
-fn instance(value: &Value<'_>, refs: &Refs<'_>) -> Option<String> {
-    let written = value.text()?;
+fn instance(value: &Value<'_>, written: String, refs: &Refs<'_>) -> Option<String> {
     let Some(tenants) = refs.tenants else {
-        return Some(written.into());
+        return Some(written);
     };
     let known = names::id_scopes(tenants);
     if known
         .iter()
-        .any(|scope| scope.eq_ignore_ascii_case(written))
+        .any(|scope| scope.eq_ignore_ascii_case(&written))
     {
-        return Some(written.into());
+        return Some(written);
     }
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     value.wrong(
         format!("no instance has the id scope \"{written}\""),
-        did_you_mean(written, &known),
+        did_you_mean(&written, &known),
     )
 }

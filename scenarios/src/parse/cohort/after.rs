@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cohort::After;
-use crate::keys::{Section, keys};
+use crate::keys::{Fields, Section, keys};
 use crate::parse::kinds::{AboveZero, Interval, Reported, Whole, kinds};
 use crate::table::Value;
 

@@ -6,8 +6,7 @@ use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
 
-use crate::parse::optional::each;
-use crate::table::{Entry, Value};
+use crate::table::{Entry, Value, each};
 
 /// Properties of a twin.
 pub(crate) type Properties = BTreeMap<String, Json>;

@@ -2,7 +2,7 @@
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 
-use crate::keys::{Section, keys};
+use crate::keys::{Fields, Section, keys};
 use crate::parse::kinds::{Count, either, kinds, words};
 use crate::table::Value;
 

@@ -68,8 +68,5 @@ fn is_off(restart: &Event, first: bool, at: Duration) -> bool {
 }
 
 fn note(event: &Value<'_>, problem: String, hint: &str) {
-    let at = event.table().and_then(|mut table| table.take("at"));
-    at.as_ref()
-        .unwrap_or(event)
-        .wrong::<()>(problem, hint.to_owned());
+    event.at("at").wrong::<()>(problem, hint.to_owned());
 }
