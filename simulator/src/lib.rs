@@ -21,6 +21,8 @@ pub mod director;
 pub mod failure;
 pub mod fleet;
 pub mod generator;
+#[cfg(test)]
+mod in_memory;
 pub mod interrupt;
 pub mod limits;
 pub mod link;

@@ -271,7 +271,7 @@ impl Stay {
                 habits.event_chance.clone(),
             ),
         };
-        let device = HeldDevice::new(ctx, release, settled, hold);
+        let mut device = HeldDevice::new(ctx, release, settled, hold);
         self.spawn(delay, async move {
             device.run().await;
             drop(place);

@@ -105,7 +105,7 @@ impl HeldDevice {
     }
 
     /// Stays to the end, over as many sessions as it takes.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let mut event = Event::Joined;
         if self.is_sold() {
             // While it was on its way.

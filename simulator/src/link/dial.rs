@@ -31,6 +31,8 @@ use crate::generator::delay::Delay;
 use self::fault::why_unresolved;
 
 mod fault;
+#[cfg(test)]
+pub mod memory;
 
 pub use fault::fault_of;
 
@@ -45,6 +47,9 @@ pub struct Dialer {
     base: ClientConfig,
     connect_to: Option<IpAddr>,
     next_source: AtomicU32,
+    /// Takes the place of the real one.
+    #[cfg(test)]
+    pub network: Option<memory::Network>,
 }
 
 /// Whom to trust and where to connect.
@@ -113,6 +118,8 @@ impl Dialer {
             base,
             connect_to: options.connect_to,
             next_source: AtomicU32::new(0),
+            #[cfg(test)]
+            network: None,
         })
     }
 
@@ -173,6 +180,10 @@ impl Dialer {
     /// # Errors
     /// Nobody listens, or this machine has no port or file left.
     pub async fn connect(&self, address: SocketAddr, way: Way) -> Result<Shaped, Fault> {
+        #[cfg(test)]
+        if let Some(network) = &self.network {
+            return network.connect();
+        }
         let socket = self
             .socket(address, way.sources)
             .map_err(|error| fault_of(&error))?;

@@ -22,6 +22,9 @@ pub enum Shaped {
     Near(TcpStream),
     /// Over a line.
     Far(Far),
+    /// Over nothing.
+    #[cfg(test)]
+    InMemory(tokio::io::DuplexStream),
 }
 
 impl Shaped {
@@ -53,6 +56,8 @@ impl AsyncRead for Shaped {
         match self.get_mut() {
             Self::Near(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Far(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(test)]
+            Self::InMemory(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -66,6 +71,8 @@ impl AsyncWrite for Shaped {
         match self.get_mut() {
             Self::Near(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Far(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(test)]
+            Self::InMemory(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -73,6 +80,8 @@ impl AsyncWrite for Shaped {
         match self.get_mut() {
             Self::Near(stream) => Pin::new(stream).poll_flush(cx),
             Self::Far(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(test)]
+            Self::InMemory(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -80,6 +89,8 @@ impl AsyncWrite for Shaped {
         match self.get_mut() {
             Self::Near(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Far(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(test)]
+            Self::InMemory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
