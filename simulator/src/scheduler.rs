@@ -355,3 +355,6 @@ fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Rec
         outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;
