@@ -76,27 +76,6 @@ fn devices_stay_and_send_until_their_time_is_over() {
 }
 
 #[test]
-fn devices_go_back_to_dps_by_themselves_at_their_own_times() {
-    let scratch = Scratch::new();
-    let rounds = scenario("8s", "").replace("hold = ", "reprovision-every = \"2s\", hold = ");
-    let run = scratch.run(&rounds, &[]);
-    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
-    let summary = scratch.summary();
-    assert_eq!(summary["server_counters"]["agree"], true, "{}", run.stdout);
-    let devices = summary["devices"]["provisioned"].as_u64().expect("a count");
-    let again = summary["reprovisions"]["provisioned"]
-        .as_u64()
-        .expect("a count");
-    // The first comes within two seconds, the others every two.
-    assert!(
-        (3 * devices..=4 * devices).contains(&again),
-        "{again} of {devices}"
-    );
-    assert_eq!(summary["reprovisions"]["failed"], 0);
-    assert_eq!(of_life(&summary, "given_up"), 0);
-}
-
-#[test]
 fn as_many_as_allowed_stay_and_the_rest_leaves() {
     let scratch = Scratch::new();
     let run = scratch.run(&scenario("2s", "max-held = 6"), &[]);

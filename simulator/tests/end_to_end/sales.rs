@@ -110,31 +110,6 @@ fn a_buyer_of_a_share_at_the_same_hub_has_nothing_of_the_sellers_twin() {
     assert_eq!(again["placements"], placements, "{told}");
 }
 
-/// Nobody can reach it then; its new owner has it once it has found that its hub does not know it any more.
-#[test]
-fn a_device_that_is_sold_without_power_goes_to_its_new_owner_when_it_boots() {
-    let scratch = Scratch::new();
-    let all = scenario(&[("x509-group", "mqtt")], "", ["hub-1", "hub-2"])
-        .replace("at = \"3s\"\ndo = \"reprovision\"", POWER_CUT);
-    let run = scratch.run(&all, &[]);
-    assert_eq!(run.exit_code, 0, "{}\n{}", run.stdout, run.stderr);
-    let summary = scratch.summary();
-    assert_eq!(summary["held"]["rebooted"], 12, "{}", run.stdout);
-    let placements = json!({"globex to hub-2": 12});
-    assert_eq!(
-        summary["reprovisions"]["placements"], placements,
-        "{}",
-        run.stdout
-    );
-    assert_eq!(summary["reprovisions"]["failed"], 0, "{}", run.stdout);
-}
-
-/// Before the sale, until after it.
-const POWER_CUT: &str = r#"at = "1500ms"
-do = "power-cut"
-cohort = "x509-group"
-for = "1s""#;
-
 #[test]
 fn devices_that_come_after_they_were_sold_go_to_their_new_owner_at_once() {
     let scratch = Scratch::new();
