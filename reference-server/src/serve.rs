@@ -22,6 +22,7 @@ use crate::error::{ServeError, file_error};
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
 use crate::hub::access_policy::HubPolicies;
+use crate::hub::assignment::LocalHub;
 use crate::hub::registry::HubRegistry;
 use crate::listen::host::Host;
 use crate::recording::Recorder;
@@ -151,7 +152,7 @@ pub fn start(
             service_endpoint: instance.name.clone(),
             connection_string: access.connection_string().unwrap_or_default(),
         });
-        let (hubs, tally) = (Arc::clone(&hubs), Arc::clone(&tally));
+        let (hubs, tally) = (LocalHub::all(&hubs), Arc::clone(&tally));
         let lists = (list, access);
         let service = Service::new(
             config.settings(),

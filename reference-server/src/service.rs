@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::api_versions::ApiVersions;
 use crate::counters::Tally;
 use crate::counters::instance::InstanceTally;
-use crate::hub::registry::HubRegistry;
+use crate::hub::assignment::LinkedRegistry;
 use crate::regions::Regions;
 use crate::service::config::InstanceConfig;
 use crate::service::custom::call::{Call, Preparation};
@@ -84,7 +84,7 @@ pub struct Service {
     under_way: UnderWay,
     links: Vec<Link>,
     regions: Regions,
-    hubs: Arc<HubRegistry>,
+    hubs: Vec<Arc<dyn LinkedRegistry>>,
     credential_policies: CredentialPolicies,
     calls: mpsc::Sender<Call>,
     last_call: AtomicU64,
@@ -100,7 +100,7 @@ impl Service {
         server: ServerSettings<'_>,
         config: &InstanceConfig,
         (enrollments, access): (EnrollmentList, AccessPolicies),
-        hubs: Arc<HubRegistry>,
+        hubs: Vec<Arc<dyn LinkedRegistry>>,
         calls: mpsc::Sender<Call>,
         tally: Arc<Tally>,
     ) -> Self {

@@ -1,6 +1,5 @@
 //! A map that all cores write to: split into shards, so that they rarely meet.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +15,7 @@ pub(crate) struct Shards<Key, Value> {
 }
 
 /// A shard that is locked.
-pub(crate) type Locked<'a, Key, Value> = MutexGuard<'a, HashMap<Key, Value>>;
+type Locked<'a, Key, Value> = MutexGuard<'a, HashMap<Key, Value>>;
 
 /// A panic elsewhere leaves each entry whole: entries change in one step.
 fn lock<Key, Value>(shard: &Mutex<HashMap<Key, Value>>) -> Locked<'_, Key, Value> {
@@ -33,33 +32,12 @@ impl<Key: Hash + Eq, Value> Shards<Key, Value> {
         }
     }
 
-    /// Locks the shard that holds `key`, if it is held. Whoever needs two locks them by
-    /// [`Shards::of_both`].
+    /// Locks the shard that holds `key`, if it is held. Nobody may hold two.
     pub(crate) fn of<Borrowed>(&self, key: &Borrowed) -> MutexGuard<'_, HashMap<Key, Value>>
     where
         Borrowed: Hash + ?Sized,
     {
         lock(self.shard(key))
-    }
-
-    /// Locks two shards of different maps, or of one: then there may be one lock only, the first.
-    /// Always in the same order, so that nobody waits in a circle.
-    pub(crate) fn of_both<'a>(
-        (one, key): (&'a Self, &Key),
-        (other, other_key): (&'a Self, &Key),
-    ) -> (Locked<'a, Key, Value>, Option<Locked<'a, Key, Value>>) {
-        let (one, other) = (one.shard(key), other.shard(other_key));
-        match std::ptr::from_ref(one).cmp(&std::ptr::from_ref(other)) {
-            Ordering::Equal => (lock(one), None),
-            Ordering::Less => {
-                let first = lock(one);
-                (first, Some(lock(other)))
-            }
-            Ordering::Greater => {
-                let first = lock(other);
-                (lock(one), Some(first))
-            }
-        }
     }
 
     /// Looks at all that a shard holds, from number 0 on; none where there is no such shard. It is

@@ -110,11 +110,7 @@ impl HubRegistry {
         let known = devices.get(device);
         let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         condition.holds(&identity_tag(known))?;
-        if let Some(mut gone) = devices.remove(device) {
-            gone.revoke();
-            let modules = modules::take_along(&mut devices, device, &gone);
-            hub.forget([device].into_iter().chain(&modules));
-        }
+        modules::remove(hub, &mut devices, device);
         if let Some(module) = device.module_id()
             && let Some(kin) = devices
                 .get_mut(&device.device())

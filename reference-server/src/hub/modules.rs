@@ -59,15 +59,19 @@ pub(super) fn follow(hub: &Hub, family: &mut Family, device: &ClientId, now: Tim
     }
 }
 
-/// A device is gone, and so are its modules. Returns which.
-pub(super) fn take_along(family: &mut Family, device: &ClientId, gone: &Device) -> Vec<ClientId> {
-    let modules = ids(device, gone);
+/// Removes an identity and the modules of it, and ends their sessions, where it is known.
+pub(super) fn remove(hub: &Hub, family: &mut Family, device: &ClientId) {
+    let Some(mut gone) = family.remove(device) else {
+        return;
+    };
+    gone.revoke();
+    let modules = ids(device, &gone);
     for module in &modules {
         if let Some(mut known) = family.remove(module) {
             known.revoke();
         }
     }
-    modules
+    hub.forget([device].into_iter().chain(&modules));
 }
 
 fn ids(device: &ClientId, known: &Device) -> Vec<ClientId> {
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
     use crate::counters::Tally;
     use crate::hub::access_policy::HubPolicies;
-    use crate::hub::entering::{Entering, TwinFrom};
+    use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LocalHub};
     use crate::hub::identity::{Condition, WantedIdentity};
     use crate::store::Store;
     use crate::store::durability::Durability;
@@ -114,12 +118,12 @@ mod tests {
     const WEST: &str = "hub-west.test";
     const EAST: &str = "hub-east.test";
 
-    fn hubs(store: &Store) -> HubRegistry {
+    fn hubs(store: &Store) -> Arc<HubRegistry> {
         let names = [WEST, EAST].map(String::from);
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, HubPolicies::generate()));
         let hubs = HubRegistry::new(hubs.into(), 0, tally);
-        hubs.kept_in(store).expect("readable")
+        Arc::new(hubs.kept_in(store).expect("readable"))
     }
 
     fn gate() -> ClientId {
@@ -131,14 +135,16 @@ mod tests {
     }
 
     /// By DPS.
-    fn enter(hubs: &HubRegistry, hub: &str, left: Option<(usize, &ClientId)>) {
-        let entering = Entering {
+    fn enter(hubs: &HubRegistry, hub: &str) {
+        let assigned = AssignedIdentity {
             authentication: key(),
-            twin: TwinFrom::Kept(None),
             iot_edge: true,
-            left,
+            twin: AssignedTwin::Kept {
+                moved: None,
+                initial: None,
+            },
         };
-        hubs.enter(hub, &gate(), entering, Timestamp::UNIX_EPOCH, |_| {})
+        hubs.assign(hub, &gate(), assigned, Timestamp::UNIX_EPOCH)
             .expect("a known hub");
     }
 
@@ -167,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
         let first = hubs(&store);
-        enter(&first, WEST, None);
+        enter(&first, WEST);
         add(&first, "camera");
         for hubs in [&first, &hubs(&store)] {
             let expected = ["$edgeAgent", "$edgeHub", "camera"].map(String::from);
@@ -177,7 +183,10 @@ mod tests {
             assert_eq!(identity.managed_by.as_deref(), Some("iotEdge"));
         }
         // It moves, and its modules stay behind for nobody.
-        enter(&first, EAST, Some((0, &gate())));
+        enter(&first, EAST);
+        LocalHub::all(&first)[0]
+            .remove(&gate())
+            .expect("a known hub");
         for hubs in [first, hubs(&store)] {
             assert_eq!(names(&hubs, WEST), None);
             let camera = ClientId::parse("gate-1/camera").expect("an id");

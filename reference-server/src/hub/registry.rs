@@ -217,8 +217,8 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
     use crate::hub::authentication::Authentication;
-    use crate::hub::entering::{Entering, TwinFrom};
     use crate::store::durability::Durability;
     use fleetstorm_protocol::hub::sas_resource;
     use fleetstorm_protocol::sas::SasToken;
@@ -259,12 +259,17 @@ mod tests {
         SasToken::format(&sas_resource(HUB, &device()), NOW + 3600, None, sign)
     }
 
-    fn entering(authentication: Authentication, initial: Option<&InitialTwin>) -> Entering<'_> {
-        Entering {
+    fn assigned(
+        authentication: Authentication,
+        initial: Option<&InitialTwin>,
+    ) -> AssignedIdentity<'_> {
+        AssignedIdentity {
             authentication,
-            twin: TwinFrom::Kept(initial),
             iot_edge: false,
-            left: None,
+            twin: AssignedTwin::Kept {
+                moved: None,
+                initial,
+            },
         }
     }
 
@@ -278,13 +283,7 @@ mod tests {
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
             let authentication = Authentication::key(sas_key(key));
-            registry.enter(
-                HUB,
-                &device(),
-                entering(authentication, twin),
-                now(),
-                |_| {},
-            )
+            registry.assign(HUB, &device(), assigned(authentication, twin), now())
         };
         enter(1, Some(&initial)).expect("known hub");
         enter(2, None).expect("known hub");
@@ -318,13 +317,7 @@ mod tests {
             for id in [&device(), &gone] {
                 let authentication = Authentication::key(sas_key(1));
                 registry
-                    .enter(
-                        HUB,
-                        id,
-                        entering(authentication, Some(&initial)),
-                        now(),
-                        |_| {},
-                    )
+                    .assign(HUB, id, assigned(authentication, Some(&initial)), now())
                     .expect("known hub");
             }
             let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
@@ -356,13 +349,7 @@ mod tests {
             secondary: Some(sas_key(2)),
         };
         registry
-            .enter(
-                HUB,
-                &device(),
-                entering(authentication, None),
-                now(),
-                |_| {},
-            )
+            .assign(HUB, &device(), assigned(authentication, None), now())
             .expect("known hub");
         for (key, opens) in [(1, true), (2, true), (3, false)] {
             let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
@@ -380,13 +367,7 @@ mod tests {
         ] {
             let registry = registry();
             registry
-                .enter(
-                    HUB,
-                    &device(),
-                    entering(authentication, None),
-                    now(),
-                    |_| {},
-                )
+                .assign(HUB, &device(), assigned(authentication, None), now())
                 .expect("known hub");
             let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
             let expiry = admitted.ok().and_then(|device| device.expiry());
@@ -400,13 +381,7 @@ mod tests {
         let own = CertificateDer::from(vec![1; 100]);
         let authentication = Authentication::certificate(thumbprint(&own));
         registry
-            .enter(
-                HUB,
-                &device(),
-                entering(authentication, None),
-                now(),
-                |_| {},
-            )
+            .assign(HUB, &device(), assigned(authentication, None), now())
             .expect("known hub");
         let admits = |hub: &str, device: &ClientId, chain: &[CertificateDer<'static>]| {
             registry.authenticate(hub, device, None, chain, now()).err()

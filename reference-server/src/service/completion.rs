@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Service;
 use super::failure::Failure;
-use super::operation::{Progress, Registration};
+use super::operation::{Place, Progress, Registration};
 use super::proof::Credential;
 use super::question::Question;
 use super::refusal::Refusal;
@@ -56,10 +56,12 @@ impl Service {
             return;
         }
         match self.assign(registration, done, now) {
-            Ok(assigned) => {
-                registration.previous = None;
-                registration.forget_choice();
+            Ok((assigned, left)) => {
                 registration.progress = assigned;
+                registration.previous = left;
+                self.keep(registration);
+                self.take_out(registration);
+                registration.forget_choice();
             }
             Err(why) => {
                 self.meter.registrations_failed.add();
@@ -71,13 +73,13 @@ impl Service {
     }
 
     /// Assigns a hub: the identity and its twin stand in the hub's registry before any device
-    /// hears of it.
+    /// hears of it. With it comes the place that the device leaves.
     fn assign(
         &self,
         registration: &Registration,
         at: Timestamp,
         now: Timestamp,
-    ) -> Result<Progress, Failure> {
+    ) -> Result<(Progress, Option<Place>), Failure> {
         let link = self.allocate(registration)?;
         let (authentication, hub_key) = match (&registration.issued, &registration.credential) {
             (Some(issued), _) => (Authentication::certificate(issued.thumbprint()), None),
@@ -110,13 +112,13 @@ impl Service {
             hub_key,
             substatus: Self::outcome(registration, link),
         };
-        self.place(registration, link, authentication, &assigned, now)?;
+        let left = self.place(registration, link, authentication, now)?;
         self.tally.registrations_assigned.add();
         if let Some(tally) = self.tally.hub(link.hub) {
             tally.assignments.add();
         }
         self.meter.assigned(link.hub);
-        Ok(assigned)
+        Ok((assigned, left))
     }
 
     /// Whether a question comes from the device that registered. Over a new connection a TPM shows
@@ -156,7 +158,7 @@ impl Service {
 
     pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {
         match registration.progress {
-            Progress::Assigned { hub, .. } => self.hubs.host_name(hub),
+            Progress::Assigned { hub, .. } => self.hubs.get(hub).map(|hub| hub.host_name()),
             Progress::Assigning { .. } | Progress::Failed { .. } => None,
         }
     }

@@ -109,7 +109,10 @@ impl Service {
         request.linked_hubs = links.map(|link| link.host_name.clone()).collect();
         if let Some(place) = &registration.previous {
             let context = &mut request.device_runtime_context;
-            context.current_iot_hub_host_name = self.hubs.host_name(place.hub).map(str::to_owned);
+            context.current_iot_hub_host_name = self
+                .hubs
+                .get(place.hub)
+                .map(|hub| hub.host_name().to_owned());
             context.current_device_id = Some(place.device_id.to_string());
         }
         registration.custom = Some(Box::new(Custom::Asked { number, offered }));

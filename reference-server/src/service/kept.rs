@@ -21,9 +21,9 @@ use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};
 use super::proof::Credential;
 use super::tpm_challenge::{Challenges, HmacKey};
+use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::kind::Kind;
-use crate::store::{Store, Writes};
 
 /// One of them. Hubs and regions go by their names: their places may be others next time.
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,8 +89,13 @@ impl Service {
         // Nobody asks any more what the enrollment of a registration that is over said.
         let over = Arc::new(Settings::default());
         let mut count = 0;
+        let mut leaving = Vec::new();
         store.each(Kind::Registration, &self.id_scope, |key, kept| {
             let registration = self.restored(kept, &over)?;
+            let is_assigned = matches!(registration.progress, Progress::Assigned { .. });
+            if is_assigned && registration.previous.is_some() {
+                leaving.push(key.to_owned());
+            }
             self.foresee(key, &registration);
             self.registrations.of(key).insert(key.into(), registration);
             count += 1;
@@ -99,25 +104,22 @@ impl Service {
         self.registration_count = count.into();
         self.challenges = Challenges::kept_in(store, &self.id_scope)?;
         self.store = store.clone();
+        // The server was stopped before these were taken out of the places that they have left.
+        for key in leaving {
+            if let Some(known) = self.registrations.of(key.as_str()).get_mut(key.as_str()) {
+                self.take_out(known);
+            }
+        }
         Ok(self)
     }
 
     /// Keeps what a registration is now; under the lock of its shard.
     pub(super) fn keep(&self, registration: &Registration) {
-        self.store
-            .write(|writes| self.put(writes, registration, &registration.progress));
-    }
-
-    /// Keeps that a registration has got so far, together with other changes.
-    pub(super) fn put(
-        &self,
-        writes: &mut Writes<'_>,
-        registration: &Registration,
-        progress: &Progress,
-    ) {
-        let id = registration.registration_id.canonical();
-        let kept = self.kept(registration, progress);
-        writes.put(Kind::Registration, &self.id_scope, &id, &kept);
+        self.store.write(|writes| {
+            let id = registration.registration_id.canonical();
+            let kept = self.kept(registration);
+            writes.put(Kind::Registration, &self.id_scope, &id, &kept);
+        });
     }
 
     /// Keeps that a registration is gone; under the lock of its shard.
@@ -126,8 +128,12 @@ impl Service {
             .write(|writes| writes.remove(Kind::Registration, &self.id_scope, key));
     }
 
-    fn kept(&self, registration: &Registration, progress: &Progress) -> Kept {
-        let name = |hub: usize| self.hubs.host_name(hub).unwrap_or_default().to_owned();
+    fn kept(&self, registration: &Registration) -> Kept {
+        let name = |hub: usize| {
+            let hub = self.hubs.get(hub);
+            hub.map(|hub| hub.host_name().to_owned())
+                .unwrap_or_default()
+        };
         let credential = match &registration.credential {
             Credential::Certificate(thumbprint) => KeptCredential::Certificate(*thumbprint),
             Credential::SymmetricKey(keys) => KeptCredential::SymmetricKey(keys.clone()),
@@ -144,7 +150,7 @@ impl Service {
         let region = registration
             .region
             .and_then(|region| self.regions.name(region));
-        let progress = match progress {
+        let progress = match &registration.progress {
             Progress::Assigning { done } => KeptProgress::Assigning {
                 done: *done,
                 settings: Box::new(registration.settings.written.clone()),
@@ -169,7 +175,6 @@ impl Service {
             },
         };
         let is_assigned = matches!(progress, KeptProgress::Assigned { .. });
-        let previous = registration.previous.as_ref().filter(|_| !is_assigned);
         let allocated = registration.allocated().filter(|_| is_assigned);
         Kept {
             registration_id: registration.registration_id.as_str().into(),
@@ -178,7 +183,7 @@ impl Service {
             group: registration.group.clone(),
             device_id: registration.device_id.as_str().into(),
             created: registration.created,
-            previous: previous.map(|place| KeptPlace {
+            previous: registration.previous.as_ref().map(|place| KeptPlace {
                 hub: name(place.hub),
                 device_id: place.device_id.as_str().into(),
             }),
@@ -268,8 +273,8 @@ impl Service {
 
     /// The place of a hub among those of the server.
     fn place_of(&self, hub: &str) -> Result<usize, String> {
-        let mut names = self.hubs.host_names();
-        let place = names.position(|name| name.eq_ignore_ascii_case(hub));
+        let mut hubs = self.hubs.iter();
+        let place = hubs.position(|known| known.host_name().eq_ignore_ascii_case(hub));
         place.ok_or_else(|| {
             format!(
                 "the device is at \"{hub}\", which is no [[hub]] of this server: bring that back, or name another folder"

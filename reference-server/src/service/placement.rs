@@ -15,11 +15,11 @@ use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::link::Link;
-use super::operation::{Place, Progress, Registration, Substatus};
+use super::operation::{Place, Registration, Substatus};
 use super::{Service, allocation};
+use crate::hub::HubRefusal;
+use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
 use crate::hub::authentication::Authentication;
-use crate::hub::entering::{Entering, TwinFrom};
-use crate::store::Writes;
 
 impl Service {
     /// The hub that a registration leads to.
@@ -68,42 +68,62 @@ impl Service {
         }
     }
 
-    /// Enters the device at its hub and takes it out of the one that it was at, and keeps that its
-    /// registration has got so far. Where the first does not come about, nothing is lost.
+    /// Has the device at its hub; returns the place that it leaves by that.
     ///
     /// # Errors
-    /// The hub does not take it.
+    /// The hub does not take it: the device is where it was.
     pub(super) fn place(
         &self,
         registration: &Registration,
         link: &Link,
         authentication: Authentication,
-        progress: &Progress,
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Place>, Failure> {
+        let hub = self
+            .hubs
+            .get(link.hub)
+            .filter(|hub| hub.host_name().eq_ignore_ascii_case(&link.host_name))
+            .ok_or(Failure::HubRefused(HubRefusal::UnknownHub))?;
         let chosen = registration
             .allocated()
             .and_then(|answer| answer.as_ref().ok());
         let initial = chosen
             .and_then(|chosen| chosen.initial_twin.as_ref())
             .or(registration.settings.initial_twin.as_ref());
-        let is_anew = registration.previous.is_some() && resets(registration);
-        let left = leaves(registration, link).map(|place| (place.hub, (&place.device_id).into()));
-        let entering = Entering {
-            authentication,
-            twin: if is_anew {
-                TwinFrom::Anew(initial)
-            } else {
-                TwinFrom::Kept(initial)
-            },
-            iot_edge: is_iot_edge(registration),
-            left: left.as_ref().map(|(hub, device)| (*hub, device)),
+        let left = leaves(registration, link);
+        let twin = if registration.previous.is_some() && resets(registration) {
+            AssignedTwin::Anew(initial)
+        } else {
+            let moved = left.map_or(Ok(None), |place| match self.hubs.get(place.hub) {
+                Some(hub) => hub.twin_to_move(&(&place.device_id).into()),
+                None => Ok(None),
+            });
+            AssignedTwin::Kept {
+                moved: moved.map_err(Failure::HubRefused)?,
+                initial,
+            }
         };
-        let (host_name, device) = (&link.host_name, &(&registration.device_id).into());
-        let alongside = |writes: &mut Writes<'_>| self.put(writes, registration, progress);
-        self.hubs
-            .enter(host_name, device, entering, now, alongside)
-            .map_err(Failure::HubRefused)
+        let assigned = AssignedIdentity {
+            authentication,
+            iot_edge: is_iot_edge(registration),
+            twin,
+        };
+        hub.put(&(&registration.device_id).into(), assigned, now)
+            .map_err(Failure::HubRefused)?;
+        Ok(left.cloned())
+    }
+
+    /// Takes a device that is assigned out of the place that it has left, if any. Until that is done it is
+    /// kept with its registration, so that it is done in the end.
+    pub(super) fn take_out(&self, registration: &mut Registration) {
+        let Some(place) = &registration.previous else {
+            return;
+        };
+        let hub = self.hubs.get(place.hub);
+        if hub.is_none_or(|hub| hub.remove(&(&place.device_id).into()).is_ok()) {
+            registration.previous = None;
+            self.keep(registration);
+        }
     }
 }
 

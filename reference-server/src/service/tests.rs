@@ -18,6 +18,8 @@ use super::question::Origin;
 use super::*;
 use crate::config::Config;
 use crate::hub::access_policy::HubPolicies;
+use crate::hub::assignment::LocalHub;
+use crate::hub::registry::HubRegistry;
 use crate::store::Store;
 use software_tpm::SoftwareTpm;
 
@@ -96,7 +98,7 @@ impl Told {
             server.settings(),
             &config,
             (list, AccessPolicies::of(&config, store).expect("policies")),
-            Arc::clone(&hubs),
+            LocalHub::all(&hubs),
             tokio::sync::mpsc::channel(1).0,
             Arc::clone(&tally),
         );

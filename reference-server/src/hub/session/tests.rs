@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::counters::Tally;
 use crate::hub::access_policy::HubPolicies;
+use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
 use crate::hub::authentication::Authentication;
-use crate::hub::entering::{Entering, TwinFrom};
 use crate::hub::identity::{Condition, WantedIdentity};
 use crate::hub::inbox::SessionEnd;
 use crate::hub::message_queue::Settlement;
@@ -65,14 +65,16 @@ impl Yard {
 
     /// Enters the device anew, by DPS.
     fn enter(&self, authentication: Authentication) {
-        let entering = Entering {
+        let assigned = AssignedIdentity {
             authentication,
-            twin: TwinFrom::Kept(None),
             iot_edge: false,
-            left: None,
+            twin: AssignedTwin::Kept {
+                moved: None,
+                initial: None,
+            },
         };
         self.hubs
-            .enter(HUB, &pump(), entering, now(), |_| {})
+            .assign(HUB, &pump(), assigned, now())
             .expect("known hub");
     }
 

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::counters::Tally;
 use crate::hub::HubRefusal;
 use crate::hub::access_policy::HubPolicies;
+use crate::hub::assignment::{AssignedIdentity, LinkedRegistry, LocalHub, MovedTwin};
 use crate::hub::config::HubConfig;
 use crate::hub::identity::Condition;
 use crate::hub::registry::HubRegistry;
@@ -32,6 +33,7 @@ use crate::service::enrollment_list::condition::Condition as WriteCondition;
 use crate::service::link::Link;
 use crate::service::question::{Origin, Question};
 use crate::store::Store;
+use crate::store::durability::Durability;
 
 mod custom;
 
@@ -61,6 +63,16 @@ impl World {
 
     /// The same, with hubs that may not be those that are linked.
     fn with_hubs(reprovision: Value, hubs: [&str; 2]) -> Self {
+        Self::kept_in(&Store::default(), reprovision, hubs, |hub| hub)
+    }
+
+    /// The same, with what a store knows; DPS reaches its hubs by what `link` makes of them.
+    fn kept_in(
+        store: &Store,
+        reprovision: Value,
+        hubs: [&str; 2],
+        link: fn(Arc<dyn LinkedRegistry>) -> Arc<dyn LinkedRegistry>,
+    ) -> Self {
         let region = |name: &str, other: &str, prefix: &str| RegionConfig {
             name: name.into(),
             prefixes: vec![prefix.parse().expect("a prefix")],
@@ -100,20 +112,23 @@ impl World {
         let names = hubs.map(String::from);
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, HubPolicies::generate()));
-        let hubs = Arc::new(HubRegistry::new(hubs.into(), 0, Arc::clone(&tally)));
+        let hubs = HubRegistry::new(hubs.into(), 0, Arc::clone(&tally));
+        let hubs = Arc::new(hubs.kept_in(store).expect("readable"));
         let (calls, waiting) = mpsc::channel(4);
-        Self {
-            service: Service::new(
-                server.settings(),
-                &instance,
-                (
-                    list,
-                    AccessPolicies::of(&instance, &Store::default()).expect("policies"),
-                ),
-                Arc::clone(&hubs),
-                calls,
-                Arc::clone(&tally),
+        let linked = LocalHub::all(&hubs).into_iter().map(link).collect();
+        let service = Service::new(
+            server.settings(),
+            &instance,
+            (
+                list,
+                AccessPolicies::of(&instance, store).expect("policies"),
             ),
+            linked,
+            calls,
+            Arc::clone(&tally),
+        );
+        Self {
+            service: service.kept_in(store).expect("readable"),
             hubs,
             tally,
             calls: waiting,
@@ -352,4 +367,56 @@ fn who_registers_again_before_the_end_gets_what_the_enrollment_says_by_then() {
         (&state["assignedHub"], &state["deviceId"]),
         (&json!(EAST), &json!("pump-2"))
     );
+}
+
+/// A hub that loses what it is asked to remove.
+struct Deaf(Arc<dyn LinkedRegistry>);
+
+impl LinkedRegistry for Deaf {
+    fn host_name(&self) -> &str {
+        self.0.host_name()
+    }
+
+    fn put(
+        &self,
+        device: &ClientId,
+        assigned: AssignedIdentity<'_>,
+        now: Timestamp,
+    ) -> Result<(), HubRefusal> {
+        self.0.put(device, assigned, now)
+    }
+
+    fn twin_to_move(&self, device: &ClientId) -> Result<Option<MovedTwin>, HubRefusal> {
+        self.0.twin_to_move(device)
+    }
+
+    fn remove(&self, _: &ClientId) -> Result<(), HubRefusal> {
+        Err(HubRefusal::NotKept)
+    }
+}
+
+#[test]
+fn a_device_that_moved_is_out_of_its_first_hub_in_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |link| {
+        let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
+        World::kept_in(&store, Value::Null, [WEST, EAST], link)
+    };
+    // As if the server was stopped in between.
+    let stopped = open(|hub| Arc::new(Deaf(hub)));
+    stopped.register(IN_WEST);
+    stopped.change_twin(WEST);
+    assert_eq!(stopped.register(IN_EAST).0, EAST);
+    assert_eq!(stopped.twin(EAST), Ok((json!(9), json!(1))));
+    assert!(stopped.twin(WEST).is_ok(), "it could not be taken out");
+    drop(stopped);
+    let world = open(|hub| hub);
+    assert_eq!(world.twin(WEST), Err(HubRefusal::UnknownDevice));
+    assert_eq!(world.twin(EAST), Ok((json!(9), json!(1))));
+    let known = world.service.registration("pump", world.now);
+    assert_eq!(known.expect("kept")["assignedHub"], EAST);
+    // Whoever enters it there again keeps it.
+    world.register(IN_WEST);
+    drop(world);
+    assert!(open(|hub| hub).twin(WEST).is_ok());
 }
