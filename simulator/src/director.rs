@@ -24,7 +24,7 @@ use crate::scheduler::Gauges;
 use crate::start::Start;
 use crate::stopwatch::RunClock;
 
-pub use event_log::{Course, EventLog};
+pub use event_log::{EventLog, EventTimes};
 pub use operator::{Instance, Operator};
 
 /// Between two looks at how many devices are provisioned.

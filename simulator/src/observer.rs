@@ -82,7 +82,7 @@ impl Observer {
                     self.reconciliation.count(&record);
                     let oracle = &mut self.oracle;
                     self.events
-                        .so_far(|course| oracle.count(&record, course, name));
+                        .so_far(|events| oracle.count(&record, events, name));
                     self.aggregator.add(&record);
                 }
                 Err(RecvTimeoutError::Timeout) => {}

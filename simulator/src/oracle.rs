@@ -12,7 +12,7 @@ use self::changes::Changes;
 use self::faults::{Case, Faults};
 use self::intent::{Finding, Intent, Wrong};
 use self::places::Places;
-use crate::director::Course;
+use crate::director::EventTimes;
 
 mod attendance;
 mod changes;
@@ -84,12 +84,17 @@ impl Oracle {
     }
 
     /// Judges one registration by what has happened until now: no event may have begun of which
-    /// `course` does not know. `name` gives the registration id of a planned device.
-    pub fn count(&mut self, record: &Record, course: &[Course], name: impl Fn(u16, u32) -> String) {
+    /// `events` does not know. `name` gives the registration id of a planned device.
+    pub fn count(
+        &mut self,
+        record: &Record,
+        events: &[EventTimes],
+        name: impl Fn(u16, u32) -> String,
+    ) {
         let Some(cohort) = self.cohorts.get_mut(usize::from(record.cohort)) else {
             return;
         };
-        let times = self.changes.during(record, course);
+        let times = self.changes.during(record, events);
         let finding = if u64::from(record.device) >= cohort.planned {
             Finding::Contradiction(Wrong::Unplanned)
         } else if !record.reprovision && !cohort.attendance.arrives(record.device) {
@@ -108,7 +113,7 @@ impl Oracle {
                     must_be_refused: cohort.intent.must_be_refused(times),
                 };
                 let name = || name(record.cohort, record.device);
-                if self.faults.explain(case, course, name) {
+                if self.faults.explain(case, events, name) {
                     Finding::EitherWay
                 } else {
                     finding

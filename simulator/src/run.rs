@@ -375,7 +375,7 @@ fn tenants(scenario: &Scenario, target: &Target) -> Vec<String> {
     own.into_iter().chain(names).collect()
 }
 
-/// When devices come; none where some take turns, so that nobody can say.
+/// When devices come; none where a load is closed, so that nobody can say.
 fn arrivals(plan: &Plan) -> Option<Arrivals> {
     let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let (first, until) = plan.arrivals()?;

@@ -12,7 +12,7 @@ pub struct EventLog(Arc<Mutex<Log>>);
 
 /// An event that has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Course {
+pub struct EventTimes {
     /// Index in the scenario.
     pub event: u16,
     /// When it began, before anybody could notice: microseconds since the start.
@@ -24,7 +24,7 @@ pub struct Course {
 #[derive(Debug, Default)]
 struct Log {
     happened: Vec<Happened>,
-    course: Vec<Course>,
+    times: Vec<EventTimes>,
     /// By index in the scenario.
     pending: BTreeMap<u16, String>,
 }
@@ -36,7 +36,7 @@ impl EventLog {
         let pending = events.map(|(index, event)| (index, scenario.in_words(&event.action)));
         Self(Arc::new(Mutex::new(Log {
             happened: Vec::new(),
-            course: Vec::new(),
+            times: Vec::new(),
             pending: pending.collect(),
         })))
     }
@@ -47,8 +47,8 @@ impl EventLog {
     }
 
     /// What has begun so far, in its order.
-    pub fn so_far<T>(&self, look: impl FnOnce(&[Course]) -> T) -> T {
-        look(&self.log().course)
+    pub fn so_far<T>(&self, look: impl FnOnce(&[EventTimes]) -> T) -> T {
+        look(&self.log().times)
     }
 
     /// All events, at the end of the run: those that it did not reach are failures, too.
@@ -65,7 +65,7 @@ impl EventLog {
 
     /// One of them begins, by its index in the scenario: nobody can have noticed yet.
     pub(super) fn begins(&self, event: u16, began_us: u64) {
-        self.log().course.push(Course {
+        self.log().times.push(EventTimes {
             event,
             began_us,
             done_us: None,
@@ -75,12 +75,12 @@ impl EventLog {
     /// It has happened; `done_us` is none where it goes on.
     pub(super) fn happened(&self, index: u16, done_us: Option<u64>, problem: Option<String>) {
         let mut log = self.log();
-        let mut course = log.course.iter_mut();
-        let Some(course) = course.find(|course| course.event == index) else {
+        let mut times = log.times.iter_mut();
+        let Some(times) = times.find(|times| times.event == index) else {
             return;
         };
-        let at_us = course.began_us;
-        course.done_us = done_us.filter(|_| problem.is_none());
+        let at_us = times.began_us;
+        times.done_us = done_us.filter(|_| problem.is_none());
         if let Some(what) = log.pending.remove(&index) {
             log.happened.push(Happened {
                 at_us,
@@ -94,9 +94,9 @@ impl EventLog {
     /// Something has come of one that went on; it is done unless there was a problem.
     pub(super) fn followed(&self, index: u16, at_us: u64, what: &str, problem: Option<String>) {
         let mut log = self.log();
-        let mut course = log.course.iter_mut();
-        if let Some(course) = course.find(|course| course.event == index) {
-            course.done_us = problem.is_none().then_some(at_us);
+        let mut times = log.times.iter_mut();
+        if let Some(times) = times.find(|times| times.event == index) {
+            times.done_us = problem.is_none().then_some(at_us);
         }
         log.happened.push(Happened {
             at_us,
@@ -139,9 +139,9 @@ mod tests {
         assert!(log.read().is_empty());
         log.happened(0, Some(1_200_000), None);
         assert_eq!(log.read()[0].at_us, 1_000_000);
-        log.so_far(|course| assert_eq!(course[0].done_us, Some(1_200_000)));
+        log.so_far(|times| assert_eq!(times[0].done_us, Some(1_200_000)));
         log.followed(0, 1_500_000, "it is back", None);
-        log.so_far(|course| assert_eq!(course[0].done_us, Some(1_500_000)));
+        log.so_far(|times| assert_eq!(times[0].done_us, Some(1_500_000)));
         let all = log.close(5_000_000);
         let told: Vec<_> = all
             .iter()

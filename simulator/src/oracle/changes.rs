@@ -4,7 +4,7 @@ use fleetstorm_reports::Record;
 use fleetstorm_scenarios::event::{Event, IntentChange, Selector, When};
 use fleetstorm_scenarios::{Chance, Cohort, Scenario};
 
-use crate::director::Course;
+use crate::director::EventTimes;
 
 /// What held while a device was under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,11 +90,11 @@ impl Changes {
     }
 
     /// What held while a device was under way.
-    pub fn during(&self, record: &Record, course: &[Course]) -> Times {
+    pub fn during(&self, record: &Record, events: &[EventTimes]) -> Times {
         let mut times = Times::default();
         let mut rolled = 0;
         // In the order in which they happened.
-        for happened in course {
+        for happened in events {
             let change = self.changes.get(usize::from(happened.event));
             let Some(change) = change.copied().flatten() else {
                 continue;

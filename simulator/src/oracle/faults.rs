@@ -12,7 +12,7 @@ use fleetstorm_scenarios::{Event, Scenario};
 
 use super::intent::Wrong;
 use super::setting::Setting;
-use crate::director::Course;
+use crate::director::EventTimes;
 
 /// Clocks may be so far apart.
 const TOLERANCE_US: i64 = 1_000_000;
@@ -38,9 +38,9 @@ enum Change {
     None,
 }
 
-/// A stretch of the run, microseconds since its start.
+/// A window of the run, microseconds since its start.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct Window {
     from_us: i64,
     until_us: i64,
 }
@@ -77,19 +77,24 @@ impl Faults {
     }
 
     /// Whether a rule may have made of a device what became of it. `name` gives its registration id.
-    pub fn explain(&self, case: Case<'_>, course: &[Course], name: impl Fn() -> String) -> bool {
+    pub fn explain(
+        &self,
+        case: Case<'_>,
+        events: &[EventTimes],
+        name: impl Fn() -> String,
+    ) -> bool {
         // To know it may take a key pair.
         let name = LazyCell::new(name);
         let mut restarts = 0;
-        course.iter().enumerate().any(|(place, happened)| {
+        events.iter().enumerate().any(|(place, happened)| {
             match self.change(happened) {
                 Change::Restart => restarts += 1,
                 Change::None => {}
                 Change::Rules(rules) => {
-                    let in_force = self.in_force(happened, &course[place + 1..]);
+                    let in_force = self.in_force(happened, &events[place + 1..]);
                     return rules.iter().any(|rule| {
-                        let stretch = in_force.and(self.times_of(rule, restarts == 0));
-                        stretch.overlaps(case.record) && self.explains(rule, case, &name)
+                        let window = in_force.and(self.times_of(rule, restarts == 0));
+                        window.overlaps(case.record) && self.explains(rule, case, &name)
                     });
                 }
             }
@@ -97,18 +102,18 @@ impl Faults {
         })
     }
 
-    fn change(&self, happened: &Course) -> &Change {
+    fn change(&self, happened: &EventTimes) -> &Change {
         let change = self.events.get(usize::from(happened.event));
         change.unwrap_or(&Change::None)
     }
 
     /// From when on, and until when at the latest, an event's rules were in force.
-    fn in_force(&self, began: &Course, later: &[Course]) -> Stretch {
+    fn in_force(&self, began: &EventTimes, later: &[EventTimes]) -> Window {
         let replaced = later.iter().find_map(|later| match self.change(later) {
             Change::Rules(_) | Change::Restart => later.done_us,
             Change::None => None,
         });
-        Stretch {
+        Window {
             from_us: signed(began.began_us),
             until_us: replaced.map_or(i64::MAX, signed),
         }
@@ -116,7 +121,7 @@ impl Faults {
 
     /// When a rule may hit by the times that it names itself; those since the server's start are known of its
     /// first life alone.
-    fn times_of(&self, rule: &Selector, is_first_life: bool) -> Stretch {
+    fn times_of(&self, rule: &Selector, is_first_life: bool) -> Window {
         let rule = rule.rule();
         let at = |moment: jiff::Timestamp| {
             moment.as_microsecond() - self.setting.started_at.as_microsecond()
@@ -134,7 +139,7 @@ impl Faults {
         ];
         let from_us = froms.into_iter().flatten().max();
         let until_us = untils.into_iter().flatten().min();
-        Stretch {
+        Window {
             from_us: from_us.map_or(i64::MIN, |us| us - TOLERANCE_US),
             until_us: until_us.map_or(i64::MAX, |us| us + TOLERANCE_US),
         }
@@ -295,7 +300,7 @@ fn is_garbled(operation: FaultOperation, outcome: Outcome, must_be_refused: bool
     }
 }
 
-impl Stretch {
+impl Window {
     fn and(self, other: Self) -> Self {
         Self {
             from_us: self.from_us.max(other.from_us),

@@ -13,7 +13,7 @@ const HUBS: [&str; 3] = [
 /// A run of a scenario that has one cohort, `a`, with these keys, and these events.
 struct World {
     oracle: Oracle,
-    course: Vec<Course>,
+    times: Vec<EventTimes>,
 }
 
 impl World {
@@ -48,15 +48,15 @@ devices = 100
         let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
         Self {
             oracle: Oracle::new(&plan, setting(HUBS.map(String::from).into())),
-            course: Vec::new(),
+            times: Vec::new(),
         }
     }
 
     /// Events in the scenario's order have begun and are done at these seconds.
     fn happened(mut self, seconds: &[(u64, u64)]) -> Self {
-        self.course = (0..)
+        self.times = (0..)
             .zip(seconds)
-            .map(|(event, (began, done))| Course {
+            .map(|(event, (began, done))| EventTimes {
                 event,
                 began_us: began * 1_000_000,
                 done_us: Some(done * 1_000_000),
@@ -68,7 +68,7 @@ devices = 100
     /// What one more record is: the first letter of its class.
     fn judge(&mut self, record: Record) -> char {
         let before = self.classes();
-        self.oracle.count(&record, &self.course, name);
+        self.oracle.count(&record, &self.times, name);
         let after = self.classes();
         let changed = before.iter().zip(after).position(|(was, is)| *was != is);
         "ifec"
@@ -266,7 +266,7 @@ cohort = "a"
 "#;
     let provisioned = record(Some(0), Outcome::Provisioned);
     let disabled = record(None, Outcome::Disabled);
-    for (course, let_in, turned_away) in [
+    for (times, let_in, turned_away) in [
         (vec![], 'i', 'c'),
         (vec![(5, 6)], 'c', 'i'),
         (vec![(5, 10)], 'e', 'e'),
@@ -275,14 +275,14 @@ cohort = "a"
         (vec![(5, 6), (8, 9)], 'i', 'c'),
         (vec![(5, 6), (8, 10)], 'e', 'e'),
     ] {
-        let mut world = World::new(KEYS, events).happened(&course);
-        assert_eq!(world.judge(provisioned), let_in, "{course:?}");
+        let mut world = World::new(KEYS, events).happened(&times);
+        assert_eq!(world.judge(provisioned), let_in, "{times:?}");
         let mut other = disabled;
         other.device = 1;
-        assert_eq!(world.judge(other), turned_away, "{course:?}");
+        assert_eq!(world.judge(other), turned_away, "{times:?}");
         other.device = 2;
         other.outcome = refused(401, 401_000);
-        assert_eq!(world.judge(other), 'c', "{course:?}");
+        assert_eq!(world.judge(other), 'c', "{times:?}");
     }
 }
 
@@ -431,7 +431,7 @@ fn who_was_due_and_not_started_came_to_nothing() {
             device,
             ..record(hub, outcome)
         };
-        world.oracle.count(&record, &world.course, name);
+        world.oracle.count(&record, &world.times, name);
     }
     let findings = world.oracle.close(2, |_, _| String::new());
     let cohort = &findings.cohorts[0];

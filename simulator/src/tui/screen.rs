@@ -92,7 +92,7 @@ fn host(target: &str) -> &str {
 /// `0:08 of 0:10`, while the schedule runs.
 fn clock(snapshot: &Snapshot) -> String {
     let time = |us: u64| format!("{}:{:02}", us / 60_000_000, us / 1_000_000 % 60);
-    // Devices that take turns have no schedule.
+    // Closed loads have no schedule.
     if snapshot.stage == Stage::Running && snapshot.schedule_us > 0 {
         format!(
             "{} of {}",

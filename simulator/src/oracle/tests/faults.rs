@@ -145,7 +145,7 @@ fn a_rule_excuses_while_it_is_in_force() {
     let ends = "[[event]]\nat = \"2s\"\ndo = \"faults\"\nrules = []\n";
     let others = "[[event]]\nat = \"2s\"\ndo = \"throttle\"\nto = \"azure\"\n";
     let restart = "[[event]]\nat = \"2s\"\ndo = \"restart-server\"\n";
-    for (after, course, class) in [
+    for (after, times, class) in [
         (ends, vec![], 'c'),
         (ends, vec![(5, 6)], 'e'),
         (ends, vec![(11, 12)], 'e'),
@@ -156,8 +156,8 @@ fn a_rule_excuses_while_it_is_in_force() {
         (restart, vec![(5, 6), (8, 10)], 'e'),
         (others, vec![(5, 6), (8, 9)], 'e'),
     ] {
-        let mut world = World::new(KEYS, &[&with(rules), after].concat()).happened(&course);
-        assert_eq!(world.judge(unjust()), class, "{after}: {course:?}");
+        let mut world = World::new(KEYS, &[&with(rules), after].concat()).happened(&times);
+        assert_eq!(world.judge(unjust()), class, "{after}: {times:?}");
     }
 }
 
