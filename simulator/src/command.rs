@@ -14,7 +14,7 @@ use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
 use crate::console;
 use crate::failure::Failure;
 use crate::loading;
-use crate::outlook;
+use crate::plan;
 use crate::preflight::{Has, Needs};
 use crate::private_file::PrivateFile;
 use crate::report_folder;
@@ -29,7 +29,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Serve(args) => bundled::serve(&args).map(|()| exit_code::PASS),
         Verb::Validate(args) => validate(&args),
-        Verb::Plan(args) => outlook::plan(&args).map(|()| exit_code::PASS),
+        Verb::Plan(args) => plan::plan(&args).map(|()| exit_code::PASS),
         Verb::Schema => {
             let schema = scenarios::schema::schema();
             console::answer(|out| out.write_all(schema.as_bytes())).map(|()| exit_code::PASS)

@@ -30,7 +30,7 @@ pub mod loading;
 pub mod machine;
 pub mod observer;
 pub mod oracle;
-pub mod outlook;
+pub mod plan;
 pub mod preflight;
 pub mod private_file;
 pub mod progress;

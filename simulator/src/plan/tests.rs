@@ -75,8 +75,8 @@ fn what_nobody_comes_to_is_null_and_a_dash() {
         arrival = { kind = "all-at-once" }
         "#,
     );
-    let outlook = look(&plan, machine(&plan), HAS, None);
-    let value = json::of(&outlook);
+    let planned = look(&plan, machine(&plan), HAS, None);
+    let value = json::of(&planned);
     for pointer in [
         "/response_s/p50",
         "/response_s/p99",
@@ -87,15 +87,15 @@ fn what_nobody_comes_to_is_null_and_a_dash() {
         assert_eq!(value.pointer(pointer), null, "{pointer}");
     }
     assert!(
-        text::of(&outlook).contains("response of the 0 % that are provisioned: – half of them")
+        text::of(&planned).contains("response of the 0 % that are provisioned: – half of them")
     );
 }
 
 #[test]
 fn json_says_what_the_screen_says() {
     let plan = plan_of(include_str!("../../../scenarios/thundering-herd.toml"));
-    let outlook = look(&plan, machine(&plan), HAS, None);
-    let value = json::of(&outlook);
+    let planned = look(&plan, machine(&plan), HAS, None);
+    let value = json::of(&planned);
     assert_eq!(value["devices"], 1_800);
     assert_eq!(value["cohorts"][0]["transport"]["mqtt"], 80);
     assert_eq!(value["throttled_devices"], 0);
@@ -139,11 +139,11 @@ fn a_median_that_a_few_percent_of_processing_move_by_a_poll_is_told() {
         ("20ms", "100ms", false),
     ] {
         let plan = polled_at(p50, p99);
-        let outlook = look(&plan, machine(&plan), HAS, None);
-        assert_eq!(outlook.knife_edge.is_some(), is_on_edge, "{p50}, {p99}");
-        let told = text::of(&outlook).contains("a poll sooner or later");
+        let planned = look(&plan, machine(&plan), HAS, None);
+        assert_eq!(planned.knife_edge.is_some(), is_on_edge, "{p50}, {p99}");
+        let told = text::of(&planned).contains("a poll sooner or later");
         assert_eq!(told, is_on_edge, "{p50}, {p99}");
-        let value = json::of(&outlook);
+        let value = json::of(&planned);
         assert_eq!(value["knife_edge"].is_null(), !is_on_edge, "{p50}, {p99}");
     }
     let edge = look(&polled_at("2s", "3s"), None, HAS, None).knife_edge;

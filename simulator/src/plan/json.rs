@@ -1,16 +1,16 @@
-//! The outlook for programs.
+//! The planned run for programs.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::knife_edge::CHANGE;
-use super::picture::Outlook;
+use super::planned_run::PlannedRun;
 
 /// One object; times in seconds.
-pub(super) fn of(outlook: &Outlook<'_>) -> Value {
-    let (forecast, needs, has) = (&outlook.forecast, &outlook.needs, &outlook.has);
-    let (plan, total) = (outlook.plan, outlook.total());
+pub(super) fn of(planned: &PlannedRun<'_>) -> Value {
+    let (forecast, needs, has) = (&planned.forecast, &planned.needs, &planned.has);
+    let (plan, total) = (planned.plan, planned.total());
     let cohorts = plan.scenario().cohorts.iter();
     let cohorts: Vec<Value> = cohorts
         .zip(&forecast.cohorts)
@@ -51,7 +51,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
     let by_transport: serde_json::Map<String, Value> = (forecast.transports.iter())
         .map(|(transport, devices)| (transport.to_string(), (*devices).into()))
         .collect();
-    let regions = outlook.plan.scenario().regions.iter();
+    let regions = planned.plan.scenario().regions.iter();
     let by_region: serde_json::Map<String, Value> = regions
         .zip(&forecast.regions)
         .map(|(region, foreseen)| {
@@ -71,7 +71,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             "peak": storm.peak,
         })
     });
-    let beside: Vec<Value> = (outlook.beside.iter())
+    let beside: Vec<Value> = (planned.beside.iter())
         .map(|row| {
             json!({
                 "what": row.what,
@@ -89,7 +89,7 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "devices_by_transport": by_transport,
         "by_region": by_region,
         "machine": {
-            "cores": outlook.around.machine.map(|machine| machine.cores),
+            "cores": planned.around.machine.map(|machine| machine.cores),
             "connections": forecast.peak_connections,
             "connections_at_most": needs.in_flight + needs.held,
             "held": forecast.peak_held,
@@ -98,10 +98,10 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
             "memory_bytes": { "needed": needs.memory, "free": has.memory },
             "simulator_cpu_s": seconds(forecast.simulator_cpu),
             "server_cpu_s": seconds(forecast.server_cpu),
-            "busiest_share_of_cores": outlook.busiest(),
-            "slowness": outlook.around.machine.map(|machine| machine.slowness),
+            "busiest_share_of_cores": planned.busiest(),
+            "slowness": planned.around.machine.map(|machine| machine.slowness),
         },
-        "rates": outlook.around.rates,
+        "rates": planned.around.rates,
         "provisioned": total.provisioned,
         "failed": total.failed,
         "timed_out": total.timed_out,
@@ -117,14 +117,14 @@ pub(super) fn of(outlook: &Outlook<'_>) -> Value {
         "polls": forecast.polls,
         "throttled_requests": forecast.turned_away,
         "end_s": seconds(forecast.last_end),
-        "end_by_start_s": outlook.ends.map(|(least, most)| [seconds(least), seconds(most)]),
+        "end_by_start_s": planned.ends.map(|(least, most)| [seconds(least), seconds(most)]),
         "response_s": {
             "p50": forecast.response_p50.map(seconds),
             "p99": forecast.response_p99.map(seconds),
             "max": forecast.response_max.map(seconds),
             "unhindered": seconds(forecast.unhindered),
         },
-        "knife_edge": outlook.knife_edge.map(|edge| json!({
+        "knife_edge": planned.knife_edge.map(|edge| json!({
             "processing_change": CHANGE,
             "p50_s_with_less": seconds(edge.with_less),
             "p50_s_with_more": seconds(edge.with_more),

@@ -3,7 +3,7 @@
 mod beside;
 mod json;
 mod knife_edge;
-mod picture;
+mod planned_run;
 mod plot;
 mod text;
 
@@ -22,7 +22,7 @@ use crate::machine;
 use crate::preflight::{Has, Needs};
 use beside::Measured;
 use knife_edge::KnifeEdge;
-use picture::Outlook;
+use planned_run::PlannedRun;
 
 /// What the real service tells devices to wait for an assignment.
 const AZURE_RETRY_AFTER: Duration = Duration::from_secs(3);
@@ -58,20 +58,25 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         .starts_at
         .map(|second| Duration::from_secs(second.into()))
         .or(measured.as_ref().map(Measured::starts_in_minute));
-    let mut outlook = look(&plan, machine, Has::look(), starts);
+    let mut planned = look(&plan, machine, Has::look(), starts);
     if let Some(measured) = measured {
-        outlook.beside = measured.rows(&plan, &outlook.forecast);
+        planned.beside = measured.rows(&plan, &planned.forecast);
     }
     let shown = if args.json {
-        format!("{}\n", json::of(&outlook))
+        format!("{}\n", json::of(&planned))
     } else {
-        text::of(&outlook)
+        text::of(&planned)
     };
     console::answer(|out| out.write_all(shown.as_bytes()))
 }
 
 /// Looks ahead from a machine with these cores, or cores without end, and these limits.
-fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration>) -> Outlook<'_> {
+fn look(
+    plan: &Plan,
+    machine: Option<Machine>,
+    has: Has,
+    starts: Option<Duration>,
+) -> PlannedRun<'_> {
     let scenario = plan.scenario();
     let is_bundled = scenario.target.is_none();
     let around = Surroundings {
@@ -105,7 +110,7 @@ fn look(plan: &Plan, machine: Option<Machine>, has: Has, starts: Option<Duration
                 (least.min(end), most.max(end))
             })
     });
-    Outlook {
+    PlannedRun {
         plan,
         around,
         forecast: forecast(plan, &around),

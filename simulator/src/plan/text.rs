@@ -1,4 +1,4 @@
-//! The outlook for people.
+//! The planned run for people.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use fleetstorm_reports::units;
 
 use super::beside::Unit;
 use super::knife_edge::CHANGE;
-use super::picture::Outlook;
+use super::planned_run::PlannedRun;
 use super::plot::{self, Merge};
 
 /// The whole screen.
-pub(super) fn of(outlook: &Outlook<'_>) -> String {
+pub(super) fn of(planned: &PlannedRun<'_>) -> String {
     let mut text = String::new();
     // Writing to a string can't fail.
-    let _ = write(outlook, &mut text);
+    let _ = write(planned, &mut text);
     text
 }
 
-fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    let plan = outlook.plan;
+fn write(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    let plan = planned.plan;
     let scenario = plan.scenario();
     let target = match &scenario.target {
         Some(target) => target.endpoint.as_str(),
@@ -30,7 +30,7 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     let mut loads = scenario.cohorts.iter().map(|cohort| &cohort.load);
     // When a device of a closed load comes, only a forecast tells.
     let last = if loads.any(|load| load.closed().is_some()) {
-        outlook.forecast.last_start
+        planned.forecast.last_start
     } else {
         plan.last_release()
     };
@@ -45,15 +45,15 @@ fn write(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         let times = plan.time_scale();
         writeln!(text, "  time passes {times} times as fast as in the file\n")?;
     }
-    plots(outlook, text)?;
-    cohorts(outlook, text)?;
-    on_this_machine(outlook, text)?;
-    served(outlook, text)?;
-    beside(outlook, text)
+    plots(planned, text)?;
+    cohorts(planned, text)?;
+    on_this_machine(planned, text)?;
+    served(planned, text)?;
+    beside(planned, text)
 }
 
-fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    let timeline = &outlook.forecast.timeline;
+fn plots(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    let timeline = &planned.forecast.timeline;
     let windows = timeline.windows();
     let seconds = timeline.width().as_secs_f64();
     let until = time(timeline.width() * u32::try_from(windows.len()).unwrap_or(u32::MAX));
@@ -78,7 +78,7 @@ fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         &until,
         per_second,
     ));
-    if outlook.forecast.turned_away > 0 {
+    if planned.forecast.turned_away > 0 {
         writeln!(text, "\n  answered 429")?;
         text.push_str(&plot::draw(
             &rate(|window| window.throttled),
@@ -112,14 +112,14 @@ fn plots(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
+fn cohorts(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
     writeln!(
         text,
         "  {:<16} {:>12} {:>12} {:>9}  attestation, transports, retry profile",
         "cohort", "devices", "provisioned", "throttled"
     )?;
-    let cohorts = outlook.plan.scenario().cohorts.iter();
-    for (cohort, foreseen) in cohorts.zip(&outlook.forecast.cohorts) {
+    let cohorts = planned.plan.scenario().cohorts.iter();
+    for (cohort, foreseen) in cohorts.zip(&planned.forecast.cohorts) {
         let all: u64 = cohort
             .transports
             .iter()
@@ -145,13 +145,13 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             cohort.retry.name(),
         )?;
     }
-    let transports = outlook.forecast.transports.iter();
+    let transports = planned.forecast.transports.iter();
     let transports: Vec<String> = transports
         .map(|(transport, devices)| format!("{transport} {}", units::count(*devices)))
         .collect();
     writeln!(text, "  devices by transport: {}", transports.join(", "))?;
-    let names = outlook.plan.scenario().regions.iter();
-    for (region, foreseen) in names.zip(&outlook.forecast.regions) {
+    let names = planned.plan.scenario().regions.iter();
+    for (region, foreseen) in names.zip(&planned.forecast.regions) {
         writeln!(
             text,
             "  region {:<16} {:>5} devices, response {}{} half of them, {} 99 of 100",
@@ -166,8 +166,8 @@ fn cohorts(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    let (needs, has, forecast) = (&outlook.needs, &outlook.has, &outlook.forecast);
+fn on_this_machine(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    let (needs, has, forecast) = (&planned.needs, &planned.has, &planned.forecast);
     writeln!(text, "  on this machine")?;
     let mut line = |name: &str, value: String, fits: bool| {
         let verdict = if fits { "" } else { "   TOO SMALL" };
@@ -210,7 +210,7 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         time(forecast.simulator_cpu),
         time(forecast.server_cpu),
     );
-    if let (Some(busiest), Some(machine)) = (outlook.busiest(), outlook.around.machine) {
+    if let (Some(busiest), Some(machine)) = (planned.busiest(), planned.around.machine) {
         let percent = units::percentage_of(busiest.min(1.0), 0, Rounding::Down);
         let window = time(forecast.timeline.width());
         let queue = if busiest >= 1.0 {
@@ -226,13 +226,13 @@ fn on_this_machine(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         );
     }
     line("CPU", cpu, true)?;
-    line("", cost_source(outlook), true)?;
+    line("", cost_source(planned), true)?;
     text.push('\n');
     Ok(())
 }
 
-fn cost_source(outlook: &Outlook<'_>) -> String {
-    match outlook.around.machine {
+fn cost_source(planned: &PlannedRun<'_>) -> String {
+    match planned.around.machine {
         Some(machine) if machine.slowness != 1.0 => format!(
             "(by the costs in the README, times {:.2} as just measured here)",
             machine.slowness
@@ -243,15 +243,15 @@ fn cost_source(outlook: &Outlook<'_>) -> String {
     }
 }
 
-fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    let (forecast, total) = (&outlook.forecast, outlook.total());
+fn served(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    let (forecast, total) = (&planned.forecast, planned.total());
     writeln!(
         text,
         "  as the service goes ({})",
-        rates(outlook.around.rates)
+        rates(planned.around.rates)
     )?;
     let mut line = |name: &str, value: String| writeln!(text, "    {name:<13} {value}");
-    let devices = outlook.plan.devices();
+    let devices = planned.plan.devices();
     let mut ends = format!(
         "{} of {} devices ({})",
         units::count(total.provisioned),
@@ -296,7 +296,7 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "{} until the last device has ended",
         time(forecast.last_end)
     );
-    if let Some((least, most)) = outlook.ends.filter(|(least, most)| least != most) {
+    if let Some((least, most)) = planned.ends.filter(|(least, most)| least != most) {
         // Writing to a string can't fail.
         let _ = write!(
             end,
@@ -317,7 +317,7 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
             time(forecast.unhindered),
         ),
     )?;
-    if let Some(edge) = outlook.knife_edge {
+    if let Some(edge) = planned.knife_edge {
         let change = CHANGE * 100.0;
         line(
             "knife edge",
@@ -332,13 +332,13 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "backlog",
         format!("{} devices at most", units::count(forecast.peak_in_flight)),
     )?;
-    line("storms", storms(outlook))?;
-    let events = &outlook.plan.scenario().events;
+    line("storms", storms(planned))?;
+    let events = &planned.plan.scenario().events;
     for &index in &forecast.unforeseen {
         let name = events.get(index).map_or("", |event| event.action.name());
         line("not foreseen", format!("what event[{index}] ({name}) does"))?;
     }
-    for threshold in outlook.plan.scenario().thresholds.iter() {
+    for threshold in planned.plan.scenario().thresholds.iter() {
         if threshold.terms.abort {
             let name = threshold.name();
             line("not foreseen", format!("whether {name} stops the run"))?;
@@ -354,8 +354,8 @@ fn served(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
 }
 
 /// Nothing where no run was named.
-fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
-    if outlook.beside.is_empty() {
+fn beside(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    if planned.beside.is_empty() {
         return Ok(());
     }
     writeln!(
@@ -363,7 +363,7 @@ fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
         "\n  {:<40} {:>12} {:>12} {:>8}",
         "beside the run", "foretold", "measured", "off"
     )?;
-    for row in &outlook.beside {
+    for row in &planned.beside {
         let shown = |value: f64| match row.unit {
             Unit::Share(rounding) => units::percentage_of(value, 1, rounding),
             Unit::Count => format!("{value:.0}"),
@@ -381,8 +381,8 @@ fn beside(outlook: &Outlook<'_>, text: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn storms(outlook: &Outlook<'_>) -> String {
-    let forecast = &outlook.forecast;
+fn storms(planned: &PlannedRun<'_>) -> String {
+    let forecast = &planned.forecast;
     match forecast.longest_storm {
         None => format!(
             "none: never more than {} devices are under way",

@@ -10,7 +10,7 @@ use super::knife_edge::KnifeEdge;
 use crate::preflight::{Has, Needs};
 
 /// Everything that is shown.
-pub(super) struct Outlook<'plan> {
+pub(super) struct PlannedRun<'plan> {
     pub plan: &'plan Plan,
     pub around: Surroundings,
     pub forecast: Forecast,
@@ -24,7 +24,7 @@ pub(super) struct Outlook<'plan> {
     pub beside: Vec<Row>,
 }
 
-impl Outlook<'_> {
+impl PlannedRun<'_> {
     /// Devices that read their twin, fail or time out, are dropped, and are turned away at least once.
     pub fn total(&self) -> CohortForecast {
         let mut total = CohortForecast::default();
