@@ -24,10 +24,10 @@ mod batch;
 mod closed_load;
 mod distance;
 mod instance;
+mod options;
 mod pending_events;
 mod rate_limiter;
 mod station;
-mod surroundings;
 mod tally;
 mod world;
 
@@ -35,8 +35,8 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 
+pub use options::{Budget, ForecastOptions, Machine};
 pub use storm::{Storm, StormLevel, Storms};
-pub use surroundings::{Budget, Machine, Surroundings};
 pub use tally::CohortForecast;
 pub use timeline::{Timeline, Window};
 
@@ -129,17 +129,17 @@ impl RegionForecast {
 }
 
 /// Plays a plan through.
-pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
-    let mut batches = around.budget.batches.max(1);
+pub fn forecast(plan: &Plan, options: &ForecastOptions) -> Forecast {
+    let mut batches = options.budget.batches.max(1);
     loop {
         // A last look with very few batches has all the events that it takes.
         let events = if batches <= LAST_LOOK {
             u64::MAX
         } else {
-            around.budget.events
+            options.budget.events
         };
-        match World::new(plan, around, None, batches).run(batches, events) {
-            Ok(tally) => return sum_up(plan, around, tally, batches),
+        match World::new(plan, options, None, batches).run(batches, events) {
+            Ok(tally) => return sum_up(plan, options, tally, batches),
             Err(exhausted) => {
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -154,10 +154,10 @@ pub fn forecast(plan: &Plan, around: &Surroundings) -> Forecast {
 }
 
 /// What is a storm is known once the most devices under way are: a second look finds them.
-fn sum_up(plan: &Plan, around: &Surroundings, first: Tally, batches: u64) -> Forecast {
-    let unhindered = around.unhindered(plan);
+fn sum_up(plan: &Plan, options: &ForecastOptions, first: Tally, batches: u64) -> Forecast {
+    let unhindered = options.unhindered(plan);
     let storm_level = first.storm_level(unhindered);
-    let again = World::new(plan, around, Some(storm_level), batches).run(batches, u64::MAX);
+    let again = World::new(plan, options, Some(storm_level), batches).run(batches, u64::MAX);
     let tally = again.unwrap_or(first);
     let storms = tally.storms.as_ref();
     Forecast {
@@ -194,7 +194,7 @@ fn unforeseen(plan: &Plan) -> Vec<usize> {
     unforeseen.map(|(index, _)| index).collect()
 }
 
-impl Surroundings {
+impl ForecastOptions {
     /// From due to twin while nobody is in the way, 999 of 1,000 devices of the slowest cohort.
     pub fn unhindered(&self, plan: &Plan) -> Duration {
         let distances = Distances::of(plan);

@@ -75,7 +75,7 @@ pub use chance::Chance;
 pub use cohort::{After, Boot, Cohort, Flaw, Reprovision};
 pub use error::{Mistake, Place, ScenarioError};
 pub use event::Event;
-pub use forecast::{Forecast, Surroundings, forecast};
+pub use forecast::{Forecast, ForecastOptions, forecast};
 pub use load::{load, parse};
 pub use plan::{Overrides, Plan, Release, Schedule};
 pub use ports::Ports;

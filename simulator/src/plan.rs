@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fleetstorm_protocol::quota::Rates;
 use fleetstorm_scenarios::Plan;
-use fleetstorm_scenarios::forecast::{Budget, Machine, Surroundings, forecast};
+use fleetstorm_scenarios::forecast::{Budget, ForecastOptions, Machine, forecast};
 
 use crate::bench::calibrate;
 use crate::cli::PlanArgs;
@@ -79,7 +79,7 @@ fn look(
 ) -> PlannedRun<'_> {
     let scenario = plan.scenario();
     let is_bundled = scenario.target.is_none();
-    let around = Surroundings {
+    let options = ForecastOptions {
         rates: if is_bundled {
             scenario.server.throttle
         } else {
@@ -96,14 +96,14 @@ fn look(
         machine,
         budget: Budget::default(),
     };
-    let ends = (starts.is_none() && around.rates != Rates::NONE).then(|| {
+    let ends = (starts.is_none() && options.rates != Rates::NONE).then(|| {
         let ends = STARTS.map(|second| {
-            let around = Surroundings {
+            let options = ForecastOptions {
                 starts_in_minute: Duration::from_secs(second),
                 budget: GLANCE,
-                ..around
+                ..options
             };
-            forecast(plan, &around).last_end
+            forecast(plan, &options).last_end
         });
         ends.into_iter()
             .fold((Duration::MAX, Duration::ZERO), |(least, most), end| {
@@ -112,12 +112,12 @@ fn look(
     });
     PlannedRun {
         plan,
-        around,
-        forecast: forecast(plan, &around),
+        options,
+        forecast: forecast(plan, &options),
         needs: Needs::of(plan),
         has,
         ends,
-        knife_edge: KnifeEdge::of(plan, &around),
+        knife_edge: KnifeEdge::of(plan, &options),
         beside: Vec::new(),
     }
 }

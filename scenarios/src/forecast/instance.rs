@@ -6,8 +6,8 @@ use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, LogNormal};
 
 use super::batch::micros;
+use super::options::{ForecastOptions, Z99, Z999};
 use super::rate_limiter::RateLimiter;
-use super::surroundings::{Surroundings, Z99, Z999};
 use crate::plan::Plan;
 use crate::server::ProcessingTime;
 
@@ -32,7 +32,7 @@ pub(super) struct Pace {
 
 impl Instance {
     /// The scenario's own, then its tenants'.
-    pub(super) fn of_all(plan: &Plan, around: &Surroundings) -> Vec<Self> {
+    pub(super) fn of_all(plan: &Plan, options: &ForecastOptions) -> Vec<Self> {
         // Quotas of another endpoint's instances are those that are documented for each.
         let is_bundled = plan.scenario().target.is_none();
         let tenants = plan.scenario().tenants.iter();
@@ -40,12 +40,12 @@ impl Instance {
             if is_bundled {
                 tenant.throttle
             } else {
-                around.rates
+                options.rates
             }
         });
-        let rates = [around.rates].into_iter().chain(of_tenants);
+        let rates = [options.rates].into_iter().chain(of_tenants);
         let instances = (0_u8..).zip(rates).map(|(tenant, rates)| {
-            let pace = Pace::of(plan, around, tenant);
+            let pace = Pace::of(plan, options, tenant);
             Self {
                 limiter: RateLimiter::new(rates),
                 pace,
@@ -64,16 +64,16 @@ impl Instance {
 
 impl Pace {
     /// Of the instance of this index.
-    pub(super) fn of(plan: &Plan, around: &Surroundings, tenant: u8) -> Self {
+    pub(super) fn of(plan: &Plan, options: &ForecastOptions, tenant: u8) -> Self {
         let scenario = plan.scenario();
         let tenant = scenario.tenant(tenant);
         let own = tenant.filter(|_| scenario.target.is_none());
         let (processing, retry_after) = own
-            .map_or((around.processing, around.retry_after), |own| {
+            .map_or((options.processing, options.retry_after), |own| {
                 (own.processing, own.retry_after)
             });
         let ProcessingTime { p50, p99 } = processing;
-        let factor = around.processing_factor;
+        let factor = options.processing_factor;
         Self {
             processing: ProcessingTime {
                 p50: p50.mul_f64(factor),

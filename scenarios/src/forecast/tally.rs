@@ -7,8 +7,8 @@ use hdrhistogram::Histogram;
 
 use super::batch::{Batch, Stage, micros};
 use super::cost::{Cost, QUESTION_US};
+use super::options::ForecastOptions;
 use super::storm::{StormLevel, Storms};
-use super::surroundings::Surroundings;
 use super::timeline::Timeline;
 use crate::limits::LONGEST_SCHEDULE;
 use crate::plan::Plan;
@@ -78,7 +78,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Nothing counted; storms only once their level is known.
-    pub(super) fn new(plan: &Plan, around: &Surroundings, level: Option<StormLevel>) -> Self {
+    pub(super) fn new(plan: &Plan, options: &ForecastOptions, level: Option<StormLevel>) -> Self {
         let scenario = plan.scenario();
         let longest = micros(LONGEST_SCHEDULE.max(scenario.device_timeout)).saturating_mul(2);
         Self {
@@ -109,7 +109,7 @@ impl Tally {
             response_us: response_histogram(longest, 3),
             simulator_us: 0.0,
             server_us: 0.0,
-            slowness: around.machine.map_or(1.0, |machine| machine.slowness),
+            slowness: options.machine.map_or(1.0, |machine| machine.slowness),
             attestations: scenario
                 .cohorts
                 .iter()

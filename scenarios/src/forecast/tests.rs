@@ -27,8 +27,8 @@ fn plan(devices: u64, arrival: &str, keys: &str, root: &str) -> Plan {
 
 const ROOMY: &str = "device-timeout = \"700h\"\nmax-in-flight = 1_000_000_000";
 
-fn around(rates: Rates) -> Surroundings {
-    Surroundings {
+fn options(rates: Rates) -> ForecastOptions {
+    ForecastOptions {
         rates,
         processing: ProcessingTime {
             p50: Duration::from_millis(20),
@@ -56,7 +56,7 @@ fn seconds(seconds: u64) -> Duration {
 #[test]
 fn without_rates_nobody_is_turned_away_and_a_device_takes_its_retry_after() {
     let plan = plan(1_000, "kind = \"constant-rate\", rate = \"100/s\"", "", "");
-    let forecast = forecast(&plan, &around(Rates::NONE));
+    let forecast = forecast(&plan, &options(Rates::NONE));
     assert_eq!(forecast.turned_away, 0);
     assert_eq!(forecast.cohorts[0].throttled, 0);
     assert_eq!(forecast.cohorts[0].provisioned, 1_000);
@@ -72,11 +72,11 @@ fn without_rates_nobody_is_turned_away_and_a_device_takes_its_retry_after() {
 #[test]
 fn patient_devices_of_a_storm_come_in_by_the_minute() {
     let plan = plan(2_500, "kind = \"all-at-once\"", "", ROOMY);
-    let around = Surroundings {
+    let options = ForecastOptions {
         starts_in_minute: seconds(20),
-        ..around(a_minute(1_000))
+        ..options(a_minute(1_000))
     };
-    let forecast = forecast(&plan, &around);
+    let forecast = forecast(&plan, &options);
     assert_eq!(forecast.cohorts[0].provisioned, 2_500);
     assert_eq!(forecast.cohorts[0].throttled, 1_500);
     assert_eq!(forecast.registers, 2_500 + 1_500 + 500);
@@ -93,11 +93,11 @@ fn patient_devices_of_a_storm_come_in_by_the_minute() {
 #[test]
 fn naive_devices_of_a_storm_are_in_no_sooner_and_ask_all_the_time() {
     let plan = plan(2_500, "kind = \"all-at-once\"", "retry = \"naive\"", ROOMY);
-    let around = Surroundings {
+    let options = ForecastOptions {
         starts_in_minute: seconds(20),
-        ..around(a_minute(1_000))
+        ..options(a_minute(1_000))
     };
-    let forecast = forecast(&plan, &around);
+    let forecast = forecast(&plan, &options);
     assert_eq!(forecast.cohorts[0].provisioned, 2_500);
     assert_eq!(forecast.turned_away, 1_500 * 40 + 500 * 60);
     assert_eq!(forecast.last_end, seconds(101));
@@ -108,7 +108,7 @@ fn naive_devices_of_a_storm_are_in_no_sooner_and_ask_all_the_time() {
 fn devices_that_do_not_ask_again_are_lost() {
     let keys = "retry = \"sdk-java\"";
     let plan = plan(2_500, "kind = \"all-at-once\"", keys, ROOMY);
-    let forecast = forecast(&plan, &around(a_minute(1_000)));
+    let forecast = forecast(&plan, &options(a_minute(1_000)));
     let foreseen = forecast.cohorts[0];
     assert_eq!((foreseen.provisioned, foreseen.failed), (1_000, 1_500));
     assert_eq!(forecast.turned_away, 1_500);
@@ -118,11 +118,11 @@ fn devices_that_do_not_ask_again_are_lost() {
 #[test]
 fn devices_run_out_of_time() {
     let plan = plan(2_500, "kind = \"all-at-once\"", "", "");
-    let around = Surroundings {
+    let options = ForecastOptions {
         starts_in_minute: seconds(20),
-        ..around(a_minute(1_000))
+        ..options(a_minute(1_000))
     };
-    let forecast = forecast(&plan, &around);
+    let forecast = forecast(&plan, &options);
     let foreseen = forecast.cohorts[0];
     assert_eq!((foreseen.provisioned, foreseen.timed_out), (2_000, 500));
     assert_eq!(forecast.last_end, seconds(60));
@@ -133,7 +133,7 @@ fn devices_run_out_of_time() {
 #[test]
 fn polls_of_a_device_have_their_rate() {
     let plan = plan(10, "kind = \"all-at-once\"", "", ROOMY);
-    let around = Surroundings {
+    let options = ForecastOptions {
         rates: Rates {
             polls_per_ten_seconds: 5,
             ..Rates::NONE
@@ -142,9 +142,9 @@ fn polls_of_a_device_have_their_rate() {
             p50: seconds(8),
             p99: seconds(8),
         },
-        ..around(Rates::NONE)
+        ..options(Rates::NONE)
     };
-    let forecast = forecast(&plan, &around);
+    let forecast = forecast(&plan, &options);
     assert_eq!(forecast.polls, 10 * 7);
     assert_eq!(forecast.turned_away, 10);
     assert_eq!(forecast.last_end, seconds(10));
@@ -153,7 +153,7 @@ fn polls_of_a_device_have_their_rate() {
 #[test]
 fn what_goes_beyond_max_in_flight_is_dropped() {
     let plan = plan(100, "kind = \"all-at-once\"", "", "max-in-flight = 30");
-    let forecast = forecast(&plan, &around(Rates::NONE));
+    let forecast = forecast(&plan, &options(Rates::NONE));
     let foreseen = forecast.cohorts[0];
     assert_eq!((foreseen.started, foreseen.dropped), (30, 70));
     assert_eq!(forecast.peak_in_flight, 30);
@@ -165,7 +165,7 @@ fn devices_that_stay_keep_their_connections() {
     let arrival = "kind = \"constant-rate\", rate = \"10/s\"";
     let keys = "after = { hold = \"20s\" }";
     let plan_with = |root| plan(600, arrival, keys, root);
-    let forecast_of = |plan| forecast(&plan, &around(Rates::NONE));
+    let forecast_of = |plan| forecast(&plan, &options(Rates::NONE));
     let all = forecast_of(plan_with(""));
     assert!((200..=201).contains(&all.peak_held), "{}", all.peak_held);
     assert!((210..=212).contains(&all.peak_connections));
@@ -182,7 +182,7 @@ fn devices_that_stay_keep_their_connections() {
 fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
     for keys in ["enabled = false", "flaw = \"wrong-key\""] {
         let plan = plan(100, "kind = \"all-at-once\"", keys, "");
-        let forecast = forecast(&plan, &around(a_minute(10)));
+        let forecast = forecast(&plan, &options(a_minute(10)));
         assert_eq!(forecast.cohorts[0].failed, 100, "{keys}");
         assert_eq!(forecast.registers, 0, "{keys}");
     }
@@ -194,15 +194,15 @@ fn disabled_and_flawed_devices_fail_and_cost_no_registration() {
 #[test]
 fn the_machines_cores_hold_a_storm_up() {
     let plan = plan(1_000, "kind = \"all-at-once\"", "", ROOMY);
-    let around = Surroundings {
+    let options = ForecastOptions {
         machine: Some(Machine {
             cores: 2,
             runs_server: true,
             slowness: 1.0,
         }),
-        ..around(Rates::NONE)
+        ..options(Rates::NONE)
     };
-    let forecast = forecast(&plan, &around);
+    let forecast = forecast(&plan, &options);
     let end = forecast.last_end.as_secs_f64();
     assert!((1.2..1.3).contains(&end), "{end}");
     let cpu = forecast.simulator_cpu + forecast.server_cpu;
@@ -215,7 +215,7 @@ fn the_same_plan_has_the_same_forecast() {
     let of = |seed| {
         let keys = "retry = \"well-behaved\"";
         let plan = plan(3_000, arrival, keys, &format!("seed = {seed}\n{ROOMY}"));
-        forecast(&plan, &around(a_minute(500)))
+        forecast(&plan, &options(a_minute(500)))
     };
     assert_eq!(of(1), of(1));
     assert_ne!(of(1), of(2), "chance derives from the seed");
@@ -243,14 +243,14 @@ fn crowds_tell_what_single_devices_tell() {
             "device-timeout = \"5m\"\nmax-in-flight = 100_000",
         );
         let with = |batches| {
-            let around = Surroundings {
+            let options = ForecastOptions {
                 budget: Budget {
                     batches,
                     events: u64::MAX,
                 },
-                ..around(a_minute(10_000))
+                ..options(a_minute(10_000))
             };
-            forecast(&plan, &around)
+            forecast(&plan, &options)
         };
         let (single, batches) = (with(60_000), with(6_000));
         assert_eq!((single.batch, batches.batch), (1, 10));
@@ -278,7 +278,7 @@ fn no_rate_is_exceeded_at_any_size() {
         let keys = format!("retry = \"{retry}\"");
         let root = "device-timeout = \"100h\"\nmax-in-flight = 200_000_000";
         let plan = plan(100_000_000, "kind = \"all-at-once\"", &keys, root);
-        let around = Surroundings {
+        let options = ForecastOptions {
             machine: Some(Machine {
                 cores: 2,
                 runs_server: true,
@@ -288,9 +288,9 @@ fn no_rate_is_exceeded_at_any_size() {
                 batches: 2_000,
                 events: 300_000,
             },
-            ..around(Rates::AZURE)
+            ..options(Rates::AZURE)
         };
-        let forecast = forecast(&plan, &around);
+        let forecast = forecast(&plan, &options);
         let foreseen = forecast.cohorts[0];
         assert_eq!(foreseen.provisioned + foreseen.timed_out, 100_000_000);
         let minutes = 100 * 60;
@@ -311,7 +311,7 @@ fn a_power_cut_sends_back_whoever_asks_dps_on_every_boot() {
             "after = {{ hold = \"10m\" }}\nboot = \"{boot}\"\n[[event]]\nat = \"20s\"\ndo = \"power-cut\"\nfor = \"5s\"\n[[event]]\nat = \"10s\"\ndo = \"throttle\"\nto = {{ registrations-per-minute = 100 }}"
         );
         let plan = plan(300, "kind = \"all-at-once\"", &keys, ROOMY);
-        forecast(&plan, &around(Rates::NONE))
+        forecast(&plan, &options(Rates::NONE))
     };
     let back = cut("register-always");
     assert_eq!(back.cohorts[0].provisioned, 300);
@@ -337,7 +337,7 @@ fn sold_devices_meet_the_quotas_of_their_new_owner() {
     let keys = "after = { hold = \"10m\" }\n[[tenant]]\nname = \"acme\"\nthrottle = { registrations-per-minute = 60 }\n\
                 [[event]]\nat = \"30s\"\ndo = \"change-owner\"\ncohort = \"a\"\nto = \"acme\"";
     let plan = plan(100, "kind = \"all-at-once\"", keys, ROOMY);
-    let forecast = forecast(&plan, &around(Rates::NONE));
+    let forecast = forecast(&plan, &options(Rates::NONE));
     assert_eq!(forecast.cohorts[0].throttled, 0);
     assert_eq!(forecast.turned_away, 40);
     assert_eq!(forecast.registers, 100 + 100 + 40);
@@ -349,9 +349,9 @@ fn a_tenants_instance_takes_its_own_time() {
                      processing = { p50 = \"7s\", p99 = \"8s\" }";
     for (keys, end) in [("", 1), (of_tenant, 10)] {
         let plan = plan(10, "kind = \"all-at-once\"", keys, "");
-        let around = around(Rates::NONE);
-        assert_eq!(forecast(&plan, &around).last_end, seconds(end), "{keys}");
-        assert_eq!(around.unhindered(&plan), seconds(end), "{keys}");
+        let options = options(Rates::NONE);
+        assert_eq!(forecast(&plan, &options).last_end, seconds(end), "{keys}");
+        assert_eq!(options.unhindered(&plan), seconds(end), "{keys}");
     }
 }
 
@@ -360,7 +360,7 @@ fn devices_that_take_turns_come_as_fast_as_the_service_lets_them() {
     for (devices, concurrency) in [(100, 10), (100, 1), (5, 10), (100_000, 1_000)] {
         let arrival = format!("kind = \"closed\", concurrency = {concurrency}, delay = \"10s\"");
         let plan = plan(devices, &arrival, "", ROOMY);
-        let foreseen = forecast(&plan, &around(Rates::NONE));
+        let foreseen = forecast(&plan, &options(Rates::NONE));
         // Each is assigned when it asks for the first time, after a second.
         let rounds = devices.div_ceil(concurrency);
         let expected = 10.0 + rounds as f64;
@@ -412,11 +412,11 @@ fn distance_takes_the_round_trips_of_the_transport() {
         );
         let scenario = parse(&text, "far.toml").unwrap_or_else(|e| panic!("{e}"));
         let plan = Plan::new(scenario, &Overrides::default()).expect("a plan");
-        let mut around = around(Rates::NONE);
-        around.processing = plan.scenario().server.processing;
-        around.retry_after = Duration::from_secs(1);
-        around.machine = None;
-        let forecast = forecast(&plan, &around);
+        let mut options = options(Rates::NONE);
+        options.processing = plan.scenario().server.processing;
+        options.retry_after = Duration::from_secs(1);
+        options.machine = None;
+        let forecast = forecast(&plan, &options);
         let [far] = forecast.regions.as_slice() else {
             panic!("one region: {:?}", forecast.regions);
         };

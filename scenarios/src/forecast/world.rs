@@ -12,11 +12,11 @@ use super::closed_load::ClosedLoads;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
 use super::distance::{Delays, Distances};
 use super::instance::Instance;
+use super::options::ForecastOptions;
 use super::pending_events::PendingEvents;
 use super::rate_limiter::RateLimiter;
 use super::station::Station;
 use super::storm::StormLevel;
-use super::surroundings::Surroundings;
 use super::tally::Tally;
 use crate::cohort::{Cohort, Flaw};
 use crate::plan::Plan;
@@ -51,7 +51,7 @@ struct Event {
 /// Everything that the simulation is made of.
 pub(super) struct World<'plan> {
     pub(super) plan: &'plan Plan,
-    around: &'plan Surroundings,
+    options: &'plan ForecastOptions,
     /// By instance.
     pub(super) instances: Vec<Instance>,
     distances: Distances,
@@ -72,16 +72,16 @@ impl<'plan> World<'plan> {
     /// Before the run's start; storms are found once their level is known.
     pub(super) fn new(
         plan: &'plan Plan,
-        around: &'plan Surroundings,
+        options: &'plan ForecastOptions,
         level: Option<StormLevel>,
         most: u64,
     ) -> Self {
         Self {
             plan,
-            around,
-            instances: Instance::of_all(plan, around),
+            options,
+            instances: Instance::of_all(plan, options),
             distances: Distances::of(plan),
-            station: around.machine.map(|machine| Station::new(machine.cores)),
+            station: options.machine.map(|machine| Station::new(machine.cores)),
             chance: ChaCha12Rng::seed_from_u64(plan.scenario().seed),
             next: BinaryHeap::new(),
             batches: Vec::new(),
@@ -89,7 +89,7 @@ impl<'plan> World<'plan> {
             order: 0,
             now_us: 0,
             pending: PendingEvents::of(plan),
-            tally: Tally::new(plan, around, level),
+            tally: Tally::new(plan, options, level),
             closed: ClosedLoads::new(plan, most),
         }
     }
@@ -427,7 +427,7 @@ impl<'plan> World<'plan> {
     /// CPU that a whole provisioning costs this machine.
     fn whole_cost_us(&self, batch: &Batch) -> f64 {
         let cost = Cost::measured(self.cohort(batch).attestation, batch.transport);
-        self.around.machine.map_or(0.0, |machine| {
+        self.options.machine.map_or(0.0, |machine| {
             let server_us = if machine.runs_server {
                 cost.server_us
             } else {
@@ -439,7 +439,7 @@ impl<'plan> World<'plan> {
 
     /// CPU that a question over an open connection costs this machine.
     fn question_cost_us(&self) -> f64 {
-        self.around.machine.map_or(0.0, |machine| {
+        self.options.machine.map_or(0.0, |machine| {
             let part = if machine.runs_server { 1.0 } else { 0.5 };
             QUESTION_US * part * machine.slowness
         })
@@ -456,7 +456,7 @@ impl<'plan> World<'plan> {
 
     /// On the clock that the service's windows follow.
     fn second(&self, now: u64) -> i64 {
-        let clock = now.saturating_add(micros(self.around.starts_in_minute));
+        let clock = now.saturating_add(micros(self.options.starts_in_minute));
         i64::try_from(clock / SECOND_US).unwrap_or(i64::MAX)
     }
 

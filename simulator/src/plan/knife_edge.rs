@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use fleetstorm_scenarios::Plan;
-use fleetstorm_scenarios::forecast::{Budget, Surroundings, forecast};
+use fleetstorm_scenarios::forecast::{Budget, ForecastOptions, forecast};
 
 /// How much less and more of the processing time is tried.
 pub(super) const CHANGE: f64 = 0.05;
@@ -25,15 +25,15 @@ pub(super) struct KnifeEdge {
 
 impl KnifeEdge {
     /// Of a plan; none where its median moves by no more than the processing time does.
-    pub(super) fn of(plan: &Plan, around: &Surroundings) -> Option<Self> {
-        let interval = around.shortest_poll_interval(plan)?;
+    pub(super) fn of(plan: &Plan, options: &ForecastOptions) -> Option<Self> {
+        let interval = options.shortest_poll_interval(plan)?;
         let median = |factor| {
-            let around = Surroundings {
+            let options = ForecastOptions {
                 processing_factor: factor,
                 budget: GLANCE,
-                ..*around
+                ..*options
             };
-            forecast(plan, &around).response_p50
+            forecast(plan, &options).response_p50
         };
         let (with_less, with_more) = (median(1.0 - CHANGE)?, median(1.0 + CHANGE)?);
         // Most of an interval, for not all devices wait for the same.

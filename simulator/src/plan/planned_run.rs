@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleetstorm_scenarios::Plan;
-use fleetstorm_scenarios::forecast::{CohortForecast, Forecast, Surroundings};
+use fleetstorm_scenarios::forecast::{CohortForecast, Forecast, ForecastOptions};
 
 use super::beside::Row;
 use super::knife_edge::KnifeEdge;
@@ -12,7 +12,7 @@ use crate::preflight::{Has, Needs};
 /// Everything that is shown.
 pub(super) struct PlannedRun<'plan> {
     pub plan: &'plan Plan,
-    pub around: Surroundings,
+    pub options: ForecastOptions,
     pub forecast: Forecast,
     pub needs: Needs,
     pub has: Has,
@@ -41,7 +41,7 @@ impl PlannedRun<'_> {
 
     /// The part of all cores that is busy in the busiest stretch of time; none of an ideal machine.
     pub fn busiest(&self) -> Option<f64> {
-        let cores = self.around.machine?.cores;
+        let cores = self.options.machine?.cores;
         let timeline = &self.forecast.timeline;
         let room = timeline.width().as_secs_f64() * 1e6 * f64::from(cores);
         let windows = timeline.windows().iter();

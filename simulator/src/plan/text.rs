@@ -210,7 +210,7 @@ fn on_this_machine(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
         time(forecast.simulator_cpu),
         time(forecast.server_cpu),
     );
-    if let (Some(busiest), Some(machine)) = (planned.busiest(), planned.around.machine) {
+    if let (Some(busiest), Some(machine)) = (planned.busiest(), planned.options.machine) {
         let percent = units::percentage_of(busiest.min(1.0), 0, Rounding::Down);
         let window = time(forecast.timeline.width());
         let queue = if busiest >= 1.0 {
@@ -232,7 +232,7 @@ fn on_this_machine(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
 }
 
 fn cost_source(planned: &PlannedRun<'_>) -> String {
-    match planned.around.machine {
+    match planned.options.machine {
         Some(machine) if machine.slowness != 1.0 => format!(
             "(by the costs in the README, times {:.2} as just measured here)",
             machine.slowness
@@ -248,7 +248,7 @@ fn served(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
     writeln!(
         text,
         "  as the service goes ({})",
-        rates(planned.around.rates)
+        rates(planned.options.rates)
     )?;
     let mut line = |name: &str, value: String| writeln!(text, "    {name:<13} {value}");
     let devices = planned.plan.devices();

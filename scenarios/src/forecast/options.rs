@@ -13,7 +13,7 @@ pub(super) const Z999: f64 = 3.090_232_306_167_814;
 
 /// What a run meets.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Surroundings {
+pub struct ForecastOptions {
     /// How often the service may be asked.
     pub rates: Rates,
     /// How long an assignment takes, but at instances of tenants that say otherwise.
