@@ -251,7 +251,7 @@ async fn serve(
     };
     let client = Rc::new(Client::of(&stream, Some(peer), Arc::clone(&line)));
     let (stream, cut) = (Held::new(stream), Arc::clone(&line));
-    let hub = host.hub_of(&client).map(str::to_owned);
+    let hub = host.hub_of(&client).map(|hub| hub.host_name().to_owned());
     if host.outages.is_down(hub.as_deref()) {
         return line.reset_it();
     }

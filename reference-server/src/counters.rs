@@ -108,7 +108,7 @@ pub(crate) struct Tally {
     pub(crate) requests: Requests,
     refusals: Mutex<BTreeMap<u32, u64>>,
     failures: Mutex<BTreeMap<u32, u64>>,
-    hubs: Vec<HubTally>,
+    hubs: Vec<Arc<HubTally>>,
     instances: Vec<Arc<InstanceTally>>,
 }
 
@@ -129,9 +129,11 @@ pub(crate) struct HubTally {
 impl Tally {
     /// All zero.
     pub(crate) fn new(hubs: &[String]) -> Self {
-        let hub = |host_name: &String| HubTally {
-            host_name: host_name.clone(),
-            ..HubTally::default()
+        let hub = |host_name: &String| {
+            Arc::new(HubTally {
+                host_name: host_name.clone(),
+                ..HubTally::default()
+            })
         };
         Self {
             hubs: hubs.iter().map(hub).collect(),
@@ -161,7 +163,13 @@ impl Tally {
 
     /// The hub at `index` of the configuration.
     pub(crate) fn hub(&self, index: usize) -> Option<&HubTally> {
-        self.hubs.get(index)
+        self.hubs.get(index).map(Arc::as_ref)
+    }
+
+    /// The hub with a host name. What nobody announced is counted, and not shown.
+    pub(crate) fn hub_named(&self, host_name: &str) -> Arc<HubTally> {
+        let known = self.hubs.iter().find(|known| known.host_name == host_name);
+        known.cloned().unwrap_or_default()
     }
 
     /// Host names of the hubs, in their order.

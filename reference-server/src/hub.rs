@@ -7,7 +7,7 @@
 //!                                     │    ▼
 //! connection ◄── inbox ── session ◄── │ device: twin, telemetry, messages, answers
 //! ```
-//! A listener authenticates a device ([`registry::HubRegistry::authenticate`]) and gets a
+//! A listener authenticates a device ([`registry::Hub::authenticate`]) and gets a
 //! [`admitted::AdmittedDevice`], which asks on its behalf. If the connection stays, it opens a
 //! [`session::DeviceSession`] with it and passes on what the hub has to say.
 
@@ -21,6 +21,7 @@ pub mod calls;
 pub mod config;
 pub mod feedback;
 pub mod feedback_receiver;
+pub mod hubs;
 pub mod identity;
 pub mod inbox;
 pub mod inventory;

@@ -22,8 +22,8 @@ use crate::error::{ServeError, file_error};
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
 use crate::hub::access_policy::HubPolicies;
-use crate::hub::assignment::LocalHub;
-use crate::hub::registry::HubRegistry;
+use crate::hub::assignment::LinkedRegistry;
+use crate::hub::hubs::Hubs;
 use crate::listen::host::Host;
 use crate::recording::Recorder;
 use crate::room::Room;
@@ -126,8 +126,7 @@ pub fn start(
     });
     let hubs = hubs.collect::<Result<Vec<_>, ServeError>>()?;
     let hub_connection_strings = connection_strings(&hubs);
-    let hubs = HubRegistry::new(hubs, config.kept_messages, Arc::clone(&tally)).kept_in(&store)?;
-    let hubs = Arc::new(hubs);
+    let hubs = Hubs::new(hubs, config.kept_messages, &tally, &store)?;
     let (calls, waiting_calls) = mpsc::channel(config.webhook.waiting);
     let mut services = Vec::with_capacity(config.instances.len());
     let mut announced = Vec::with_capacity(config.instances.len());
@@ -152,13 +151,16 @@ pub fn start(
             service_endpoint: instance.name.clone(),
             connection_string: access.connection_string().unwrap_or_default(),
         });
-        let (hubs, tally) = (LocalHub::all(&hubs), Arc::clone(&tally));
+        let linked = hubs
+            .iter()
+            .map(|hub| Arc::clone(hub) as Arc<dyn LinkedRegistry>);
+        let (linked, tally) = (linked.collect(), Arc::clone(&tally));
         let lists = (list, access);
         let service = Service::new(
             config.settings(),
             instance,
             lists,
-            hubs,
+            linked,
             calls.clone(),
             tally,
         );

@@ -11,7 +11,7 @@ use super::calls::{self, MethodAnswer};
 use super::device::Device;
 use super::identity::{Condition, Identity, WantedIdentity, identity_tag};
 use super::inbox::{Downstream, MethodRequest};
-use super::registry::HubRegistry;
+use super::registry::Hub;
 use super::traffic::Interest;
 use super::twin::{TwinChange, TwinDocument, TwinPatch};
 use super::{HubRefusal, modules};
@@ -30,31 +30,29 @@ impl PendingCall {
     }
 }
 
-impl HubRegistry {
+impl Hub {
     /// Reads an identity.
     ///
     /// # Errors
-    /// Unknown hub or device.
-    pub fn identity(&self, hub: &str, device: &ClientId) -> Result<Identity, HubRefusal> {
-        self.with_named(hub, device, |known| Identity::of(known))
+    /// Unknown device.
+    pub fn identity(&self, device: &ClientId) -> Result<Identity, HubRefusal> {
+        self.with(device, |known| Identity::of(known))
     }
 
     /// Creates an identity, or changes it where the condition says so. Its twin stays. A module is let
     /// in as its device is.
     ///
     /// # Errors
-    /// Unknown hub, or device of a module; it exists already; there are too many modules; or the
+    /// Unknown device, or device of a module; it exists already; there are too many modules; or the
     /// condition does not hold.
     pub fn put_identity(
         &self,
-        hub: &str,
         device: &ClientId,
         wanted: WantedIdentity,
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<Identity, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let mut devices = hub.devices.of(device);
+        let mut devices = self.devices.of(device);
         let enabled = match device.module_id() {
             None => wanted.enabled,
             Some(_) => modules::room_for(&devices, device)?,
@@ -72,7 +70,7 @@ impl HubRegistry {
             }
             (None, Condition::Unnamed | Condition::Waived) => devices
                 .entry(device.clone())
-                .or_insert_with(|| Device::new(wanted.authentication, None, &hub.views, now)),
+                .or_insert_with(|| Device::new(wanted.authentication, None, &self.views, now)),
             (None, _) => return Err(HubRefusal::unknown(device)),
         };
         known.enabled = enabled;
@@ -82,10 +80,10 @@ impl HubRegistry {
             known.kin.get_or_insert_default().managed_by = Some(managed_by.into());
         }
         known.revoke_unless_proven();
-        hub.keep(device, known);
+        self.keep(device, known);
         let identity = Identity::of(known);
         match device.module_id() {
-            None => modules::follow(hub, &mut devices, device, now),
+            None => modules::follow(self, &mut devices, device, now),
             Some(module) => {
                 if let Some(parent) = devices.get_mut(&device.device()) {
                     parent.add_module(module);
@@ -98,19 +96,17 @@ impl HubRegistry {
     /// Removes an identity with its twin, its messages and its modules, and ends its session.
     ///
     /// # Errors
-    /// Unknown hub or device; or the condition does not hold.
+    /// Unknown device; or the condition does not hold.
     pub fn remove_identity(
         &self,
-        hub: &str,
         device: &ClientId,
         condition: Condition<'_>,
     ) -> Result<(), HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let mut devices = hub.devices.of(device);
+        let mut devices = self.devices.of(device);
         let known = devices.get(device);
         let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         condition.holds(&identity_tag(known))?;
-        modules::remove(hub, &mut devices, device);
+        modules::remove(self, &mut devices, device);
         if let Some(module) = device.module_id()
             && let Some(kin) = devices
                 .get_mut(&device.device())
@@ -124,36 +120,28 @@ impl HubRegistry {
     /// Reads a twin with all that only the service sees.
     ///
     /// # Errors
-    /// Unknown hub or device.
-    pub fn twin(
-        &self,
-        hub: &str,
-        device: &ClientId,
-    ) -> Result<(Identity, TwinDocument), HubRefusal> {
-        self.with_named(hub, device, |known| {
-            (Identity::of(known), known.twin.document())
-        })
+    /// Unknown device.
+    pub fn twin(&self, device: &ClientId) -> Result<(Identity, TwinDocument), HubRefusal> {
+        self.with(device, |known| (Identity::of(known), known.twin.document()))
     }
 
     /// Changes tags and desired properties; a device that listens is told.
     ///
     /// # Errors
-    /// Unknown hub or device; the condition does not hold; or something breaks a rule of twins.
+    /// Unknown device; the condition does not hold; or something breaks a rule of twins.
     pub fn change_twin(
         &self,
-        hub: &str,
         device: &ClientId,
         patch: TwinPatch,
         change: TwinChange,
         condition: Condition<'_>,
         now: Timestamp,
     ) -> Result<(Identity, TwinDocument), HubRefusal> {
-        let (index, home) = self.hub(hub)?;
-        let (told, read) = self.with(index, device, |known| {
+        let (told, read) = self.with(device, |known| {
             condition.holds(&known.twin.etag())?;
             let mut told = false;
             let desired = known.twin.change(patch, change, now)?;
-            home.keep(device, known);
+            self.keep(device, known);
             if let Some(desired) = desired
                 && let Some(traffic) = known.traffic()
             {
@@ -161,8 +149,8 @@ impl HubRegistry {
             }
             Ok((told, (Identity::of(known), known.twin.document())))
         })??;
-        if told && let Some(tally) = self.tally(index) {
-            tally.desired_changes_sent.add();
+        if told {
+            self.counters.desired_changes_sent.add();
         }
         Ok(read)
     }
@@ -171,15 +159,13 @@ impl HubRegistry {
     /// place among all that the device was ever sent.
     ///
     /// # Errors
-    /// Unknown hub or device; over 64 KB; or fifty wait already.
+    /// Unknown device; over 64 KB; or fifty wait already.
     pub fn send_message(
         &self,
-        hub: &str,
         device: &ClientId,
         mut message: Message,
         now: Timestamp,
     ) -> Result<u64, HubRefusal> {
-        let (index, _) = self.hub(hub)?;
         let size = message.size();
         if size > MAX_CLOUD_TO_DEVICE {
             return Err(HubRefusal::TooLarge(format!(
@@ -188,24 +174,22 @@ impl HubRegistry {
         }
         let to = &mut message.system.to;
         to.get_or_insert_with(|| format!("/devices/{device}/messages/devicebound"));
-        let sequence = self.with(index, device, |known| {
+        let sequence = self.with(device, |known| {
             let traffic = known.traffic_or_new();
             let sequence = traffic.messages.push(message, now)?;
             traffic.tell_if(Interest::Messages, Downstream::MessagesWait);
             Ok(sequence)
         })??;
-        if let Some(tally) = self.tally(index) {
-            tally.cloud_to_device_messages.add();
-        }
+        self.counters.cloud_to_device_messages.add();
         Ok(sequence)
     }
 
     /// Forgets all messages that wait for a device; returns how many there were.
     ///
     /// # Errors
-    /// Unknown hub or device.
-    pub fn purge_messages(&self, hub: &str, device: &ClientId) -> Result<usize, HubRefusal> {
-        self.with_named(hub, device, |known| {
+    /// Unknown device.
+    pub fn purge_messages(&self, device: &ClientId) -> Result<usize, HubRefusal> {
+        self.with(device, |known| {
             let purged = known
                 .traffic()
                 .map_or(0, |traffic| traffic.messages.purge());
@@ -217,18 +201,16 @@ impl HubRegistry {
     /// Calls a method of a device that listens to calls.
     ///
     /// # Errors
-    /// A name that no method has; unknown hub or device; the device does not listen; or too many calls wait for it.
+    /// A name that no method has; unknown device; the device does not listen; or too many calls wait for it.
     pub fn call(
         &self,
-        hub: &str,
         device: &ClientId,
         name: &str,
         payload: Bytes,
     ) -> Result<PendingCall, HubRefusal> {
-        let (index, _) = self.hub(hub)?;
         calls::check_name(name).map_err(HubRefusal::Malformed)?;
         let call = self.next_number();
-        let pending = self.with(index, device, |known| {
+        let pending = self.with(device, |known| {
             let traffic = known.traffic().ok_or(HubRefusal::NotOnline)?;
             let pending = traffic.calls.begin(call)?;
             let request = MethodRequest {
@@ -242,9 +224,7 @@ impl HubRegistry {
                 Err(HubRefusal::NotOnline)
             }
         })??;
-        if let Some(tally) = self.tally(index) {
-            tally.methods_called.add();
-        }
+        self.counters.methods_called.add();
         Ok(PendingCall(pending))
     }
 
@@ -252,22 +232,8 @@ impl HubRegistry {
     /// told that it does not. The caller decides how long.
     ///
     /// # Errors
-    /// Unknown hub or device; or too many wait for it.
-    pub fn arrival(
-        &self,
-        hub: &str,
-        device: &ClientId,
-    ) -> Result<oneshot::Receiver<()>, HubRefusal> {
-        self.with_named(hub, device, |known| known.traffic_or_new().arrival())?
-    }
-
-    fn with_named<Done>(
-        &self,
-        hub: &str,
-        device: &ClientId,
-        act: impl FnOnce(&mut Device) -> Done,
-    ) -> Result<Done, HubRefusal> {
-        let (index, _) = self.hub(hub)?;
-        self.with(index, device, act)
+    /// Unknown device; or too many wait for it.
+    pub fn arrival(&self, device: &ClientId) -> Result<oneshot::Receiver<()>, HubRefusal> {
+        self.with(device, |known| known.traffic_or_new().arrival())?
     }
 }

@@ -12,14 +12,13 @@ use super::authentication::Proof;
 use super::device::Device;
 use super::inbox::Downstream;
 use super::message_queue::{Delivery, Settlement};
-use super::registry::HubRegistry;
+use super::registry::Hub;
 use super::traffic::Interest;
 
-/// Proof that a device was let in, made by [`HubRegistry::authenticate`] only.
+/// Proof that a device was let in, made by [`Hub::authenticate`] only.
 #[derive(Clone)]
 pub struct AdmittedDevice {
-    hubs: Arc<HubRegistry>,
-    hub: usize,
+    hub: Arc<Hub>,
     id: ClientId,
     proof: Proof,
     expiry: Option<i64>,
@@ -28,7 +27,7 @@ pub struct AdmittedDevice {
 impl std::fmt::Debug for AdmittedDevice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AdmittedDevice")
-            .field("hub", &self.hub)
+            .field("hub", &self.hub.host_name)
             .field("id", &self.id)
             .field("expiry", &self.expiry)
             .finish_non_exhaustive()
@@ -36,15 +35,9 @@ impl std::fmt::Debug for AdmittedDevice {
 }
 
 impl AdmittedDevice {
-    /// Let in to the hub at an index for a proof, until its token's expiry.
-    pub(super) fn new(
-        hubs: Arc<HubRegistry>,
-        hub: usize,
-        id: ClientId,
-        (proof, expiry): (Proof, Option<i64>),
-    ) -> Self {
+    /// Let in to the hub for a proof, until its token's expiry.
+    pub(super) fn new(hub: Arc<Hub>, id: ClientId, (proof, expiry): (Proof, Option<i64>)) -> Self {
         Self {
-            hubs,
             hub,
             id,
             proof,
@@ -74,9 +67,7 @@ impl AdmittedDevice {
     /// The device was removed, or is not let in any more.
     pub fn read_twin(&self) -> Result<Vec<u8>, HubRefusal> {
         let twin = self.with(|known| known.twin.view().to_vec())?;
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.twins_read.add();
-        }
+        self.hub.counters.twins_read.add();
         Ok(twin)
     }
 
@@ -86,14 +77,12 @@ impl AdmittedDevice {
     /// The patch breaks a rule; or the device was removed, or is not let in
     /// any more.
     pub fn patch_reported(&self, patch: &[u8], now: Timestamp) -> Result<u64, HubRefusal> {
-        let version = self.hubs.change(self.hub, &self.id, |known| {
+        let version = self.hub.change(&self.id, |known| {
             self.check(known)?;
             known.seen(now);
             known.twin.patch_reported(patch, now)
         })?;
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.reported_patches.add();
-        }
+        self.hub.counters.reported_patches.add();
         Ok(version)
     }
 
@@ -106,7 +95,7 @@ impl AdmittedDevice {
         if is_known {
             return Ok(());
         }
-        self.hubs.change(self.hub, &self.id, |_| Ok(()))
+        self.hub.change(&self.id, |_| Ok(()))
     }
 
     /// It sends telemetry.
@@ -122,10 +111,8 @@ impl AdmittedDevice {
             )));
         }
         self.with(|known| known.seen(now))?;
-        self.hubs.keep(self.hub, &self.id, message, now);
-        if let Some(tally) = self.hubs.tally(self.hub) {
-            tally.device_to_cloud_messages.add();
-        }
+        self.hub.telemetry.keep(&self.id, message, now);
+        self.hub.counters.device_to_cloud_messages.add();
         Ok(())
     }
 
@@ -157,10 +144,8 @@ impl AdmittedDevice {
             known.tidy();
             Ok(())
         })??;
-        if settlement == Settlement::Complete
-            && let Some(tally) = self.hubs.tally(self.hub)
-        {
-            tally.cloud_to_device_completed.add();
+        if settlement == Settlement::Complete {
+            self.hub.counters.cloud_to_device_completed.add();
         }
         Ok(())
     }
@@ -173,8 +158,8 @@ impl AdmittedDevice {
         self.with(|known| known.traffic()?.messages.take(session, now))
     }
 
-    pub(super) fn hubs(&self) -> &HubRegistry {
-        &self.hubs
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// What it has proven itself by.
@@ -187,7 +172,7 @@ impl AdmittedDevice {
         &self,
         act: impl FnOnce(&mut Device) -> Done,
     ) -> Result<Done, HubRefusal> {
-        self.hubs.with(self.hub, &self.id, |known| {
+        self.hub.with(&self.id, |known| {
             self.check(known)?;
             Ok(act(known))
         })?
@@ -196,7 +181,7 @@ impl AdmittedDevice {
     /// Does something though the device may not be let in any more.
     pub(super) fn leave(&self, act: impl FnOnce(&mut Device)) {
         // A device that was removed has left already.
-        let _ = self.hubs.with(self.hub, &self.id, act);
+        let _ = self.hub.with(&self.id, act);
     }
 
     /// Another may have its name since it was let in.

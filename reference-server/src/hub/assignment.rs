@@ -4,7 +4,6 @@
 //! it was stopped in between, is as if it was asked once.
 
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 
 use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::twin::InitialTwin;
@@ -12,7 +11,7 @@ use jiff::Timestamp;
 
 use super::authentication::Authentication;
 use super::device::Device;
-use super::registry::HubRegistry;
+use super::registry::Hub;
 use super::twin::Twin;
 use super::{HubRefusal, modules};
 
@@ -77,26 +76,7 @@ pub enum AssignedTwin<'a> {
 #[derive(Debug, Clone)]
 pub struct MovedTwin(Twin);
 
-/// A hub of the same server.
-pub struct LocalHub {
-    hubs: Arc<HubRegistry>,
-    host_name: String,
-}
-
-impl LocalHub {
-    /// All hubs of a server, in their order.
-    pub fn all(hubs: &Arc<HubRegistry>) -> Vec<Arc<dyn LinkedRegistry>> {
-        let local = |name: &str| Self {
-            hubs: Arc::clone(hubs),
-            host_name: name.to_owned(),
-        };
-        hubs.host_names()
-            .map(|name| Arc::new(local(name)) as Arc<dyn LinkedRegistry>)
-            .collect()
-    }
-}
-
-impl LinkedRegistry for LocalHub {
+impl LinkedRegistry for Hub {
     fn host_name(&self) -> &str {
         &self.host_name
     }
@@ -107,42 +87,12 @@ impl LinkedRegistry for LocalHub {
         assigned: AssignedIdentity<'_>,
         now: Timestamp,
     ) -> Result<(), HubRefusal> {
-        self.hubs.assign(&self.host_name, device, assigned, now)
-    }
-
-    fn twin_to_move(&self, device: &ClientId) -> Result<Option<MovedTwin>, HubRefusal> {
-        let (_, hub) = self.hubs.hub(&self.host_name)?;
-        let devices = hub.devices.of(device);
-        let known = devices.get(device);
-        Ok(known.map(|known| MovedTwin(known.twin.clone())))
-    }
-
-    fn remove(&self, device: &ClientId) -> Result<(), HubRefusal> {
-        let (_, hub) = self.hubs.hub(&self.host_name)?;
-        modules::remove(hub, &mut hub.devices.of(device), device);
-        Ok(())
-    }
-}
-
-impl HubRegistry {
-    /// See [`LinkedRegistry::put`].
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub(super) fn assign(
-        &self,
-        hub: &str,
-        device: &ClientId,
-        assigned: AssignedIdentity<'_>,
-        now: Timestamp,
-    ) -> Result<(), HubRefusal> {
         let AssignedIdentity {
             authentication,
             iot_edge,
             twin,
         } = assigned;
-        let (_, hub) = self.hub(hub)?;
-        let mut devices = hub.devices.of(device);
+        let mut devices = self.devices.of(device);
         let known = match (devices.entry(device.clone()), twin) {
             (Entry::Occupied(known), AssignedTwin::Kept { .. }) => {
                 let known = known.into_mut();
@@ -155,48 +105,51 @@ impl HubRegistry {
                 let known = known.into_mut();
                 known.revoke();
                 let kin = known.kin.take();
-                *known = Device::new(authentication, initial, &hub.views, now);
+                *known = Device::new(authentication, initial, &self.views, now);
                 known.kin = kin;
                 known
             }
             (Entry::Vacant(place), AssignedTwin::Kept { moved, initial }) => {
                 let twin = moved.map(|moved| moved.0);
-                let twin = twin.unwrap_or_else(|| Twin::new(initial, &hub.views, now));
+                let twin = twin.unwrap_or_else(|| Twin::new(initial, &self.views, now));
                 place.insert(Device::with(authentication, twin))
             }
             (Entry::Vacant(place), AssignedTwin::Anew(initial)) => {
-                place.insert(Device::new(authentication, initial, &hub.views, now))
+                place.insert(Device::new(authentication, initial, &self.views, now))
             }
         };
         known.iot_edge = iot_edge;
-        hub.keep(device, known);
-        modules::follow(hub, &mut devices, device, now);
+        self.keep(device, known);
+        modules::follow(self, &mut devices, device, now);
+        Ok(())
+    }
+
+    fn twin_to_move(&self, device: &ClientId) -> Result<Option<MovedTwin>, HubRefusal> {
+        let devices = self.devices.of(device);
+        let known = devices.get(device);
+        Ok(known.map(|known| MovedTwin(known.twin.clone())))
+    }
+
+    fn remove(&self, device: &ClientId) -> Result<(), HubRefusal> {
+        modules::remove(self, &mut self.devices.of(device), device);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::counters::Tally;
-    use crate::hub::access_policy::HubPolicies;
     use crate::store::Store;
     use crate::store::durability::Durability;
 
     const WEST: &str = "hub-west.test";
     const EAST: &str = "hub-east.test";
 
-    fn hubs(store: &Store) -> Arc<HubRegistry> {
-        let names = [WEST, EAST].map(String::from);
-        let tally = Arc::new(Tally::new(&names));
-        let hubs = names.map(|name| (name, HubPolicies::generate()));
-        let hubs = HubRegistry::new(hubs.into(), 0, tally);
-        Arc::new(hubs.kept_in(store).expect("readable"))
+    fn hubs(store: &Store) -> [Hub; 2] {
+        [WEST, EAST].map(|name| Hub::alone(name, 0, store))
     }
 
     fn id(number: usize) -> ClientId {
@@ -204,16 +157,9 @@ mod tests {
     }
 
     /// As DPS does it.
-    fn enter(
-        hubs: &Arc<HubRegistry>,
-        hub: &str,
-        device: &ClientId,
-        left: Option<(usize, &ClientId)>,
-    ) {
+    fn enter(hub: &Hub, device: &ClientId, left: Option<(&Hub, &ClientId)>) {
         let mut initial = InitialTwin::default();
-        initial.tags.insert("from".into(), json!(hub));
-        let registries = LocalHub::all(hubs);
-        let left = left.map(|(index, id)| (&registries[index], id));
+        initial.tags.insert("from".into(), json!(hub.host_name));
         let moved = left.and_then(|(hub, id)| hub.twin_to_move(id).expect("a known hub"));
         let assigned = AssignedIdentity {
             authentication: Authentication::key(SymmetricKey::from_bytes([7; 32]).expect("a key")),
@@ -223,15 +169,15 @@ mod tests {
                 initial: Some(&initial),
             },
         };
-        hubs.assign(hub, device, assigned, Timestamp::UNIX_EPOCH)
+        hub.put(device, assigned, Timestamp::UNIX_EPOCH)
             .expect("a known hub");
         if let Some((hub, id)) = left {
             hub.remove(id).expect("a known hub");
         }
     }
 
-    fn origin(hubs: &HubRegistry, hub: &str, device: &ClientId) -> Option<Value> {
-        let (_, twin) = hubs.twin(hub, device).ok()?;
+    fn origin(hub: &Hub, device: &ClientId) -> Option<Value> {
+        let (_, twin) = hub.twin(device).ok()?;
         Some(twin.tags["from"].clone())
     }
 
@@ -240,28 +186,27 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
         let moved = hubs(&store);
-        enter(&moved, WEST, &id(1), None);
-        enter(&moved, EAST, &id(1), Some((0, &id(1))));
+        let [west, east] = &moved;
+        enter(west, &id(1), None);
+        enter(east, &id(1), Some((west, &id(1))));
         // It has another name from now on.
-        enter(&moved, EAST, &id(2), Some((1, &id(1))));
-        for hubs in [moved, hubs(&store)] {
-            assert_eq!(origin(&hubs, EAST, &id(2)), Some(json!(WEST)));
-            assert_eq!(origin(&hubs, WEST, &id(1)), None);
-            assert_eq!(origin(&hubs, EAST, &id(1)), None);
+        enter(east, &id(2), Some((east, &id(1))));
+        for [west, east] in [&moved, &hubs(&store)] {
+            assert_eq!(origin(east, &id(2)), Some(json!(WEST)));
+            assert_eq!(origin(west, &id(1)), None);
+            assert_eq!(origin(east, &id(1)), None);
         }
     }
 
     #[test]
     fn what_is_asked_twice_is_as_if_it_was_asked_once() {
-        let hubs = hubs(&Store::default());
+        let [west, east] = hubs(&Store::default());
         for _ in 0..2 {
-            enter(&hubs, WEST, &id(1), None);
-            enter(&hubs, EAST, &id(1), Some((0, &id(1))));
-            assert_eq!(origin(&hubs, EAST, &id(1)), Some(json!(WEST)));
-            assert_eq!(origin(&hubs, WEST, &id(1)), None);
-            LocalHub::all(&hubs)[0]
-                .remove(&id(1))
-                .expect("gone already");
+            enter(&west, &id(1), None);
+            enter(&east, &id(1), Some((&west, &id(1))));
+            assert_eq!(origin(&east, &id(1)), Some(json!(WEST)));
+            assert_eq!(origin(&west, &id(1)), None);
+            west.remove(&id(1)).expect("gone already");
         }
     }
 
@@ -269,7 +214,7 @@ mod tests {
     fn devices_that_move_to_and_fro_do_not_block_each_other() {
         let hubs = hubs(&Store::default());
         for number in 0..64 {
-            enter(&hubs, [WEST, EAST][number % 2], &id(number), None);
+            enter(&hubs[number % 2], &id(number), None);
         }
         std::thread::scope(|threads| {
             for start in 0..2 {
@@ -278,14 +223,17 @@ mod tests {
                     for round in 0..2_000 {
                         let number = round % 32 * 2 + start;
                         let from = (start + round / 32) % 2;
-                        let to = [WEST, EAST][1 - from];
-                        enter(hubs, to, &id(number), Some((from, &id(number))));
+                        enter(
+                            &hubs[1 - from],
+                            &id(number),
+                            Some((&hubs[from], &id(number))),
+                        );
                     }
                 });
             }
         });
         for number in 0..64 {
-            let places = [WEST, EAST].map(|hub| origin(&hubs, hub, &id(number)));
+            let places = hubs.each_ref().map(|hub| origin(hub, &id(number)));
             assert_eq!(places.iter().flatten().count(), 1, "{number}: {places:?}");
         }
     }

@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::HubRefusal;
 use super::feedback::{FeedbackRecord, MAX_WAITING};
-use super::registry::HubRegistry;
+use super::registry::Hub;
 
 /// Most that are read at once.
 const MAX_BATCH: usize = 100;
 
 /// A back end that reads; what it does not settle waits again.
 pub struct FeedbackReceiver {
-    hubs: Arc<HubRegistry>,
-    hub: usize,
+    hub: Arc<Hub>,
     held: BTreeMap<u64, Vec<FeedbackRecord>>,
     taken: u64,
     _wake: Arc<Notify>,
@@ -24,7 +22,7 @@ pub struct FeedbackReceiver {
 impl FeedbackReceiver {
     /// The next records, and a name that settles them; none until the next wake.
     pub fn take(&mut self) -> Option<(u64, &[FeedbackRecord])> {
-        let mut state = self.hubs.at(self.hub)?.feedback.state();
+        let mut state = self.hub.feedback.state();
         let most = state.waiting.len().min(MAX_BATCH);
         let batch: Vec<_> = state.waiting.drain(..most).collect();
         drop(state);
@@ -46,14 +44,12 @@ impl FeedbackReceiver {
     }
 
     fn give_back(&self, batch: Vec<FeedbackRecord>) {
-        if let Some(hub) = self.hubs.at(self.hub) {
-            let mut state = hub.feedback.state();
-            for record in batch.into_iter().rev() {
-                state.waiting.push_front(record);
-            }
-            state.waiting.truncate(MAX_WAITING);
-            state.wake();
+        let mut state = self.hub.feedback.state();
+        for record in batch.into_iter().rev() {
+            state.waiting.push_front(record);
         }
+        state.waiting.truncate(MAX_WAITING);
+        state.wake();
     }
 }
 
@@ -65,27 +61,19 @@ impl Drop for FeedbackReceiver {
     }
 }
 
-impl HubRegistry {
-    /// Reads a hub's feedback; `wake` is notified when there is more.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub fn read_feedback(
-        self: &Arc<Self>,
-        hub: &str,
-        wake: Arc<Notify>,
-    ) -> Result<FeedbackReceiver, HubRefusal> {
-        let (index, hub) = self.hub(hub)?;
-        let mut state = hub.feedback.state();
+impl Hub {
+    /// Reads the feedback; `wake` is notified when there is more.
+    pub fn read_feedback(self: &Arc<Self>, wake: Arc<Notify>) -> FeedbackReceiver {
+        let mut state = self.feedback.state();
         state.wakes.retain(|other| other.strong_count() > 0);
         state.wakes.push(Arc::downgrade(&wake));
         wake.notify_one();
-        Ok(FeedbackReceiver {
-            hubs: Arc::clone(self),
-            hub: index,
+        drop(state);
+        FeedbackReceiver {
+            hub: Arc::clone(self),
             held: BTreeMap::new(),
             taken: 0,
             _wake: wake,
-        })
+        }
     }
 }

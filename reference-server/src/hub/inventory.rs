@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 
 use super::HubRefusal;
 use super::identity::Identity;
-use super::registry::HubRegistry;
+use super::registry::Hub;
 use super::twin::TwinDocument;
 use super::walk::Walk;
 
@@ -35,19 +35,11 @@ pub struct Page {
     pub next: Option<String>,
 }
 
-impl HubRegistry {
+impl Hub {
     /// At most `top` identities, in the order of their names; which ones, where there are more, is
     /// not said.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub async fn list(
-        &self,
-        hub: &str,
-        top: usize,
-    ) -> Result<Vec<(ClientId, Identity)>, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let mut walk = Walk::through(&hub.devices);
+    pub async fn list(&self, top: usize) -> Vec<(ClientId, Identity)> {
+        let mut walk = Walk::through(&self.devices);
         let mut listed = Vec::new();
         while listed.len() < top {
             let next = walk.next(|id, known| (id.clone(), Identity::of(known)));
@@ -57,7 +49,7 @@ impl HubRegistry {
             }
         }
         listed.sort_unstable_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-        Ok(listed)
+        listed
     }
 
     /// Looks for at most `limit` devices from a place on, from the first one without it; `render`
@@ -65,18 +57,16 @@ impl HubRegistry {
     /// may be short, or empty, though more follow.
     ///
     /// # Errors
-    /// Unknown hub, or a place that is none.
+    /// The place is none.
     pub async fn search(
         &self,
-        hub: &str,
         from: Option<&str>,
         limit: usize,
         render: impl Fn(&ClientId, &Identity, &TwinDocument) -> Option<Vec<u8>>,
     ) -> Result<Page, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
         let mut walk = match from {
-            None => Walk::through(&hub.devices),
-            Some(place) => Walk::from(&hub.devices, place).ok_or_else(|| {
+            None => Walk::through(&self.devices),
+            Some(place) => Walk::from(&self.devices, place).ok_or_else(|| {
                 HubRefusal::Malformed(format!("\"{place}\" continues no query of this hub"))
             })?,
         };
@@ -106,14 +96,10 @@ impl HubRegistry {
     }
 
     /// Counts the identities.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub async fn statistics(&self, hub: &str) -> Result<Statistics, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
+    pub async fn statistics(&self) -> Statistics {
         let mut counted = Statistics::default();
         for number in 0.. {
-            let looked = hub.devices.look_at(number, |devices| {
+            let looked = self.devices.look_at(number, |devices| {
                 let devices = devices.iter().filter(|(id, _)| !id.is_module());
                 for (_, known) in devices {
                     counted.enabled += u64::from(known.enabled);
@@ -126,7 +112,7 @@ impl HubRegistry {
             }
             yield_now().await;
         }
-        Ok(counted)
+        counted
     }
 }
 
@@ -141,27 +127,21 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
-    use crate::counters::Tally;
-    use crate::hub::access_policy::HubPolicies;
     use crate::hub::authentication::Authentication;
     use crate::hub::identity::{Condition, WantedIdentity};
+    use crate::store::Store;
 
-    const HUB: &str = "hub.test";
-
-    fn hubs(devices: std::ops::Range<usize>) -> HubRegistry {
-        let names = [HUB.to_owned()];
-        let tally = Arc::new(Tally::new(&names));
-        let hubs = names.map(|name| (name, HubPolicies::generate()));
-        let hubs = HubRegistry::new(hubs.into(), 0, tally);
-        add(&hubs, devices);
-        hubs
+    fn hub(devices: std::ops::Range<usize>) -> Hub {
+        let hub = Hub::alone("hub.test", 0, &Store::default());
+        add(&hub, devices);
+        hub
     }
 
     fn id(number: usize) -> ClientId {
         ClientId::parse(&format!("d-{number}")).expect("an id")
     }
 
-    fn add(hubs: &HubRegistry, devices: std::ops::Range<usize>) {
+    fn add(hub: &Hub, devices: std::ops::Range<usize>) {
         let key = SymmetricKey::from_bytes([7; 32]).expect("a key");
         for number in devices {
             let wanted = WantedIdentity {
@@ -172,7 +152,7 @@ mod tests {
                 managed_by: None,
             };
             let (condition, now) = (Condition::Unnamed, Timestamp::UNIX_EPOCH);
-            hubs.put_identity(HUB, &id(number), wanted, condition, now)
+            hub.put_identity(&id(number), wanted, condition, now)
                 .expect("a new one");
         }
     }
@@ -183,22 +163,22 @@ mod tests {
 
     #[test]
     fn devices_that_are_there_all_the_while_are_found_once() {
-        let hubs = hubs(0..500);
+        let hub = hub(0..500);
         let mut found = BTreeMap::<Vec<u8>, usize>::new();
         let mut from: Option<String> = None;
         let mut round = 0;
         loop {
             let name = |id: &ClientId, _: &Identity, _: &TwinDocument| Some(id.as_str().into());
-            let page = runtime().block_on(hubs.search(HUB, from.as_deref(), 7, name));
+            let page = runtime().block_on(hub.search(from.as_deref(), 7, name));
             let page = page.expect("a page");
             for document in page.documents {
                 *found.entry(document).or_default() += 1;
             }
             // Every fifth of the first devices goes, and others come.
             if round < 100 {
-                hubs.remove_identity(HUB, &id(5 * round), Condition::Exists)
+                hub.remove_identity(&id(5 * round), Condition::Exists)
                     .expect("there");
-                add(&hubs, 500 + round..501 + round);
+                add(&hub, 500 + round..501 + round);
             }
             round += 1;
             from = page.next;
@@ -217,10 +197,10 @@ mod tests {
 
     #[test]
     fn a_page_ends_though_it_has_found_nothing() {
-        let hubs = hubs(0..MOST_LOOKED_AT + 1);
+        let hub = hub(0..MOST_LOOKED_AT + 1);
         let none = |_: &ClientId, _: &Identity, _: &TwinDocument| None;
         let search = |from: Option<&str>| {
-            let page = runtime().block_on(hubs.search(HUB, from, 10, none));
+            let page = runtime().block_on(hub.search(from, 10, none));
             page.expect("a page")
         };
         let first = search(None);
@@ -231,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_page_of_large_twins_is_short() {
-        let hubs = hubs(0..20);
+        let hub = hub(0..20);
         let large = |_: &ClientId, _: &Identity, _: &TwinDocument| Some(vec![0; MOST_BYTES / 3]);
-        let page = runtime().block_on(hubs.search(HUB, None, 10, large));
+        let page = runtime().block_on(hub.search(None, 10, large));
         let page = page.expect("a page");
         assert_eq!(page.documents.len(), 3);
         assert!(page.next.is_some());
@@ -241,7 +221,7 @@ mod tests {
 
     #[test]
     fn others_have_their_turn_while_devices_are_looked_at() {
-        let hubs = Arc::new(hubs(0..6_400));
+        let hub = hub(0..6_400);
         let turns = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&turns);
         runtime().block_on(async {
@@ -252,7 +232,7 @@ mod tests {
                 }
             });
             let none = |_: &ClientId, _: &Identity, _: &TwinDocument| None;
-            let looked = hubs.search(HUB, None, 10, none).await;
+            let looked = hub.search(None, 10, none).await;
             assert!(looked.is_ok());
             other.abort();
         });

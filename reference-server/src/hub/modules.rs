@@ -10,7 +10,7 @@ use super::HubRefusal;
 use super::authentication::Authentication;
 use super::device::Device;
 use super::identity::Identity;
-use super::registry::{Hub, HubRegistry};
+use super::registry::Hub;
 
 /// Modules that a device may have (IoT Hub documentation, "Quotas and throttling").
 const MAX_MODULES: usize = 50;
@@ -80,18 +80,13 @@ fn ids(device: &ClientId, known: &Device) -> Vec<ClientId> {
         .collect()
 }
 
-impl HubRegistry {
+impl Hub {
     /// The modules of a device, in the order of their names.
     ///
     /// # Errors
-    /// Unknown hub or device.
-    pub fn modules(
-        &self,
-        hub: &str,
-        device: &ClientId,
-    ) -> Result<Vec<(ClientId, Identity)>, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        let family = hub.devices.of(device);
+    /// Unknown device.
+    pub fn modules(&self, device: &ClientId) -> Result<Vec<(ClientId, Identity)>, HubRefusal> {
+        let family = self.devices.of(device);
         let known = family.get(device).ok_or(HubRefusal::UnknownDevice)?;
         let modules = ids(device, known).into_iter().filter_map(|module| {
             let identity = Identity::of(family.get(&module)?);
@@ -103,28 +98,13 @@ impl HubRegistry {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
 
     use super::*;
-    use crate::counters::Tally;
-    use crate::hub::access_policy::HubPolicies;
-    use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LocalHub};
+    use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LinkedRegistry as _};
     use crate::hub::identity::{Condition, WantedIdentity};
     use crate::store::Store;
     use crate::store::durability::Durability;
-
-    const WEST: &str = "hub-west.test";
-    const EAST: &str = "hub-east.test";
-
-    fn hubs(store: &Store) -> Arc<HubRegistry> {
-        let names = [WEST, EAST].map(String::from);
-        let tally = Arc::new(Tally::new(&names));
-        let hubs = names.map(|name| (name, HubPolicies::generate()));
-        let hubs = HubRegistry::new(hubs.into(), 0, tally);
-        Arc::new(hubs.kept_in(store).expect("readable"))
-    }
 
     fn gate() -> ClientId {
         ClientId::parse("gate-1").expect("an id")
@@ -135,7 +115,7 @@ mod tests {
     }
 
     /// By DPS.
-    fn enter(hubs: &HubRegistry, hub: &str) {
+    fn enter(hub: &Hub) {
         let assigned = AssignedIdentity {
             authentication: key(),
             iot_edge: true,
@@ -144,11 +124,11 @@ mod tests {
                 initial: None,
             },
         };
-        hubs.assign(hub, &gate(), assigned, Timestamp::UNIX_EPOCH)
+        hub.put(&gate(), assigned, Timestamp::UNIX_EPOCH)
             .expect("a known hub");
     }
 
-    fn add(hubs: &HubRegistry, module: &str) {
+    fn add(hub: &Hub, module: &str) {
         let wanted = WantedIdentity {
             authentication: key(),
             enabled: true,
@@ -158,12 +138,11 @@ mod tests {
         };
         let (condition, now) = (Condition::Unnamed, Timestamp::UNIX_EPOCH);
         let id = ClientId::parse(&format!("gate-1/{module}")).expect("an id");
-        hubs.put_identity(WEST, &id, wanted, condition, now)
-            .expect("room");
+        hub.put_identity(&id, wanted, condition, now).expect("room");
     }
 
-    fn names(hubs: &HubRegistry, hub: &str) -> Option<Vec<String>> {
-        let modules = hubs.modules(hub, &gate()).ok()?;
+    fn names(hub: &Hub) -> Option<Vec<String>> {
+        let modules = hub.modules(&gate()).ok()?;
         let names = modules.iter().filter_map(|(id, _)| id.module_id());
         Some(names.map(str::to_owned).collect())
     }
@@ -172,27 +151,27 @@ mod tests {
     fn modules_outlive_the_server_and_go_with_their_device() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
-        let first = hubs(&store);
-        enter(&first, WEST);
+        let open = || Hub::alone("hub.test", 0, &store);
+        let first = open();
+        enter(&first);
         add(&first, "camera");
-        for hubs in [&first, &hubs(&store)] {
+        let camera = ClientId::parse("gate-1/camera").expect("an id");
+        for hub in [&first, &open()] {
             let expected = ["$edgeAgent", "$edgeHub", "camera"].map(String::from);
-            assert_eq!(names(hubs, WEST), Some(expected.into()));
-            let camera = ClientId::parse("gate-1/camera").expect("an id");
-            let identity = hubs.identity(WEST, &camera).expect("known");
+            assert_eq!(names(hub), Some(expected.into()));
+            let identity = hub.identity(&camera).expect("known");
             assert_eq!(identity.managed_by.as_deref(), Some("iotEdge"));
         }
-        // It moves, and its modules stay behind for nobody.
-        enter(&first, EAST);
-        LocalHub::all(&first)[0]
-            .remove(&gate())
-            .expect("a known hub");
-        for hubs in [first, hubs(&store)] {
-            assert_eq!(names(&hubs, WEST), None);
-            let camera = ClientId::parse("gate-1/camera").expect("an id");
-            assert!(hubs.identity(WEST, &camera).is_err());
-            let expected = ["$edgeAgent", "$edgeHub"].map(String::from);
-            assert_eq!(names(&hubs, EAST), Some(expected.into()));
+        first.remove(&gate()).expect("a call away");
+        for hub in [&first, &open()] {
+            assert_eq!(names(hub), None);
+            assert!(hub.identity(&camera).is_err());
+        }
+        // It comes back, and its modules stay behind for nobody.
+        enter(&first);
+        let expected = ["$edgeAgent", "$edgeHub"].map(String::from);
+        for hub in [&first, &open()] {
+            assert_eq!(names(hub), Some(expected.to_vec()));
         }
     }
 }

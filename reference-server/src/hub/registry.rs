@@ -1,14 +1,9 @@
-//! The hubs and their identity registries: all that DPS may ask of a hub, so that a hub can
-//! live in a process of its own.
+//! A hub: the registry of its identities, and what else it keeps of its devices.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::ScopedJoinHandle;
 
-use fleetstorm_protocol::hub::Message;
 use fleetstorm_protocol::ids::ClientId;
-use jiff::Timestamp;
 
 use super::HubRefusal;
 use super::access_policy::HubPolicies;
@@ -18,18 +13,12 @@ use super::telemetry::{Received, Telemetry};
 use super::twin::SharedViews;
 use crate::counters::{HubTally, Tally};
 use crate::shards::Shards;
+use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::kind::Kind;
-use crate::store::{Store, Writes};
 
-/// The hubs of a server.
-pub struct HubRegistry {
-    hubs: Vec<Hub>,
-    pub(super) tally: Arc<Tally>,
-    last_number: AtomicU64,
-}
-
-pub(super) struct Hub {
+/// One hub.
+pub struct Hub {
     pub(super) host_name: String,
     pub(super) policies: HubPolicies,
     pub(super) views: SharedViews,
@@ -37,17 +26,27 @@ pub(super) struct Hub {
     pub(super) feedback: Feedback,
     pub(super) devices: Shards<ClientId, Device>,
     pub(super) store: Store,
+    pub(super) tally: Arc<Tally>,
+    pub(super) counters: Arc<HubTally>,
+    last_number: AtomicU64,
 }
 
-impl HubRegistry {
-    /// Hubs without devices, each with its host name and the policies of its service API; each keeps
-    /// so many messages of its devices.
+impl Hub {
+    /// With its host name, the policies of its service API, and the devices that a store knows, which are
+    /// kept there from now on; it keeps so many messages of its devices.
+    ///
+    /// # Errors
+    /// The store can't be read.
     pub(crate) fn new(
-        hubs: Vec<(String, HubPolicies)>,
+        host_name: String,
+        policies: HubPolicies,
         kept_messages: usize,
-        tally: Arc<Tally>,
-    ) -> Self {
-        let hub = |(host_name, policies)| Hub {
+        tally: &Arc<Tally>,
+        store: &Store,
+    ) -> Result<Self, StoreError> {
+        let mut hub = Self {
+            counters: tally.hub_named(&host_name),
+            tally: Arc::clone(tally),
             host_name,
             policies,
             views: SharedViews::default(),
@@ -55,71 +54,37 @@ impl HubRegistry {
             feedback: Feedback::default(),
             devices: Shards::new(),
             store: Store::default(),
-        };
-        Self {
-            hubs: hubs.into_iter().map(hub).collect(),
-            tally,
             last_number: AtomicU64::new(0),
-        }
+        };
+        hub.keep_in(store)?;
+        Ok(hub)
     }
 
-    /// With the devices that a store knows, and from now on kept there. What it knows of hubs that
-    /// are not there stays in it.
-    ///
-    /// # Errors
-    /// The store can't be read.
-    pub(crate) fn kept_in(mut self, store: &Store) -> Result<Self, StoreError> {
-        std::thread::scope(|threads| {
-            let hubs = self.hubs.iter_mut();
-            let loads: Vec<_> = hubs
-                .map(|hub| threads.spawn(|| hub.keep_in(store)))
-                .collect();
-            let mut ends = loads.into_iter().map(ScopedJoinHandle::join);
-            ends.try_for_each(|end| end.unwrap_or_else(|panic| resume_unwind(panic)))
-        })?;
-        Ok(self)
+    /// One by itself, with policies of its own.
+    #[cfg(test)]
+    pub(super) fn alone(host_name: &str, kept_messages: usize, store: &Store) -> Self {
+        let tally = Arc::new(Tally::new(&[host_name.to_owned()]));
+        let policies = HubPolicies::generate();
+        Self::new(host_name.to_owned(), policies, kept_messages, &tally, store).expect("readable")
     }
 
-    /// Host names, in order.
-    pub fn host_names(&self) -> impl Iterator<Item = &str> {
-        self.hubs.iter().map(|hub| hub.host_name.as_str())
+    /// Its host name.
+    pub fn host_name(&self) -> &str {
+        &self.host_name
     }
 
-    /// The host name of the hub at `index`.
-    pub fn host_name(&self, index: usize) -> Option<&str> {
-        self.hubs.get(index).map(|hub| hub.host_name.as_str())
+    /// The last messages of its devices, the oldest first.
+    pub fn recent_messages(&self) -> Vec<Arc<Received>> {
+        self.telemetry.last()
     }
 
-    /// The last messages of a hub's devices, the oldest first.
-    ///
-    /// # Errors
-    /// Unknown hub.
-    pub fn recent_messages(&self, hub: &str) -> Result<Vec<Arc<Received>>, HubRefusal> {
-        let (_, hub) = self.hub(hub)?;
-        Ok(hub.telemetry.last())
-    }
-
-    /// A hub by name, whatever its case.
-    pub(super) fn hub(&self, host_name: &str) -> Result<(usize, &Hub), HubRefusal> {
-        let mut hubs = self.hubs.iter().enumerate();
-        hubs.find(|(_, hub)| hub.host_name.eq_ignore_ascii_case(host_name))
-            .ok_or(HubRefusal::UnknownHub)
-    }
-
-    /// The hub at `index`.
-    pub(super) fn at(&self, index: usize) -> Option<&Hub> {
-        self.hubs.get(index)
-    }
-
-    /// Does something with a device of the hub at `index`.
+    /// Does something with a device.
     pub(super) fn with<Done>(
         &self,
-        index: usize,
         device: &ClientId,
         act: impl FnOnce(&mut Device) -> Done,
     ) -> Result<Done, HubRefusal> {
-        let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
-        let mut devices = hub.devices.of(device);
+        let mut devices = self.devices.of(device);
         let known = devices.get_mut(device);
         let known = known.ok_or_else(|| HubRefusal::unknown(device))?;
         let done = act(known);
@@ -127,47 +92,30 @@ impl HubRegistry {
         if let Some(traffic) = known.traffic() {
             let ended = traffic.messages.take_ended();
             if !ended.is_empty() {
-                hub.feedback.tell(device, created, ended);
+                self.feedback.tell(device, created, ended);
             }
         }
         Ok(done)
     }
 
-    /// Changes a device of the hub at `index`; what it is then outlives the process, where there
-    /// is a store.
+    /// Changes a device; what it is then outlives the process, where there is a store.
     pub(super) fn change<Done>(
         &self,
-        index: usize,
         device: &ClientId,
         act: impl FnOnce(&mut Device) -> Result<Done, HubRefusal>,
     ) -> Result<Done, HubRefusal> {
-        let hub = self.hubs.get(index).ok_or(HubRefusal::UnknownHub)?;
-        self.with(index, device, |known| {
+        self.with(device, |known| {
             let done = act(known)?;
-            hub.keep(device, known);
+            self.keep(device, known);
             Ok(done)
         })?
     }
 
-    /// Keeps a message of a device of the hub at `index`.
-    pub(super) fn keep(&self, index: usize, device: &ClientId, message: &Message, now: Timestamp) {
-        if let Some(hub) = self.hubs.get(index) {
-            hub.telemetry.keep(device, message, now);
-        }
-    }
-
-    /// What is counted of the hub at `index`.
-    pub(super) fn tally(&self, index: usize) -> Option<&HubTally> {
-        self.tally.hub(index)
-    }
-
-    /// A number that no session or call has had.
+    /// A number that no session or call of it has had.
     pub(super) fn next_number(&self) -> u64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
-}
 
-impl Hub {
     fn keep_in(&mut self, store: &Store) -> Result<(), StoreError> {
         let mut modules = Vec::new();
         store.each(Kind::Identity, &self.host_name, |device, kept| {
@@ -193,14 +141,9 @@ impl Hub {
     /// Writes down what a device is now. Called under the lock of its shard.
     pub(super) fn keep(&self, device: &ClientId, known: &Device) {
         self.store.write(|writes| {
-            self.put(writes, device, known);
+            let (kind, scope) = (Kind::Identity, &self.host_name);
+            writes.put(kind, scope, device.as_str(), &known.kept());
         });
-    }
-
-    /// The same together with other changes.
-    pub(super) fn put(&self, writes: &mut Writes<'_>, device: &ClientId, known: &Device) {
-        let (kind, scope) = (Kind::Identity, &self.host_name);
-        writes.put(kind, scope, device.as_str(), &known.kept());
     }
 
     /// Writes down that these are gone; under the same lock.
@@ -217,7 +160,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
+    use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LinkedRegistry as _};
     use crate::hub::authentication::Authentication;
     use crate::store::durability::Durability;
     use fleetstorm_protocol::hub::sas_resource;
@@ -225,17 +168,20 @@ mod tests {
     use fleetstorm_protocol::symmetric_key::SymmetricKey;
     use fleetstorm_protocol::twin::InitialTwin;
     use fleetstorm_protocol::x509::thumbprint;
+    use jiff::Timestamp;
     use rustls::pki_types::CertificateDer;
     use serde_json::{Value, json};
 
     const HUB: &str = "hub-1.fleetstorm.test";
     const NOW: i64 = 1_800_000_000;
 
-    fn registry() -> Arc<HubRegistry> {
-        let hubs = [HUB.to_owned()];
-        let tally = Arc::new(Tally::new(&hubs));
-        let hubs = hubs.map(|hub| (hub, policies()));
-        Arc::new(HubRegistry::new(hubs.into(), 0, tally))
+    fn hub() -> Arc<Hub> {
+        hub_in(&Store::default())
+    }
+
+    fn hub_in(store: &Store) -> Arc<Hub> {
+        let tally = Arc::new(Tally::new(&[HUB.to_owned()]));
+        Arc::new(Hub::new(HUB.into(), policies(), 0, &tally, store).expect("readable"))
     }
 
     fn policies() -> HubPolicies {
@@ -275,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_twin_survives_a_change_of_key() {
-        let registry = registry();
+        let hub = hub();
         let mut initial = InitialTwin::default();
         initial
             .properties
@@ -283,12 +229,12 @@ mod tests {
             .insert("interval".into(), json!(5));
         let enter = |key: u8, twin: Option<&InitialTwin>| {
             let authentication = Authentication::key(sas_key(key));
-            registry.assign(HUB, &device(), assigned(authentication, twin), now())
+            hub.put(&device(), assigned(authentication, twin), now())
         };
         enter(1, Some(&initial)).expect("known hub");
         enter(2, None).expect("known hub");
 
-        let admit = |token: &str| registry.authenticate(HUB, &device(), Some(token), &[], now());
+        let admit = |token: &str| hub.authenticate(&device(), Some(token), &[], now());
         assert_eq!(admit(&token(1)).err(), Some(HubRefusal::Unauthorized));
         assert_eq!(admit("nonsense").err(), Some(HubRefusal::Unauthorized));
         let admitted = admit(&token(2)).expect("the new key");
@@ -306,53 +252,45 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let open = || {
             let store = Store::in_folder(folder.path(), Durability::Process).expect("free");
-            let registry = Arc::into_inner(registry()).expect("one");
-            Arc::new(registry.kept_in(&store).expect("readable"))
+            hub_in(&store)
         };
         let gone = ClientId::parse("pump-2").expect("valid");
         let mut initial = InitialTwin::default();
         initial.tags.insert("site".into(), json!("north"));
         let before = {
-            let registry = open();
+            let hub = open();
             for id in [&device(), &gone] {
                 let authentication = Authentication::key(sas_key(1));
-                registry
-                    .assign(HUB, id, assigned(authentication, Some(&initial)), now())
+                hub.put(id, assigned(authentication, Some(&initial)), now())
                     .expect("known hub");
             }
-            let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
+            let admitted = hub.authenticate(&device(), Some(&token(1)), &[], now());
             let admitted = admitted.expect("its key");
             admitted.is_of_model("dtmi:test:Pump;1").expect("known");
             let reported = admitted.patch_reported(br#"{"level":3}"#, now());
             assert_eq!(reported, Ok(2));
             let condition = crate::hub::identity::Condition::Exists;
-            registry
-                .remove_identity(HUB, &gone, condition)
-                .expect("known");
-            registry.twin(HUB, &device()).expect("known")
+            hub.remove_identity(&gone, condition).expect("known");
+            hub.twin(&device()).expect("known")
         };
-        let registry = open();
-        assert_eq!(registry.twin(HUB, &device()), Ok(before));
-        assert_eq!(
-            registry.twin(HUB, &gone).err(),
-            Some(HubRefusal::UnknownDevice)
-        );
-        let admitted = registry.authenticate(HUB, &device(), Some(&token(1)), &[], now());
+        let hub = open();
+        assert_eq!(hub.twin(&device()), Ok(before));
+        assert_eq!(hub.twin(&gone).err(), Some(HubRefusal::UnknownDevice));
+        let admitted = hub.authenticate(&device(), Some(&token(1)), &[], now());
         assert!(admitted.is_ok());
     }
 
     #[test]
     fn either_of_two_keys_opens() {
-        let registry = registry();
+        let hub = hub();
         let authentication = Authentication::Sas {
             primary: sas_key(1),
             secondary: Some(sas_key(2)),
         };
-        registry
-            .assign(HUB, &device(), assigned(authentication, None), now())
+        hub.put(&device(), assigned(authentication, None), now())
             .expect("known hub");
         for (key, opens) in [(1, true), (2, true), (3, false)] {
-            let admitted = registry.authenticate(HUB, &device(), Some(&token(key)), &[], now());
+            let admitted = hub.authenticate(&device(), Some(&token(key)), &[], now());
             assert_eq!(admitted.is_ok(), opens, "{key}");
         }
     }
@@ -365,11 +303,10 @@ mod tests {
             (Authentication::key(sas_key(1)), true),
             (Authentication::certificate([1; 32]), false),
         ] {
-            let registry = registry();
-            registry
-                .assign(HUB, &device(), assigned(authentication, None), now())
+            let hub = hub();
+            hub.put(&device(), assigned(authentication, None), now())
                 .expect("known hub");
-            let admitted = registry.authenticate(HUB, &device(), Some(&token), &[], now());
+            let admitted = hub.authenticate(&device(), Some(&token), &[], now());
             let expiry = admitted.ok().and_then(|device| device.expiry());
             assert_eq!(expiry, opens.then_some(NOW + 60));
         }
@@ -377,34 +314,25 @@ mod tests {
 
     #[test]
     fn a_certificate_opens_its_own_door_only() {
-        let registry = registry();
+        let hub = hub();
         let own = CertificateDer::from(vec![1; 100]);
         let authentication = Authentication::certificate(thumbprint(&own));
-        registry
-            .assign(HUB, &device(), assigned(authentication, None), now())
+        hub.put(&device(), assigned(authentication, None), now())
             .expect("known hub");
-        let admits = |hub: &str, device: &ClientId, chain: &[CertificateDer<'static>]| {
-            registry.authenticate(hub, device, None, chain, now()).err()
+        let admits = |device: &ClientId, chain: &[CertificateDer<'static>]| {
+            hub.authenticate(device, None, chain, now()).err()
         };
         let chain = std::slice::from_ref(&own);
-        assert_eq!(admits("HUB-1.fleetstorm.test", &device(), chain), None);
+        assert_eq!(admits(&device(), chain), None);
         assert_eq!(
             admits(
-                HUB,
                 &device(),
                 &[CertificateDer::from(vec![2; 100]), own.clone()]
             ),
             Some(HubRefusal::Unauthorized)
         );
-        assert_eq!(admits(HUB, &device(), &[]), Some(HubRefusal::Unauthorized));
-        assert_eq!(
-            admits("hub-2.fleetstorm.test", &device(), chain),
-            Some(HubRefusal::UnknownHub)
-        );
+        assert_eq!(admits(&device(), &[]), Some(HubRefusal::Unauthorized));
         let stranger = ClientId::parse("pump-2").expect("valid");
-        assert_eq!(
-            admits(HUB, &stranger, chain),
-            Some(HubRefusal::UnknownDevice)
-        );
+        assert_eq!(admits(&stranger, chain), Some(HubRefusal::UnknownDevice));
     }
 }

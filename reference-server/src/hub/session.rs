@@ -32,7 +32,7 @@ impl DeviceSession {
         wake: Arc<Notify>,
         now: Timestamp,
     ) -> Result<Self, HubRefusal> {
-        let number = device.hubs().next_number();
+        let number = device.hub().next_number();
         let inbox = Arc::new(Inbox::new(wake));
         device.with(|known| {
             known.seen(now);

@@ -15,6 +15,7 @@ use super::client::Client;
 use super::host::Host;
 use super::stream::Stream;
 use super::{dps_amqp, hub_amqp};
+use crate::hub::registry::Hub;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(
@@ -65,14 +66,14 @@ async fn open(
 async fn talk(wire: Wire<impl Stream>, login: Login, open: &Open, client: &Client, host: &Host) {
     let hub = hub_of(open, client, host);
     let (name, allowance) = match hub {
-        Some(hub) => (hub, hub_amqp::ALLOWANCE),
+        Some(hub) => (hub.host_name(), hub_amqp::ALLOWANCE),
         None => (host.global_endpoint.as_str(), dps_amqp::ALLOWANCE),
     };
     let mut conversation = Conversation::new(wire, name, allowance, open, &host.limits);
     match hub {
         Some(hub) => {
             let served = hub_amqp::serve(&mut conversation, login, hub, client, host);
-            host.while_up(hub, client, served).await;
+            host.while_up(hub.host_name(), client, served).await;
         }
         None => dps_amqp::serve(&mut conversation, &login, client, host).await,
     }
@@ -80,10 +81,10 @@ async fn talk(wire: Wire<impl Stream>, login: Login, open: &Open, client: &Clien
 }
 
 /// The hub that a client asked for, by SNI, or by the host name of its open.
-fn hub_of<'a>(open: &Open, client: &Client, host: &'a Host) -> Option<&'a str> {
+fn hub_of<'a>(open: &Open, client: &Client, host: &'a Host) -> Option<&'a Arc<Hub>> {
     host.hub_of(client).or_else(|| {
         let asked = open.hostname.as_deref()?;
         let name = asked.split_once(':').map_or(asked, |(name, _port)| name);
-        host.hub_named(name)
+        host.hubs.named(name)
     })
 }

@@ -1,13 +1,15 @@
 //! Whom a token lets in to a hub over AMQP: put to `$cbs`, or shown as the password of SASL `PLAIN`.
 
+use std::sync::Arc;
+
 use fleetstorm_protocol::amqp::hub_user::{HubUser, Who};
 use fleetstorm_protocol::ids::ClientId;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
-use super::host::Host;
 use crate::hub::HubRefusal;
 use crate::hub::admitted::AdmittedDevice;
+use crate::hub::registry::Hub;
 
 /// A token that holds.
 #[derive(Debug, Clone)]
@@ -42,8 +44,7 @@ impl Claim {
     /// # Errors
     /// It is none, or does not hold.
     pub(super) fn of_token(
-        host: &Host,
-        hub: &str,
+        hub: &Arc<Hub>,
         token: &str,
         now: Timestamp,
     ) -> Result<Self, HubRefusal> {
@@ -53,16 +54,14 @@ impl Claim {
         match parsed.resource().split_once("/devices/") {
             Some((_, path)) => {
                 let device = ClientId::of_path(path).map_err(malformed)?;
-                let admitted = host
-                    .hubs
-                    .authenticate(hub, &device, Some(token), &[], now)?;
+                let admitted = hub.authenticate(&device, Some(token), &[], now)?;
                 Ok(Self::Device(admitted))
             }
             None => Ok(Self::Policy(PolicyToken {
                 token: token.to_owned(),
                 resource: parsed.resource().to_owned(),
                 policy: parsed.key_name().unwrap_or_default().to_owned(),
-                until: host.hubs.authorize_policy(hub, token, now)?,
+                until: hub.authorize_policy(token, now)?,
             })),
         }
     }
@@ -72,21 +71,20 @@ impl Claim {
     /// # Errors
     /// The token does not hold for that user.
     pub(super) fn of_user(
-        host: &Host,
-        hub: &str,
+        hub: &Arc<Hub>,
         user: &HubUser,
         token: &str,
         now: Timestamp,
     ) -> Result<Self, HubRefusal> {
         match &user.who {
             Who::Device(device) => {
-                let admitted = host.hubs.authenticate(hub, device, Some(token), &[], now)?;
+                let admitted = hub.authenticate(device, Some(token), &[], now)?;
                 Ok(Self::Device(admitted))
             }
             Who::Policy(name) => {
                 let signed = SasToken::parse(token);
                 if signed.is_ok_and(|token| token.key_name() == Some(name)) {
-                    Self::of_token(host, hub, token, now)
+                    Self::of_token(hub, token, now)
                 } else {
                     Err(HubRefusal::Unauthorized)
                 }

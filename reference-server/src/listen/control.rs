@@ -145,15 +145,16 @@ fn received(path: &str, host: &Host) -> Answered {
     let ["", "hubs", hub, "messages", "events"] = segments.as_slice() else {
         return (StatusCode::NOT_FOUND, PATHS.into());
     };
-    match host.hubs.recent_messages(hub) {
-        Ok(messages) => {
+    match host.hubs.named(hub) {
+        Some(hub) => {
+            let messages = hub.recent_messages();
             let documents: Vec<_> = messages
                 .iter()
                 .map(|received| message::document(received))
                 .collect();
             (StatusCode::OK, Value::from(documents).to_string().into())
         }
-        Err(refusal) => refused(&refusal),
+        None => refused(&HubRefusal::UnknownHub),
     }
 }
 
@@ -186,8 +187,8 @@ async fn send(request: Request<Incoming>, host: &Host) -> Answered {
     let sent = DeviceId::parse(device)
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
         .and_then(|device| {
-            host.hubs
-                .send_message(hub, &device.into(), message, Timestamp::now())
+            let hub = host.hubs.named(hub).ok_or(HubRefusal::UnknownHub)?;
+            hub.send_message(&device.into(), message, Timestamp::now())
         });
     match sent {
         Ok(sequence) => {

@@ -9,7 +9,8 @@ use crate::counters::Tally;
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
-use crate::hub::registry::HubRegistry;
+use crate::hub::hubs::Hubs;
+use crate::hub::registry::Hub;
 use crate::limits::Limits;
 use crate::service::Service;
 use crate::service::instances::Instances;
@@ -22,7 +23,7 @@ pub(crate) struct Host {
     /// The DPS instances.
     pub(crate) instances: Arc<Instances>,
     /// Its hubs.
-    pub(crate) hubs: Arc<HubRegistry>,
+    pub(crate) hubs: Hubs,
     /// Which versions of their API are served.
     pub(crate) hub_versions: ApiVersions,
     /// What is counted.
@@ -70,19 +71,12 @@ impl Host {
     }
 
     /// The hub that a client asked for by name.
-    pub(crate) fn hub_of(&self, client: &Client) -> Option<&str> {
-        self.hub_named(client.server_name.as_deref()?)
+    pub(crate) fn hub_of(&self, client: &Client) -> Option<&Arc<Hub>> {
+        self.hubs.named(client.server_name.as_deref()?)
     }
 
     /// The instance whose service endpoint a client asked for by name.
     pub(crate) fn service_named(&self, asked: &str) -> Option<&Arc<Service>> {
         self.instances.by_service_name(asked)
-    }
-
-    /// The hub with a host name.
-    pub(crate) fn hub_named(&self, asked: &str) -> Option<&str> {
-        self.hubs
-            .host_names()
-            .find(|host| host.eq_ignore_ascii_case(asked))
     }
 }

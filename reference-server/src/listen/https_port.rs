@@ -93,14 +93,14 @@ async fn answer(request: Request<Incoming>, client: &Client, host: &Host) -> Res
     let request = request.map(Body::of);
     let body = request.body().clone();
     let name = name_asked(&request, client);
-    let hub = name.and_then(|name| host.hub_named(name));
+    let hub = name.and_then(|name| host.hubs.named(name));
     let service = name.and_then(|name| host.service_named(name));
     let path = request.uri().path();
     let mut response = match (hub, service) {
         _ if !names_one_host(&request) => refused(&no_host(), host),
         (Some(hub), _) => {
             let answered = hub_http::respond(hub, request, client, host);
-            host.while_up(hub, client, answered).await
+            host.while_up(hub.host_name(), client, answered).await
         }
         (None, Some(service)) if dps_service::is_asked(path) => {
             dps_service::respond(service, request, client, host).await

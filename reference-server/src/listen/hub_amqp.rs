@@ -31,6 +31,7 @@ use crate::hub::HubRefusal;
 use crate::hub::admitted::AdmittedDevice;
 use crate::hub::feedback_receiver::FeedbackReceiver;
 use crate::hub::inbox::SessionEnd;
+use crate::hub::registry::Hub;
 use crate::hub::session::DeviceSession;
 use crate::hub::telemetry_reader::TelemetryReader;
 
@@ -54,7 +55,7 @@ const MAX_CLAIMS: usize = 256;
 pub(super) async fn serve(
     conversation: &mut Conversation<impl Stream>,
     login: Login,
-    hub: &str,
+    hub: &Arc<Hub>,
     client: &Client,
     host: &Host,
 ) {
@@ -65,11 +66,11 @@ pub(super) async fn serve(
         wake: Arc::new(Notify::new()),
         links: BTreeMap::new(),
         claims: BTreeMap::new(),
-        policies: Policies::of(hub, client, host),
+        policies: Policies::of(hub, client),
         members: BTreeMap::new(),
     };
     if let Login::AtHub { hub: at, claim } = login
-        && at == hub
+        && at == hub.host_name()
     {
         // There is room for the first.
         let _ = gathering.hold(claim);
@@ -101,7 +102,7 @@ pub(super) async fn serve(
 
 /// The devices of one connection.
 struct Gathering<'a> {
-    hub: &'a str,
+    hub: &'a Arc<Hub>,
     client: &'a Client,
     host: &'a Host,
     /// Any of them has something to pass on.
@@ -155,7 +156,7 @@ impl Gathering<'_> {
             Event::Settled(id, name, state) => {
                 if let Some(Node::Feedback(receiver)) = self.links.get_mut(&id) {
                     back_end::settled(receiver, name, state.as_ref());
-                    back_end::tell(conversation, id, self.hub, receiver);
+                    back_end::tell(conversation, id, self.hub.host_name(), receiver);
                 } else if let Some(member) = self.member_of(id) {
                     member.settled(conversation, name, state.as_ref());
                 }
@@ -163,7 +164,7 @@ impl Gathering<'_> {
             Event::Credit(id) => match self.links.get_mut(&id) {
                 Some(Node::Telemetry(_, reader)) => back_end::pass_on(conversation, id, reader),
                 Some(Node::Feedback(receiver)) => {
-                    back_end::tell(conversation, id, self.hub, receiver);
+                    back_end::tell(conversation, id, self.hub.host_name(), receiver);
                 }
                 _ => {}
             },
@@ -242,11 +243,8 @@ impl Gathering<'_> {
             (HubNode::ServiceMessages, true) => opens("").map(|()| Node::Service),
             (HubNode::Feedback, false) => {
                 opens("")?;
-                let receiver = self
-                    .host
-                    .hubs
-                    .read_feedback(self.hub, Arc::clone(&self.wake));
-                Ok(Node::Feedback(Box::new(receiver.map_err(refused)?)))
+                let receiver = self.hub.read_feedback(Arc::clone(&self.wake));
+                Ok(Node::Feedback(Box::new(receiver)))
             }
             (HubNode::Management, true) => self
                 .policies
@@ -260,18 +258,18 @@ impl Gathering<'_> {
                 .map_err(refused),
             (HubNode::Telemetry, false) => {
                 opens(TELEMETRY)?;
-                Err(back_end::redirect(self.hub))
+                Err(back_end::redirect(self.hub.host_name()))
             }
             (
                 HubNode::Partition {
                     entity, partition, ..
                 },
                 false,
-            ) if back_end::is_telemetry(self.hub, entity) => {
+            ) if back_end::is_telemetry(self.hub.host_name(), entity) => {
                 // Readers sign for a partition of it.
                 let path = node.address().trim_start_matches('/').to_owned();
                 opens(&path)?;
-                let reader = back_end::read(self.host, self.hub, partition, asked, &self.wake);
+                let reader = back_end::read(self.hub, partition, asked, &self.wake);
                 Ok(Node::Telemetry(path, Box::new(reader.map_err(refused)?)))
             }
             (HubNode::Partition { entity, .. }, false) => {
@@ -337,12 +335,12 @@ impl Gathering<'_> {
                 }
             }
             Some(Node::Service) => {
-                let rejected = service::send(self.host, self.hub, message).err();
+                let rejected = service::send(self.hub, message).err();
                 conversation.settle(id, delivery, rejected);
             }
             Some(Node::Questions) => {
                 conversation.settle(id, delivery, None);
-                let answer = back_end::answer(self.host, self.hub, message);
+                let answer = back_end::answer(self.hub, message);
                 let is_theirs = |node: &Node| matches!(node, Node::Answers);
                 if let Some(answers) = self.beside(id, is_theirs) {
                     conversation.send(answers, &answer, None);
@@ -386,7 +384,7 @@ impl Gathering<'_> {
     }
 
     fn put(&mut self, token: &str) -> Result<(), HubRefusal> {
-        let claim = Claim::of_token(self.host, self.hub, token, Timestamp::now())?;
+        let claim = Claim::of_token(self.hub, token, Timestamp::now())?;
         self.hold(claim)
     }
 
@@ -429,7 +427,7 @@ impl Gathering<'_> {
             match node {
                 Node::Telemetry(_, reader) => back_end::pass_on(conversation, *id, reader),
                 Node::Feedback(receiver) => {
-                    back_end::tell(conversation, *id, self.hub, receiver);
+                    back_end::tell(conversation, *id, self.hub.host_name(), receiver);
                 }
                 _ => {}
             }

@@ -1,6 +1,7 @@
 //! A hub over HTTPS: a device's own paths and the service API
 //! (IoT Hub REST reference; IoT Hub documentation, "Communicate using HTTPS").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use super::body::{Body, BodyError};
 use super::client::Client;
 use super::host::Host;
 use crate::hub::HubRefusal;
+use crate::hub::registry::Hub;
 use crate::service::question::Answer;
 use answer::{empty, with_json};
 
@@ -39,7 +41,7 @@ const MAX_BODY: usize = 512 * 1024;
 
 /// Answers a request to `hub`. Who asks is looked at before the body is.
 pub(super) async fn respond(
-    hub: &str,
+    hub: &Arc<Hub>,
     request: Request<Body>,
     client: &Client,
     host: &Host,
@@ -69,8 +71,7 @@ pub(super) async fn respond(
             HubRoute::Client(device, operation) => (device, operation),
             HubRoute::Registry(operation) => {
                 let permission = registry::permission(operation);
-                host.hubs
-                    .authorize_service(hub, hub, token, permission, now)?;
+                hub.authorize_service(hub.host_name(), token, permission, now)?;
                 let body = read(body, host.limits.body).await?;
                 let asked = registry::Asked {
                     hub,
@@ -78,7 +79,7 @@ pub(super) async fn respond(
                     body: &body,
                     now,
                 };
-                return registry::answer(&host.hubs, operation, &asked).await;
+                return registry::answer(operation, &asked).await;
             }
         };
         match operation {
@@ -87,25 +88,22 @@ pub(super) async fn respond(
                     DeviceOperation::Send => FaultOperation::Telemetry,
                     _ => FaultOperation::HubConnect,
                 };
-                let met = at_hub(hub, &device, FaultProtocol::Https, met);
+                let met = at_hub(hub.host_name(), &device, FaultProtocol::Https, met);
                 if let Some(Trouble::Refused(answer)) = host.trouble(client, met).await {
                     return Ok(refused_by_fault(answer));
                 }
                 let certificates = &client.certificates;
-                let device = host
-                    .hubs
-                    .authenticate(hub, &device, token, certificates, now)?;
+                let device = hub.authenticate(&device, token, certificates, now)?;
                 let body = read(body, host.limits.body).await?;
                 device::answer(&device, &operation, &head.headers, &body, now)
             }
             HubOperation::Service(operation) => {
-                let resource = sas_resource(hub, &device);
+                let resource = sas_resource(hub.host_name(), &device);
                 let permission = service::permission(operation);
-                let hubs = &host.hubs;
-                let authorized = hubs.authorize_service(hub, &resource, token, permission, now);
+                let authorized = hub.authorize_service(&resource, token, permission, now);
                 if authorized.is_err() && service::is_for_device(operation, &device) {
                     let (itself, certificates) = (device.device(), &client.certificates);
-                    let admitted = hubs.authenticate(hub, &itself, token, certificates, now)?;
+                    let admitted = hub.authenticate(&itself, token, certificates, now)?;
                     if !admitted.is_itself() {
                         return Err(HubRefusal::Unauthorized);
                     }
@@ -120,7 +118,7 @@ pub(super) async fn respond(
                     body: &body,
                     now,
                 };
-                service::answer(&host.hubs, operation, &asked).await
+                service::answer(operation, &asked).await
             }
         }
     };

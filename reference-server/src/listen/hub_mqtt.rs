@@ -26,6 +26,7 @@ use crate::hub::HubRefusal;
 use crate::hub::calls::MethodAnswer;
 use crate::hub::inbox::{Downstream, MethodRequest};
 use crate::hub::message_queue::Settlement;
+use crate::hub::registry::Hub;
 use crate::hub::session::DeviceSession;
 use crate::hub::subscriptions::{Quality, Subscriptions};
 use crate::hub::traffic::Interest;
@@ -46,24 +47,23 @@ pub(super) async fn serve<Carrier: Stream>(
     connect: Connect,
     client: &Client,
     host: &Host,
-    asked_for: Option<&str>,
+    asked_for: Option<&Arc<Hub>>,
 ) {
-    let hub = asked_for.unwrap_or(&user.host);
+    let name = asked_for.map_or(user.host.as_str(), |hub| hub.host_name());
     let operation = FaultOperation::HubConnect;
-    let occasion = at_hub(hub, &user.client, FaultProtocol::Mqtt, operation);
+    let occasion = at_hub(name, &user.client, FaultProtocol::Mqtt, operation);
     if host.trouble(client, occasion).await.is_some() {
         return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
     }
+    let Some(hub) = asked_for.or_else(|| host.hubs.named(name)) else {
+        host.tally.hub_refusals.add();
+        return session.refuse(ConnectReturnCode::NotAuthorized).await;
+    };
     let now = Timestamp::now();
-    let named_alike =
-        user.host.eq_ignore_ascii_case(hub) && connect.client_id == user.client.as_str();
-    let admitted = host.hubs.authenticate(
-        hub,
-        &user.client,
-        password(&connect),
-        &client.certificates,
-        now,
-    );
+    let named_alike = user.host.eq_ignore_ascii_case(hub.host_name())
+        && connect.client_id == user.client.as_str();
+    let (password, certificates) = (password(&connect), &client.certificates);
+    let admitted = hub.authenticate(&user.client, password, certificates, now);
     let wake = Arc::new(Notify::new());
     let opened = admitted
         .ok()
@@ -88,7 +88,11 @@ pub(super) async fn serve<Carrier: Stream>(
         unacknowledged: Vec::new(),
         device,
         session,
-        at: At { hub, client, host },
+        at: At {
+            hub: hub.host_name(),
+            client,
+            host,
+        },
     };
     conversation.listen();
     let left = conversation.hold(&wake).await;

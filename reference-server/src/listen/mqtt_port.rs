@@ -59,9 +59,9 @@ pub(crate) async fn serve(
         {
             dps_mqtt::serve(session, &user, &connect, &client, &host).await;
         } else if let Ok(user) = HubUserName::parse(user_name) {
+            let name = hub.map_or(user.host.as_str(), |hub| hub.host_name());
             let served = hub_mqtt::serve(session, &user, connect, &client, &host, hub);
-            host.while_up(hub.unwrap_or(&user.host), &client, served)
-                .await;
+            host.while_up(name, &client, served).await;
         } else {
             session.refuse(ConnectReturnCode::BadUserNamePassword).await;
         }

@@ -18,8 +18,7 @@ use super::question::Origin;
 use super::*;
 use crate::config::Config;
 use crate::hub::access_policy::HubPolicies;
-use crate::hub::assignment::LocalHub;
-use crate::hub::registry::HubRegistry;
+use crate::hub::hubs::Hubs;
 use crate::store::Store;
 use software_tpm::SoftwareTpm;
 
@@ -35,7 +34,7 @@ const PROCESSING: Duration = Duration::from_secs(10);
 /// A service with two enrollments, at a time that the test moves.
 struct Told {
     service: Service,
-    hubs: Arc<HubRegistry>,
+    hubs: Hubs,
     tally: Arc<Tally>,
     now: Timestamp,
     pump: CertificateDer<'static>,
@@ -92,13 +91,12 @@ impl Told {
         let hubs = names
             .into_iter()
             .map(|name| (name, HubPolicies::generate()));
-        let hubs = HubRegistry::new(hubs.collect(), 0, Arc::clone(&tally));
-        let hubs = Arc::new(hubs.kept_in(store).expect("readable"));
+        let hubs = Hubs::new(hubs.collect(), 0, &tally, store).expect("readable");
         let service = Service::new(
             server.settings(),
             &config,
             (list, AccessPolicies::of(&config, store).expect("policies")),
-            LocalHub::all(&hubs),
+            hubs.iter().map(|hub| Arc::clone(hub) as _).collect(),
             tokio::sync::mpsc::channel(1).0,
             Arc::clone(&tally),
         );
@@ -442,9 +440,12 @@ fn the_hub_knows_both_keys_of_a_device() {
     let admitted = tokens[index.expect("a linked hub")]
         .each_ref()
         .map(|token| {
-            let door = told
-                .hubs
-                .authenticate(hub, &device, Some(token), &[], told.now);
+            let door = told.hubs.named(hub).expect("a hub").authenticate(
+                &device,
+                Some(token),
+                &[],
+                told.now,
+            );
             door.is_ok()
         });
     assert_eq!(admitted, [true, true, false]);
@@ -486,7 +487,9 @@ fn a_device_is_the_same_one_however_its_id_is_spelt() {
     let hub = places[0][2].as_str().expect("a hub");
     let entered = told
         .hubs
-        .identity(hub, &ClientId::parse("Lock").expect("an id"));
+        .named(hub)
+        .expect("a hub")
+        .identity(&ClientId::parse("Lock").expect("an id"));
     assert!(entered.is_ok());
 }
 

@@ -8,22 +8,20 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::counters::Tally;
-use crate::hub::access_policy::HubPolicies;
-use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
+use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LinkedRegistry as _};
 use crate::hub::authentication::Authentication;
 use crate::hub::identity::{Condition, WantedIdentity};
 use crate::hub::inbox::SessionEnd;
 use crate::hub::message_queue::Settlement;
-use crate::hub::registry::HubRegistry;
+use crate::hub::registry::Hub;
 use crate::hub::thumbprint::CertificateThumbprint;
 use crate::hub::twin::{TwinChange, TwinPatch};
+use crate::store::Store;
 
 const HUB: &str = "hub-1.fleetstorm.test";
 
 struct Yard {
-    hubs: Arc<HubRegistry>,
-    tally: Arc<Tally>,
+    hub: Arc<Hub>,
     certificate: CertificateDer<'static>,
 }
 
@@ -37,15 +35,8 @@ fn pump() -> ClientId {
 
 impl Yard {
     fn new() -> Self {
-        let hubs = [HUB.to_owned()];
-        let tally = Arc::new(Tally::new(&hubs));
         let yard = Self {
-            hubs: Arc::new(HubRegistry::new(
-                hubs.map(|hub| (hub, HubPolicies::generate())).into(),
-                0,
-                Arc::clone(&tally),
-            )),
-            tally,
+            hub: Arc::new(Hub::alone(HUB, 0, &Store::default())),
             certificate: CertificateDer::from(vec![1; 100]),
         };
         yard.enter(Authentication::certificate(thumbprint(&yard.certificate)));
@@ -54,8 +45,8 @@ impl Yard {
 
     fn admitted(&self) -> AdmittedDevice {
         let chain = std::slice::from_ref(&self.certificate);
-        self.hubs
-            .authenticate(HUB, &pump(), None, chain, now())
+        self.hub
+            .authenticate(&pump(), None, chain, now())
             .expect("its own certificate")
     }
 
@@ -73,22 +64,13 @@ impl Yard {
                 initial: None,
             },
         };
-        self.hubs
-            .assign(HUB, &pump(), assigned, now())
-            .expect("known hub");
+        self.hub.put(&pump(), assigned, now()).expect("known hub");
     }
 
     fn patch(&self, patch: Value) {
         let patch: TwinPatch = serde_json::from_value(patch).expect("a patch");
-        self.hubs
-            .change_twin(
-                HUB,
-                &pump(),
-                patch,
-                TwinChange::Merge,
-                Condition::Unnamed,
-                now(),
-            )
+        self.hub
+            .change_twin(&pump(), patch, TwinChange::Merge, Condition::Unnamed, now())
             .expect("a good patch");
     }
 }
@@ -115,7 +97,7 @@ async fn a_change_of_desired_properties_wakes_who_listens() {
     session.listen(Interest::Desired, false, now());
     yard.patch(json!({"properties": {"desired": {"interval": 10}}}));
     assert_eq!(session.take(), None);
-    let counted = yard.tally.read();
+    let counted = yard.hub.tally.read();
     assert_eq!(counted.desired_changes_sent[HUB], 1);
 }
 
@@ -129,21 +111,21 @@ fn a_newer_session_ends_the_older_one_and_not_the_other_way_round() {
     assert_eq!(older.take(), superseded);
     assert_eq!(older.take(), superseded);
     drop(older);
-    assert!(yard.hubs.identity(HUB, &pump()).expect("known").connected);
+    assert!(yard.hub.identity(&pump()).expect("known").connected);
     assert_eq!(newer.take(), None);
     drop(newer);
-    assert!(!yard.hubs.identity(HUB, &pump()).expect("known").connected);
+    assert!(!yard.hub.identity(&pump()).expect("known").connected);
 }
 
 #[tokio::test]
 async fn a_call_is_answered_and_an_absent_device_is_not_called() {
     let yard = Yard::new();
     let call = || {
-        yard.hubs
-            .call(HUB, &pump(), "reboot", Bytes::from_static(b"{\"in\":5}"))
+        yard.hub
+            .call(&pump(), "reboot", Bytes::from_static(b"{\"in\":5}"))
     };
     assert_eq!(call().err(), Some(HubRefusal::NotOnline));
-    let arrival = yard.hubs.arrival(HUB, &pump()).expect("it may come");
+    let arrival = yard.hub.arrival(&pump()).expect("it may come");
     let session = yard.session();
     assert_eq!(
         call().err(),
@@ -152,7 +134,7 @@ async fn a_call_is_answered_and_an_absent_device_is_not_called() {
     );
     session.listen(Interest::Methods, true, now());
     arrival.await.expect("it has arrived");
-    let mut late = yard.hubs.arrival(HUB, &pump()).expect("it is there");
+    let mut late = yard.hub.arrival(&pump()).expect("it is there");
     assert_eq!(
         late.try_recv(),
         Ok(()),
@@ -178,7 +160,7 @@ async fn a_call_is_answered_and_an_absent_device_is_not_called() {
     let unanswered = call().expect("it listens");
     drop(session);
     assert_eq!(unanswered.answer().await, Err(HubRefusal::NotOnline));
-    assert_eq!(yard.tally.read().methods_called[HUB], 2);
+    assert_eq!(yard.hub.tally.read().methods_called[HUB], 2);
 }
 
 #[test]
@@ -189,7 +171,7 @@ fn messages_wait_for_the_device_until_it_settles_them() {
             body: body.into(),
             ..Message::default()
         };
-        yard.hubs.send_message(HUB, &pump(), message, now())
+        yard.hub.send_message(&pump(), message, now())
     };
     assert_eq!(send("first"), Ok(1));
     let session = yard.session();
@@ -225,7 +207,7 @@ fn messages_wait_for_the_device_until_it_settles_them() {
         (&again.message.body[..], again.deliveries),
         (&b"second"[..], 2)
     );
-    let counted = yard.tally.read();
+    let counted = yard.hub.tally.read();
     assert_eq!(counted.cloud_to_device_messages[HUB], 2);
     assert_eq!(counted.cloud_to_device_completed[HUB], 1);
 
@@ -233,7 +215,7 @@ fn messages_wait_for_the_device_until_it_settles_them() {
         body: vec![0; 64 * 1024 + 1],
         ..Message::default()
     };
-    let refused = yard.hubs.send_message(HUB, &pump(), large, now());
+    let refused = yard.hub.send_message(&pump(), large, now());
     assert!(matches!(refused, Err(HubRefusal::TooLarge(_))));
 }
 
@@ -247,10 +229,7 @@ fn a_removed_or_disabled_identity_ends_its_session() {
         status_reason: None,
         iot_edge: None,
     };
-    let put = |wanted, condition| {
-        yard.hubs
-            .put_identity(HUB, &pump(), wanted, condition, now())
-    };
+    let put = |wanted, condition| yard.hub.put_identity(&pump(), wanted, condition, now());
     let session = yard.session();
     assert_eq!(
         put(wanted(false), Condition::Unnamed),
@@ -265,15 +244,12 @@ fn a_removed_or_disabled_identity_ends_its_session() {
     let revoked = Some(Downstream::Ended(SessionEnd::Revoked));
     assert_eq!(session.take(), revoked);
     let chain = std::slice::from_ref(&yard.certificate);
-    let refused = yard.hubs.authenticate(HUB, &pump(), None, chain, now());
+    let refused = yard.hub.authenticate(&pump(), None, chain, now());
     assert_eq!(refused.err(), Some(HubRefusal::Unauthorized));
 
     put(wanted(true), Condition::Exists).expect("it exists");
     let session = yard.session();
-    assert_eq!(
-        yard.hubs.remove_identity(HUB, &pump(), Condition::Exists),
-        Ok(())
-    );
+    assert_eq!(yard.hub.remove_identity(&pump(), Condition::Exists), Ok(()));
     assert_eq!(session.take(), revoked);
     assert_eq!(session.device().read_twin(), Err(HubRefusal::UnknownDevice));
     assert_eq!(
@@ -297,7 +273,7 @@ fn telemetry_and_reports_are_counted() {
     ));
     assert_eq!(device.patch_reported(b"{\"a\":1}", now()), Ok(2));
     assert!(device.patch_reported(b"[]", now()).is_err());
-    let counted = yard.tally.read();
+    let counted = yard.hub.tally.read();
     assert_eq!(counted.device_to_cloud_messages[HUB], 1);
     assert_eq!(counted.reported_patches[HUB], 1);
 }
@@ -329,11 +305,9 @@ fn many_at_once_lose_nothing_and_lock_nobody_out() {
         }
         scope.spawn(|| {
             for _ in 0..ROUNDS {
-                let sent = yard
-                    .hubs
-                    .send_message(HUB, &pump(), Message::default(), now());
+                let sent = yard.hub.send_message(&pump(), Message::default(), now());
                 assert!(matches!(sent, Ok(_) | Err(HubRefusal::QueueFull)));
-                let called = yard.hubs.call(HUB, &pump(), "x", Bytes::new());
+                let called = yard.hub.call(&pump(), "x", Bytes::new());
                 assert!(matches!(
                     called.map(drop),
                     Ok(()) | Err(HubRefusal::NotOnline | HubRefusal::Throttled)
@@ -341,11 +315,11 @@ fn many_at_once_lose_nothing_and_lock_nobody_out() {
             }
         });
     });
-    let identity = yard.hubs.identity(HUB, &pump()).expect("known");
+    let identity = yard.hub.identity(&pump()).expect("known");
     assert!(!identity.connected);
-    let counted = yard.tally.read();
+    let counted = yard.hub.tally.read();
     assert_eq!(counted.reported_patches[HUB], 2 * ROUNDS as u64);
-    let (_, twin) = yard.hubs.twin(HUB, &pump()).expect("known");
+    let (_, twin) = yard.hub.twin(&pump()).expect("known");
     assert_eq!(twin.reported["$version"], 2 * ROUNDS + 1);
 }
 
@@ -372,7 +346,7 @@ fn a_session_ends_with_what_opened_it() {
         assert_eq!(refused, Some(HubRefusal::Unauthorized));
     }
     drop(session);
-    let connected = yard.hubs.identity(HUB, &pump()).expect("known").connected;
+    let connected = yard.hub.identity(&pump()).expect("known").connected;
     assert!(!connected);
 }
 
@@ -380,7 +354,7 @@ fn a_session_ends_with_what_opened_it() {
 fn a_model_that_was_named_is_kept() {
     let yard = Yard::new();
     let session = yard.session();
-    let model = || yard.hubs.twin(HUB, &pump()).expect("known").1.model_id;
+    let model = || yard.hub.twin(&pump()).expect("known").1.model_id;
     assert_eq!(model(), None);
     session
         .device()

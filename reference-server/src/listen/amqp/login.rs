@@ -1,5 +1,7 @@
 //! The security layer: a bare AMQP header, or SASL before it.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::amqp::dps::DpsAddress;
@@ -16,6 +18,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::wire::{Gone, Wire};
+use crate::hub::registry::Hub;
 use crate::listen::claim::Claim;
 use crate::listen::client::Client;
 use crate::listen::host::Host;
@@ -153,14 +156,14 @@ fn plain(init: &SaslInit, client: &Client, host: &Host) -> Option<Login> {
 /// Unlike DPS, a hub looks at the token at once: the one asked for by SNI, which the user name must
 /// match, or else the one that it names.
 fn at_hub(user: &HubUser, token: &str, client: &Client, host: &Host) -> Option<Login> {
-    let mut hubs = host.hubs.host_names();
+    let is_its = |hub: &&Arc<Hub>| user.is_at(hub.host_name());
     let hub = match host.hub_of(client) {
-        Some(hub) => Some(hub).filter(|hub| user.is_at(hub)),
-        None => hubs.find(|hub| user.is_at(hub)),
+        Some(hub) => Some(hub).filter(is_its),
+        None => host.hubs.iter().find(is_its),
     }?;
-    let claim = Claim::of_user(host, hub, user, token, Timestamp::now()).ok()?;
+    let claim = Claim::of_user(hub, user, token, Timestamp::now()).ok()?;
     Some(Login::AtHub {
-        hub: hub.to_owned(),
+        hub: hub.host_name().to_owned(),
         claim,
     })
 }

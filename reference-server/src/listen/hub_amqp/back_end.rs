@@ -21,10 +21,10 @@ use tokio::sync::Notify;
 
 use crate::hub::feedback::FeedbackRecord;
 use crate::hub::feedback_receiver::FeedbackReceiver;
+use crate::hub::registry::Hub;
 use crate::hub::telemetry_reader::TelemetryReader;
 use crate::hub::{HubRefusal, generation};
 use crate::listen::amqp::{Asked, Conversation, LinkId};
-use crate::listen::host::Host;
 use crate::listen::stream::Stream;
 
 /// The port of AMQP, whatever this server's is: clients look it up in what they are told.
@@ -65,8 +65,7 @@ pub(super) fn redirect(hub: &str) -> Error {
 /// # Errors
 /// There is no such partition, or the selector is not understood.
 pub(super) fn read(
-    host: &Host,
-    hub: &str,
+    hub: &Arc<Hub>,
     partition: &str,
     asked: &Asked,
     wake: &Arc<Notify>,
@@ -80,7 +79,7 @@ pub(super) fn read(
         Some(selector) => EventPosition::parse(selector)
             .map_err(|error| HubRefusal::Malformed(error.to_string()))?,
     };
-    host.hubs.read_telemetry(hub, position, Arc::clone(wake))
+    Ok(hub.read_telemetry(position, Arc::clone(wake)))
 }
 
 /// Sends what a reader has not read yet, as far as it has credit.
@@ -139,16 +138,16 @@ pub(super) fn settled(receiver: &mut FeedbackReceiver, name: u64, state: Option<
 }
 
 /// Answers a question about the event hub.
-pub(super) fn answer(host: &Host, hub: &str, message: &Message) -> Message {
+pub(super) fn answer(hub: &Hub, message: &Message) -> Message {
     let answer = match ManagementQuestion::of(message) {
         Ok(ManagementQuestion::EventHub { name } | ManagementQuestion::Partition { name, .. })
-            if !is_telemetry(hub, &name) =>
+            if !is_telemetry(hub.host_name(), &name) =>
         {
             no_answer(404, "no such event hub")
         }
         Ok(ManagementQuestion::EventHub { name }) => about_event_hub(&name, Timestamp::UNIX_EPOCH),
         Ok(ManagementQuestion::Partition { name, partition }) if partition == PARTITION => {
-            let extent = host.hubs.telemetry(hub).unwrap_or_default();
+            let extent = hub.telemetry();
             let extent = PartitionExtent {
                 first: extent.first,
                 next: extent.next,

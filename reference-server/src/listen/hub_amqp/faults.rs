@@ -48,7 +48,12 @@ impl Gathering<'_> {
         let Some(device) = device else {
             return Some((event, None));
         };
-        let met = at_hub(self.hub, &device, FaultProtocol::Amqp, operation);
+        let met = at_hub(
+            self.hub.host_name(),
+            &device,
+            FaultProtocol::Amqp,
+            operation,
+        );
         let Some(trouble) = self.host.trouble(self.client, met).await else {
             return Some((event, None));
         };

@@ -1,6 +1,8 @@
 //! Tokens of a hub's policies on one connection, and what they open together. Readers of telemetry
 //! put one for each node.
 
+use std::sync::Arc;
+
 use fleetstorm_protocol::amqp::hub::TELEMETRY;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
@@ -9,28 +11,26 @@ use super::back_end::event_hub;
 use crate::hub::HubRefusal;
 use crate::hub::admitted::AdmittedDevice;
 use crate::hub::config::HubPermission;
+use crate::hub::registry::Hub;
 use crate::listen::claim::PolicyToken;
 use crate::listen::client::Client;
-use crate::listen::host::Host;
 
 /// Tokens that count at once.
 const MAX_TOKENS: usize = 16;
 
 /// Those of one connection with a hub.
 pub(super) struct Policies<'a> {
-    hub: &'a str,
+    hub: &'a Arc<Hub>,
     client: &'a Client,
-    host: &'a Host,
     tokens: Vec<PolicyToken>,
 }
 
 impl<'a> Policies<'a> {
     /// None yet.
-    pub(super) fn of(hub: &'a str, client: &'a Client, host: &'a Host) -> Self {
+    pub(super) fn of(hub: &'a Arc<Hub>, client: &'a Client) -> Self {
         Self {
             hub,
             client,
-            host,
             tokens: Vec::new(),
         }
     }
@@ -71,8 +71,8 @@ impl<'a> Policies<'a> {
         device: &ClientId,
         now: Timestamp,
     ) -> Result<AdmittedDevice, HubRefusal> {
-        let (hubs, certificates) = (&self.host.hubs, &self.client.certificates);
-        let by = |token| hubs.authenticate(self.hub, device, token, certificates, now);
+        let certificates = &self.client.certificates;
+        let by = |token| self.hub.authenticate(device, token, certificates, now);
         let mut tokens = self.tokens.iter();
         let spoken_for = tokens.find_map(|token| by(Some(&token.token)).ok());
         spoken_for.map_or_else(|| by(None), Ok)
@@ -83,11 +83,10 @@ impl<'a> Policies<'a> {
     /// # Errors
     /// It may not.
     pub(super) fn authorize(&self, path: &str) -> Result<(), HubRefusal> {
-        let resource = format!("{}/{path}", self.hub);
+        let resource = format!("{}/{path}", self.hub.host_name());
         let resource = resource.trim_end_matches('/');
         let (permission, now) = (HubPermission::ServiceConnect, Timestamp::now());
-        let hubs = &self.host.hubs;
-        let by = |token| hubs.authorize_service(self.hub, resource, token, permission, now);
+        let by = |token| self.hub.authorize_service(resource, token, permission, now);
         let mut tokens = self.tokens.iter();
         if tokens.any(|token| by(Some(&token.token)).is_ok()) {
             Ok(())
@@ -102,6 +101,6 @@ impl<'a> Policies<'a> {
     /// It may not.
     pub(super) fn authorize_telemetry(&self) -> Result<(), HubRefusal> {
         self.authorize(TELEMETRY)
-            .or_else(|_| self.authorize(event_hub(self.hub)))
+            .or_else(|_| self.authorize(event_hub(self.hub.host_name())))
     }
 }

@@ -9,14 +9,14 @@ use fleetstorm_protocol::amqp::types::messaging::Rejected;
 use jiff::Timestamp;
 
 use crate::hub::HubRefusal;
-use crate::listen::host::Host;
+use crate::hub::registry::Hub;
 
 /// Puts a message into the queue of the device that its `to` names.
 ///
 /// # Errors
 /// The outcome that refuses it.
-pub(super) fn send(host: &Host, hub: &str, message: &Message) -> Result<(), Rejected> {
-    let sent = try_send(host, hub, message);
+pub(super) fn send(hub: &Hub, message: &Message) -> Result<(), Rejected> {
+    let sent = try_send(hub, message);
     sent.map(drop).map_err(|refusal| {
         let description = refusal.to_string();
         match refusal {
@@ -33,13 +33,12 @@ pub(super) fn send(host: &Host, hub: &str, message: &Message) -> Result<(), Reje
     })
 }
 
-fn try_send(host: &Host, hub: &str, message: &Message) -> Result<u64, HubRefusal> {
+fn try_send(hub: &Hub, message: &Message) -> Result<u64, HubRefusal> {
     let message = from_service(message);
     let to = message.system.to.as_deref().unwrap_or_default();
     let Ok(HubNode::DeviceBound(device)) = HubNode::parse(to) else {
         let problem = format!("to: \"{to}\" is not /devices/{{id}}/messages/devicebound");
         return Err(HubRefusal::Malformed(problem));
     };
-    host.hubs
-        .send_message(hub, &device, message, Timestamp::now())
+    hub.send_message(&device, message, Timestamp::now())
 }

@@ -14,7 +14,7 @@ use super::answer::{Answered, json, with_json};
 use super::documents::{IdentityDocument, malformed};
 use crate::hub::HubRefusal;
 use crate::hub::identity::Condition;
-use crate::hub::registry::HubRegistry;
+use crate::hub::registry::Hub;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
 /// Devices that one request may have.
@@ -52,7 +52,7 @@ enum ImportMode {
 }
 
 /// Does what `body` says to each device in turn.
-pub(super) fn answer(hubs: &HubRegistry, hub: &str, body: &[u8], now: Timestamp) -> Answered {
+pub(super) fn answer(hub: &Hub, body: &[u8], now: Timestamp) -> Answered {
     let items: Vec<Value> = document::read("body", body)
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
     if items.len() > MAX_DEVICES {
@@ -64,7 +64,7 @@ pub(super) fn answer(hubs: &HubRegistry, hub: &str, body: &[u8], now: Timestamp)
         let read = serde_json::from_value::<Item>(item);
         let done = read
             .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
-            .and_then(|item| item.apply(hubs, hub, now));
+            .and_then(|item| item.apply(hub, now));
         match done {
             Ok(None) => {}
             Ok(Some(problem)) => warnings.push(json!({
@@ -92,12 +92,7 @@ pub(super) fn answer(hubs: &HubRegistry, hub: &str, body: &[u8], now: Timestamp)
 
 impl Item {
     /// Returns what is wrong with the twin of an identity that was written all the same.
-    fn apply(
-        self,
-        hubs: &HubRegistry,
-        hub: &str,
-        now: Timestamp,
-    ) -> Result<Option<HubRefusal>, HubRefusal> {
+    fn apply(self, hub: &Hub, now: Timestamp) -> Result<Option<HubRefusal>, HubRefusal> {
         let device = DeviceId::parse(&self.id).map_err(|e| malformed("id", e.to_string()))?;
         let device = match &self.module_id {
             None => device.into(),
@@ -121,21 +116,21 @@ impl Item {
         let has_twin = self.twin != TwinPatch::default();
         match self.import_mode {
             ImportMode::Delete | ImportMode::DeleteIfMatchETag => {
-                hubs.remove_identity(hub, &device, condition)?;
+                hub.remove_identity(&device, condition)?;
             }
             ImportMode::UpdateTwin | ImportMode::UpdateTwinIfMatchETag => {
                 let change = TwinChange::Replace;
-                hubs.change_twin(hub, &device, self.twin, change, condition, now)?;
+                hub.change_twin(&device, self.twin, change, condition, now)?;
             }
             ImportMode::Create
             | ImportMode::CreateOrUpdate
             | ImportMode::Update
             | ImportMode::UpdateIfMatchETag => {
                 let wanted = self.identity.wanted(&device)?;
-                hubs.put_identity(hub, &device, wanted, condition, now)?;
+                hub.put_identity(&device, wanted, condition, now)?;
                 if has_twin {
                     let (change, condition) = (TwinChange::Merge, Condition::Exists);
-                    let changed = hubs.change_twin(hub, &device, self.twin, change, condition, now);
+                    let changed = hub.change_twin(&device, self.twin, change, condition, now);
                     return Ok(changed.err());
                 }
             }

@@ -15,7 +15,7 @@ use super::documents::{identity_document, twin_document};
 use crate::hub::HubRefusal;
 use crate::hub::config::HubPermission;
 use crate::hub::query::Query;
-use crate::hub::registry::HubRegistry;
+use crate::hub::registry::Hub;
 
 /// Twins of a page, where the client does not say; and the most, whatever it says.
 const PAGE: usize = 100;
@@ -27,7 +27,7 @@ const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
 /// A question whose asker may ask it.
 pub(super) struct Asked<'a> {
-    pub(super) hub: &'a str,
+    pub(super) hub: &'a Hub,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
     pub(super) now: Timestamp,
@@ -45,24 +45,20 @@ pub(super) fn permission(operation: RegistryOperation) -> HubPermission {
 }
 
 /// Answers it.
-pub(super) async fn answer(
-    hubs: &HubRegistry,
-    operation: RegistryOperation,
-    asked: &Asked<'_>,
-) -> Answered {
+pub(super) async fn answer(operation: RegistryOperation, asked: &Asked<'_>) -> Answered {
     let hub = asked.hub;
     let document = match operation {
         RegistryOperation::List { top } => {
-            let listed = hubs.list(hub, top).await?;
+            let listed = hub.list(top).await;
             let written = listed
                 .iter()
                 .map(|(device, identity)| identity_document(device, identity));
             Value::Array(written.collect())
         }
-        RegistryOperation::Bulk => return bulk::answer(hubs, hub, asked.body, asked.now),
-        RegistryOperation::Query => return query(hubs, asked).await,
+        RegistryOperation::Bulk => return bulk::answer(hub, asked.body, asked.now),
+        RegistryOperation::Query => return query(asked).await,
         RegistryOperation::CountDevices => {
-            let counted = hubs.statistics(hub).await?;
+            let counted = hub.statistics().await;
             json!({
                 "totalDeviceCount": counted.enabled + counted.disabled,
                 "enabledDeviceCount": counted.enabled,
@@ -70,7 +66,7 @@ pub(super) async fn answer(
             })
         }
         RegistryOperation::CountConnected => {
-            json!({"connectedDeviceCount": hubs.statistics(hub).await?.connected})
+            json!({"connectedDeviceCount": hub.statistics().await.connected})
         }
     };
     Ok(json(&document))
@@ -82,21 +78,18 @@ struct QuerySpecification {
     query: String,
 }
 
-async fn query(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
+async fn query(asked: &Asked<'_>) -> Answered {
     let QuerySpecification { query } = document::read("body", asked.body)
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
     let query = Query::parse(&query)?;
     let limit = asked.text(&MAX_ITEMS).map(limit).transpose()?;
     let from = asked.text(&CONTINUATION).filter(|from| !from.is_empty());
-    let found = hubs.search(
-        asked.hub,
-        from,
-        limit.unwrap_or(PAGE),
-        |device, identity, twin| {
+    let found = asked
+        .hub
+        .search(from, limit.unwrap_or(PAGE), |device, identity, twin| {
             let twin = twin_document(device, identity, twin);
             query.finds(&twin).then(|| twin.to_string().into_bytes())
-        },
-    );
+        });
     let page = found.await?;
     let body = [b"[", page.documents.join(&b',').as_slice(), b"]"].concat();
     let mut response = Response::new(Full::new(body.into()));

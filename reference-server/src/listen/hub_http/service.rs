@@ -18,7 +18,7 @@ use super::documents::{IdentityDocument, identity_document, twin_document};
 use crate::hub::HubRefusal;
 use crate::hub::config::HubPermission;
 use crate::hub::identity::Condition;
-use crate::hub::registry::HubRegistry;
+use crate::hub::registry::Hub;
 use crate::hub::twin::{TwinChange, TwinPatch};
 
 /// How long a device may take to answer a call, when nothing else is said.
@@ -30,7 +30,7 @@ const MAX_PAYLOAD: usize = 128 * 1024;
 
 /// A question whose asker may ask it.
 pub(super) struct Asked<'a> {
-    pub(super) hub: &'a str,
+    pub(super) hub: &'a Hub,
     pub(super) device: &'a ClientId,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
@@ -64,17 +64,13 @@ pub(super) fn is_for_device(operation: ServiceOperation, client: &ClientId) -> b
 }
 
 /// Answers it.
-pub(super) async fn answer(
-    hubs: &HubRegistry,
-    operation: ServiceOperation,
-    asked: &Asked<'_>,
-) -> Answered {
+pub(super) async fn answer(operation: ServiceOperation, asked: &Asked<'_>) -> Answered {
     let Asked {
         hub, device, now, ..
     } = *asked;
     match operation {
         ServiceOperation::ReadIdentity => {
-            let identity = hubs.identity(hub, device)?;
+            let identity = hub.identity(device)?;
             Ok(tagged(
                 &identity.etag,
                 &identity_document(device, &identity),
@@ -82,25 +78,25 @@ pub(super) async fn answer(
         }
         ServiceOperation::PutIdentity => {
             let wanted = asked.document::<IdentityDocument>()?.wanted(device)?;
-            let identity = hubs.put_identity(hub, device, wanted, asked.condition(), now)?;
+            let identity = hub.put_identity(device, wanted, asked.condition(), now)?;
             Ok(tagged(
                 &identity.etag,
                 &identity_document(device, &identity),
             ))
         }
         ServiceOperation::RemoveIdentity => {
-            hubs.remove_identity(hub, device, asked.condition())?;
+            hub.remove_identity(device, asked.condition())?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         ServiceOperation::ListModules => {
-            let listed = hubs.modules(hub, device)?;
+            let listed = hub.modules(device)?;
             let written = listed
                 .iter()
                 .map(|(module, identity)| identity_document(module, identity));
             Ok(json(&Value::Array(written.collect())))
         }
         ServiceOperation::PurgeMessages => {
-            let purged = hubs.purge_messages(hub, device)?;
+            let purged = hub.purge_messages(device)?;
             let document = json!({
                 "deviceId": device.as_str(),
                 "moduleId": null,
@@ -109,12 +105,12 @@ pub(super) async fn answer(
             Ok(json(&document))
         }
         ServiceOperation::ReadTwin => {
-            let (identity, twin) = hubs.twin(hub, device)?;
+            let (identity, twin) = hub.twin(device)?;
             Ok(tagged(&twin.etag, &twin_document(device, &identity, &twin)))
         }
-        ServiceOperation::PatchTwin => change_twin(hubs, asked, TwinChange::Merge),
-        ServiceOperation::ReplaceTwin => change_twin(hubs, asked, TwinChange::Replace),
-        ServiceOperation::CallMethod => call(hubs, asked).await,
+        ServiceOperation::PatchTwin => change_twin(asked, TwinChange::Merge),
+        ServiceOperation::ReplaceTwin => change_twin(asked, TwinChange::Replace),
+        ServiceOperation::CallMethod => call(asked).await,
     }
 }
 
@@ -138,16 +134,12 @@ impl Asked<'_> {
     }
 }
 
-fn change_twin(hubs: &HubRegistry, asked: &Asked<'_>, change: TwinChange) -> Answered {
+fn change_twin(asked: &Asked<'_>, change: TwinChange) -> Answered {
     let patch: TwinPatch = asked.document()?;
-    let (identity, twin) = hubs.change_twin(
-        asked.hub,
-        asked.device,
-        patch,
-        change,
-        asked.condition(),
-        asked.now,
-    )?;
+    let (identity, twin) =
+        asked
+            .hub
+            .change_twin(asked.device, patch, change, asked.condition(), asked.now)?;
     Ok(tagged(
         &twin.etag,
         &twin_document(asked.device, &identity, &twin),
@@ -167,7 +159,7 @@ struct Call {
     connect_timeout_in_seconds: Option<u64>,
 }
 
-async fn call(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
+async fn call(asked: &Asked<'_>) -> Answered {
     let call: Call = asked.document()?;
     let payload = Bytes::from(call.payload.to_string());
     if payload.len() > MAX_PAYLOAD {
@@ -186,10 +178,14 @@ async fn call(hubs: &HubRegistry, asked: &Asked<'_>) -> Answered {
         call.response_timeout_in_seconds,
         RESPONSE_SECONDS,
     )?;
-    let begin = || hubs.call(asked.hub, asked.device, &call.method_name, payload.clone());
+    let begin = || {
+        asked
+            .hub
+            .call(asked.device, &call.method_name, payload.clone())
+    };
     let pending = match begin() {
         Err(HubRefusal::NotOnline) if !connecting.is_zero() => {
-            let arrival = hubs.arrival(asked.hub, asked.device)?;
+            let arrival = asked.hub.arrival(asked.device)?;
             let arrived = tokio::time::timeout(connecting, arrival).await;
             arrived
                 .ok()

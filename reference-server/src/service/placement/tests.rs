@@ -18,10 +18,10 @@ use crate::config::Config;
 use crate::counters::Tally;
 use crate::hub::HubRefusal;
 use crate::hub::access_policy::HubPolicies;
-use crate::hub::assignment::{AssignedIdentity, LinkedRegistry, LocalHub, MovedTwin};
+use crate::hub::assignment::{AssignedIdentity, LinkedRegistry, MovedTwin};
 use crate::hub::config::HubConfig;
+use crate::hub::hubs::Hubs;
 use crate::hub::identity::Condition;
-use crate::hub::registry::HubRegistry;
 use crate::hub::twin::{TwinChange, TwinPatch};
 use crate::regions::RegionConfig;
 use crate::service::Service;
@@ -44,7 +44,7 @@ const IN_EAST: &str = "127.2.0.7";
 
 struct World {
     service: Service,
-    hubs: Arc<HubRegistry>,
+    hubs: Hubs,
     tally: Arc<Tally>,
     calls: mpsc::Receiver<Call>,
     api_version: Option<&'static str>,
@@ -112,10 +112,9 @@ impl World {
         let names = hubs.map(String::from);
         let tally = Arc::new(Tally::new(&names));
         let hubs = names.map(|name| (name, HubPolicies::generate()));
-        let hubs = HubRegistry::new(hubs.into(), 0, Arc::clone(&tally));
-        let hubs = Arc::new(hubs.kept_in(store).expect("readable"));
+        let hubs = Hubs::new(hubs.into(), 0, &tally, store).expect("readable");
         let (calls, waiting) = mpsc::channel(4);
-        let linked = LocalHub::all(&hubs).into_iter().map(link).collect();
+        let linked = hubs.iter().map(|hub| link(Arc::clone(hub) as _)).collect();
         let service = Service::new(
             server.settings(),
             &instance,
@@ -197,8 +196,8 @@ impl World {
         let patch: TwinPatch =
             serde_json::from_value(json!({"properties": {"desired": {"rate": 9}}}))
                 .expect("a patch");
-        let changed = self.hubs.change_twin(
-            hub,
+        let hub = self.hubs.named(hub).expect("a hub");
+        let changed = hub.change_twin(
             &pump(),
             patch,
             TwinChange::Merge,
@@ -210,7 +209,8 @@ impl World {
 
     /// Desired `rate` and tag `floor`, as the hub has them.
     fn twin(&self, hub: &str) -> Result<(Value, Value), HubRefusal> {
-        let (_, twin) = self.hubs.twin(hub, &pump())?;
+        let hub = self.hubs.named(hub).ok_or(HubRefusal::UnknownHub)?;
+        let (_, twin) = hub.twin(&pump())?;
         Ok((twin.desired["rate"].clone(), twin.tags["floor"].clone()))
     }
 }
@@ -287,7 +287,12 @@ fn a_hub_knows_an_iot_edge_device_by_what_its_enrollment_says_now() {
     ] {
         world.enroll(members);
         world.register(IN_WEST);
-        let identity = world.hubs.identity(WEST, &pump()).expect("known");
+        let identity = world
+            .hubs
+            .named(WEST)
+            .expect("a hub")
+            .identity(&pump())
+            .expect("known");
         assert_eq!(identity.iot_edge, iot_edge);
     }
 }
@@ -296,7 +301,11 @@ fn a_hub_knows_an_iot_edge_device_by_what_its_enrollment_says_now() {
 fn a_device_that_its_hub_forgot_is_entered_anew() {
     let world = World::new(Value::Null);
     world.register(IN_WEST);
-    let removed = world.hubs.remove_identity(WEST, &pump(), Condition::Exists);
+    let removed = world
+        .hubs
+        .named(WEST)
+        .expect("a hub")
+        .remove_identity(&pump(), Condition::Exists);
     removed.expect("the hub knows it");
     world.register(IN_EAST);
     assert_eq!(world.twin(EAST), Ok((json!(5), json!(1))));
