@@ -1,11 +1,11 @@
 //! Devices alike.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_protocol::enrollment::{AllocationPolicy, ReprovisionPolicy};
 use fleetstorm_reports::threshold::Cut;
+use serde_json::{Map, Value};
 
 use crate::arrival::Load;
 use crate::retry::RetryProfile;
@@ -36,7 +36,7 @@ pub struct Cohort {
     /// Indices of the regions that devices are in, by weight; nowhere when empty.
     pub regions: Vec<(u8, u32)>,
     /// Desired properties that the enrollment asks for.
-    pub desired: BTreeMap<String, serde_json::Value>,
+    pub desired: Map<String, Value>,
     /// What they do once they have their twin.
     pub after: After,
     /// How they take being told to wait, and failures.
@@ -129,7 +129,7 @@ impl Boot {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct After {
     /// Properties to report to the twin; nothing is reported when empty.
-    pub reported: BTreeMap<String, serde_json::Value>,
+    pub reported: Map<String, Value>,
     /// Messages to send to the hub, one after another.
     pub messages: u32,
     /// How long to stay connected, listening to direct methods and changes of desired properties;

@@ -20,7 +20,7 @@ pub mod prover;
 pub mod tally;
 pub mod trip;
 
-pub use conditions::{After, Conditions, Goal, Habits};
+pub use conditions::{CohortProfile, Conditions, Goal};
 
 /// Runs one device through the whole flow; keeps its session with the hub open, where it got that far.
 /// `delay` is what its task measures of the generator.

@@ -1,6 +1,6 @@
 //! `fleetstorm run`: the whole data flow on one page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -14,8 +14,7 @@ use fleetstorm_reports::rates::Arrivals;
 use fleetstorm_reports::run::{Finished, RunInfo};
 use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_reports::{Aggregator, Dimensions, recorder};
-use fleetstorm_scenarios::{Chance, Cohort, Flaw, Plan, Scenario};
-use serde_json::Value;
+use fleetstorm_scenarios::{Flaw, Plan, Scenario};
 use tokio::sync::watch;
 
 use crate::bundled::{self, BundledServer};
@@ -25,7 +24,7 @@ use crate::console;
 use crate::device::geography::Geography;
 use crate::device::goodbyes::Goodbyes;
 use crate::device::orders::Orders;
-use crate::device::{After, Conditions, Goal, Habits};
+use crate::device::{CohortProfile, Conditions, Goal};
 use crate::director::{self, Director, EventLog, Instance, Operator};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
@@ -306,7 +305,7 @@ pub(crate) fn conditions(
             .zip(&scenario.cohorts)
             .map(|(index, cohort)| {
                 let sale = scenario.sale_of(index);
-                habits(cohort, scenario.seed, sale.and_then(|sale| sale.desired))
+                CohortProfile::new(cohort, scenario.seed, sale.and_then(|sale| sale.desired))
             })
             .collect(),
         hubs: (0..)
@@ -314,33 +313,6 @@ pub(crate) fn conditions(
             .map(|(index, hub)| (hub.clone(), index))
             .collect::<HashMap<_, u16>>(),
     })
-}
-
-fn habits(cohort: &Cohort, seed: u64, sold_with: Option<&BTreeMap<String, Value>>) -> Habits {
-    let properties = |desired: &BTreeMap<String, Value>| desired.clone().into_iter().collect();
-    Habits {
-        attestation: cohort.attestation as u8,
-        tenant: cohort.tenant,
-        desired: properties(&cohort.desired),
-        desired_when_sold: properties(sold_with.unwrap_or(&cohort.desired)),
-        hub_transport: cohort.hub_transport,
-        reprovision: cohort.reprovision,
-        after: after(cohort),
-        retry: cohort.retry,
-        boot: cohort.boot,
-        chance: Chance::new(seed, "retry", &cohort.name),
-        event_chance: Chance::new(seed, "event", &cohort.name),
-    }
-}
-
-fn after(cohort: &Cohort) -> After {
-    After {
-        reported: cohort.after.reported.clone().into_iter().collect(),
-        messages: cohort.after.messages,
-        hold: cohort.after.hold,
-        telemetry: cohort.after.telemetry,
-        reprovision_every: cohort.after.reprovision_every,
-    }
 }
 
 fn dimensions(scenario: &Scenario, target: &Target) -> Dimensions {

@@ -249,8 +249,8 @@ impl Stay {
 
     /// Lets a provisioned device stay, if it is to stay and there is a place. Gives back one that leaves.
     fn begin(&self, release: Release, record: &Record, settled: Settled) -> Option<Settled> {
-        let habits = self.conditions.habits(release.cohort);
-        let hold = habits.after.hold;
+        let profile = self.conditions.profile(release.cohort);
+        let hold = profile.cohort.after.hold;
         let Some(hold) = hold.filter(|_| record.outcome.is_provisioned()) else {
             return Some(settled);
         };
@@ -268,7 +268,7 @@ impl Stay {
                 self.commands.clone(),
                 self.orders.clone(),
                 (release.cohort, release.device),
-                habits.event_chance.clone(),
+                profile.event_chance.clone(),
             ),
         };
         let mut device = HeldDevice::new(ctx, release, settled, hold);
@@ -330,7 +330,7 @@ impl Drop for Ticket {
 /// Of a device that got nowhere.
 fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Record {
     let start_us = conditions.clock.now_us();
-    let habits = conditions.habits(release.cohort);
+    let profile = conditions.profile(release.cohort);
     Record {
         intended_start_us: u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX),
         start_us,
@@ -342,7 +342,7 @@ fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Rec
         device: release.device,
         cohort: release.cohort,
         transport: release.transport as u8,
-        attestation: habits.attestation,
+        attestation: profile.cohort.attestation as u8,
         tenant: conditions.fleet.owner(release.cohort, release.device),
         region: release.region,
         polls: 0,

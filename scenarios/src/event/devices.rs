@@ -2,8 +2,9 @@
 
 pub(crate) mod sale;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde_json::{Map, Value};
 
 use sale::SaleKeys;
 
@@ -39,7 +40,7 @@ pub enum DeviceAction {
         /// Index of the buyer's instance.
         to: u8,
         /// Desired properties that the buyer's enrollments ask for; as the cohort's when `None`.
-        desired: Option<BTreeMap<String, serde_json::Value>>,
+        desired: Option<Map<String, Value>>,
     },
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reports::Fault;
-use fleetstorm_scenarios::{Boot, Chance, Ports, Release, Reprovision, RetryProfile};
+use fleetstorm_scenarios::{Chance, Cohort, Ports, Release};
 use serde_json::{Map, Value};
 
 use super::geography::Geography;
@@ -52,31 +52,17 @@ pub struct Conditions {
     /// Where devices and hubs are.
     pub geography: Arc<Geography>,
     /// What each cohort's devices share.
-    pub cohorts: Vec<Habits>,
+    pub cohorts: Vec<CohortProfile>,
     /// Hub host name to index in the run's dimensions.
     pub hubs: HashMap<String, u16>,
 }
 
 /// What the devices of one cohort share.
-pub struct Habits {
-    /// As index in the run's dimensions.
-    pub attestation: u8,
-    /// Index of their instance, as long as they are not sold.
-    pub tenant: u8,
-    /// Desired properties that twins must hold.
-    pub desired: Map<String, Value>,
-    /// Those of devices that were sold.
+pub struct CohortProfile {
+    /// What the scenario says of them.
+    pub cohort: Cohort,
+    /// Desired properties of those that were sold.
     pub desired_when_sold: Map<String, Value>,
-    /// What they speak to hubs, where it is not what follows from their release.
-    pub hub_transport: Option<TransportKind>,
-    /// What becomes of their twins when they register again.
-    pub reprovision: Reprovision,
-    /// What they do once they have their twin.
-    pub after: After,
-    /// How they take being told to wait, and failures.
-    pub retry: RetryProfile,
-    /// Where they turn to when they boot again.
-    pub boot: Boot,
     /// The chance in their waits.
     pub chance: Chance,
     /// The chance that an event befalls them.
@@ -85,7 +71,7 @@ pub struct Habits {
 
 impl Conditions {
     /// Those of a cohort, by the index that its releases carry.
-    pub fn habits(&self, cohort: u16) -> &Habits {
+    pub fn profile(&self, cohort: u16) -> &CohortProfile {
         &self.cohorts[usize::from(cohort)]
     }
 
@@ -102,25 +88,21 @@ impl Conditions {
     }
 }
 
-impl Habits {
+impl CohortProfile {
+    /// That of a cohort, whose sold devices may have desired properties of their own.
+    pub fn new(cohort: &Cohort, seed: u64, sold_with: Option<&Map<String, Value>>) -> Self {
+        Self {
+            desired_when_sold: sold_with.unwrap_or(&cohort.desired).clone(),
+            chance: Chance::new(seed, "retry", &cohort.name),
+            event_chance: Chance::new(seed, "event", &cohort.name),
+            cohort: cohort.clone(),
+        }
+    }
+
     /// What a device speaks to its hub.
     pub fn hub_transport(&self, release: Release) -> TransportKind {
-        self.hub_transport
+        self.cohort
+            .hub_transport
             .unwrap_or_else(|| release.transport.at_hub())
     }
-}
-
-/// What devices do at their hub once provisioning is over.
-#[derive(Debug, Clone, Default)]
-pub struct After {
-    /// Properties to report; nothing is reported when empty.
-    pub reported: Map<String, Value>,
-    /// Messages to send, one after another.
-    pub messages: u32,
-    /// How long to stay, if at all.
-    pub hold: Option<Duration>,
-    /// Between two messages while it stays.
-    pub telemetry: Option<Duration>,
-    /// Between two times that it goes back to DPS by itself while it stays.
-    pub reprovision_every: Option<Duration>,
 }

@@ -15,7 +15,7 @@ use rustls::sign::CertifiedKey;
 
 use self::member::Member;
 use super::backoff::{Backoff, Moment};
-use super::conditions::{Conditions, Goal, Habits};
+use super::conditions::{CohortProfile, Conditions, Goal};
 use super::flow::{Action, Assignment, Flow};
 use super::prover::Prover;
 use super::trip::Trip;
@@ -36,7 +36,7 @@ const SAS_LIFE: i64 = 3600;
 /// One device on its way.
 pub struct Drive<'run> {
     conditions: &'run Conditions,
-    habits: &'run Habits,
+    profile: &'run CohortProfile,
     identity: &'run Identity,
     release: Release,
     past: Past<'run>,
@@ -64,7 +64,7 @@ impl<'run> Drive<'run> {
         Self {
             delay,
             conditions,
-            habits: conditions.habits(release.cohort),
+            profile: conditions.profile(release.cohort),
             identity,
             release,
             past: Past::New,
@@ -89,7 +89,7 @@ impl<'run> Drive<'run> {
 
     /// It starts now.
     pub fn trip(&self) -> Trip {
-        let kind = (self.habits.attestation, self.owner());
+        let kind = (self.profile.cohort.attestation as u8, self.owner());
         let clock = self.conditions.clock;
         Trip::start(clock, self.delay.clone(), self.release, kind)
     }
@@ -146,7 +146,7 @@ impl<'run> Drive<'run> {
             // A certificate is shown in TLS; a TPM waits for its challenge.
             Credential::X509(_) | Credential::Tpm(_) => None,
         };
-        let backoff = Backoff::new(self.habits.retry, self.release.transport.protocol());
+        let backoff = Backoff::new(self.profile.cohort.retry, self.release.transport.protocol());
         let mut flow = match self.attests_on_opening() {
             Some(_) => Flow::attested(backoff),
             None => Flow::new(
@@ -251,7 +251,7 @@ impl<'run> Drive<'run> {
         Moment {
             elapsed: trip.elapsed(),
             chance: self
-                .habits
+                .profile
                 .chance
                 .uniform(self.release.device, trip.waits()),
         }

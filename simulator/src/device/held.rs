@@ -75,21 +75,22 @@ struct Session {
 impl HeldDevice {
     /// Begins to stay for `hold`.
     pub fn new(ctx: HeldContext, release: Release, settled: Settled, hold: Duration) -> Self {
-        let cohort = ctx.conditions.habits(release.cohort);
+        let profile = ctx.conditions.profile(release.cohort);
+        let cohort = &profile.cohort;
         let settings = Settings {
             hold,
             telemetry: cohort.after.telemetry,
             reprovision_every: cohort.after.reprovision_every,
             boot: cohort.boot,
             retry: cohort.retry,
-            protocol: cohort.hub_transport(release).protocol(),
+            protocol: profile.hub_transport(release).protocol(),
         };
         let draws = Draws {
-            chance: cohort.chance.clone(),
+            chance: profile.chance.clone(),
             device: release.device,
             next: FIRST_DRAW,
         };
-        let round = cohort.event_chance.uniform(release.device, ROUNDS_DRAW);
+        let round = profile.event_chance.uniform(release.device, ROUNDS_DRAW);
         let machine = Machine::new(settings, draws, round, ctx.conditions.clock.now());
         let mut device = Self {
             ctx,

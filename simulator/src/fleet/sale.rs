@@ -1,11 +1,11 @@
 //! The sale of a cohort's devices: which, and what the buyer's enrollments say.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use fleetstorm_protocol::enrollment::{AllocationPolicy, EnrollmentSettings};
 use fleetstorm_scenarios::event::Selector;
 use fleetstorm_scenarios::{Chance, Cohort, Scenario};
+use serde_json::{Map, Value};
 
 use super::settings::settings;
 
@@ -44,10 +44,7 @@ impl Sale {
 }
 
 /// All hubs of the buyer are open to them.
-fn of_buyer(
-    cohort: &Cohort,
-    desired: Option<&BTreeMap<String, serde_json::Value>>,
-) -> EnrollmentSettings {
+fn of_buyer(cohort: &Cohort, desired: Option<&Map<String, Value>>) -> EnrollmentSettings {
     let allocation = match cohort.allocation {
         AllocationPolicy::Static => AllocationPolicy::Hashed,
         other => other,

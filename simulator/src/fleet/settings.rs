@@ -6,7 +6,7 @@ use fleetstorm_scenarios::Cohort;
 use fleetstorm_scenarios::names::hub_host;
 
 pub(super) fn settings(cohort: &Cohort) -> EnrollmentSettings {
-    let desired = cohort.desired.clone().into_iter().collect();
+    let desired = cohort.desired.clone();
     EnrollmentSettings {
         provisioning_status: if cohort.enabled {
             ProvisioningStatus::Enabled

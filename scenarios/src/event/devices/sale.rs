@@ -1,8 +1,6 @@
 //! `do = "change-owner"`: devices that are sold to another tenant.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
+use serde_json::{Map, Value};
 
 use crate::cohort::Flaw;
 use crate::event::refs::{Refs, enrolled};
@@ -24,7 +22,7 @@ pub struct Sale<'a> {
     pub desired: Option<&'a Desired>,
 }
 
-pub(super) type Desired = BTreeMap<String, Json>;
+pub(super) type Desired = Map<String, Value>;
 
 keys! {
     struct SaleKeys: "A sale." {

@@ -1,7 +1,5 @@
 //! `desired = { … }`, `reported = { … }`: any TOML that is JSON too.
 
-use std::collections::BTreeMap;
-
 use fleetstorm_protocol::twin::limits::{Part, check_form, check_size};
 use serde_json::{Map, Number, Value as Json};
 use toml::de::DeValue;
@@ -9,7 +7,7 @@ use toml::de::DeValue;
 use crate::table::{Entry, Value, each};
 
 /// Properties of a twin.
-pub(crate) type Properties = BTreeMap<String, Json>;
+pub(crate) type Properties = Map<String, Json>;
 
 /// Properties of a cohort's twins, as a hub takes them.
 pub(crate) fn read(value: &Value<'_>, part: Part) -> Option<Properties> {
@@ -22,7 +20,7 @@ pub(crate) fn read(value: &Value<'_>, part: Part) -> Option<Properties> {
     })?;
     let properties: Map<_, _> = properties.into_iter().flatten().collect();
     match check_size(part, &properties) {
-        Ok(()) => Some(properties.into_iter().collect()),
+        Ok(()) => Some(properties),
         Err(problem) => value.wrong(problem, None),
     }
 }

@@ -43,7 +43,7 @@ impl Drive<'_> {
         member: &Member,
         trip: &mut Trip,
     ) -> (Outcome, Option<HubLink>) {
-        let after = &self.habits.after;
+        let after = &self.profile.cohort.after;
         let mut to_do = ToDo {
             twin: true,
             report: Some(&after.reported).filter(|reported| !reported.is_empty()),
@@ -51,8 +51,8 @@ impl Drive<'_> {
             messages: after.messages,
         };
         let mut backoff = Backoff::new(
-            self.habits.retry,
-            self.habits.hub_transport(self.release).protocol(),
+            self.profile.cohort.retry,
+            self.profile.hub_transport(self.release).protocol(),
         );
         let mut sought = trip.elapsed();
         loop {
@@ -143,7 +143,7 @@ impl Drive<'_> {
 
     async fn connect(&self, member: &Member) -> Result<HubLink, LinkError> {
         let Assignment { hub, device_id, .. } = &member.assignment;
-        let transport = self.habits.hub_transport(self.release);
+        let transport = self.profile.hub_transport(self.release);
         let port = self.conditions.ports.of(transport);
         let (identity, way) = (self.certificate(), self.way(hub));
         let dialling = self.conditions.dialer.dial(hub, port, identity, way);
@@ -165,11 +165,11 @@ impl Drive<'_> {
     }
 
     fn is_as_asked(&self, twin: &DeviceTwin) -> bool {
-        let is_sold = self.owner() != self.habits.tenant;
+        let is_sold = self.owner() != self.profile.cohort.tenant;
         let asked = if is_sold {
-            &self.habits.desired_when_sold
+            &self.profile.desired_when_sold
         } else {
-            &self.habits.desired
+            &self.profile.cohort.desired
         };
         let mut asked = asked.iter();
         asked.all(|(key, value)| twin.desired.get(key) == Some(value))
@@ -178,14 +178,14 @@ impl Drive<'_> {
     /// Whether what it has reported before is there still, or gone, as its enrollment says. A device
     /// that starts anew at the same hub is a matter of the service alone; a buyer has nothing of the seller's.
     fn has_its_data(&self, member: &Member, twin: &DeviceTwin) -> bool {
-        let reported = &self.habits.after.reported;
+        let reported = &self.profile.cohort.after.reported;
         let is_gone = || reported.keys().all(|key| !twin.reported.contains_key(key));
         let last_hub = match self.past {
             Past::New => return true,
             Past::AtHub(last_hub) => last_hub,
             Past::Sold => return is_gone(),
         };
-        match self.habits.reprovision {
+        match self.profile.cohort.reprovision {
             Reprovision::Migrate | Reprovision::Never => reported
                 .iter()
                 .all(|(key, value)| twin.reported.get(key) == Some(value)),

@@ -105,7 +105,7 @@ arrival = {{ kind = "all-at-once" }}
         let delay = Delay::default();
         let (record, settled) = provision(release, &self.conditions, delay.clone()).await;
         assert!(record.outcome.is_provisioned(), "{:?}", record.outcome);
-        let cohort = self.conditions.habits(release.cohort);
+        let profile = self.conditions.profile(release.cohort);
         let events: Arc<[Event]> = self.plan.scenario().events.as_slice().into();
         let ctx = HeldContext {
             conditions: Rc::clone(&self.conditions),
@@ -115,11 +115,11 @@ arrival = {{ kind = "all-at-once" }}
                 self.commands.subscribe(),
                 self.orders.subscribe(),
                 (release.cohort, release.device),
-                cohort.event_chance.clone(),
+                profile.event_chance.clone(),
             ),
             delay,
         };
-        let hold = cohort.after.hold.expect("it stays");
+        let hold = profile.cohort.after.hold.expect("it stays");
         let settled = settled.expect("a session");
         let mut device = HeldDevice::new(ctx, release, settled, hold);
         spawn_local(async move { device.run().await })
