@@ -56,3 +56,6 @@ impl Settled {
         conditions.goodbyes.say(self.hub.close());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,7 @@ struct State {
     refuses: Option<u16>,
     /// The hubs that don't know any device.
     strangers: Vec<&'static str>,
+    are_hubs_shut: bool,
     is_deaf: bool,
     seen: Vec<(Duration, Seen)>,
 }
@@ -108,6 +109,7 @@ impl Service {
                 hub: HUBS[0],
                 refuses: None,
                 strangers: Vec::new(),
+                are_hubs_shut: false,
                 is_deaf: false,
                 seen: Vec::new(),
             })),
@@ -175,6 +177,11 @@ impl Service {
         self.state.borrow_mut().refuses = status;
     }
 
+    /// Whether hubs end each connection before anything is said, from now on.
+    pub fn shut_hubs(&self, are_shut: bool) {
+        self.state.borrow_mut().are_hubs_shut = are_shut;
+    }
+
     /// This hub does not know any device from now on, and ends its sessions.
     pub fn forget_at(&self, hub: &'static str) {
         self.state.borrow_mut().strangers.push(hub);
@@ -221,6 +228,9 @@ impl Service {
     async fn converse(&self, secured: TlsStream<DuplexStream>) {
         let host = secured.get_ref().1.server_name().map(str::to_owned);
         let hub = HUBS.into_iter().find(|hub| host.as_deref() == Some(hub));
+        if hub.is_some() && self.state.borrow().are_hubs_shut {
+            return;
+        }
         let codec = Codec {
             max_incoming_size: 65_536,
             max_outgoing_size: 65_536,

@@ -1,0 +1,110 @@
+//! Devices on their way, against a service in memory, in virtual time: each does as its retry profile says.
+
+use std::time::Duration;
+
+use fleetstorm_reports::{Outcome, Phase};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::in_memory::Service;
+use crate::stopwatch::RunClock;
+
+/// The way of one device to its twin, while something happens to the service.
+async fn way(retry: &str, meanwhile: impl AsyncFnOnce(&Service)) -> Record {
+    let on_its_way = async {
+        let service = Service::start(RunClock::starting_at(Instant::now()));
+        let (plan, conditions) = service.devices_of(&format!(
+            r#"
+name = "way"
+seed = 1
+device-timeout = "60s"
+[[cohort]]
+name = "meters"
+devices = 1
+attestation = "symmetric-key-group"
+transport = "mqtt"
+retry = "{retry}"
+arrival = {{ kind = "all-at-once" }}
+"#
+        ));
+        let release = plan.open_schedule(0, 1).next().expect("a device");
+        let provisioning = provision_and_leave(release, &conditions);
+        tokio::join!(provisioning, meanwhile(&service)).0
+    };
+    LocalSet::new().run_until(on_its_way).await
+}
+
+/// The service is throttled for so many seconds.
+async fn throttled(retry: &str, seconds: u64) -> Record {
+    way(retry, async |service| {
+        service.refuse(Some(429));
+        sleep(Duration::from_secs(seconds)).await;
+        service.refuse(None);
+    })
+    .await
+}
+
+/// Hubs are shut for so many seconds.
+async fn shut(retry: &str, seconds: u64) -> Record {
+    way(retry, async |service| {
+        service.shut_hubs(true);
+        sleep(Duration::from_secs(seconds)).await;
+        service.shut_hubs(false);
+    })
+    .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_devices_come_back_as_their_sdks_do() {
+    for retry in ["naive", "well-behaved", "sdk-node", "sdk-python"] {
+        let record = throttled(retry, 7).await;
+        assert_eq!(record.outcome, Outcome::Provisioned, "{retry}");
+        assert_eq!(record.throttled + 1, record.attempts, "{retry}");
+        assert!(record.throttled >= 1, "{retry}");
+        assert!(record.end_us >= 7_000_000, "{retry}");
+    }
+    // It takes 429 for the end.
+    let java = throttled("sdk-java", 7).await;
+    assert_eq!((java.attempts, java.throttled), (1, 1));
+    assert!(!java.outcome.is_provisioned());
+    assert!(java.end_us < 1_000_000);
+    let naive = throttled("naive", 7).await;
+    assert_eq!(naive.attempts, 8, "every second");
+    let python = throttled("sdk-python", 7).await.attempts;
+    assert!(python < naive.attempts, "every other second: {python}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_was_shut_is_found_by_everybody() {
+    let hub_connect = |record: &Record| record.phases_us[Phase::HubConnect as usize];
+    for retry in [
+        "patient",
+        "naive",
+        "sdk-csharp",
+        "sdk-python",
+        "well-behaved",
+    ] {
+        let record = shut(retry, 6).await;
+        assert_eq!(record.outcome, Outcome::Provisioned, "{retry}");
+        assert!(record.attempts > 1, "{retry}");
+        assert_eq!(record.lost + 1, record.attempts, "{retry}");
+        assert_eq!(record.throttled, 0, "{retry}");
+    }
+    let (naive, patient) = (shut("naive", 6).await, shut("patient", 6).await);
+    assert!(naive.attempts > patient.attempts);
+    let python = shut("sdk-python", 6).await;
+    assert_eq!(python.attempts, 2, "once more after ten seconds");
+    assert!((10_000_000..10_010_000).contains(&hub_connect(&python)));
+    assert!(hub_connect(&naive) < 7_000_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_never_served_runs_out_of_time() {
+    let record = throttled("naive", 100).await;
+    let ended = Outcome::TimedOut {
+        phase: Phase::Register,
+    };
+    assert_eq!(record.outcome, ended);
+    assert_eq!(record.end_us / 1_000_000, 60);
+}
