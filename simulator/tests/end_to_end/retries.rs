@@ -67,41 +67,6 @@ fn of_cohort(summary: &Value, cohort: &str, pointer: &str) -> u64 {
 }
 
 #[test]
-fn throttled_devices_come_back_as_their_sdks_do() {
-    let scratch = Scratch::new();
-    let profiles = [
-        "naive",
-        "well-behaved",
-        "sdk-node",
-        "sdk-python",
-        "sdk-java",
-    ];
-    let scenario = scenario(&profiles);
-    let served = served(&scratch, &scenario);
-    let rule = r#"{"do":"throttle","operations":["register"],"retry-after":3}"#;
-    control(&served, "POST", "/faults", rule);
-    let summary = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            when_all_came(&served, "/faults", "/0/hits", Duration::from_secs(7));
-            control(&served, "DELETE", "/faults", "");
-        });
-        run_against(&scratch, &served, &scenario)
-    });
-    for profile in profiles {
-        let of = |pointer| of_cohort(&summary, profile, pointer);
-        assert_eq!(of("/attempts/throttled"), 5, "{profile}");
-        // Java's SDK takes 429 for the end.
-        let provisioned = if profile == "sdk-java" { 0 } else { 5 };
-        assert_eq!(of("/provisioned"), provisioned, "{profile}");
-    }
-    let most = |profile| of_cohort(&summary, profile, "/attempts/most");
-    assert_eq!(most("sdk-java"), 1);
-    assert!(most("naive") > most("sdk-node"), "naive: every second");
-    assert!(most("sdk-python") > most("sdk-node"), "python: every other");
-    assert_eq!(summary["attempts"]["throttled"], 25);
-}
-
-#[test]
 fn a_hub_that_was_down_is_found_again_by_everybody() {
     let scratch = Scratch::new();
     let profiles = [
