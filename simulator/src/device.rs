@@ -16,9 +16,9 @@ pub mod geography;
 pub mod goodbyes;
 pub mod held;
 pub mod orders;
+pub mod phase_clock;
 pub mod prover;
 pub mod tally;
-pub mod trip;
 
 pub use conditions::{CohortProfile, Conditions, Goal};
 

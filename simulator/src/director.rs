@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::restart::Restarting;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::progress::Command;
 use crate::scheduler::Gauges;
 use crate::start::Start;
@@ -41,7 +41,7 @@ pub struct Director {
     /// The bundled server's, when there is one.
     pub operator: Option<Operator>,
     /// The regions' lines.
-    pub lines: Lines,
+    pub lines: RegionLinks,
     /// How many devices are provisioned.
     pub gauges: Arc<Gauges>,
     /// Where devices hear of it.

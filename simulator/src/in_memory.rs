@@ -33,7 +33,7 @@ use crate::device::geography::Geography;
 use crate::fleet::Fleet;
 use crate::link::dial::DialOptions;
 use crate::link::dial::memory::Network;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::run;
 use crate::stopwatch::RunClock;
 use crate::target::Target;
@@ -154,7 +154,7 @@ impl Service {
             },
             hubs: HUBS.map(str::to_owned).into(),
         };
-        let geography = Geography::of(plan.scenario(), &Lines::of(&[]));
+        let geography = Geography::of(plan.scenario(), &RegionLinks::of(&[]));
         let shared = (self.clock, &Arc::new(geography));
         let conditions = run::conditions(&plan, &Arc::new(fleet), &target, shared);
         let mut conditions = conditions.expect("what devices share");

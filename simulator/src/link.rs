@@ -11,9 +11,9 @@ pub mod dial;
 mod error;
 pub mod http;
 pub mod hub;
-pub mod line;
 pub mod mqtt;
 mod question;
+pub mod region_link;
 pub mod shaped;
 
 mod trust;

@@ -32,7 +32,7 @@ use crate::generator::health::HealthWatch;
 use crate::interrupt::{self, Interrupts};
 use crate::limits::Limits;
 use crate::link::dial::Dialer;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::loading;
 use crate::machine;
 use crate::observer::Observer;
@@ -184,7 +184,7 @@ fn drive(
     let events = EventLog::of(plan.scenario());
     let (orders, ordered) = watch::channel(Orders::default());
     let (under_way, over) = watch::channel(());
-    let lines = Lines::of(&plan.scenario().regions);
+    let lines = RegionLinks::of(&plan.scenario().regions);
     let director = Director {
         plan: Arc::clone(plan),
         lines: lines.clone(),

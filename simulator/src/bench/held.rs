@@ -22,7 +22,7 @@ use crate::device::{self, Conditions};
 use crate::failure::Failure;
 use crate::generator::delay::Delay;
 use crate::link::hub::HubLink;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::machine::ProcessMeter;
 use crate::run;
 use crate::stopwatch::RunClock;
@@ -101,7 +101,7 @@ fn only(scenario: Scenario, index: u16) -> Result<Plan, Failure> {
 
 async fn hold(setup: &Setup, transport: TransportKind) -> Result<Held, Failure> {
     let clock = RunClock::starting_at(tokio::time::Instant::now());
-    let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));
+    let geography = Geography::of(setup.plan.scenario(), &RegionLinks::of(&[]));
     let around = (clock, &Arc::new(geography));
     let conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
     let conditions = Rc::new(conditions);

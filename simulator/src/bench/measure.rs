@@ -17,7 +17,7 @@ use crate::device::{self, Conditions, Goal};
 use crate::failure::Failure;
 use crate::fleet::{Credential, Fleet};
 use crate::link::dial::{DialOptions, Dialer, Way};
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::machine::{self, ProcessMeter};
 use crate::run;
 use crate::stopwatch::RunClock;
@@ -61,7 +61,7 @@ pub(super) fn measure(
     let clock = RunClock::starting_at(tokio::time::Instant::now());
     let last = next.load(Ordering::Relaxed) + devices;
     let work = |_core| -> Result<Conditions, Failure> {
-        let geography = Geography::of(setup.plan.scenario(), &Lines::of(&[]));
+        let geography = Geography::of(setup.plan.scenario(), &RegionLinks::of(&[]));
         let around = (clock, &Arc::new(geography));
         let mut conditions = run::conditions(&setup.plan, &setup.fleet, &setup.target, around)?;
         conditions.goal = flow.goal;

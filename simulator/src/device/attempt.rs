@@ -13,14 +13,14 @@ pub(super) async fn provision_as(
     drive: Drive<'_>,
     conditions: &Conditions,
 ) -> (Record, Option<(Member, HubLink)>) {
-    let mut trip = drive.trip();
-    let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut trip)).await;
+    let mut clock = drive.clock();
+    let ended = tokio::time::timeout(conditions.device_timeout, drive.run(&mut clock)).await;
     let (outcome, settled) = ended.unwrap_or_else(|_| {
-        let phase = trip.phase();
+        let phase = clock.phase();
         (Outcome::TimedOut { phase }, None)
     });
-    if trip.may_be_assigned() {
+    if clock.may_be_assigned() {
         conditions.tally.unheard_assignments.add();
     }
-    (trip.end(outcome), settled)
+    (clock.end(outcome), settled)
 }

@@ -17,8 +17,8 @@ use self::member::Member;
 use super::backoff::{Backoff, Moment};
 use super::conditions::{CohortProfile, Conditions, Goal};
 use super::flow::{Action, Assignment, Flow};
+use super::phase_clock::PhaseClock;
 use super::prover::Prover;
-use super::trip::Trip;
 use crate::fleet::tpm::VirtualTpm;
 use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
@@ -88,10 +88,10 @@ impl<'run> Drive<'run> {
     }
 
     /// It starts now.
-    pub fn trip(&self) -> Trip {
+    pub fn clock(&self) -> PhaseClock {
         let kind = (self.profile.cohort.attestation as u8, self.owner());
         let clock = self.conditions.clock;
-        Trip::start(clock, self.delay.clone(), self.release, kind)
+        PhaseClock::start(clock, self.delay.clone(), self.release, kind)
     }
 
     /// Index of the instance that it belongs to.
@@ -101,20 +101,20 @@ impl<'run> Drive<'run> {
 
     /// From the first connection to the twin.
     /// The session with the hub comes along, where there is one.
-    pub async fn run(&self, trip: &mut Trip) -> (Outcome, Option<(Member, HubLink)>) {
-        let assignment = match self.register(trip).await {
+    pub async fn run(&self, clock: &mut PhaseClock) -> (Outcome, Option<(Member, HubLink)>) {
+        let assignment = match self.register(clock).await {
             Ok(assignment) => assignment,
             Err(outcome) => return (outcome, None),
         };
-        trip.registered(self.conditions.hubs.get(&assignment.hub).copied());
+        clock.registered(self.conditions.hubs.get(&assignment.hub).copied());
         self.conditions.tally_of(&assignment.hub).assigned.add();
         if self.conditions.goal == Goal::Registered {
             return (Outcome::Registered, None);
         }
-        trip.enter(Phase::HubConnect);
+        clock.enter(Phase::HubConnect);
         match self.member(assignment) {
             Ok(member) => {
-                let (outcome, hub) = self.settle(&member, trip).await;
+                let (outcome, hub) = self.settle(&member, clock).await;
                 (outcome, hub.map(|hub| (member, hub)))
             }
             Err(outcome) => (outcome, None),
@@ -122,9 +122,9 @@ impl<'run> Drive<'run> {
     }
 
     /// Until its hub is in hand, or it has failed; either way it does not wait for its good-bye to DPS.
-    async fn register(&self, trip: &mut Trip) -> Result<Assignment, Outcome> {
+    async fn register(&self, clock: &mut PhaseClock) -> Result<Assignment, Outcome> {
         let mut link = None;
-        let registered = self.register_over(&mut link, trip).await;
+        let registered = self.register_over(&mut link, clock).await;
         if let Some(link) = link {
             self.conditions.goodbyes.say(link.close());
         }
@@ -134,7 +134,7 @@ impl<'run> Drive<'run> {
     async fn register_over(
         &self,
         link: &mut Option<DpsLink>,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> Result<Assignment, Outcome> {
         let caller = Caller {
             id_scope: self.id_scope(),
@@ -159,28 +159,28 @@ impl<'run> Drive<'run> {
             action = match action {
                 Action::Register => {
                     let ask = Ask::Register(&body);
-                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, trip)
+                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, clock)
                         .await
                 }
                 Action::Prove(blob) => {
-                    let key = self.activate(&blob, trip.phase())?;
+                    let key = self.activate(&blob, clock.phase())?;
                     sas = Some(self.dps_proof(|data| key.sign(data)));
                     Action::Register
                 }
                 Action::Wait(wait) => {
                     if flow.is_tried() {
-                        trip.tries_again();
+                        clock.tries_again();
                     }
                     if flow.is_accepted() {
-                        trip.enter(Phase::Assign);
+                        clock.enter(Phase::Assign);
                     }
-                    trip.sleep(wait).await;
+                    clock.sleep(wait).await;
                     flow.after_wait()
                 }
                 Action::Poll(operation) => {
-                    trip.polls();
+                    clock.polls();
                     let ask = Ask::OperationStatus(&operation);
-                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, trip)
+                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, clock)
                         .await
                 }
                 Action::Connect(assignment) => return Ok(assignment),
@@ -197,26 +197,26 @@ impl<'run> Drive<'run> {
         sas: Option<&str>,
         link: &mut Option<DpsLink>,
         flow: &mut Flow,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> Action {
-        let asked = self.try_to_ask(caller, ask, sas, link, flow, trip).await;
+        let asked = self.try_to_ask(caller, ask, sas, link, flow, clock).await;
         match asked {
             Ok(reply) => {
                 if reply.status == 429 {
-                    trip.throttled();
+                    clock.throttled();
                 }
-                let action = flow.answered(&reply, self.moment(trip));
+                let action = flow.answered(&reply, self.moment(clock));
                 match unreadable(&action) {
                     Some(outcome) => self.conditions.tally.examples.note(outcome, &reply.body),
-                    None if is_poll(ask) => trip.heard(),
+                    None if is_poll(ask) => clock.heard(),
                     None => {}
                 }
                 action
             }
             Err(error) => {
                 self.conditions.failed(error);
-                trip.failed(error);
-                flow.failed(error, trip.phase(), self.moment(trip))
+                clock.failed(error);
+                flow.failed(error, clock.phase(), self.moment(clock))
             }
         }
     }
@@ -228,18 +228,18 @@ impl<'run> Drive<'run> {
         sas: Option<&str>,
         link: &mut Option<DpsLink>,
         flow: &Flow,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> Result<Reply, LinkError> {
         let open = link.take().filter(|link| !link.is_closed());
         let mut open = match open {
             Some(open) => open,
             // What comes between polls is part of the assignment.
             None if flow.is_accepted() => self.reopen(caller, sas).await?,
-            None => self.open(caller, sas, trip).await?,
+            None => self.open(caller, sas, clock).await?,
         };
-        trip.enter(flow.phase());
+        clock.enter(flow.phase());
         if is_poll(ask) {
-            trip.polled();
+            clock.polled();
         }
         let reply = open.ask(caller, ask, sas).await?;
         *link = Some(open);
@@ -247,13 +247,13 @@ impl<'run> Drive<'run> {
     }
 
     /// The chance of each wait is its own.
-    fn moment(&self, trip: &Trip) -> Moment {
+    fn moment(&self, clock: &PhaseClock) -> Moment {
         Moment {
-            elapsed: trip.elapsed(),
+            elapsed: clock.elapsed(),
             chance: self
                 .profile
                 .chance
-                .uniform(self.release.device, trip.waits()),
+                .uniform(self.release.device, clock.waits()),
         }
     }
 
@@ -261,18 +261,18 @@ impl<'run> Drive<'run> {
         &self,
         caller: Caller<'_>,
         sas: Option<&str>,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> Result<DpsLink, LinkError> {
         let (host, port) = (&self.conditions.endpoint, self.dps_port());
         let dialer = &self.conditions.dialer;
-        trip.enter(Phase::Resolve);
+        clock.enter(Phase::Resolve);
         let address = dialer.resolve(host, port).await?;
-        trip.enter(Phase::Connect);
+        clock.enter(Phase::Connect);
         let stream = dialer.connect(address, self.way(host)).await?;
-        trip.enter(Phase::Tls);
+        clock.enter(Phase::Tls);
         let stream = dialer.secure(host, stream, self.certificate()).await?;
-        trip.enter(Phase::Open);
-        self.speak(caller, stream, sas, Some(trip)).await
+        clock.enter(Phase::Open);
+        self.speak(caller, stream, sas, Some(clock)).await
     }
 
     /// Another connection, because the server closed the first between polls.
@@ -296,14 +296,14 @@ impl<'run> Drive<'run> {
         caller: Caller<'_>,
         stream: Secured,
         sas: Option<&str>,
-        trip: Option<&mut Trip>,
+        clock: Option<&mut PhaseClock>,
     ) -> Result<DpsLink, LinkError> {
         let (transport, host) = (self.release.transport, &self.conditions.endpoint);
         let sign = |key: &IdentityKey| self.dps_proof(|data| key.sign(data));
         let mut prover = self.attests_on_opening().map(|tpm| Prover {
             tpm,
             sign: &sign,
-            trip,
+            clock,
         });
         let proof = match (&mut prover, sas) {
             (Some(prover), _) => Proof::Tpm(prover),

@@ -9,13 +9,13 @@ use fleetstorm_scenarios::{Chance, LinkShape, Region, Release, Scenario};
 
 use crate::generator::delay::Delay;
 use crate::link::dial::Way;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 
 /// The regions of a run.
 #[derive(Debug)]
 pub struct Geography {
     regions: Vec<Region>,
-    lines: Lines,
+    lines: RegionLinks,
     /// By region, whether its lines are other than the network itself, or will be.
     shaped: Vec<bool>,
     /// Region of each hub that stands in one, by its host name.
@@ -26,7 +26,7 @@ pub struct Geography {
 
 impl Geography {
     /// Of a scenario; its regions' lines are `lines`.
-    pub fn of(scenario: &Scenario, lines: &Lines) -> Self {
+    pub fn of(scenario: &Scenario, lines: &RegionLinks) -> Self {
         let hubs = scenario.server.hubs.iter();
         let hubs = hubs.filter_map(|hub| Some((hub_host(&hub.name), hub.region.clone()?)));
         let cohorts = scenario.cohorts.iter();
@@ -111,7 +111,7 @@ mod tests {
             "geo.toml",
         );
         let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-        let geography = Geography::of(&scenario, &Lines::of(&scenario.regions));
+        let geography = Geography::of(&scenario, &RegionLinks::of(&scenario.regions));
         let way = |region, host| {
             let release = Release {
                 cohort: 0,

@@ -3,7 +3,7 @@
 use fleetstorm_protocol::tpm::IdentityKey;
 use fleetstorm_reports::{Fault, Phase};
 
-use super::trip::Trip;
+use super::phase_clock::PhaseClock;
 use crate::fleet::tpm::VirtualTpm;
 use crate::link::{LinkError, Tpm};
 
@@ -14,13 +14,13 @@ pub struct Prover<'a> {
     /// Signs a SAS token for DPS.
     pub sign: &'a dyn Fn(&IdentityKey) -> String,
     /// Where the time is stamped; nowhere for a second connection.
-    pub trip: Option<&'a mut Trip>,
+    pub clock: Option<&'a mut PhaseClock>,
 }
 
 impl Prover<'_> {
     fn enter(&mut self, phase: Phase) {
-        if let Some(trip) = &mut self.trip {
-            trip.enter(phase);
+        if let Some(clock) = &mut self.clock {
+            clock.enter(phase);
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::line::Line;
+use super::region_link::RegionLink;
 use super::shaped::Shaped;
 use super::trust::CachingVerifier;
 use crate::failure::Failure;
@@ -70,7 +70,7 @@ pub struct Way {
     /// The first of its source addresses, towards a loopback target.
     pub sources: Option<Ipv4Addr>,
     /// The line; none where nothing is different from the network itself.
-    pub line: Option<Line>,
+    pub line: Option<RegionLink>,
     /// Decides what is chance on it.
     pub seed: u64,
     /// Of its device, which also waits for the task that hands bytes over.

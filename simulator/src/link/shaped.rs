@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use self::far::{BothWays, Far};
-use super::line::Line;
+use super::region_link::RegionLink;
 use crate::generator::delay::Delay;
 
 mod direction;
@@ -36,7 +36,7 @@ impl Shaped {
     /// Those of `connecting`.
     pub async fn connect(
         connecting: impl Future<Output = io::Result<TcpStream>>,
-        line: Option<Line>,
+        line: Option<RegionLink>,
         (seed, delay): (u64, Delay),
     ) -> io::Result<Self> {
         let Some(line) = line else {

@@ -11,7 +11,7 @@ use super::member::Member;
 use super::{Drive, Past, sas_token};
 use crate::device::backoff::{Backoff, Moment, setback_of};
 use crate::device::flow::{Assignment, ended};
-use crate::device::trip::Trip;
+use crate::device::phase_clock::PhaseClock;
 use crate::fleet::Credential;
 use crate::link::LinkError;
 use crate::link::hub::HubLink;
@@ -41,7 +41,7 @@ impl Drive<'_> {
     pub(super) async fn settle(
         &self,
         member: &Member,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> (Outcome, Option<HubLink>) {
         let after = &self.profile.cohort.after;
         let mut to_do = ToDo {
@@ -54,30 +54,30 @@ impl Drive<'_> {
             self.profile.cohort.retry,
             self.profile.hub_transport(self.release).protocol(),
         );
-        let mut sought = trip.elapsed();
+        let mut sought = clock.elapsed();
         loop {
             let mut served = false;
-            let error = match self.visit(member, &mut to_do, &mut served, trip).await {
+            let error = match self.visit(member, &mut to_do, &mut served, clock).await {
                 Ok((outcome, hub)) => return (outcome, Some(hub)),
                 Err(error) => error,
             };
             if served {
                 backoff.served();
-                sought = trip.elapsed();
+                sought = clock.elapsed();
             }
             self.conditions.failed(error);
-            trip.failed(error);
+            clock.failed(error);
             let now = Moment {
-                elapsed: trip.elapsed().saturating_sub(sought),
-                ..self.moment(trip)
+                elapsed: clock.elapsed().saturating_sub(sought),
+                ..self.moment(clock)
             };
             let wait =
                 setback_of(error).and_then(|setback| backoff.wait(Step::Hub, setback, None, now));
             let Some(wait) = wait else {
-                return (ended(error, trip.phase()), None);
+                return (ended(error, clock.phase()), None);
             };
-            trip.tries_again();
-            trip.sleep(wait).await;
+            clock.tries_again();
+            clock.sleep(wait).await;
         }
     }
 
@@ -87,22 +87,22 @@ impl Drive<'_> {
         member: &Member,
         to_do: &mut ToDo<'_>,
         served: &mut bool,
-        trip: &mut Trip,
+        clock: &mut PhaseClock,
     ) -> Result<(Outcome, HubLink), LinkError> {
         // Once a device is provisioned, coming back is part of what it was doing.
         if to_do.twin {
-            trip.enter(Phase::HubConnect);
+            clock.enter(Phase::HubConnect);
         }
         let mut hub = self.connect(member).await?;
         if to_do.twin {
-            trip.enter(Phase::Twin);
+            clock.enter(Phase::Twin);
         }
         let tally = self.conditions.tally_of(member.hub());
         hub.prepare_for_twin().await?;
         let twin = tally.twins.count(hub.read_twin()).await?;
         *served = true;
         if to_do.twin {
-            trip.leave();
+            clock.leave();
             if !self.is_as_asked(&twin) {
                 return Ok((Outcome::TwinMismatch, hub));
             }
@@ -112,23 +112,23 @@ impl Drive<'_> {
             to_do.twin = false;
         }
         if let Some(reported) = to_do.report {
-            trip.enter(Phase::Report);
+            clock.enter(Phase::Report);
             let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
             tally.reports.count(hub.report(&patch)).await?;
-            trip.leave();
+            clock.leave();
             to_do.report = None;
         }
         while to_do.sent < to_do.messages {
-            trip.enter(Phase::Telemetry);
+            clock.enter(Phase::Telemetry);
             let sequence = to_do.sent + 1;
             let message = format!(r#"{{"sequence":{sequence}}}"#);
             hub.prepare_for_messages().await?;
             let sending = hub.send(message.as_bytes());
             tally.messages.count(sending).await?;
             to_do.sent = sequence;
-            trip.sent();
+            clock.sent();
         }
-        trip.leave();
+        clock.leave();
         Ok((Outcome::Provisioned, hub))
     }
 

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
 
-use crate::link::line::Line;
+use crate::link::region_link::RegionLink;
 
 /// Bytes under way; beyond it a sender waits, as with a full window of TCP (without scaling).
 const WINDOW: usize = 64 * 1024;
@@ -18,7 +18,7 @@ const OVERHEAD: usize = 64;
 /// The line itself, which both directions share.
 #[derive(Debug)]
 pub(super) struct Medium {
-    line: Line,
+    line: RegionLink,
     shape: LinkShape,
     began: Instant,
     /// Where in the rhythm of stalls the connection began, 0 to 1.
@@ -49,7 +49,7 @@ struct Piece {
 
 impl Medium {
     /// A line that a connection begins to use.
-    pub(super) fn new(mut line: Line, seed: u64, now: Instant) -> Self {
+    pub(super) fn new(mut line: RegionLink, seed: u64, now: Instant) -> Self {
         Self {
             shape: line.shape(),
             line,
@@ -177,7 +177,7 @@ mod tests {
     use fleetstorm_scenarios::region::LinkProperty;
 
     use super::*;
-    use crate::link::line::Lines;
+    use crate::link::region_link::RegionLinks;
 
     fn ms(count: u64) -> Duration {
         Duration::from_millis(count)
@@ -185,7 +185,7 @@ mod tests {
 
     /// A line of this shape, and a direction of it.
     fn way(shape: LinkShape, now: Instant) -> (Medium, Direction) {
-        let line = Lines::shaped(shape).here();
+        let line = RegionLinks::shaped(shape).here();
         (Medium::new(line, 7, now), Direction::new(7, 0, now))
     }
 
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_line_that_gets_shorter_brings_nothing_before_what_is_under_way() {
         let now = Instant::now();
-        let lines = Lines::shaped(LinkShape::default());
+        let lines = RegionLinks::shaped(LinkShape::default());
         let line = lines.line(0, ms(40)).expect("the region");
         let mut medium = Medium::new(line, 7, now);
         let mut there = Direction::new(7, 0, now);

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::direction::{Direction, Medium};
 use crate::generator::delay::{Delay, Incoming};
-use crate::link::line::Line;
+use crate::link::region_link::RegionLink;
 
 /// Longest piece: what is read from the network, or taken from the user, at once.
 const PIECE: usize = 16 * 1024;
@@ -175,7 +175,7 @@ impl AsyncWrite for Far {
 
 impl BothWays {
     /// A line on which nothing is under way.
-    pub(super) fn new(line: Line, seed: u64, delay: Delay) -> Self {
+    pub(super) fn new(line: RegionLink, seed: u64, delay: Delay) -> Self {
         let now = Instant::now();
         Self {
             medium: Medium::new(line, seed, now),

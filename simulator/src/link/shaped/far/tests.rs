@@ -10,7 +10,7 @@ use tokio::time::{advance, sleep, timeout};
 
 use super::*;
 use crate::generator::event_loop::EventLoop;
-use crate::link::line::Lines;
+use crate::link::region_link::RegionLinks;
 use crate::stopwatch::RunClock;
 
 /// What the network takes before its peer has read it.
@@ -20,15 +20,15 @@ fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-fn lines(round_trip: u64) -> Lines {
-    Lines::shaped(LinkShape {
+fn lines(round_trip: u64) -> RegionLinks {
+    RegionLinks::shaped(LinkShape {
         round_trip: ms(round_trip),
         ..LinkShape::default()
     })
 }
 
 /// A device's end, and the peer's.
-fn over(lines: &Lines) -> (Far, DuplexStream) {
+fn over(lines: &RegionLinks) -> (Far, DuplexStream) {
     let (ours, theirs) = duplex(SOCKET);
     let line = BothWays::new(lines.here(), 7, Delay::default());
     (Far::over(ours, line), theirs)
@@ -311,7 +311,7 @@ async fn a_line_without_length_takes_no_time() {
 #[tokio::test(start_paused = true)]
 async fn a_narrow_line_takes_its_time_each_way() {
     locally(async {
-        let narrow = Lines::shaped(LinkShape {
+        let narrow = RegionLinks::shaped(LinkShape {
             round_trip: ms(200),
             bandwidth: Some(1_000_000),
             ..LinkShape::default()
@@ -376,7 +376,7 @@ async fn bytes_that_come_and_wait_for_the_core_are_the_generators_delay() {
 #[test]
 fn a_line_weighs_little() {
     let line = BothWays::new(
-        Lines::shaped(LinkShape::default()).here(),
+        RegionLinks::shaped(LinkShape::default()).here(),
         7,
         Delay::default(),
     );

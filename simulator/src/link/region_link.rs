@@ -9,17 +9,17 @@ use tokio::sync::watch;
 
 /// The lines of all regions, by their index.
 #[derive(Debug, Clone)]
-pub struct Lines(Arc<[watch::Sender<LinkShape>]>);
+pub struct RegionLinks(Arc<[watch::Sender<LinkShape>]>);
 
 /// A line to somewhere, now and later.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct RegionLink {
     region: watch::Receiver<LinkShape>,
     /// How much longer its round trip is than the region's own.
     farther: Duration,
 }
 
-impl Lines {
+impl RegionLinks {
     /// As they are at the start.
     pub fn of(regions: &[Region]) -> Self {
         let lines = regions.iter().map(|region| watch::Sender::new(region.link));
@@ -34,13 +34,13 @@ impl Lines {
     }
 
     /// One that begins in the region of this index.
-    pub fn line(&self, region: usize, farther: Duration) -> Option<Line> {
+    pub fn line(&self, region: usize, farther: Duration) -> Option<RegionLink> {
         let region = self.0.get(region)?.subscribe();
-        Some(Line { region, farther })
+        Some(RegionLink { region, farther })
     }
 }
 
-impl Line {
+impl RegionLink {
     /// What it is like now.
     pub fn shape(&mut self) -> LinkShape {
         self.region.borrow_and_update().farther(self.farther)
@@ -48,14 +48,14 @@ impl Line {
 
     /// The same if it has changed since that was asked last.
     pub fn changed(&mut self) -> Option<LinkShape> {
-        // Lines whose run is over change no more.
+        // Links whose run is over change no more.
         let has_changed = self.region.has_changed().unwrap_or(false);
         has_changed.then(|| self.shape())
     }
 }
 
 #[cfg(test)]
-impl Lines {
+impl RegionLinks {
     /// Those of one region.
     pub(super) fn shaped(link: LinkShape) -> Self {
         Self::of(&[Region {
@@ -68,7 +68,7 @@ impl Lines {
     }
 
     /// That which begins there.
-    pub(super) fn here(&self) -> Line {
+    pub(super) fn here(&self) -> RegionLink {
         self.line(0, Duration::ZERO).expect("the region")
     }
 }

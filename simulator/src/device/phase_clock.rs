@@ -12,7 +12,7 @@ use crate::stopwatch::RunClock;
 
 /// One device's times.
 #[derive(Debug)]
-pub struct Trip {
+pub struct PhaseClock {
     clock: RunClock,
     delay: Delay,
     /// What the delay was when the device started.
@@ -25,7 +25,7 @@ pub struct Trip {
     unheard_polls: u16,
 }
 
-impl Trip {
+impl PhaseClock {
     /// The device starts now; of which attestation and instance, as indices in the run's dimensions. `delay`
     /// is counted by its task.
     pub fn start(
