@@ -19,7 +19,7 @@ pub(super) async fn provision_as(
         let phase = clock.phase();
         (Outcome::TimedOut { phase }, None)
     });
-    if clock.may_be_assigned() {
+    for _ in 0..clock.unheard_assignments() {
         conditions.tally.unheard_assignments.add();
     }
     (clock.end(outcome), settled)

@@ -206,10 +206,10 @@ impl<'run> Drive<'run> {
                     clock.throttled();
                 }
                 let action = flow.answered(&reply, self.moment(clock));
-                match unreadable(&action) {
-                    Some(outcome) => self.conditions.tally.examples.note(outcome, &reply.body),
-                    None if is_poll(ask) => clock.heard(),
-                    None => {}
+                if let Some(outcome) = unreadable(&action) {
+                    self.conditions.tally.examples.note(outcome, &reply.body);
+                } else if is_over(ask, &reply, &action) {
+                    clock.heard_of_registration();
                 }
                 action
             }
@@ -238,8 +238,8 @@ impl<'run> Drive<'run> {
             None => self.open(caller, sas, clock).await?,
         };
         clock.enter(flow.phase());
-        if is_poll(ask) {
-            clock.polled();
+        if !is_poll(ask) {
+            clock.asked_for_registration();
         }
         let reply = open.ask(caller, ask, sas).await?;
         *link = Some(open);
@@ -388,6 +388,15 @@ fn sas_token(
 
 fn is_poll(ask: Ask<'_>) -> bool {
     matches!(ask, Ask::OperationStatus(_))
+}
+
+/// Whether a registration has ended without a hub, or never began. A poll that is refused ends none.
+fn is_over(ask: Ask<'_>, reply: &Reply, action: &Action) -> bool {
+    let has_ended = matches!(
+        action,
+        Action::End(Outcome::AssignmentFailed { .. } | Outcome::Disabled)
+    );
+    has_ended || !is_poll(ask) && reply.status >= 300
 }
 
 /// How a device ends whose answer could not be read.

@@ -21,8 +21,8 @@ pub struct PhaseClock {
     phase: Phase,
     /// When the running phase began; `None` between phases.
     entered_us: Option<u64>,
-    /// Polls that were not answered, or not readably.
-    unheard_polls: u16,
+    /// Registrations that the service may be at, or may have ended with a hub, of which the device has not heard.
+    under_way: u16,
 }
 
 impl PhaseClock {
@@ -70,7 +70,7 @@ impl PhaseClock {
             record,
             phase: Phase::Queue,
             entered_us: None,
-            unheard_polls: 0,
+            under_way: 0,
         }
     }
 
@@ -100,6 +100,7 @@ impl PhaseClock {
 
     /// A hub was assigned: registration is over.
     pub fn registered(&mut self, hub: Option<u16>) {
+        self.heard_of_registration();
         self.leave();
         self.record.registered_us = Some(self.clock.now_us());
         self.record.added_to_registration_us = self.added_us();
@@ -111,19 +112,20 @@ impl PhaseClock {
         self.record.polls = self.record.polls.saturating_add(1);
     }
 
-    /// Has asked; the answer is on its way.
-    pub fn polled(&mut self) {
-        self.unheard_polls = self.unheard_polls.saturating_add(1);
+    /// Has asked to be registered: whatever it hears, that may have begun.
+    pub fn asked_for_registration(&mut self) {
+        self.under_way = self.under_way.saturating_add(1);
     }
 
-    /// The answer to the last poll is here.
-    pub fn heard(&mut self) {
-        self.unheard_polls = self.unheard_polls.saturating_sub(1);
+    /// Has heard how one registration ended, or that it never began.
+    pub fn heard_of_registration(&mut self) {
+        self.under_way = self.under_way.saturating_sub(1);
     }
 
-    /// Whether the service may have assigned a hub of which the device has not heard.
-    pub fn may_be_assigned(&self) -> bool {
-        self.record.registered_us.is_none() && self.unheard_polls > 0
+    /// Hubs that the service may have assigned, for it does so whether it is polled or not, and of which the
+    /// device has not heard.
+    pub fn unheard_assignments(&self) -> u16 {
+        self.under_way
     }
 
     /// The hub has acknowledged one more message.

@@ -78,7 +78,7 @@ pub struct Tally {
     /// How often this machine had no file, port or memory for a device's connection, whether the device
     /// got over it or not.
     pub shortages: Count,
-    /// Registrations that ended without a hub, though one of their polls may have been answered with one.
+    /// Registrations that may have ended with a hub, of which their device has not heard.
     pub unheard_assignments: Count,
     /// Devices that were to stay and had to leave.
     pub turned_away: Count,

@@ -10,12 +10,10 @@ use super::*;
 use crate::in_memory::Service;
 use crate::stopwatch::RunClock;
 
-/// The way of one device to its twin, while something happens to the service.
-async fn way(retry: &str, meanwhile: impl AsyncFnOnce(&Service)) -> Record {
-    let on_its_way = async {
-        let service = Service::start(RunClock::starting_at(Instant::now()));
-        let (plan, conditions) = service.devices_of(&format!(
-            r#"
+/// One device.
+fn scenario(retry: &str) -> String {
+    format!(
+        r#"
 name = "way"
 seed = 1
 device-timeout = "60s"
@@ -27,7 +25,14 @@ transport = "mqtt"
 retry = "{retry}"
 arrival = {{ kind = "all-at-once" }}
 "#
-        ));
+    )
+}
+
+/// The way of one device to its twin, while something happens to the service.
+async fn way(retry: &str, meanwhile: impl AsyncFnOnce(&Service)) -> Record {
+    let on_its_way = async {
+        let service = Service::start(RunClock::starting_at(Instant::now()));
+        let (plan, conditions) = service.devices_of(&scenario(retry));
         let release = plan.open_schedule(0, 1).next().expect("a device");
         let provisioning = provision_and_leave(release, &conditions);
         tokio::join!(provisioning, meanwhile(&service)).0
@@ -107,4 +112,24 @@ async fn a_device_that_is_never_served_runs_out_of_time() {
     };
     assert_eq!(record.outcome, ended);
     assert_eq!(record.end_us / 1_000_000, 60);
+}
+
+/// The service ends it all the same, whether it is polled or not.
+#[tokio::test(start_paused = true)]
+async fn a_registration_that_nobody_hears_the_end_of_may_have_a_hub() {
+    for (refused, unheard) in [(None, 1), (Some(404), 0)] {
+        let on_its_way = async {
+            let service = Service::start(RunClock::starting_at(Instant::now()));
+            service.refuse(refused);
+            let (plan, mut conditions) = service.devices_of(&scenario("patient"));
+            // Before its first poll.
+            conditions.device_timeout = Duration::from_millis(500);
+            let release = plan.open_schedule(0, 1).next().expect("a device");
+            let record = provision_and_leave(release, &conditions).await;
+            assert!(!record.outcome.is_provisioned());
+            let tally = &conditions.tally;
+            assert_eq!(tally.unheard_assignments.get(), unheard, "{refused:?}");
+        };
+        LocalSet::new().run_until(on_its_way).await;
+    }
 }
