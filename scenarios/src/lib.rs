@@ -1,7 +1,7 @@
 //! Scenario files, and the plan that they expand to.
 //!
 //! ```text
-//! scenario.toml -> table, parse (tables taken apart key by key, unknown keys refused)
+//! scenario.toml -> keys, parse  (tables taken apart by lists of keys, of which the schema is made, too)
 //!               -> Scenario      (only valid ones exist; all mistakes at once, with line and key)
 //!               -> Plan          (with seed and overrides: who starts when)
 //!               -> Forecast      (what becomes of it, in virtual time)

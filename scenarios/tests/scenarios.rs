@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::Threshold;
+use fleetstorm_reports::slo::Aim;
+use fleetstorm_reports::validity::MAX_DROPPED;
 use fleetstorm_scenarios::arrival::{AllAtOnce, ConstantRate, RampingRate, Shape, Stage};
 use fleetstorm_scenarios::{
     Flaw, Load, Overrides, Plan, Ports, Release, RetryProfile, load, parse,
@@ -117,6 +119,58 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(cohort.retry, RetryProfile::Patient);
     let at_once: Load = Shape::AllAtOnce(AllAtOnce).into();
     assert_eq!((cohort.flaw, &cohort.load), (None, &at_once));
+}
+
+/// What holds without a key is written as the key would be, and read like it.
+#[test]
+fn every_default_can_be_read() {
+    let scenario = parse(
+        r#"
+        name = "least"
+        arrival = { kind = "ramping-rate", stages = [{ to = "5/s", over = "1s" }] }
+        [target]
+        endpoint = "global.azure-devices-provisioning.net"
+        id-scope = "0ne00A1B2C3"
+        [server]
+        [[region]]
+        name = "westeurope"
+        [[cohort]]
+        name = "only"
+        devices = 3
+        attestation = "tpm"
+        transport = "https"
+        after = { hold = "10m" }
+        [[cohort]]
+        name = "closed"
+        devices = 3
+        attestation = "tpm"
+        transport = "https"
+        arrival = { kind = "closed", concurrency = 1 }
+        [[event]]
+        at = "1s"
+        do = "power-cut"
+        [[slo]]
+        name = "promise"
+        objective = "99%"
+        [thresholds]
+        tls.p99 = { is = "< 1s" }
+        "#,
+        "least.toml",
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let target = scenario.target.expect("a target");
+    assert_eq!(target.ports, Ports::default());
+    let [region] = &scenario.regions[..] else {
+        panic!("one region: {:?}", scenario.regions);
+    };
+    assert_eq!(region.link.round_trip, Duration::ZERO);
+    let [slo] = &scenario.slos[..] else {
+        panic!("one objective: {:?}", scenario.slos);
+    };
+    assert_eq!(slo.window_s, 30 * 24 * 60 * 60);
+    assert_eq!((slo.of, slo.confidence), (Aim::default(), 0.95));
+    assert_eq!(scenario.max_dropped, MAX_DROPPED);
+    assert!(!scenario.thresholds[0].terms.abort);
 }
 
 #[test]
