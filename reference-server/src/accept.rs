@@ -19,7 +19,7 @@ use crate::error::ServeError;
 use crate::fault::line::{Cuttable, Line};
 use crate::held::Held;
 use crate::listen::client::Client;
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 use crate::listen::stream::Stream;
 use crate::listen::{amqp_port, control, https_port, mqtt_port};
 use crate::memory;
@@ -116,7 +116,7 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
 
 /// What every thread shares.
 pub(crate) struct Shared {
-    pub(crate) host: Arc<Host>,
+    pub(crate) server: Arc<Server>,
     pub(crate) tls: Arc<ServerConfig>,
     /// None: nothing is recorded.
     pub(crate) recorder: Option<Recorder>,
@@ -197,7 +197,7 @@ async fn accept(
             }
             Port::Https | Port::Mqtt | Port::Amqp => {
                 let Some(place) = shared.devices.take() else {
-                    shared.host.tally.connections_refused.add();
+                    shared.server.tally.connections_refused.add();
                     continue;
                 };
                 Some(place)
@@ -214,7 +214,7 @@ async fn accept(
             let stream = Cuttable::new(stream, Arc::clone(&line));
             serve(port, (stream, line, peer.ip()), acceptor, &shared, stopped).await;
             if port != Port::Control {
-                shared.host.tally.connections_closed.add();
+                shared.server.tally.connections_closed.add();
             }
         });
     }
@@ -227,8 +227,8 @@ async fn serve(
     shared: &Shared,
     stop: impl Future<Output = ()>,
 ) {
-    let host = Arc::clone(&shared.host);
-    let stream = Patient::new(stream, host.limits.stalled_write);
+    let server = Arc::clone(&shared.server);
+    let stream = Patient::new(stream, server.limits.stalled_write);
     if port == Port::Control {
         let stop = async {
             tokio::select! {
@@ -236,26 +236,26 @@ async fn serve(
                 () = line.cut() => {}
             }
         };
-        return Box::pin(control::serve(stream, host, stop)).await;
+        return Box::pin(control::serve(stream, server, stop)).await;
     }
-    host.tally.connections.add();
-    if host.faults.are_armed() && !Box::pin(is_spared(port, peer, &line, &host)).await {
+    server.tally.connections.add();
+    if server.faults.are_armed() && !Box::pin(is_spared(port, peer, &line, &server)).await {
         return;
     }
     // Boxed, here and below: a future keeps room for whatever was ever moved into or out of it, and
     // a connection that is held would keep a dozen places for a kilobyte of TLS.
     let handshake = Box::pin(acceptor.accept(stream));
-    let Ok(Ok(stream)) = tokio::time::timeout(host.limits.handshake, handshake).await else {
-        host.tally.tls_failures.add();
+    let Ok(Ok(stream)) = tokio::time::timeout(server.limits.handshake, handshake).await else {
+        server.tally.tls_failures.add();
         return;
     };
     let client = Rc::new(Client::of(&stream, Some(peer), Arc::clone(&line)));
     let (stream, cut) = (Held::new(stream), Arc::clone(&line));
-    let hub = host.hub_of(&client).map(|hub| hub.host_name().to_owned());
-    if host.outages.is_down(hub.as_deref()) {
+    let hub = server.hub_of(&client).map(|hub| hub.host_name().to_owned());
+    if server.outages.is_down(hub.as_deref()) {
         return line.reset_it();
     }
-    let outages = Arc::clone(&host);
+    let outages = Arc::clone(&server);
     let stop = async move {
         tokio::select! {
             () = stop => {}
@@ -265,10 +265,10 @@ async fn serve(
     };
     let lent = stream.lend();
     match &shared.recorder {
-        None => converse(port, lent, client, host, stop).await,
+        None => converse(port, lent, client, server, stop).await,
         Some(recorder) => {
             let recorded = recorder.record(lent, port.name(), client.server_name.as_deref());
-            converse(port, recorded, client, host, stop).await;
+            converse(port, recorded, client, server, stop).await;
         }
     }
     if !cut.is_cut() {
@@ -277,7 +277,7 @@ async fn serve(
 }
 
 /// Whether no fault ends a connection before it is secured.
-async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> bool {
+async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, server: &Server) -> bool {
     let client = Client {
         peer: Some(peer),
         line: Arc::clone(line),
@@ -296,7 +296,7 @@ async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, host: &Host) -> b
         region: None,
     };
     tokio::select! {
-        _ = host.trouble(&client, occasion) => true,
+        _ = server.trouble(&client, occasion) => true,
         () = line.cut() => false,
     }
 }
@@ -305,21 +305,21 @@ async fn converse(
     port: Port,
     stream: impl Stream + Send + 'static,
     client: Rc<Client>,
-    host: Arc<Host>,
+    server: Arc<Server>,
     stop: impl Future<Output = ()>,
 ) {
     if port == Port::Https {
-        return Box::pin(https_port::serve(stream, client, host, stop)).await;
+        return Box::pin(https_port::serve(stream, client, server, stop)).await;
     }
     // There is no answer before it that could say so.
-    if host.store.check().is_err() {
+    if server.store.check().is_err() {
         return client.line.reset_it();
     }
-    let (at, of) = (Arc::clone(&host), Rc::clone(&client));
+    let (at, of) = (Arc::clone(&server), Rc::clone(&client));
     let end = at.end(&of, stop);
     match port {
-        Port::Mqtt => Box::pin(mqtt_port::serve(stream, client, host, end)).await,
-        Port::Amqp => Box::pin(amqp_port::serve(stream, client, host, end)).await,
+        Port::Mqtt => Box::pin(mqtt_port::serve(stream, client, server, end)).await,
+        Port::Amqp => Box::pin(amqp_port::serve(stream, client, server, end)).await,
         Port::Https | Port::Control => {}
     }
 }

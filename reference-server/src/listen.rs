@@ -6,9 +6,9 @@
 pub(crate) mod amqp_port;
 pub(crate) mod client;
 pub(crate) mod control;
-pub(crate) mod host;
 pub(crate) mod https_port;
 pub(crate) mod mqtt_port;
+pub(crate) mod server;
 pub(crate) mod stream;
 
 mod amqp;

@@ -24,7 +24,7 @@ use crate::fault::outage::Outages;
 use crate::hub::access_policy::HubPolicies;
 use crate::hub::assignment::LinkedRegistry;
 use crate::hub::hubs::Hubs;
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 use crate::recording::Recorder;
 use crate::room::Room;
 use crate::service::Service;
@@ -50,7 +50,7 @@ use signals::Signals;
 /// A server that listens. Dropping it stops it.
 pub struct Running {
     announcement: Announcement,
-    host: Arc<Host>,
+    server: Arc<Server>,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -63,20 +63,20 @@ impl Running {
 
     /// What it has counted until now.
     pub fn counters(&self) -> Counters {
-        self.host.tally.read()
+        self.server.tally.read()
     }
 
     /// Stops it; what it has counted in its life.
     pub fn stop(self) -> Counters {
-        let host = Arc::clone(&self.host);
+        let server = Arc::clone(&self.server);
         drop(self);
-        host.tally.read()
+        server.tally.read()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.host.ready.store(false, Ordering::Release);
+        self.server.ready.store(false, Ordering::Release);
         self.stop.send_replace(true);
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing left to stop.
@@ -194,7 +194,7 @@ pub fn start(
     let places = places.map(|hub| (hub.host_name.clone(), hub.region.clone()));
     let devices = Room::for_devices(&config, threads)?;
     let shared = Arc::new(Shared {
-        host: Arc::new(Host {
+        server: Arc::new(Server {
             instances: Arc::new(Instances::new(services, Arc::clone(&tally))),
             hub_versions: ApiVersions::of_hubs(&config.api_versions),
             global_endpoint: config.global_endpoint,
@@ -215,18 +215,18 @@ pub fn start(
     let webhooks = webhook_calls::start(
         &config.webhook,
         waiting_calls,
-        Arc::clone(&shared.host.instances),
-        shared.host.diagnostics.clone(),
+        Arc::clone(&shared.server.instances),
+        shared.server.diagnostics.clone(),
         stopped.clone(),
     )?;
-    let completions = completions::start(&shared.host.instances, stopped.clone())?;
+    let completions = completions::start(&shared.server.instances, stopped.clone())?;
     let ports = vec![https, mqtt, amqp, control];
     let mut threads = accept::start(&shared, ports, threads, &stopped)?;
     threads.extend([webhooks, completions]);
-    shared.host.ready.store(true, Ordering::Release);
+    shared.server.ready.store(true, Ordering::Release);
     Ok(Running {
         announcement,
-        host: Arc::clone(&shared.host),
+        server: Arc::clone(&shared.server),
         stop,
         threads,
     })

@@ -12,7 +12,7 @@ use super::amqp::login::{self, Login};
 use super::amqp::wire::{Gone, Wire};
 use super::amqp::{Conversation, MAX_FRAME};
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use super::stream::Stream;
 use super::{dps_amqp, hub_amqp};
 use crate::hub::registry::Hub;
@@ -21,14 +21,14 @@ use crate::hub::registry::Hub;
 pub(crate) async fn serve(
     stream: impl Stream,
     client: Rc<Client>,
-    host: Arc<Host>,
+    server: Arc<Server>,
     stop: impl Future<Output = ()>,
 ) {
     let conversation = async {
         let mut wire = Wire::new(stream);
-        let opened = open(&mut wire, &client, &host).await;
+        let opened = open(&mut wire, &client, &server).await;
         match opened {
-            Ok(Some((login, open))) => talk(wire, login, &open, &client, &host).await,
+            Ok(Some((login, open))) => talk(wire, login, &open, &client, &server).await,
             Ok(None) => wire.close().await,
             Err(Gone::Lost | Gone::Silent) => {}
         }
@@ -43,12 +43,12 @@ pub(crate) async fn serve(
 async fn open(
     wire: &mut Wire<impl Stream>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) -> Result<Option<(Login, Open)>, Gone> {
-    let Some(login) = login::log_in(wire, client, host).await? else {
+    let Some(login) = login::log_in(wire, client, server).await? else {
         return Ok(None);
     };
-    let deadline = Instant::now() + host.limits.first_request;
+    let deadline = Instant::now() + server.limits.first_request;
     loop {
         match wire.waiting_frame(MAX_FRAME) {
             Ok(Some(frame)) => match frame.performative {
@@ -63,28 +63,34 @@ async fn open(
     }
 }
 
-async fn talk(wire: Wire<impl Stream>, login: Login, open: &Open, client: &Client, host: &Host) {
-    let hub = hub_of(open, client, host);
+async fn talk(
+    wire: Wire<impl Stream>,
+    login: Login,
+    open: &Open,
+    client: &Client,
+    server: &Server,
+) {
+    let hub = hub_of(open, client, server);
     let (name, allowance) = match hub {
         Some(hub) => (hub.host_name(), hub_amqp::ALLOWANCE),
-        None => (host.global_endpoint.as_str(), dps_amqp::ALLOWANCE),
+        None => (server.global_endpoint.as_str(), dps_amqp::ALLOWANCE),
     };
-    let mut conversation = Conversation::new(wire, name, allowance, open, &host.limits);
+    let mut conversation = Conversation::new(wire, name, allowance, open, &server.limits);
     match hub {
         Some(hub) => {
-            let served = hub_amqp::serve(&mut conversation, login, hub, client, host);
-            host.while_up(hub.host_name(), client, served).await;
+            let served = hub_amqp::serve(&mut conversation, login, hub, client, server);
+            server.while_up(hub.host_name(), client, served).await;
         }
-        None => dps_amqp::serve(&mut conversation, &login, client, host).await,
+        None => dps_amqp::serve(&mut conversation, &login, client, server).await,
     }
     conversation.close().await;
 }
 
 /// The hub that a client asked for, by SNI, or by the host name of its open.
-fn hub_of<'a>(open: &Open, client: &Client, host: &'a Host) -> Option<&'a Arc<Hub>> {
-    host.hub_of(client).or_else(|| {
+fn hub_of<'a>(open: &Open, client: &Client, server: &'a Server) -> Option<&'a Arc<Hub>> {
+    server.hub_of(client).or_else(|| {
         let asked = open.hostname.as_deref()?;
         let name = asked.split_once(':').map_or(asked, |(name, _port)| name);
-        host.hubs.named(name)
+        server.hubs.named(name)
     })
 }

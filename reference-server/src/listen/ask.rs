@@ -9,7 +9,7 @@ use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use crate::counters::instance::shown;
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
@@ -26,7 +26,7 @@ pub(crate) enum Trouble {
     Corrupt(u64),
 }
 
-impl Host {
+impl Server {
     /// Answers a device, and counts how long that took. Where a fault cuts the connection,
     /// there is no answer, and this never ends.
     pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {

@@ -22,8 +22,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::host::Host;
 use super::hub_http::message;
+use super::server::Server;
 use super::stream::Stream;
 use crate::hub::HubRefusal;
 use crate::metrics::{self, page};
@@ -44,11 +44,15 @@ const PATHS: &str = concat!(
 );
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Future<Output = ()>) {
-    let head_limit = host.limits.first_request;
+pub(crate) async fn serve(
+    stream: impl Stream,
+    server: Arc<Server>,
+    stop: impl Future<Output = ()>,
+) {
+    let head_limit = server.limits.first_request;
     let service = service_fn(move |request: Request<Incoming>| {
-        let host = Arc::clone(&host);
-        async move { Ok::<_, Infallible>(respond(request, &host).await) }
+        let server = Arc::clone(&server);
+        async move { Ok::<_, Infallible>(respond(request, &server).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -60,17 +64,17 @@ pub(crate) async fn serve(stream: impl Stream, host: Arc<Host>, stop: impl Futur
     }
 }
 
-async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes>> {
+async fn respond(request: Request<Incoming>, server: &Server) -> Response<Full<Bytes>> {
     let checked = guard::check(&request);
     if checked.is_ok() && request.uri().path() == "/metrics" {
-        return metrics(host);
+        return metrics(server);
     }
     let is_change = request.method() != Method::GET;
     let (mut status, mut body) = match checked {
-        Ok(()) => answer(request, host).await,
+        Ok(()) => answer(request, server).await,
         Err(refused) => refused,
     };
-    if is_change && let Err(problem) = host.store.settled().await {
+    if is_change && let Err(problem) = server.store.settled().await {
         status = StatusCode::INTERNAL_SERVER_ERROR;
         body = json!({"error": problem.to_string()}).to_string().into();
     }
@@ -82,45 +86,45 @@ async fn respond(request: Request<Incoming>, host: &Host) -> Response<Full<Bytes
     response
 }
 
-async fn answer(request: Request<Incoming>, host: &Host) -> Answered {
-    let request = match faults::respond(request, host).await {
+async fn answer(request: Request<Incoming>, server: &Server) -> Answered {
+    let request = match faults::respond(request, server).await {
         Ok(answered) => return answered,
         Err(NotOurs(request)) => request,
     };
-    let request = match instances::respond(request, host).await {
+    let request = match instances::respond(request, server).await {
         Ok(answered) => return answered,
         Err(NotOurs(request)) => request,
     };
-    match certificates::respond(request, host).await {
+    match certificates::respond(request, server).await {
         Ok(answered) => answered,
-        Err(NotOurs(request)) => other(request, host).await,
+        Err(NotOurs(request)) => other(request, server).await,
     }
 }
 
 /// Whatever there is beside those.
-async fn other(request: Request<Incoming>, host: &Host) -> Answered {
+async fn other(request: Request<Incoming>, server: &Server) -> Answered {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/health") => (StatusCode::OK, r#"{"status":"ok"}"#.into()),
-        (&Method::GET, "/counters") => match serde_json::to_vec(&host.tally.read()) {
+        (&Method::GET, "/counters") => match serde_json::to_vec(&server.tally.read()) {
             Ok(counters) => (StatusCode::OK, Bytes::from(counters)),
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()),
         },
         (&Method::GET, "/") => (StatusCode::OK, PATHS.into()),
-        (&Method::GET, "/ready") => ready(host),
-        (&Method::GET, path) => received(path, host),
-        (&Method::POST, _) => send(request, host).await,
+        (&Method::GET, "/ready") => ready(server),
+        (&Method::GET, path) => received(path, server),
+        (&Method::POST, _) => send(request, server).await,
         _ => (StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
     }
 }
 
 /// Whether devices are served: from when every thread listens until the server stops, or can keep
 /// nothing more.
-fn ready(host: &Host) -> Answered {
-    if let Err(problem) = host.store.check() {
+fn ready(server: &Server) -> Answered {
+    if let Err(problem) = server.store.check() {
         let body = json!({"status": "not ready", "problem": problem.to_string()});
         return (StatusCode::SERVICE_UNAVAILABLE, body.to_string().into());
     }
-    if host.ready.load(Ordering::Acquire) {
+    if server.ready.load(Ordering::Acquire) {
         (StatusCode::OK, r#"{"status":"ready"}"#.into())
     } else {
         let body = r#"{"status":"not ready"}"#.into();
@@ -128,11 +132,11 @@ fn ready(host: &Host) -> Answered {
     }
 }
 
-fn metrics(host: &Host) -> Response<Full<Bytes>> {
-    let lost_records = host.diagnostics.as_ref().map(|log| log.dropped());
-    let fault_hits = host.faults.shown().into_iter();
+fn metrics(server: &Server) -> Response<Full<Bytes>> {
+    let lost_records = server.diagnostics.as_ref().map(|log| log.dropped());
+    let fault_hits = server.faults.shown().into_iter();
     let fault_hits = fault_hits.map(|shown| (shown.rule.name, shown.hits));
-    let page = metrics::page(&host.tally, lost_records, fault_hits);
+    let page = metrics::page(&server.tally, lost_records, fault_hits);
     let mut response = Response::new(Full::new(page.into()));
     let content_type = HeaderValue::from_static(page::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -140,12 +144,12 @@ fn metrics(host: &Host) -> Response<Full<Bytes>> {
 }
 
 /// The last messages of a hub's devices.
-fn received(path: &str, host: &Host) -> Answered {
+fn received(path: &str, server: &Server) -> Answered {
     let segments: Vec<&str> = path.split('/').collect();
     let ["", "hubs", hub, "messages", "events"] = segments.as_slice() else {
         return (StatusCode::NOT_FOUND, PATHS.into());
     };
-    match host.hubs.named(hub) {
+    match server.hubs.named(hub) {
         Some(hub) => {
             let messages = hub.recent_messages();
             let documents: Vec<_> = messages
@@ -164,7 +168,7 @@ fn refused(refusal: &HubRefusal) -> Answered {
 }
 
 /// Sends a message to a device; its properties are headers, as devices write them.
-async fn send(request: Request<Incoming>, host: &Host) -> Answered {
+async fn send(request: Request<Incoming>, server: &Server) -> Answered {
     let (head, body) = request.into_parts();
     let segments: Vec<&str> = head.uri.path().split('/').collect();
     let [
@@ -180,14 +184,14 @@ async fn send(request: Request<Incoming>, host: &Host) -> Answered {
         return (StatusCode::NOT_FOUND, PATHS.into());
     };
     let reading = Limited::new(body, MAX_CLOUD_TO_DEVICE).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
+    let Ok(Ok(body)) = tokio::time::timeout(server.limits.body, reading).await else {
         return (StatusCode::BAD_REQUEST, Bytes::new());
     };
     let message = message::of_request(&head.headers, &body.to_bytes());
     let sent = DeviceId::parse(device)
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
         .and_then(|device| {
-            let hub = host.hubs.named(hub).ok_or(HubRefusal::UnknownHub)?;
+            let hub = server.hubs.named(hub).ok_or(HubRefusal::UnknownHub)?;
             hub.send_message(&device.into(), message, Timestamp::now())
         });
     match sent {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::amqp::login::Login;
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use super::stream::Stream;
 use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
@@ -48,7 +48,7 @@ pub(super) async fn serve(
     conversation: &mut Conversation<impl Stream>,
     login: &Login,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) {
     let mut links = Links::default();
     while let Some(event) = conversation.next().await {
@@ -58,7 +58,7 @@ pub(super) async fn serve(
                 let asker = Asker {
                     login,
                     client,
-                    host,
+                    server,
                 };
                 let came = (id, delivery);
                 asker.answer(conversation, came, &message, &links).await;
@@ -112,7 +112,7 @@ fn is_same(one: &DpsAddress, other: &DpsAddress) -> bool {
 struct Asker<'a> {
     login: &'a Login,
     client: &'a Client,
-    host: &'a Host,
+    server: &'a Server,
 }
 
 impl Asker<'_> {
@@ -133,14 +133,14 @@ impl Asker<'_> {
         let Some((answers, _)) = answers else {
             // Without a link for it there is nobody to hear the answer.
             let refusal = Refusal::BadRequest("no link for the answer is attached".into());
-            let answer = self.host.instances.refuse(&refusal, Timestamp::now());
+            let answer = self.server.instances.refuse(&refusal, Timestamp::now());
             return conversation.settle(id, delivery, Some(rejected(&answer)));
         };
         let (answer, correlation_id) = match DpsRequest::of(message) {
             Ok(request) => (self.ask(asks, &request).await, request.correlation_id),
             Err(error) => {
                 let refusal = Refusal::BadRequest(error.to_string());
-                let answer = self.host.instances.refuse(&refusal, Timestamp::now());
+                let answer = self.server.instances.refuse(&refusal, Timestamp::now());
                 (answer, None)
             }
         };
@@ -159,7 +159,7 @@ impl Asker<'_> {
     async fn ask(&self, asks: &Asks, request: &DpsRequest) -> Answer {
         if request.body.len() > MAX_BODY {
             let refusal = Refusal::TooLarge;
-            return self.host.instances.refuse(&refusal, Timestamp::now());
+            return self.server.instances.refuse(&refusal, Timestamp::now());
         }
         let question = Question {
             id_scope: &asks.address.id_scope,
@@ -173,7 +173,7 @@ impl Asker<'_> {
             unproven: self.client.unproven.as_deref(),
             origin: self.client.origin(Protocol::Amqp),
         };
-        self.host.ask(self.client, &question).await
+        self.server.ask(self.client, &question).await
     }
 }
 

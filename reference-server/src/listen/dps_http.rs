@@ -9,8 +9,8 @@ use hyper::{Request, Response};
 
 use super::body::Body;
 use super::client::Client;
-use super::host::Host;
 use super::http_answer::{no_body, refusal, refused, response};
+use super::server::Server;
 use crate::service::question::Question;
 use crate::service::refusal::Refusal;
 
@@ -19,7 +19,7 @@ pub(super) async fn respond(
     name: &str,
     request: Request<Body>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let answered = async {
@@ -28,7 +28,7 @@ pub(super) async fn respond(
         if asked.operation == DeviceOperation::Register && !is_json(&head.headers) {
             return Err(Refusal::UnsupportedMediaType);
         }
-        let body = body.read(MAX_BODY, host.limits.body);
+        let body = body.read(MAX_BODY, server.limits.body);
         let body = body.await.map_err(no_body)?;
         let question = Question {
             id_scope: &asked.id_scope,
@@ -45,14 +45,14 @@ pub(super) async fn respond(
             unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Http),
         };
-        let answer = host.ask(client, &question).await;
+        let answer = server.ask(client, &question).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{name}{}", head.uri.path()));
         Ok((answer, location))
     };
     match answered.await {
         Ok((answer, location)) => response(answer, location),
-        Err(refusal) => refused(&refusal, host),
+        Err(refusal) => refused(&refusal, server),
     }
 }
 

@@ -9,8 +9,8 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Connect;
 
 use super::client::Client;
-use super::host::Host;
 use super::mqtt::{Asked, Session, password};
+use super::server::Server;
 use super::stream::Stream;
 use crate::service::question::Question;
 
@@ -21,7 +21,7 @@ pub(super) async fn serve(
     user: &DpsUserName,
     connect: &Connect,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) {
     // DPS keeps no sessions.
     if !session.accept(false).await {
@@ -74,7 +74,7 @@ pub(super) async fn serve(
             unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = host.ask(client, &question).await;
+        let answer = server.ask(client, &question).await;
         // What was asked is done, though nobody listens.
         let Some(qos) = subscribed else {
             if session.flush().await {

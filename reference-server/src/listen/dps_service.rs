@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::client::Client;
-use super::host::Host;
 use super::http_answer::{no_body, refusal, response};
+use super::server::Server;
 use crate::diagnostics::record::{Category, Operation};
 use crate::service::Service;
 use crate::service::config::Permission;
@@ -50,11 +50,11 @@ pub(super) async fn respond(
     service: &Service,
     request: Request<Body>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) -> Response<Full<Bytes>> {
     let (began, now) = (Instant::now(), Timestamp::now());
     let (head, body) = request.into_parts();
-    let refuse = |refusal: Refusal| host.instances.refuse(&refusal, now);
+    let refuse = |refusal: Refusal| server.instances.refuse(&refusal, now);
     let (method, path) = (head.method.as_str(), head.uri.path());
     let asked = match ServiceRequest::parse(method, path, head.uri.query()) {
         Ok(asked) => asked,
@@ -65,14 +65,14 @@ pub(super) async fn respond(
         let token = text(&head.headers, &AUTHORIZATION);
         service.access().admit(token, permission(&asked), now)?;
         service.throttle().operation(now)?;
-        let body = body.read(MAX_BODY, host.limits.body);
+        let body = body.read(MAX_BODY, server.limits.body);
         let body = body.await.map_err(no_body)?;
         let answer = answer(service, &asked, &head.headers, &body, now)?;
-        let settled = host.store.settled().await;
+        let settled = server.store.settled().await;
         settled.map(|()| answer).map_err(|_| Refusal::Internal)
     };
     let answered = answered.await.map_err(refuse);
-    if let Some(log) = &host.diagnostics {
+    if let Some(log) = &server.diagnostics {
         let operation = Operation {
             category: Category::ServiceOperations,
             name: name(&asked.operation),

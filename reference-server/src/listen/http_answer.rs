@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::body::BodyError;
-use super::host::Host;
+use super::server::Server;
 use crate::service::question::Answer;
 use crate::service::refusal::Refusal;
 
 /// The answer to what never became a question.
-pub(super) fn refused(refusal: &Refusal, host: &Host) -> Response<Full<Bytes>> {
-    response(host.instances.refuse(refusal, Timestamp::now()), None)
+pub(super) fn refused(refusal: &Refusal, server: &Server) -> Response<Full<Bytes>> {
+    response(server.instances.refuse(refusal, Timestamp::now()), None)
 }
 
 /// What is wrong with a path, as DPS says it.

@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::body::Body;
 use super::client::Client;
-use super::host::Host;
 use super::http_answer::refused;
+use super::server::Server;
 use super::stream::Stream;
 use super::websocket::Declined;
 use super::{dps_http, dps_service, hub_http, websocket};
@@ -34,29 +34,29 @@ const MAX_HEAD: usize = 32 * 1024;
 pub(crate) async fn serve(
     stream: impl Stream + Send + 'static,
     client: Rc<Client>,
-    host: Arc<Host>,
+    server: Arc<Server>,
     stop: impl Future<Output = ()>,
 ) {
-    let limits = host.limits;
+    let limits = server.limits;
     let asked = Cell::new(false);
     let upgrade = Cell::new(None);
     let service = service_fn(async |mut request| {
         asked.set(true);
         if !websocket::is_asked(&request) {
-            return Ok::<_, Infallible>(answer(request, &client, &host).await);
+            return Ok::<_, Infallible>(answer(request, &client, &server).await);
         }
         if !names_one_host(&request) {
-            return Ok(refused(&no_host(), &host));
+            return Ok(refused(&no_host(), &server));
         }
-        if host.store.check().is_err() {
-            return Ok(refused(&Refusal::Internal, &host));
+        if server.store.check().is_err() {
+            return Ok(refused(&Refusal::Internal, &server));
         }
         Ok(match websocket::accept(&mut request) {
             Ok((response, accepted)) => {
                 upgrade.set(Some(accepted));
                 response
             }
-            Err(Declined::Refused(refusal)) => refused(&refusal, &host),
+            Err(Declined::Refused(refusal)) => refused(&refusal, &server),
             Err(Declined::OtherVersion) => websocket::upgrade_required(),
         })
     });
@@ -82,33 +82,37 @@ pub(crate) async fn serve(
         () = &mut stop => return,
     }
     if let Some(upgrade) = upgrade.take() {
-        let (at, of) = (Arc::clone(&host), Rc::clone(&client));
+        let (at, of) = (Arc::clone(&server), Rc::clone(&client));
         let end = at.end(&of, stop);
-        Box::pin(upgrade.serve(client, host, end)).await;
+        Box::pin(upgrade.serve(client, server, end)).await;
     }
 }
 
 /// Answers a request by whoever it is for.
-async fn answer(request: Request<Incoming>, client: &Client, host: &Host) -> Response<Full<Bytes>> {
+async fn answer(
+    request: Request<Incoming>,
+    client: &Client,
+    server: &Server,
+) -> Response<Full<Bytes>> {
     let request = request.map(Body::of);
     let body = request.body().clone();
     let name = name_asked(&request, client);
-    let hub = name.and_then(|name| host.hubs.named(name));
-    let service = name.and_then(|name| host.service_named(name));
+    let hub = name.and_then(|name| server.hubs.named(name));
+    let service = name.and_then(|name| server.service_named(name));
     let path = request.uri().path();
     let mut response = match (hub, service) {
-        _ if !names_one_host(&request) => refused(&no_host(), host),
+        _ if !names_one_host(&request) => refused(&no_host(), server),
         (Some(hub), _) => {
-            let answered = hub_http::respond(hub, request, client, host);
-            host.while_up(hub.host_name(), client, answered).await
+            let answered = hub_http::respond(hub, request, client, server);
+            server.while_up(hub.host_name(), client, answered).await
         }
         (None, Some(service)) if dps_service::is_asked(path) => {
-            dps_service::respond(service, request, client, host).await
+            dps_service::respond(service, request, client, server).await
         }
         (None, service) => {
             let name = service.map(|service| service.name());
-            let name = name.unwrap_or(&host.global_endpoint);
-            dps_http::respond(name, request, client, host).await
+            let name = name.unwrap_or(&server.global_endpoint);
+            dps_http::respond(name, request, client, server).await
         }
     };
     if !body.finish().await {

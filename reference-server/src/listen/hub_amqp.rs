@@ -23,7 +23,7 @@ use super::amqp::login::Login;
 use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::claim::Claim;
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use super::stream::Stream;
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
@@ -57,12 +57,12 @@ pub(super) async fn serve(
     login: Login,
     hub: &Arc<Hub>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) {
     let mut gathering = Gathering {
         hub,
         client,
-        host,
+        server,
         wake: Arc::new(Notify::new()),
         links: BTreeMap::new(),
         claims: BTreeMap::new(),
@@ -79,7 +79,7 @@ pub(super) async fn serve(
     loop {
         let expiry = gathering.next_expiry();
         // What was answered is sent with the next turn.
-        if host.store.settled().await.is_err() {
+        if server.store.settled().await.is_err() {
             client.line.reset_it();
             std::future::pending::<()>().await;
         }
@@ -104,7 +104,7 @@ pub(super) async fn serve(
 struct Gathering<'a> {
     hub: &'a Arc<Hub>,
     client: &'a Client,
-    host: &'a Host,
+    server: &'a Server,
     /// Any of them has something to pass on.
     wake: Arc<Notify>,
     links: BTreeMap<LinkId, Node>,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::ask::{Trouble, at_hub};
 use super::body::{Body, BodyError};
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use crate::hub::HubRefusal;
 use crate::hub::registry::Hub;
 use crate::service::question::Answer;
@@ -44,7 +44,7 @@ pub(super) async fn respond(
     hub: &Arc<Hub>,
     request: Request<Body>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) -> Response<Full<Bytes>> {
     let now = Timestamp::now();
     let (head, body) = request.into_parts();
@@ -59,7 +59,7 @@ pub(super) async fn respond(
     };
     // The path has one, or it was malformed.
     let version = api_version::of_query(head.uri.query());
-    if version.is_ok_and(|version| !host.hub_versions.serve(&version)) {
+    if version.is_ok_and(|version| !server.hub_versions.serve(&version)) {
         return refusal(&HubRefusal::UnknownVersion, now);
     }
     let token = head
@@ -72,7 +72,7 @@ pub(super) async fn respond(
             HubRoute::Registry(operation) => {
                 let permission = registry::permission(operation);
                 hub.authorize_service(hub.host_name(), token, permission, now)?;
-                let body = read(body, host.limits.body).await?;
+                let body = read(body, server.limits.body).await?;
                 let asked = registry::Asked {
                     hub,
                     headers: &head.headers,
@@ -89,12 +89,12 @@ pub(super) async fn respond(
                     _ => FaultOperation::HubConnect,
                 };
                 let met = at_hub(hub.host_name(), &device, FaultProtocol::Https, met);
-                if let Some(Trouble::Refused(answer)) = host.trouble(client, met).await {
+                if let Some(Trouble::Refused(answer)) = server.trouble(client, met).await {
                     return Ok(refused_by_fault(answer));
                 }
                 let certificates = &client.certificates;
                 let device = hub.authenticate(&device, token, certificates, now)?;
-                let body = read(body, host.limits.body).await?;
+                let body = read(body, server.limits.body).await?;
                 device::answer(&device, &operation, &head.headers, &body, now)
             }
             HubOperation::Service(operation) => {
@@ -110,7 +110,7 @@ pub(super) async fn respond(
                 } else {
                     authorized?;
                 }
-                let body = read(body, host.limits.body).await?;
+                let body = read(body, server.limits.body).await?;
                 let asked = service::Asked {
                     hub,
                     device: &device,
@@ -123,7 +123,7 @@ pub(super) async fn respond(
         }
     };
     let answered = answered.await;
-    let settled = host.store.settled().await;
+    let settled = server.store.settled().await;
     settled
         .map_err(|_| HubRefusal::NotKept)
         .and(answered)

@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::ask::{Trouble, at_hub};
 use super::client::Client;
 use super::expiry::until;
-use super::host::Host;
 use super::mqtt::{Asked, Session, password};
+use super::server::Server;
 use super::stream::Stream;
 use crate::fault::answer::corrupt;
 use crate::hub::HubRefusal;
@@ -46,17 +46,17 @@ pub(super) async fn serve<Carrier: Stream>(
     user: &HubUserName,
     connect: Connect,
     client: &Client,
-    host: &Host,
+    server: &Server,
     asked_for: Option<&Arc<Hub>>,
 ) {
     let name = asked_for.map_or(user.host.as_str(), |hub| hub.host_name());
     let operation = FaultOperation::HubConnect;
     let occasion = at_hub(name, &user.client, FaultProtocol::Mqtt, operation);
-    if host.trouble(client, occasion).await.is_some() {
+    if server.trouble(client, occasion).await.is_some() {
         return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
     }
-    let Some(hub) = asked_for.or_else(|| host.hubs.named(name)) else {
-        host.tally.hub_refusals.add();
+    let Some(hub) = asked_for.or_else(|| server.hubs.named(name)) else {
+        server.tally.hub_refusals.add();
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
     };
     let now = Timestamp::now();
@@ -91,7 +91,7 @@ pub(super) async fn serve<Carrier: Stream>(
         at: At {
             hub: hub.host_name(),
             client,
-            host,
+            server,
         },
     };
     conversation.listen();
@@ -120,7 +120,7 @@ struct Conversation<'a, Carrier> {
 struct At<'a> {
     hub: &'a str,
     client: &'a Client,
-    host: &'a Host,
+    server: &'a Server,
 }
 
 /// The connection has to end.
@@ -254,7 +254,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                     Some(Trouble::Refused(_)) => Ok(0),
                     _ => self.device.device().patch_reported(&publish.payload, now),
                 };
-                self.at.host.store.settled().await.map_err(|_| End)?;
+                self.at.server.store.settled().await.map_err(|_| End)?;
                 let answer = patched.map(|version| (204, Some(version), Vec::new()));
                 self.twin_answer(rid, answer, trouble, now).await
             }
@@ -282,10 +282,14 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
 
     /// A fault that the device meets with what it asks.
     async fn trouble(&self, operation: FaultOperation) -> Option<Trouble> {
-        let At { hub, client, host } = self.at;
+        let At {
+            hub,
+            client,
+            server,
+        } = self.at;
         let device = self.device.device().id();
         let occasion = at_hub(hub, device, FaultProtocol::Mqtt, operation);
-        host.trouble(client, occasion).await
+        server.trouble(client, occasion).await
     }
 
     /// Answers about the twin. A device that has not subscribed hears nothing.

@@ -12,8 +12,8 @@ use rumqttc::mqttbytes::{Error, Protocol};
 use tokio_util::codec::Framed;
 
 use super::client::Client;
-use super::host::Host;
 use super::mqtt::Session;
+use super::server::Server;
 use super::stream::Stream;
 use super::{dps_mqtt, hub_mqtt};
 
@@ -26,7 +26,7 @@ const BUFFER: usize = 1024;
 pub(crate) async fn serve(
     stream: impl Stream,
     client: Rc<Client>,
-    host: Arc<Host>,
+    server: Arc<Server>,
     stop: impl Future<Output = ()>,
 ) {
     let codec = Codec {
@@ -35,7 +35,7 @@ pub(crate) async fn serve(
     };
     let mut packets = Framed::with_capacity(stream, codec, BUFFER);
     let session = async {
-        let first = tokio::time::timeout(host.limits.first_request, packets.next()).await;
+        let first = tokio::time::timeout(server.limits.first_request, packets.next()).await;
         let connect = match first {
             Ok(Some(Ok(Packet::Connect(connect)))) if connect.protocol == Protocol::V4 => connect,
             Ok(Some(Ok(Packet::Connect(_)) | Err(Error::InvalidProtocolLevel(_)))) => {
@@ -48,20 +48,20 @@ pub(crate) async fn serve(
             }
             _ => return,
         };
-        let session = Session::new(packets, &connect, host.limits);
+        let session = Session::new(packets, &connect, server.limits);
         let user_name = connect
             .login
             .as_ref()
             .map_or("", |login| login.username.as_str());
-        let hub = host.hub_of(&client);
+        let hub = server.hub_of(&client);
         if hub.is_none()
             && let Ok(user) = DpsUserName::parse(user_name)
         {
-            dps_mqtt::serve(session, &user, &connect, &client, &host).await;
+            dps_mqtt::serve(session, &user, &connect, &client, &server).await;
         } else if let Ok(user) = HubUserName::parse(user_name) {
             let name = hub.map_or(user.host.as_str(), |hub| hub.host_name());
-            let served = hub_mqtt::serve(session, &user, connect, &client, &host, hub);
-            host.while_up(name, &client, served).await;
+            let served = hub_mqtt::serve(session, &user, connect, &client, &server, hub);
+            server.while_up(name, &client, served).await;
         } else {
             session.refuse(ConnectReturnCode::BadUserNamePassword).await;
         }

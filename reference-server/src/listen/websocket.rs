@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use self::messages::InMessages;
 use self::whole::Begun;
 use super::client::Client;
-use super::host::Host;
+use super::server::Server;
 use super::{amqp_port, mqtt_port};
 use crate::service::refusal::Refusal;
 
@@ -114,7 +114,7 @@ impl Upgrade {
     pub(super) async fn serve(
         self,
         client: Rc<Client>,
-        host: Arc<Host>,
+        server: Arc<Server>,
         stop: impl Future<Output = ()>,
     ) {
         let Ok(upgraded) = self.done.await else {
@@ -124,15 +124,19 @@ impl Upgrade {
         let stream = begun.watch(TokioIo::new(upgraded));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounded())).await;
         // Boxed, so that it is moved often and weighs once.
-        let mut stream = Box::new(InMessages::of(begun.limit(socket, host.limits.packet)));
+        let mut stream = Box::new(InMessages::of(begun.limit(socket, server.limits.packet)));
         let (line, stopped) = (Arc::clone(&client.line), Cell::new(false));
         let stop = async {
             stop.await;
             stopped.set(true);
         };
         match self.sub_protocol {
-            SubProtocol::Mqtt => Box::pin(mqtt_port::serve(&mut stream, client, host, stop)).await,
-            SubProtocol::Amqp => Box::pin(amqp_port::serve(&mut stream, client, host, stop)).await,
+            SubProtocol::Mqtt => {
+                Box::pin(mqtt_port::serve(&mut stream, client, server, stop)).await;
+            }
+            SubProtocol::Amqp => {
+                Box::pin(amqp_port::serve(&mut stream, client, server, stop)).await;
+            }
         }
         if line.is_cut() {
             return;

@@ -21,7 +21,7 @@ use super::wire::{Gone, Wire};
 use crate::hub::registry::Hub;
 use crate::listen::claim::Claim;
 use crate::listen::client::Client;
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 use crate::listen::stream::Stream;
 
 /// What is offered, best first.
@@ -88,17 +88,17 @@ impl Login {
 pub(in crate::listen) async fn log_in<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
     client: &Client,
-    host: &Host,
+    server: &Server,
 ) -> Result<Option<Login>, Gone> {
     let start = Instant::now();
     let mut login = Login::None;
     let mut header = wire
-        .protocol_header(start + host.limits.first_request)
+        .protocol_header(start + server.limits.first_request)
         .await?;
-    let deadline = start + host.limits.login;
+    let deadline = start + server.limits.login;
     if header == SASL_HEADER {
         wire.output.extend_from_slice(&SASL_HEADER);
-        login = match authenticate(wire, client, host, deadline).await? {
+        login = match authenticate(wire, client, server, deadline).await? {
             Some(login) => login,
             None => return Ok(None),
         };
@@ -112,7 +112,7 @@ pub(in crate::listen) async fn log_in<Carrier: Stream>(
 async fn authenticate<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
     client: &Client,
-    host: &Host,
+    server: &Server,
     deadline: Instant,
 ) -> Result<Option<Login>, Gone> {
     // Always an array, as the C SDK needs it.
@@ -125,8 +125,8 @@ async fn authenticate<Carrier: Stream>(
     };
     let login = match init.mechanism.as_str() {
         ANONYMOUS | EXTERNAL | MSSBCBS => Some(Login::None),
-        PLAIN => plain(&init, client, host),
-        TPM => tpm(wire, &init, host, deadline).await?,
+        PLAIN => plain(&init, client, server),
+        TPM => tpm(wire, &init, server, deadline).await?,
         _ => None,
     };
     let code = if login.is_some() {
@@ -142,10 +142,10 @@ async fn authenticate<Carrier: Stream>(
     Ok(login)
 }
 
-fn plain(init: &SaslInit, client: &Client, host: &Host) -> Option<Login> {
+fn plain(init: &SaslInit, client: &Client, server: &Server) -> Option<Login> {
     let plain = Plain::parse(init.initial_response.as_ref()?).ok()?;
     if let Ok(user) = HubUser::parse(&plain.user) {
-        return at_hub(&user, &plain.password, client, host);
+        return at_hub(&user, &plain.password, client, server);
     }
     Some(Login::Plain {
         address: DpsAddress::parse(&plain.user).ok()?,
@@ -155,11 +155,11 @@ fn plain(init: &SaslInit, client: &Client, host: &Host) -> Option<Login> {
 
 /// Unlike DPS, a hub looks at the token at once: the one asked for by SNI, which the user name must
 /// match, or else the one that it names.
-fn at_hub(user: &HubUser, token: &str, client: &Client, host: &Host) -> Option<Login> {
+fn at_hub(user: &HubUser, token: &str, client: &Client, server: &Server) -> Option<Login> {
     let is_its = |hub: &&Arc<Hub>| user.is_at(hub.host_name());
-    let hub = match host.hub_of(client) {
+    let hub = match server.hub_of(client) {
         Some(hub) => Some(hub).filter(is_its),
-        None => host.hubs.iter().find(is_its),
+        None => server.hubs.iter().find(is_its),
     }?;
     let claim = Claim::of_user(hub, user, token, Timestamp::now()).ok()?;
     Some(Login::AtHub {
@@ -172,7 +172,7 @@ fn at_hub(user: &HubUser, token: &str, client: &Client, host: &Host) -> Option<L
 async fn tpm<Carrier: Stream>(
     wire: &mut Wire<Carrier>,
     init: &SaslInit,
-    host: &Host,
+    server: &Server,
     deadline: Instant,
 ) -> Result<Option<Login>, Gone> {
     let Some((address, endorsement_key)) = presented(init) else {
@@ -187,7 +187,7 @@ async fn tpm<Carrier: Stream>(
         storage_root_key: Some(STANDARD.encode(storage_root_key)),
     };
     let (scope, id) = (&address.id_scope, &address.registration_id);
-    let challenged = host
+    let challenged = server
         .instances
         .challenge_tpm(scope, id, &tpm, Timestamp::now());
     let Some([first, last]) = challenged.ok().and_then(|blob| sasl_tpm::segments(&blob)) else {

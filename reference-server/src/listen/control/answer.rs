@@ -7,7 +7,7 @@ use hyper::{Request, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 
 /// Longest body of a change: the fault rules of a busy day.
 const MAX_CHANGE: usize = 1 << 20;
@@ -31,10 +31,10 @@ pub(super) fn refused_because(status: StatusCode, problem: &str) -> Answered {
 /// What a change asks for.
 pub(super) async fn read<Wanted: DeserializeOwned>(
     body: Incoming,
-    host: &Host,
+    server: &Server,
 ) -> Result<Wanted, String> {
     let reading = Limited::new(body, MAX_CHANGE).collect();
-    let Ok(Ok(body)) = tokio::time::timeout(host.limits.body, reading).await else {
+    let Ok(Ok(body)) = tokio::time::timeout(server.limits.body, reading).await else {
         return Err(format!(
             "the body did not come, or is above {MAX_CHANGE} bytes"
         ));

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answered, NotOurs, read, wrong};
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 use crate::service::enrollment_list::condition::{Condition, WriteError};
 use crate::service::refusal::Refusal;
 
@@ -40,7 +40,10 @@ struct Proof {
 }
 
 /// Answers what concerns CA certificates; none where the path is another's.
-pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<Answered, NotOurs> {
+pub(super) async fn respond(
+    request: Request<Incoming>,
+    server: &Server,
+) -> Result<Answered, NotOurs> {
     let segments: Vec<&str> = request.uri().path().split('/').collect();
     let (id_scope, rest) = match segments.as_slice() {
         ["", "instances", id_scope, "certificates", rest @ ..] if rest.len() <= 2 => {
@@ -49,7 +52,7 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
         }
         _ => return Err(NotOurs(request)),
     };
-    let Some(instance) = host.instances.by_id_scope(&id_scope) else {
+    let Some(instance) = server.instances.by_id_scope(&id_scope) else {
         return Ok(wrong(&format!("\"{id_scope}\" is no id scope here")));
     };
     let authorities = instance.enrollments().authorities();
@@ -62,7 +65,7 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
         (&Method::GET, []) => Ok(authorities.list()),
         (&Method::GET, [name]) => authorities.get(name),
         (&Method::PUT, [name]) => {
-            let wanted = read::<Resource>(body, host)
+            let wanted = read::<Resource>(body, server)
                 .await
                 .map_err(WriteError::Invalid);
             wanted.and_then(|Resource { properties }| {
@@ -75,14 +78,16 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
             authorities.generate_code(name, condition, now)
         }
         (&Method::POST, [name, "verify"]) => {
-            let proof = read::<Proof>(body, host).await.map_err(WriteError::Invalid);
+            let proof = read::<Proof>(body, server)
+                .await
+                .map_err(WriteError::Invalid);
             proof.and_then(|Proof { certificate }| {
                 authorities.verify(name, &der_of(&certificate)?, condition, now)
             })
         }
         _ => return Ok((StatusCode::METHOD_NOT_ALLOWED, Bytes::new())),
     };
-    if host.store.settled().await.is_err() {
+    if server.store.settled().await.is_err() {
         return Ok((StatusCode::INTERNAL_SERVER_ERROR, Bytes::new()));
     }
     Ok(match done {

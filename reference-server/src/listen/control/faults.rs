@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answered, NotOurs, read, wrong};
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 
 /// Up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -30,33 +30,36 @@ struct Wanted {
 }
 
 /// Answers what concerns faults; none where the path is another's.
-pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<Answered, NotOurs> {
+pub(super) async fn respond(
+    request: Request<Incoming>,
+    server: &Server,
+) -> Result<Answered, NotOurs> {
     let (head, body) = request.into_parts();
     let segments: Vec<&str> = head.uri.path().split('/').collect();
     let answered = match (&head.method, segments.as_slice()) {
         (&Method::GET, ["", "faults"]) => Ok(()),
         (&Method::PUT, ["", "faults"]) => {
-            let rules = read(body, host).await;
-            rules.and_then(|rules| host.faults.replace(rules))
+            let rules = read(body, server).await;
+            rules.and_then(|rules| server.faults.replace(rules))
         }
         (&Method::POST, ["", "faults"]) => {
-            let rule = read(body, host).await;
-            rule.and_then(|rule| host.faults.append(rule))
+            let rule = read(body, server).await;
+            rule.and_then(|rule| server.faults.append(rule))
         }
-        (&Method::DELETE, ["", "faults"]) => host.faults.replace(Vec::new()),
-        (&Method::DELETE, ["", "faults", name]) => host.faults.remove(name),
-        (&Method::GET, ["", "hubs"]) => return Ok((StatusCode::OK, hubs(host))),
+        (&Method::DELETE, ["", "faults"]) => server.faults.replace(Vec::new()),
+        (&Method::DELETE, ["", "faults", name]) => server.faults.remove(name),
+        (&Method::GET, ["", "hubs"]) => return Ok((StatusCode::OK, hubs(server))),
         (&Method::PUT, ["", kind @ ("hubs" | "regions"), name, "state"]) => {
-            let wanted = read::<Wanted>(body, host).await;
+            let wanted = read::<Wanted>(body, server).await;
             let set = wanted.and_then(|Wanted { state }| {
-                let (outages, down) = (&host.outages, state == State::Down);
+                let (outages, down) = (&server.outages, state == State::Down);
                 let is_known = if *kind == "hubs" {
                     outages.set_hub(name, down)
                 } else {
                     outages.set_region(name, down)
                 };
                 is_known
-                    .then(|| hubs(host))
+                    .then(|| hubs(server))
                     .ok_or_else(|| format!("\"{name}\" has no hub here"))
             });
             return Ok(match set {
@@ -67,17 +70,17 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
         _ => return Err(NotOurs(Request::from_parts(head, body))),
     };
     Ok(match answered {
-        Ok(()) => (StatusCode::OK, rules(host)),
+        Ok(()) => (StatusCode::OK, rules(server)),
         Err(problem) => wrong(&problem),
     })
 }
 
-fn rules(host: &Host) -> Bytes {
-    json!(host.faults.shown()).to_string().into()
+fn rules(server: &Server) -> Bytes {
+    json!(server.faults.shown()).to_string().into()
 }
 
-fn hubs(host: &Host) -> Bytes {
-    let states = host.outages.states().map(|(host_name, down)| {
+fn hubs(server: &Server) -> Bytes {
+    let states = server.outages.states().map(|(host_name, down)| {
         let state = if down { "down" } else { "up" };
         json!({"hostName": host_name, "state": state})
     });

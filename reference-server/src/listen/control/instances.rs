@@ -10,18 +10,21 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answered, NotOurs, read, wrong};
-use crate::listen::host::Host;
+use crate::listen::server::Server;
 
 /// Answers what concerns instances; none where the path is another's.
-pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<Answered, NotOurs> {
+pub(super) async fn respond(
+    request: Request<Incoming>,
+    server: &Server,
+) -> Result<Answered, NotOurs> {
     let (head, body) = request.into_parts();
     let segments: Vec<&str> = head.uri.path().split('/').collect();
     let set = match (&head.method, segments.as_slice()) {
         (&Method::GET, ["", "instances"]) => Ok(()),
         (&Method::PUT, ["", "instances", id_scope, "throttle"]) => {
-            match host.instances.by_id_scope(id_scope) {
+            match server.instances.by_id_scope(id_scope) {
                 None => Err(format!("\"{id_scope}\" is no id scope here")),
-                Some(instance) => read::<Rates>(body, host)
+                Some(instance) => read::<Rates>(body, server)
                     .await
                     .map(|rates| instance.throttle().set_rates(rates)),
             }
@@ -29,13 +32,13 @@ pub(super) async fn respond(request: Request<Incoming>, host: &Host) -> Result<A
         _ => return Err(NotOurs(Request::from_parts(head, body))),
     };
     Ok(match set {
-        Ok(()) => (StatusCode::OK, shown(host)),
+        Ok(()) => (StatusCode::OK, shown(server)),
         Err(problem) => wrong(&problem),
     })
 }
 
-fn shown(host: &Host) -> Bytes {
-    let instances = host.instances.all().map(|instance| {
+fn shown(server: &Server) -> Bytes {
+    let instances = server.instances.all().map(|instance| {
         json!({
             "idScope": instance.id_scope(),
             "name": instance.name(),

@@ -19,7 +19,7 @@ impl Gathering<'_> {
         conversation: &mut Conversation<impl Stream>,
         event: Event,
     ) -> Option<(Event, Option<u64>)> {
-        if !self.host.faults.are_armed() {
+        if !self.server.faults.are_armed() {
             return Some((event, None));
         }
         let (device, operation) = match &event {
@@ -54,7 +54,7 @@ impl Gathering<'_> {
             FaultProtocol::Amqp,
             operation,
         );
-        let Some(trouble) = self.host.trouble(self.client, met).await else {
+        let Some(trouble) = self.server.trouble(self.client, met).await else {
             return Some((event, None));
         };
         match (event, trouble) {

@@ -17,7 +17,7 @@ use crate::service::instances::Instances;
 use crate::store::Store;
 
 /// What every connection can reach.
-pub(crate) struct Host {
+pub(crate) struct Server {
     /// Name of the global endpoint.
     pub(crate) global_endpoint: String,
     /// The DPS instances.
@@ -42,7 +42,7 @@ pub(crate) struct Host {
     pub(crate) ready: AtomicBool,
 }
 
-impl Host {
+impl Server {
     /// Waits for the end of a conversation: `stop`, or that nothing more is kept, for then nothing that
     /// it says would be true.
     pub(crate) async fn end(&self, client: &Client, stop: impl Future<Output = ()>) {
