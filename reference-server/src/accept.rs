@@ -15,17 +15,17 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::connection_limit::{ConnectionLimit, Newest};
 use crate::error::ServeError;
-use crate::fault::line::{Cuttable, Line};
+use crate::fault::kill_switch::{Cuttable, KillSwitch};
 use crate::held::Held;
 use crate::listen::client::Client;
 use crate::listen::server::Server;
 use crate::listen::stream::Stream;
 use crate::listen::{amqp_port, control, https_port, mqtt_port};
 use crate::memory;
-use crate::patience::Patient;
 use crate::recording::Recorder;
-use crate::room::{Newest, Room};
+use crate::write_timeout::WriteTimeout;
 
 /// Connections that may wait for a thread.
 const BACKLOG: i32 = 4096;
@@ -120,7 +120,7 @@ pub(crate) struct Shared {
     pub(crate) tls: Arc<ServerConfig>,
     /// None: nothing is recorded.
     pub(crate) recorder: Option<Recorder>,
-    pub(crate) devices: Arc<Room>,
+    pub(crate) devices: Arc<ConnectionLimit>,
 }
 
 /// Starts the threads; they end when `stop` turns true.
@@ -189,7 +189,7 @@ async fn accept(
             tokio::time::sleep(BACK_OFF).await;
             continue;
         };
-        let line = Arc::new(Line::default());
+        let line = Arc::new(KillSwitch::default());
         let place = match port {
             Port::Control => {
                 newest.admit(&line);
@@ -222,13 +222,13 @@ async fn accept(
 
 async fn serve(
     port: Port,
-    (stream, line, peer): (Cuttable, Arc<Line>, IpAddr),
+    (stream, line, peer): (Cuttable, Arc<KillSwitch>, IpAddr),
     acceptor: TlsAcceptor,
     shared: &Shared,
     stop: impl Future<Output = ()>,
 ) {
     let server = Arc::clone(&shared.server);
-    let stream = Patient::new(stream, server.limits.stalled_write);
+    let stream = WriteTimeout::new(stream, server.limits.stalled_write);
     if port == Port::Control {
         let stop = async {
             tokio::select! {
@@ -277,7 +277,7 @@ async fn serve(
 }
 
 /// Whether no fault ends a connection before it is secured.
-async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, server: &Server) -> bool {
+async fn is_spared(port: Port, peer: IpAddr, line: &Arc<KillSwitch>, server: &Server) -> bool {
     let client = Client {
         peer: Some(peer),
         line: Arc::clone(line),
@@ -296,7 +296,7 @@ async fn is_spared(port: Port, peer: IpAddr, line: &Arc<Line>, server: &Server) 
         region: None,
     };
     tokio::select! {
-        _ = server.trouble(&client, occasion) => true,
+        _ = server.fault_effect(&client, occasion) => true,
         () = line.cut() => false,
     }
 }

@@ -14,10 +14,10 @@ use crate::counters::count::Count;
 use crate::regions::RegionConfig;
 use crate::regions::Regions;
 use crate::shards::Shards;
-use matcher::{Blow, Matcher, Moment};
+use matcher::{FaultHit, Matcher, Moment};
 
 pub(crate) mod answer;
-pub(crate) mod line;
+pub(crate) mod kill_switch;
 pub(crate) mod matcher;
 pub(crate) mod outage;
 
@@ -139,7 +139,7 @@ impl Faults {
     }
 
     /// What happens to a device, by the first rule that hits.
-    pub(crate) fn strike(&self, occasion: &Occasion<'_>) -> Option<Blow> {
+    pub(crate) fn apply(&self, occasion: &Occasion<'_>) -> Option<FaultHit> {
         if !self.are_armed() {
             return None;
         }
@@ -152,11 +152,11 @@ impl Faults {
                 return None;
             }
             let occurrence = armed.occurrence(occasion.device);
-            let blow = armed
+            let hit = armed
                 .matcher
-                .strike(self.seed, occasion.device, occurrence)?;
+                .apply(self.seed, occasion.device, occurrence)?;
             armed.hits.add();
-            Some(blow)
+            Some(hit)
         })
     }
 
@@ -223,9 +223,9 @@ mod tests {
         let toml =
             "[[fault]]\ndo = 'drop'\ndevices = ['pump-*']\n[[fault]]\nname = 'rest'\ndo = 'reset'";
         let faults = Faults::new(&rules(toml), &[], 1).expect("rules");
-        assert_eq!(faults.strike(&register("pump-1")), Some(Blow::Drop));
-        assert_eq!(faults.strike(&register("valve-1")), Some(Blow::Reset));
-        assert_eq!(faults.strike(&register("valve-2")), Some(Blow::Reset));
+        assert_eq!(faults.apply(&register("pump-1")), Some(FaultHit::Drop));
+        assert_eq!(faults.apply(&register("valve-1")), Some(FaultHit::Reset));
+        assert_eq!(faults.apply(&register("valve-2")), Some(FaultHit::Reset));
         let shown = faults.shown();
         let shown: Vec<_> = shown
             .iter()
@@ -240,10 +240,10 @@ mod tests {
         assert_eq!(faults.shown()[2].rule.name, "fault-3");
         faults.remove("fault-1").expect("it is there");
         assert!(faults.remove("fault-1").is_err());
-        assert_eq!(faults.strike(&register("pump-1")), Some(Blow::Reset));
+        assert_eq!(faults.apply(&register("pump-1")), Some(FaultHit::Reset));
         faults.replace(Vec::new()).expect("no rule is fine");
         assert!(!faults.are_armed());
-        assert_eq!(faults.strike(&register("pump-1")), None);
+        assert_eq!(faults.apply(&register("pump-1")), None);
     }
 
     #[test]

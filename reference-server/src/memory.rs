@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::room::Room;
+use crate::connection_limit::ConnectionLimit;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(2);
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const BURST: usize = 256;
 
 /// Watches the connections until `stop` turns true.
-pub(crate) async fn give_back(devices: Arc<Room>, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn give_back(devices: Arc<ConnectionLimit>, mut stop: watch::Receiver<bool>) {
     // In its time it does not stop, and the sender's end is a stop as well.
     while tokio::time::timeout(EVERY, stop.wait_for(|stopped| *stopped))
         .await

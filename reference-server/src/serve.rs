@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::accept::{self, Listening, Port, Shared};
 use crate::api_versions::ApiVersions;
 use crate::config::Config;
+use crate::connection_limit::ConnectionLimit;
 use crate::counters::{Counters, Tally};
 use crate::diagnostics::DiagnosticLog;
 use crate::error::{ServeError, file_error};
@@ -26,7 +27,6 @@ use crate::hub::assignment::LinkedRegistry;
 use crate::hub::hubs::Hubs;
 use crate::listen::server::Server;
 use crate::recording::Recorder;
-use crate::room::Room;
 use crate::service::Service;
 use crate::service::access::AccessPolicies;
 use crate::service::config::{CaCertificateConfig, InstanceConfig};
@@ -192,7 +192,7 @@ pub fn start(
     })?;
     let places = config.hubs.iter();
     let places = places.map(|hub| (hub.host_name.clone(), hub.region.clone()));
-    let devices = Room::for_devices(&config, threads)?;
+    let devices = ConnectionLimit::for_devices(&config, threads)?;
     let shared = Arc::new(Shared {
         server: Arc::new(Server {
             instances: Arc::new(Instances::new(services, Arc::clone(&tally))),

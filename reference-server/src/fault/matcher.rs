@@ -19,7 +19,7 @@ pub(crate) struct Moment {
 
 /// What a hit comes to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Blow {
+pub(crate) enum FaultHit {
     /// Go on, later.
     Wait(Duration),
     /// Answer with an error.
@@ -67,7 +67,7 @@ impl Matcher {
     }
 
     /// What it does to the device that comes by for the `occurrence`th time, unless it spares it.
-    pub(crate) fn strike(&self, seed: u64, device: &str, occurrence: u64) -> Option<Blow> {
+    pub(crate) fn apply(&self, seed: u64, device: &str, occurrence: u64) -> Option<FaultHit> {
         let mut hash = digest::Context::new(&digest::SHA256);
         hash.update(&seed.to_be_bytes());
         hash.update(&occurrence.to_be_bytes());
@@ -91,18 +91,18 @@ impl Matcher {
         };
         let retry_after = self.rule().retry_after;
         Some(match self.rule().action {
-            FaultAction::Delay | FaultAction::Stall => Blow::Wait(time()),
-            FaultAction::Throttle => Blow::Refuse {
+            FaultAction::Delay | FaultAction::Stall => FaultHit::Wait(time()),
+            FaultAction::Throttle => FaultHit::Refuse {
                 code: THROTTLED,
                 retry_after: retry_after.or(Some(RETRY_AFTER)),
             },
-            FaultAction::Refuse => Blow::Refuse {
+            FaultAction::Refuse => FaultHit::Refuse {
                 code: self.rule().code.unwrap_or(500_000),
                 retry_after,
             },
-            FaultAction::Drop => Blow::Drop,
-            FaultAction::Reset => Blow::Reset,
-            FaultAction::Corrupt => Blow::Corrupt(draw),
+            FaultAction::Drop => FaultHit::Drop,
+            FaultAction::Reset => FaultHit::Reset,
+            FaultAction::Corrupt => FaultHit::Corrupt(draw),
         })
     }
 }

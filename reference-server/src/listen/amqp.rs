@@ -37,12 +37,12 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(1);
 pub(super) struct Conversation<Carrier> {
     wire: Wire<Carrier>,
     connection: Connection,
-    patience: Patience,
+    idle: IdleDeadline,
     heartbeat: Option<Heartbeat>,
 }
 
 /// How long the peer is waited for.
-struct Patience {
+struct IdleDeadline {
     silence: Duration,
     frame: Duration,
     /// Until when a whole frame must have come.
@@ -51,7 +51,7 @@ struct Patience {
     rest_until: Option<Instant>,
 }
 
-impl Patience {
+impl IdleDeadline {
     fn new(limits: &Limits) -> Self {
         let silence = limits.silence.min(IDLE_LIMIT);
         Self {
@@ -107,7 +107,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
         Self {
             wire,
             connection,
-            patience: Patience::new(limits),
+            idle: IdleDeadline::new(limits),
             heartbeat: idle.map(|idle| Heartbeat {
                 every: idle / 2,
                 next: Instant::now() + idle / 2,
@@ -131,7 +131,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
             }
             match self.wire.waiting_frame(MAX_FRAME) {
                 Ok(Some(frame)) => {
-                    self.patience.renew();
+                    self.idle.renew();
                     self.connection.receive(frame, &mut self.wire.output);
                 }
                 Ok(None) => match self.exchange().await {
@@ -145,7 +145,7 @@ impl<Carrier: Stream> Conversation<Carrier> {
     }
 
     async fn exchange(&mut self) -> Result<(), Gone> {
-        let deadline = self.patience.deadline(self.wire.has_begun());
+        let deadline = self.idle.deadline(self.wire.has_begun());
         match &mut self.heartbeat {
             Some(heartbeat) if heartbeat.next < deadline => tokio::select! {
                 exchanged = self.wire.exchange(deadline) => exchanged,

@@ -14,12 +14,12 @@ use crate::counters::instance::shown;
 use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
-use crate::fault::matcher::Blow;
+use crate::fault::matcher::FaultHit;
 use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
 
 /// What a fault leaves to a listener to do.
-pub(crate) enum Trouble {
+pub(crate) enum FaultEffect {
     /// To answer with this error.
     Refused(Answer),
     /// To flip bytes of its answer, chosen by this number.
@@ -31,10 +31,10 @@ impl Server {
     /// there is no answer, and this never ends.
     pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
         let began = Instant::now();
-        let (mut answer, draw) = match self.trouble(client, occasion(question)).await {
+        let (mut answer, draw) = match self.fault_effect(client, occasion(question)).await {
             None => (self.instances.answer(question, Timestamp::now()), None),
-            Some(Trouble::Refused(answer)) => (answer, None),
-            Some(Trouble::Corrupt(draw)) => (
+            Some(FaultEffect::Refused(answer)) => (answer, None),
+            Some(FaultEffect::Corrupt(draw)) => (
                 self.instances.answer(question, Timestamp::now()),
                 Some(draw),
             ),
@@ -84,30 +84,34 @@ impl Server {
     }
 
     /// Waits as long as a fault wants, or ends the connection. Costs nothing without rules.
-    pub(crate) async fn trouble(&self, client: &Client, occasion: Occasion<'_>) -> Option<Trouble> {
+    pub(crate) async fn fault_effect(
+        &self,
+        client: &Client,
+        occasion: Occasion<'_>,
+    ) -> Option<FaultEffect> {
         if !self.faults.are_armed() {
             return None;
         }
         let region = self.faults.region_of(client.peer);
-        match self.faults.strike(&Occasion { region, ..occasion })? {
-            Blow::Wait(time) => {
+        match self.faults.apply(&Occasion { region, ..occasion })? {
+            FaultHit::Wait(time) => {
                 tokio::time::sleep(time).await;
                 None
             }
-            Blow::Refuse { code, retry_after } => {
+            FaultHit::Refuse { code, retry_after } => {
                 self.tally.refused(code);
-                Some(Trouble::Refused(refusal(
+                Some(FaultEffect::Refused(refusal(
                     code,
                     retry_after,
                     Timestamp::now(),
                 )))
             }
-            Blow::Corrupt(draw) => Some(Trouble::Corrupt(draw)),
-            Blow::Drop => {
+            FaultHit::Corrupt(draw) => Some(FaultEffect::Corrupt(draw)),
+            FaultHit::Drop => {
                 client.line.drop_it();
                 std::future::pending().await
             }
-            Blow::Reset => {
+            FaultHit::Reset => {
                 client.line.reset_it();
                 std::future::pending().await
             }

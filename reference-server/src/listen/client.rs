@@ -7,10 +7,10 @@ use fleetstorm_protocol::attestation::Protocol;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::server::TlsStream;
 
-use crate::fault::line::{Cuttable, Line};
-use crate::patience::Patient;
+use crate::fault::kill_switch::{Cuttable, KillSwitch};
 use crate::possession;
 use crate::service::question::Origin;
+use crate::write_timeout::WriteTimeout;
 
 /// What the handshake told of a client.
 #[derive(Debug, Default)]
@@ -24,15 +24,15 @@ pub(crate) struct Client {
     /// Its address.
     pub(crate) peer: Option<IpAddr>,
     /// Cuts its connection.
-    pub(crate) line: Arc<Line>,
+    pub(crate) line: Arc<KillSwitch>,
 }
 
 impl Client {
     /// Reads it off a finished handshake.
     pub(crate) fn of(
-        stream: &TlsStream<Patient<Cuttable>>,
+        stream: &TlsStream<WriteTimeout<Cuttable>>,
         peer: Option<IpAddr>,
-        line: Arc<Line>,
+        line: Arc<KillSwitch>,
     ) -> Self {
         let (_, connection) = stream.get_ref();
         let shown = connection.peer_certificates().unwrap_or_default();

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::ask::{Trouble, at_hub};
+use super::ask::{FaultEffect, at_hub};
 use super::body::{Body, BodyError};
 use super::client::Client;
 use super::server::Server;
@@ -89,7 +89,7 @@ pub(super) async fn respond(
                     _ => FaultOperation::HubConnect,
                 };
                 let met = at_hub(hub.host_name(), &device, FaultProtocol::Https, met);
-                if let Some(Trouble::Refused(answer)) = server.trouble(client, met).await {
+                if let Some(FaultEffect::Refused(answer)) = server.fault_effect(client, met).await {
                     return Ok(refused_by_fault(answer));
                 }
                 let certificates = &client.certificates;

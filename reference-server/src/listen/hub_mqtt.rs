@@ -15,7 +15,7 @@ use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, LastWill, Publish};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::ask::{Trouble, at_hub};
+use super::ask::{FaultEffect, at_hub};
 use super::client::Client;
 use super::expiry::until;
 use super::mqtt::{Asked, Session, password};
@@ -52,7 +52,7 @@ pub(super) async fn serve<Carrier: Stream>(
     let name = asked_for.map_or(user.host.as_str(), |hub| hub.host_name());
     let operation = FaultOperation::HubConnect;
     let occasion = at_hub(name, &user.client, FaultProtocol::Mqtt, operation);
-    if server.trouble(client, occasion).await.is_some() {
+    if server.fault_effect(client, occasion).await.is_some() {
         return session.refuse(ConnectReturnCode::ServiceUnavailable).await;
     }
     let Some(hub) = asked_for.or_else(|| server.hubs.named(name)) else {
@@ -234,29 +234,29 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
             HubRequest::Telemetry { .. } => Some(FaultOperation::Telemetry),
             HubRequest::MethodResponse { .. } => None,
         };
-        let trouble = match operation {
-            Some(operation) => self.trouble(operation).await,
+        let effect = match operation {
+            Some(operation) => self.fault_effect(operation).await,
             None => None,
         };
         match request {
             // A message has no answer that could say no.
-            HubRequest::Telemetry { .. } if trouble.is_some() => Err(End),
+            HubRequest::Telemetry { .. } if effect.is_some() => Err(End),
             HubRequest::TwinGet { rid } => {
-                let read = match trouble {
-                    Some(Trouble::Refused(_)) => Ok(Vec::new()),
+                let read = match effect {
+                    Some(FaultEffect::Refused(_)) => Ok(Vec::new()),
                     _ => self.device.device().read_twin(),
                 };
                 let answer = read.map(|twin| (200, None, twin));
-                self.twin_answer(rid, answer, trouble, now).await
+                self.twin_answer(rid, answer, effect, now).await
             }
             HubRequest::ReportedPatch { rid } => {
-                let patched = match trouble {
-                    Some(Trouble::Refused(_)) => Ok(0),
+                let patched = match effect {
+                    Some(FaultEffect::Refused(_)) => Ok(0),
                     _ => self.device.device().patch_reported(&publish.payload, now),
                 };
                 self.at.server.store.settled().await.map_err(|_| End)?;
                 let answer = patched.map(|version| (204, Some(version), Vec::new()));
-                self.twin_answer(rid, answer, trouble, now).await
+                self.twin_answer(rid, answer, effect, now).await
             }
             HubRequest::MethodResponse { status, rid } => {
                 let call = u64::from_str_radix(&rid, 16).map_err(|_| End)?;
@@ -281,7 +281,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
     }
 
     /// A fault that the device meets with what it asks.
-    async fn trouble(&self, operation: FaultOperation) -> Option<Trouble> {
+    async fn fault_effect(&self, operation: FaultOperation) -> Option<FaultEffect> {
         let At {
             hub,
             client,
@@ -289,7 +289,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         } = self.at;
         let device = self.device.device().id();
         let occasion = at_hub(hub, device, FaultProtocol::Mqtt, operation);
-        server.trouble(client, occasion).await
+        server.fault_effect(client, occasion).await
     }
 
     /// Answers about the twin. A device that has not subscribed hears nothing.
@@ -297,7 +297,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         &mut self,
         rid: String,
         answer: Result<(u16, Option<u64>, Vec<u8>), HubRefusal>,
-        trouble: Option<Trouble>,
+        effect: Option<FaultEffect>,
         now: Timestamp,
     ) -> Result<(), End> {
         let Some(qos) = self.subscriptions.twin else {
@@ -305,11 +305,11 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
         };
         let (mut status, mut version, mut body) =
             answer.unwrap_or_else(|refusal| (refusal.status(), None, refusal.body(now)));
-        match trouble {
-            Some(Trouble::Refused(refused)) => {
+        match effect {
+            Some(FaultEffect::Refused(refused)) => {
                 (status, version, body) = (refused.status, None, refused.body);
             }
-            Some(Trouble::Corrupt(draw)) => corrupt(&mut body, draw),
+            Some(FaultEffect::Corrupt(draw)) => corrupt(&mut body, draw),
             None => {}
         }
         let response = TwinResponse {

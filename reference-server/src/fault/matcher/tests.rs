@@ -79,50 +79,50 @@ fn a_rule_hits_what_all_its_keys_name() {
 #[test]
 fn a_share_is_of_devices_and_the_same_every_time() {
     let rule = rule("do = 'drop'\nname = 'some'\nshare = 0.2");
-    let strike = |seed, occurrence| {
+    let apply = |seed, occurrence| {
         let names = (0..5000).map(|device| format!("pump-{device}"));
         names
-            .map(|name| rule.strike(seed, &name, occurrence).is_some())
+            .map(|name| rule.apply(seed, &name, occurrence).is_some())
             .collect::<Vec<_>>()
     };
-    let first = strike(1, 0);
+    let first = apply(1, 0);
     let hit = first.iter().filter(|hit| **hit).count();
     assert!((900..1100).contains(&hit), "{hit} of 5000");
-    assert_eq!(first, strike(1, 0));
-    assert_ne!(first, strike(1, 1), "another occurrence is another lot");
-    assert_ne!(first, strike(2, 0), "another seed as well");
+    assert_eq!(first, apply(1, 0));
+    assert_ne!(first, apply(1, 1), "another occurrence is another lot");
+    assert_ne!(first, apply(2, 0), "another seed as well");
 }
 
 #[test]
 fn what_is_done_follows_the_rule() {
-    let refuse = |code, retry_after| Blow::Refuse { code, retry_after };
-    for (keys, blow) in [
+    let refuse = |code, retry_after| FaultHit::Refuse { code, retry_after };
+    for (keys, hit) in [
         (
             "do = 'delay'\ntime = '200ms'",
-            Blow::Wait(Duration::from_millis(200)),
+            FaultHit::Wait(Duration::from_millis(200)),
         ),
         (
             "do = 'stall'\ntime = '10s'",
-            Blow::Wait(Duration::from_secs(10)),
+            FaultHit::Wait(Duration::from_secs(10)),
         ),
         ("do = 'throttle'", refuse(429_001, Some(5))),
         ("do = 'throttle'\nretry-after = 7", refuse(429_001, Some(7))),
         ("do = 'refuse'\ncode = 500001", refuse(500_001, None)),
-        ("do = 'reset'", Blow::Reset),
-        ("do = 'drop'", Blow::Drop),
+        ("do = 'reset'", FaultHit::Reset),
+        ("do = 'drop'", FaultHit::Drop),
     ] {
-        assert_eq!(rule(keys).strike(1, "pump-1", 0), Some(blow), "{keys}");
+        assert_eq!(rule(keys).apply(1, "pump-1", 0), Some(hit), "{keys}");
     }
     let never = rule("do = 'drop'\nshare = 0.0");
-    assert_eq!(never.strike(1, "pump-1", 0), None);
+    assert_eq!(never.apply(1, "pump-1", 0), None);
 }
 
 #[test]
 fn delays_have_the_distribution_that_was_asked_for() {
     let times = |keys: &str| {
         let rule = rule(keys);
-        let wait = |occurrence| match rule.strike(7, "pump-1", occurrence) {
-            Some(Blow::Wait(time)) => time.as_secs_f64() * 1e3,
+        let wait = |occurrence| match rule.apply(7, "pump-1", occurrence) {
+            Some(FaultHit::Wait(time)) => time.as_secs_f64() * 1e3,
             other => panic!("{other:?}"),
         };
         let mut times: Vec<f64> = (0..10_000).map(wait).collect();

@@ -8,7 +8,7 @@ use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 use super::device::DeviceLink;
 use super::{Gathering, Node};
 use crate::listen::amqp::{Conversation, Event};
-use crate::listen::ask::{Trouble, at_hub};
+use crate::listen::ask::{FaultEffect, at_hub};
 use crate::listen::stream::Stream;
 
 impl Gathering<'_> {
@@ -54,21 +54,21 @@ impl Gathering<'_> {
             FaultProtocol::Amqp,
             operation,
         );
-        let Some(trouble) = self.server.trouble(self.client, met).await else {
+        let Some(effect) = self.server.fault_effect(self.client, met).await else {
             return Some((event, None));
         };
-        match (event, trouble) {
-            (Event::Attach(asked), Trouble::Refused(answer)) => {
+        match (event, effect) {
+            (Event::Attach(asked), FaultEffect::Refused(answer)) => {
                 let problem = String::from_utf8(answer.body).unwrap_or_default();
                 let error = Error::new(AmqpError::ResourceLimitExceeded, problem, None);
                 conversation.refuse(asked, error);
             }
-            (Event::Message(id, delivery, _), Trouble::Refused(answer)) => {
+            (Event::Message(id, delivery, _), FaultEffect::Refused(answer)) => {
                 let rejected = rejection(answer.status, answer.retry_after, &answer.body);
                 conversation.settle(id, delivery, Some(rejected));
             }
-            (event, Trouble::Corrupt(draw)) => return Some((event, Some(draw))),
-            (event, Trouble::Refused(_)) => return Some((event, None)),
+            (event, FaultEffect::Corrupt(draw)) => return Some((event, Some(draw))),
+            (event, FaultEffect::Refused(_)) => return Some((event, None)),
         }
         None
     }

@@ -11,7 +11,7 @@ use rlimit::Resource;
 
 use crate::config::Config;
 use crate::error::ServeError;
-use crate::fault::line::Line;
+use crate::fault::kill_switch::KillSwitch;
 
 /// Connections to the control endpoint at once.
 const CONTROL_PLACES: usize = 64;
@@ -23,7 +23,7 @@ const THREAD_FILES: usize = 8;
 const OTHER_FILES: usize = 32;
 
 /// Places for connections that may be open at once.
-pub(crate) struct Room {
+pub(crate) struct ConnectionLimit {
     taken: AtomicUsize,
     /// Most that were taken at once, since a burst was over.
     most: AtomicUsize,
@@ -31,11 +31,11 @@ pub(crate) struct Room {
 }
 
 /// One of them.
-pub(crate) struct Place {
-    room: Arc<Room>,
+pub(crate) struct Permit {
+    room: Arc<ConnectionLimit>,
 }
 
-impl Room {
+impl ConnectionLimit {
     /// Empty, for devices: what else needs files is never short of them. Called once all ports are open.
     ///
     /// # Errors
@@ -87,8 +87,8 @@ impl Room {
     }
 
     /// A place, until it is dropped; none when all are taken.
-    pub(crate) fn take(self: &Arc<Self>) -> Option<Place> {
-        let place = Place {
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Permit> {
+        let place = Permit {
             room: Arc::clone(self),
         };
         let before = self.taken.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +97,7 @@ impl Room {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.room.taken.fetch_sub(1, Ordering::Relaxed);
     }
@@ -122,11 +122,11 @@ fn kept_back(config: &Config, threads: usize) -> usize {
 /// Connections to the control endpoint, oldest first. The newest is served at the oldest's cost: requests
 /// that nobody finishes hide from nobody how the server is.
 #[derive(Default)]
-pub(crate) struct Newest(VecDeque<Weak<Line>>);
+pub(crate) struct Newest(VecDeque<Weak<KillSwitch>>);
 
 impl Newest {
     /// Lets one in.
-    pub(crate) fn admit(&mut self, line: &Arc<Line>) {
+    pub(crate) fn admit(&mut self, line: &Arc<KillSwitch>) {
         self.0.retain(|line| line.strong_count() > 0);
         if self.0.len() >= CONTROL_PLACES
             && let Some(oldest) = self.0.pop_front().and_then(|line| line.upgrade())

@@ -10,14 +10,14 @@ use tokio::time::{Sleep, sleep};
 
 /// Fails a write once the peer takes nothing for a while. What is written below TLS and every
 /// protocol holds for all of them; what waits to be written is bounded by one answer each.
-pub(crate) struct Patient<Stream> {
+pub(crate) struct WriteTimeout<Stream> {
     stream: Stream,
     limit: Duration,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl<Stream> Patient<Stream> {
+impl<Stream> WriteTimeout<Stream> {
     /// Waits for the peer up to `limit`.
     pub(crate) fn new(stream: Stream, limit: Duration) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl<Stream> Patient<Stream> {
     }
 }
 
-impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
+impl<Stream: AsyncRead + Unpin> AsyncRead for WriteTimeout<Stream> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,7 +53,7 @@ impl<Stream: AsyncRead + Unpin> AsyncRead for Patient<Stream> {
     }
 }
 
-impl<Stream: AsyncWrite + Unpin> AsyncWrite for Patient<Stream> {
+impl<Stream: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<Stream> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -100,7 +100,7 @@ mod tests {
     async fn a_reader_may_be_slow_but_not_stand_still() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let limit = Duration::from_millis(400);
-        let mut patient = Patient::new(ours, limit);
+        let mut patient = WriteTimeout::new(ours, limit);
         let slow = async {
             let mut heard = [0; 8];
             for _ in 0..10 {

@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 
 /// Cuts one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct KillSwitch {
     cut: Notify,
     is_cut: AtomicBool,
     reset: AtomicBool,
 }
 
-impl Line {
+impl KillSwitch {
     /// Ends the connection: nothing more is written to it.
     pub(crate) fn drop_it(&self) {
         self.is_cut.store(true, Ordering::Release);
@@ -47,12 +47,12 @@ impl Line {
 /// A connection, and what cuts it.
 pub(crate) struct Cuttable {
     stream: TcpStream,
-    line: Arc<Line>,
+    line: Arc<KillSwitch>,
 }
 
 impl Cuttable {
     /// One that `line` cuts.
-    pub(crate) fn new(stream: TcpStream, line: Arc<Line>) -> Self {
+    pub(crate) fn new(stream: TcpStream, line: Arc<KillSwitch>) -> Self {
         Self { stream, line }
     }
 }
