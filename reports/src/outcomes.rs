@@ -7,10 +7,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
-use crate::run::Example;
 
 /// Outcomes that are told apart by their codes, too.
 const MAX_OUTCOMES: usize = 256;
+
+/// An answer that broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    /// How the device ended that heard it.
+    pub outcome: Outcome,
+    /// One line: what is wrong with it, and the offending part.
+    pub text: String,
+}
 
 /// How many devices ended in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

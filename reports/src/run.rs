@@ -9,7 +9,7 @@ use crate::exact::Decimal;
 use crate::generator::GeneratorHealth;
 use crate::held::HeldDevices;
 use crate::oracle::Oracle;
-use crate::outcome::Outcome;
+use crate::outcomes::Example;
 use crate::rates::Arrivals;
 use crate::record::Record;
 use crate::slo::Slo;
@@ -66,15 +66,6 @@ impl RunInfo {
 /// Of journals that were written before scenarios could say it.
 fn max_dropped() -> Decimal {
     validity::MAX_DROPPED
-}
-
-/// An answer that broke the protocol.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Example {
-    /// How the device ended that heard it.
-    pub outcome: Outcome,
-    /// One line: what is wrong with it, and the offending part.
-    pub text: String,
 }
 
 /// What is known when it is over.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fleetstorm_protocol::registration::RegistrationOperationStatus;
 use fleetstorm_reports::Outcome;
-use fleetstorm_reports::run::Example;
+use fleetstorm_reports::outcomes::Example;
 
 /// How much of an answer is shown, characters.
 const SHOWN: usize = 200;
