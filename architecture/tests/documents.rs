@@ -27,11 +27,8 @@ fn the_floors_are_shown() {
 fn paths(folder: &Path, found: &mut BTreeSet<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
-        let name = entry.file_name();
-        if ["target", "node_modules", ".git"]
-            .iter()
-            .any(|made| name == *made)
-        {
+        let is_made = path.join("CACHEDIR.TAG").exists() || path.ends_with("node_modules");
+        if is_made || path.ends_with(".git") {
             continue;
         }
         let parts: Vec<_> = path.components().collect();

@@ -39,7 +39,8 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
-        let is_made = ["target", "node_modules", "fleetstorm-out"].contains(&name.as_ref());
+        let is_made = path.join("CACHEDIR.TAG").exists()
+            || ["node_modules", "fleetstorm-out"].contains(&name.as_ref());
         if is_made || name.starts_with(".git") {
             continue;
         }
