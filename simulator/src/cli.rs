@@ -245,7 +245,7 @@ pub struct PlanArgs {
     /// Compare with the run that left this report folder, as if started at the same second of a minute;
     /// a run with --journal tells about storms, too
     #[arg(long, value_name = "FOLDER", conflicts_with = "starts_at")]
-    pub beside: Option<PathBuf>,
+    pub compare: Option<PathBuf>,
     /// Measure how fast this machine is, for some seconds, instead of taking the written-down costs
     #[arg(long, conflicts_with = "ideal_machine")]
     pub calibrate: bool,

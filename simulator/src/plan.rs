@@ -1,6 +1,6 @@
 //! `fleetstorm plan`: what a run would be like, before a packet is sent.
 
-mod beside;
+mod comparison;
 mod json;
 mod knife_edge;
 mod planned_run;
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::loading;
 use crate::machine;
 use crate::preflight::{Has, Needs};
-use beside::Measured;
+use comparison::Measured;
 use knife_edge::KnifeEdge;
 use planned_run::PlannedRun;
 
@@ -53,14 +53,14 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         runs_server: plan.scenario().target.is_none(),
         slowness,
     });
-    let measured = args.beside.as_deref().map(Measured::read).transpose()?;
+    let measured = args.compare.as_deref().map(Measured::read).transpose()?;
     let starts = args
         .starts_at
         .map(|second| Duration::from_secs(second.into()))
         .or(measured.as_ref().map(Measured::starts_in_minute));
     let mut planned = look(&plan, machine, Has::look(), starts);
     if let Some(measured) = measured {
-        planned.beside = measured.rows(&plan, &planned.forecast);
+        planned.comparison = measured.rows(&plan, &planned.forecast);
     }
     let shown = if args.json {
         format!("{}\n", json::of(&planned))
@@ -118,7 +118,7 @@ fn look(
         has,
         ends,
         knife_edge: KnifeEdge::of(plan, &options),
-        beside: Vec::new(),
+        comparison: Vec::new(),
     }
 }
 

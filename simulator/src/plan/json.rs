@@ -71,13 +71,13 @@ pub(super) fn of(planned: &PlannedRun<'_>) -> Value {
             "peak": storm.peak,
         })
     });
-    let beside: Vec<Value> = (planned.beside.iter())
+    let comparison: Vec<Value> = (planned.comparison.iter())
         .map(|row| {
             json!({
                 "what": row.what,
-                "foretold": row.foretold,
+                "forecast": row.forecast,
                 "measured": row.measured,
-                "off": row.off(),
+                "error": row.error(),
             })
         })
         .collect();
@@ -132,7 +132,7 @@ pub(super) fn of(planned: &PlannedRun<'_>) -> Value {
         "storms": forecast.storms,
         "storm_level": forecast.storm_level.devices,
         "longest_storm": storm,
-        "beside": beside,
+        "comparison": comparison,
         "crowd": forecast.batch,
         "stretch_s": seconds(forecast.timeline.width()),
         "course": timeline,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetstorm_scenarios::Plan;
 use fleetstorm_scenarios::forecast::{CohortForecast, Forecast, ForecastOptions};
 
-use super::beside::Row;
+use super::comparison::Row;
 use super::knife_edge::KnifeEdge;
 use crate::preflight::{Has, Needs};
 
@@ -20,8 +20,8 @@ pub(super) struct PlannedRun<'plan> {
     pub ends: Option<(Duration, Duration)>,
     /// Whether the median hangs on a hair.
     pub knife_edge: Option<KnifeEdge>,
-    /// The figures of a run beside the forecast's; none without a run.
-    pub beside: Vec<Row>,
+    /// The figures of a run and of the forecast; none without a run.
+    pub comparison: Vec<Row>,
 }
 
 impl PlannedRun<'_> {

@@ -7,7 +7,7 @@ use fleetstorm_protocol::quota::Rates;
 use fleetstorm_reports::exact::Rounding;
 use fleetstorm_reports::units;
 
-use super::beside::Unit;
+use super::comparison::Unit;
 use super::knife_edge::CHANGE;
 use super::planned_run::PlannedRun;
 use super::plot::{self, Merge};
@@ -49,7 +49,7 @@ fn write(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
     cohorts(planned, text)?;
     on_this_machine(planned, text)?;
     served(planned, text)?;
-    beside(planned, text)
+    comparison(planned, text)
 }
 
 fn plots(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
@@ -354,27 +354,27 @@ fn served(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
 }
 
 /// Nothing where no run was named.
-fn beside(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
-    if planned.beside.is_empty() {
+fn comparison(planned: &PlannedRun<'_>, text: &mut String) -> fmt::Result {
+    if planned.comparison.is_empty() {
         return Ok(());
     }
     writeln!(
         text,
         "\n  {:<40} {:>12} {:>12} {:>8}",
-        "beside the run", "foretold", "measured", "off"
+        "compared with the run", "forecast", "measured", "error"
     )?;
-    for row in &planned.beside {
+    for row in &planned.comparison {
         let shown = |value: f64| match row.unit {
             Unit::Share(rounding) => units::percentage_of(value, 1, rounding),
             Unit::Count => format!("{value:.0}"),
             Unit::Seconds => time(Duration::try_from_secs_f64(value).unwrap_or_default()),
         };
-        let off = units::or_dash(row.off(), |off| format!("{:+.1} %", off * 100.0));
+        let error = units::or_dash(row.error(), |error| format!("{:+.1} %", error * 100.0));
         writeln!(
             text,
-            "    {:<38} {:>12} {:>12} {off:>8}",
+            "    {:<38} {:>12} {:>12} {error:>8}",
             row.what,
-            units::or_dash(row.foretold, shown),
+            units::or_dash(row.forecast, shown),
             units::or_dash(row.measured, shown),
         )?;
     }

@@ -2,13 +2,13 @@
 
 mod binary;
 mod bursts;
+mod comparison;
 mod counters;
 mod cut_off;
 mod doubles;
 mod durable;
 mod events;
 mod failures;
-mod foretold;
 mod generator;
 mod kills;
 mod life;

@@ -57,7 +57,7 @@ fn second_of_minute() -> u64 {
 }
 
 #[test]
-fn a_throttled_run_is_as_it_was_foretold() {
+fn a_throttled_run_is_as_it_was_forecast() {
     // Were the minute nearly over, the storm would be, too, and a few milliseconds a tenth of it.
     let second = second_of_minute();
     if !(2..40).contains(&second) {
@@ -68,10 +68,10 @@ fn a_throttled_run_is_as_it_was_foretold() {
     assert_eq!(run.exit_code, 0, "{}{}", run.stdout, run.stderr);
     let file = scratch.path("scenario.toml");
     let out = scratch.path("out");
-    let plan = fleetstorm(&["plan", path(&file), "--json", "--beside", path(&out)]);
+    let plan = fleetstorm(&["plan", path(&file), "--json", "--compare", path(&out)]);
     assert_eq!(plan.exit_code, 0, "{}", plan.stderr);
     let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
-    let rows = plan["beside"].as_array().expect("rows");
+    let rows = plan["comparison"].as_array().expect("rows");
     for what in [
         "provisioned",
         "throttled devices",
@@ -80,10 +80,10 @@ fn a_throttled_run_is_as_it_was_foretold() {
         "full recovery of the longest storm",
     ] {
         let row = rows.iter().find(|row| row["what"] == what).expect(what);
-        let off = row["off"]
+        let error = row["error"]
             .as_f64()
             .unwrap_or_else(|| panic!("{what} was not measured: {row}"));
-        assert!(off.abs() < 0.1, "{row}");
+        assert!(error.abs() < 0.1, "{row}");
     }
 }
 

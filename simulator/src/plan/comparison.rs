@@ -1,4 +1,4 @@
-//! A forecast beside the run that it foretold.
+//! A forecast compared with what the run then measured.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Row {
     pub(super) what: String,
     pub(super) unit: Unit,
     /// None where nobody has one, as in `measured`.
-    pub(super) foretold: Option<f64>,
+    pub(super) forecast: Option<f64>,
     pub(super) measured: Option<f64>,
 }
 
@@ -83,10 +83,10 @@ impl Measured {
             forecast.cohorts.iter().map(of).sum()
         };
         let response = run.provisioning.response;
-        let row = |what: &str, unit, foretold, measured| Row {
+        let row = |what: &str, unit, forecast, measured| Row {
             what: what.into(),
             unit,
-            foretold,
+            forecast,
             measured,
         };
         let mut rows = vec![
@@ -180,9 +180,9 @@ impl Measured {
 }
 
 impl Row {
-    /// How far the forecast is off, as a part of what was measured; none where nothing was.
-    pub(super) fn off(&self) -> Option<f64> {
+    /// The forecast's error, as a part of what was measured; none where nothing was.
+    pub(super) fn error(&self) -> Option<f64> {
         let measured = self.measured.filter(|measured| *measured > 0.0)?;
-        Some(self.foretold? / measured - 1.0)
+        Some(self.forecast? / measured - 1.0)
     }
 }
