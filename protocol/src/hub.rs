@@ -33,6 +33,8 @@ pub struct HubUserName {
     pub client: ClientId,
     /// What it says that it is (IoT Plug and Play): `model-id`, if it says it.
     pub model_id: Option<String>,
+    /// `api-version`, when given.
+    pub api_version: Option<String>,
 }
 
 impl HubUserName {
@@ -75,6 +77,10 @@ impl HubUserName {
             model_id: match query::value(query, "model-id") {
                 None | Some("") => None,
                 Some(id) => Some(model_id(&query::decode("model-id", id)?)?),
+            },
+            api_version: match query::value(query, "api-version") {
+                None | Some("") => None,
+                Some(version) => Some(query::decode("api-version", version)?),
             },
         })
     }

@@ -82,6 +82,7 @@ proptest! {
             host: host.clone(),
             client: (&id).into(),
             model_id: None,
+            api_version: Some(hub::API_VERSION.into()),
         };
         prop_assert_eq!(HubUserName::parse(&HubUserName::format(&host, &id, "fleetstorm/1")), Ok(expected));
         let request = HubRequest::TwinGet { rid: rid.clone() };

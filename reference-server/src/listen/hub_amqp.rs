@@ -10,7 +10,9 @@ use fleetstorm_protocol::amqp::dps::rejection;
 use fleetstorm_protocol::amqp::hub::{HubNode, TELEMETRY};
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
-use fleetstorm_protocol::amqp::{CHANNEL_CORRELATION_PROPERTY, MODEL_ID_PROPERTY};
+use fleetstorm_protocol::amqp::{
+    API_VERSION_PROPERTY, CHANNEL_CORRELATION_PROPERTY, MODEL_ID_PROPERTY,
+};
 use fleetstorm_protocol::hub::model_id;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
@@ -207,6 +209,11 @@ impl Gathering<'_> {
                 _ => AmqpError::UnauthorizedAccess,
             };
             return refused(asked, condition, &refusal);
+        }
+        let version = asked.property(API_VERSION_PROPERTY);
+        if version.is_some_and(|version| !self.server.hub_versions.serve(version)) {
+            let problem = "its com.microsoft:api-version is none that is known";
+            return refused(asked, AmqpError::InvalidField, &problem);
         }
         let model = asked.property(MODEL_ID_PROPERTY);
         let model = model.map(model_id).transpose();

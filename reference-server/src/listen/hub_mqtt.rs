@@ -59,6 +59,11 @@ pub(super) async fn serve<Carrier: Stream>(
         server.tally.hub_refusals.add();
         return session.refuse(ConnectReturnCode::NotAuthorized).await;
     };
+    let version = user.api_version.as_deref();
+    if version.is_some_and(|version| !server.hub_versions.serve(version)) {
+        server.tally.hub_refusals.add();
+        return session.refuse(ConnectReturnCode::BadUserNamePassword).await;
+    }
     let now = Timestamp::now();
     let named_alike = user.host.eq_ignore_ascii_case(hub.host_name())
         && connect.client_id == user.client.as_str();

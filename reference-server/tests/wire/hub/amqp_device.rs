@@ -21,6 +21,8 @@ pub struct AmqpDevice {
     handles: BTreeMap<String, u8>,
     /// The model that it says it is of, with each link.
     pub model: Option<&'static str>,
+    /// The version that each link names.
+    pub version: &'static str,
     /// What the messages of links are to be selected by.
     pub selector: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ impl AmqpDevice {
             deliveries: 0,
             handles: BTreeMap::new(),
             model: None,
+            version: "2021-04-12",
             selector: None,
         }
     }
@@ -114,7 +117,7 @@ impl AmqpDevice {
             symbol("com.microsoft:channel-correlation-id"),
             string(pair),
             symbol("com.microsoft:api-version"),
-            string("2021-04-12"),
+            string(self.version),
         ];
         if let Some(model) = self.model {
             properties.extend([symbol("com.microsoft:model-id"), string(model)]);

@@ -8,13 +8,16 @@ use base64::engine::general_purpose::STANDARD;
 use fleetstorm_protocol::sas::SasToken;
 use fleetstorm_protocol::tpm::IdentityKey;
 use fleetstorm_reference_server::{Config, Limits};
+use rustls::ALL_VERSIONS;
 use serde_json::{Value, json};
 
+use super::amqp_device::AmqpDevice;
 use super::device::Device;
 use super::http::{as_service, to_control};
 use super::{HUB, one_hub, provisioned, yard};
-use crate::dialect::Caller;
+use crate::dialect::{Caller, mqtt};
 use crate::instance::{Instance, stranger};
+use crate::tls::dial;
 
 const V: &str = "api-version=2021-04-12";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
@@ -303,4 +306,36 @@ fn a_device_that_does_not_read_what_it_asked_for_is_given_up() {
     assert_eq!(pump.subscribe(DESIRED, 0), 0);
     pump.hears_nothing();
     drop(deaf);
+}
+
+#[test]
+fn a_hub_speaks_the_versions_that_are_known_over_every_transport() {
+    let yard = yard();
+    let pump = provisioned(&yard, "pump-1");
+    let server = yard.server.announcement();
+    for (version, code) in [
+        ("2021-04-12", 0),
+        ("2019-10-01", 0),
+        ("2016-11-14", 0),
+        ("2099-01-01", 4),
+        ("garbage", 4),
+    ] {
+        let user = format!("{HUB}/pump-1/?api-version={version}");
+        let certificate = pump.certificate.as_ref();
+        let mut wire = dial(server, server.mqtt, HUB, certificate, ALL_VERSIONS);
+        mqtt::send(&mut wire, &mqtt::connect_with("pump-1", &user, None, None));
+        let (head, answer) = mqtt::receive(&mut wire);
+        assert_eq!((head, answer[1]), (0x20, code), "{version} over MQTT");
+        let mut device = AmqpDevice::connect(&yard, &pump);
+        device.version = version;
+        let events = "/devices/pump-1/messages/events";
+        match code {
+            0 => device.attach("events", false, events),
+            _ => {
+                let refusal = device.refused(false, events);
+                let words = String::from_utf8_lossy(&refusal);
+                assert!(words.contains("amqp:invalid-field"), "{words}");
+            }
+        }
+    }
 }
