@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fleetstorm_reports::replay::{self, replay};
+use fleetstorm_reports::summary::SCHEMA_VERSION;
 use fleetstorm_reports::{Record, Summary};
+use serde::Deserialize;
 
 use super::contents::Contents;
 use super::files::{
@@ -154,11 +156,25 @@ fn is_of_one_run(one: &Summary, other: &Summary) -> bool {
     one.started_at == other.started_at && one.scenario == other.scenario && one.seed == other.seed
 }
 
+/// What every `summary.json` says, of whatever version it is.
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
+}
+
 fn read_summary(folder: &Path) -> Result<Summary, Failure> {
     let path = folder.join(SUMMARY);
     let text = fs::read(&path).map_err(|e| unreadable(&path, &e))?;
-    serde_json::from_slice(&text)
-        .map_err(|e| Failure::usage(format!("{}: is no summary: {e}", path.display())))
+    serde_json::from_slice(&text).map_err(|error| {
+        let told = match serde_json::from_slice(&text) {
+            Ok(Version { schema_version }) if schema_version != SCHEMA_VERSION => format!(
+                "{}: is a summary of schema version {schema_version}; this fleetstorm reads version {SCHEMA_VERSION}",
+                path.display()
+            ),
+            _ => format!("{}: is no summary: {error}", path.display()),
+        };
+        Failure::usage(told).hint("report with the fleetstorm that wrote it, or run it anew")
+    })
 }
 
 fn without_journal(folder: &Path) -> Failure {

@@ -296,6 +296,15 @@ fn a_run_that_was_cut_off_without_a_journal_is_told_of() {
 }
 
 #[test]
+fn a_summary_of_another_version_is_refused_by_its_version() {
+    let (_scratch, path) = folder();
+    fs::create_dir(&path).expect("a folder");
+    fs::write(path.join(SUMMARY), r#"{"schema_version": 1, "life": {}}"#).expect("a file");
+    let failure = read(&path).expect_err("an older one").to_string();
+    assert!(failure.contains("of schema version 1"), "{failure}");
+}
+
+#[test]
 fn names_become_fit_for_files() {
     let now: jiff::ZonedDateTime = "2026-11-24T10:11:12[UTC]".parse().expect("a time");
     assert_eq!(
