@@ -33,6 +33,7 @@ mod files;
 mod folder;
 mod format;
 mod journal;
+mod reached;
 mod syncing;
 mod tables;
 

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fjall::{
-    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, UserValue,
+    AbstractTree, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+    Readable, UserValue,
 };
 use tokio::sync::watch;
 
@@ -14,8 +15,9 @@ use super::durability::Durability;
 use super::error::StoreError;
 use super::journal::Journals;
 use super::kind::Kind;
+use super::reached::Reached;
 use super::syncing::Syncing;
-use super::{files, format, tables};
+use super::{files, format, reached, tables};
 
 /// What ends the scope in a key; neither host names nor id scopes have it.
 const END_OF_SCOPE: char = '\0';
@@ -84,12 +86,15 @@ impl Folder {
         format::prepare(path, |new| Tree::open(new).map(drop)).map_err(&failed)?;
         let store = path.join("store");
         tables::check(&store)?;
-        format::check_reached(path, &store)?;
+        reached::check(path, &store)?;
         let journals = Journals::read(&store, &path.join("torn"))?;
         let Tree {
             database,
             keyspaces,
         } = Tree::open(&store).map_err(&failed)?;
+        let sorted = keyspaces.iter();
+        let sorted = sorted.filter_map(|keyspace| keyspace.tree.get_highest_persisted_seqno());
+        journals.reach(sorted.max())?;
         journals.are_known(|keyspace, key| {
             let keyspace = keyspaces.iter().find(|known| known.id() == keyspace);
             let known = keyspace.map(|keyspace| keyspace.get(key)).transpose();
@@ -97,7 +102,10 @@ impl Folder {
         })?;
         let syncing = match durability {
             Durability::Process => None,
-            Durability::Disk => Some(Syncing::start(database.clone()).map_err(on_disk)?),
+            Durability::Disk => {
+                let reached = Reached::follow(path, &store).map_err(on_disk)?;
+                Some(Syncing::start(database.clone(), reached).map_err(on_disk)?)
+            }
         };
         Ok(Self {
             path: path.to_owned(),
@@ -237,11 +245,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        self.syncing = None;
         // Whether it is on the disk or not: nobody was promised that it is, or was told already.
         let persisted = self.database.persist(PersistMode::SyncAll);
         if persisted.is_ok() && self.check().is_ok() {
             // It is for the next start to know more than it has to.
-            let _ = format::write_reached(&self.path, &self.path.join("store"));
+            let _ = reached::write(&self.path, &self.path.join("store"));
         }
     }
 }

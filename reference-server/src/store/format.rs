@@ -4,19 +4,17 @@
 //! lock       held by the server that uses it
 //! format     what is in it; written once the database is whole, so that there is no folder with half of one
 //! store/     the database; made as `new/`
-//! reached    how far its last journal reached when a server was stopped
+//! reached    how far its last journal has reached on the disk
 //! torn/      ends of journals that were left out
 //! ```
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::damage::{at, at_or, damaged, io_error, io_words};
-use super::error::StoreError;
+use super::damage::{damaged, io_words};
 use super::files::{sync_folder, write_whole};
-use super::journal;
 
 /// First line of the file `format` of a folder that this version reads and writes.
 const FORMAT: &str = "fleetstorm data 1";
@@ -92,40 +90,4 @@ fn check_empty(folder: &Path) -> Result<(), String> {
             None => Ok(()),
         });
     synced.map_err(|e| io_words(&e))
-}
-
-/// Writes down how far the last journal reaches.
-pub(super) fn write_reached(folder: &Path, store: &Path) -> io::Result<()> {
-    match journal::last(store)? {
-        Some((journal, offset)) => write_whole(folder, "reached", &format!("{journal} {offset}\n")),
-        None => Ok(()),
-    }
-}
-
-/// Whether the journals reach as far as it was written down. They may reach further.
-pub(super) fn check_reached(folder: &Path, store: &Path) -> Result<(), StoreError> {
-    let path = folder.join("reached");
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(io_error(&path, &e)),
-    };
-    let reached = std::str::from_utf8(&text).ok().and_then(|text| {
-        let (number, offset) = text.trim_end().split_once(' ')?;
-        Some((number.parse::<u64>().ok()?, offset.parse::<usize>().ok()?))
-    });
-    let Some((number, offset)) = reached else {
-        return Err(at(&path, 0, "does not say how far a journal reached"));
-    };
-    // Without that journal all that it said is in sorted files.
-    let journal = journal::path(store, number);
-    match journal::end(&journal) {
-        Ok(end) if end < offset => {
-            let problem = format!("reached up to {offset} when its server was stopped");
-            let instead = format!("without what is missing: rm {}", path.display());
-            Err(at_or(&journal, end, &problem, &instead))
-        }
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(io_error(&journal, &e)),
-        _ => Ok(()),
-    }
 }

@@ -35,6 +35,8 @@ pub(super) struct Journals {
     paths: Vec<PathBuf>,
     /// The last change of each key, by keyspace and key.
     last: HashMap<(u64, Box<[u8]>), Change>,
+    /// The number of the last record of the last journal and where that ends, if there is one.
+    end: Option<(u64, usize)>,
 }
 
 /// A change, and the record that it stands in.
@@ -97,6 +99,7 @@ impl Journals {
                 Ok(record) => record,
                 Err(Unread::CutShort) if is_last && is_torn(rest) => {
                     let bytes = rest.to_vec();
+                    self.paths.push(path.clone());
                     return Ok(Some(Torn {
                         journal: path,
                         offset,
@@ -125,9 +128,25 @@ impl Journals {
                 self.last.insert((item.keyspace, item.key.into()), change);
             }
             offset += record.length;
+            self.end = is_last.then_some((record.sequence, offset));
         }
         self.paths.push(path);
         Ok(None)
+    }
+
+    /// Whether the last journal knows of what the database has sorted last, by its number: what is
+    /// sorted was in the journals before, and what follows a record of the last one is in that.
+    ///
+    /// # Errors
+    /// It ends before.
+    pub(super) fn reach(&self, sorted: Option<u64>) -> Result<(), StoreError> {
+        match self.end.zip(self.paths.last()) {
+            Some(((last, end), path)) if sorted.is_some_and(|sorted| sorted > last) => {
+                let problem = "ends before what sorted files know of, and what was between is lost";
+                Err(at(path, end, problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the database knows what the journals say last: it passes over records whose numbers it
@@ -194,9 +213,23 @@ fn numbers(store: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// Number of the last journal in a folder.
+pub(super) fn last_number(store: &Path) -> io::Result<Option<u64>> {
+    Ok(numbers(store)?.pop())
+}
+
+/// How long the whole records are that `bytes` begins with.
+pub(super) fn whole_records(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while let Ok(record) = Record::read(&bytes[length..]) {
+        length += record.length;
+    }
+    length
+}
+
 /// The last journal in a folder, and where it ends.
 pub(super) fn last(store: &Path) -> io::Result<Option<(u64, usize)>> {
-    let last = numbers(store)?.pop();
+    let last = last_number(store)?;
     let last = last.map(|last| Ok((last, end(&path(store, last))?)));
     last.transpose()
 }

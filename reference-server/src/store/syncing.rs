@@ -10,6 +10,8 @@ use std::time::Instant;
 use fjall::{Database, PersistMode};
 use tokio::sync::watch;
 
+use super::reached::Reached;
+
 /// A thread that syncs when something was written.
 pub(super) struct Syncing {
     /// Writes so far.
@@ -24,7 +26,7 @@ pub(super) struct Syncing {
 }
 
 impl Syncing {
-    pub(super) fn start(database: Database) -> io::Result<Self> {
+    pub(super) fn start(database: Database, mut reached: Reached) -> io::Result<Self> {
         let written = Arc::new(AtomicU64::new(0));
         let (tell, synced) = watch::channel(0);
         let (wake, woken) = sync_channel(1);
@@ -32,7 +34,7 @@ impl Syncing {
         let failure = Arc::new(OnceLock::new());
         let (counted, failed) = (Arc::clone(&written), Arc::clone(&failure));
         let work = move || {
-            if let Err(error) = sync(&database, &woken, &counted, &tell) {
+            if let Err(error) = sync(&database, &mut reached, &woken, &counted, &tell) {
                 // It is the only one that sets it.
                 let _ = failed.set(error);
             }
@@ -81,6 +83,7 @@ impl Syncing {
 /// Rests for as long as it has worked: while it works, nobody can write.
 fn sync(
     database: &Database,
+    reached: &mut Reached,
     woken: &Receiver<()>,
     written: &AtomicU64,
     tell: &watch::Sender<u64>,
@@ -88,7 +91,12 @@ fn sync(
     while woken.recv().is_ok() {
         let until = written.load(Ordering::Acquire);
         let began = Instant::now();
+        // Where that can't be read or written, what is missing later is missed less: nothing is lost by it.
+        let is_known = reached.go_on().is_ok();
         database.persist(PersistMode::SyncData)?;
+        if is_known {
+            let _ = reached.write_down();
+        }
         tell.send_replace(until);
         std::thread::sleep(began.elapsed());
     }

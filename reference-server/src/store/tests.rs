@@ -7,6 +7,7 @@ use super::durability::Durability;
 use super::error::StoreError;
 use super::kind::Kind;
 
+mod cut;
 mod damage;
 
 fn open(path: &Path) -> Result<Store, StoreError> {

@@ -29,7 +29,7 @@ fn contents(store: &Store) -> Result<Contents, StoreError> {
 }
 
 /// Files with their contents, by their paths in a folder.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -46,7 +46,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>, folders: &[PathBuf]) {
+pub(super) fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>, folders: &[PathBuf]) {
     for name in folders {
         std::fs::create_dir_all(folder.join(name)).expect("writable");
     }
@@ -55,7 +55,7 @@ fn write(folder: &Path, files: &BTreeMap<PathBuf, Vec<u8>>, folders: &[PathBuf])
     }
 }
 
-fn folders(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(folder: &Path) -> Vec<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     let mut place = 0;
     while place < folders.len() {
