@@ -16,6 +16,10 @@ use crate::run::{Ending, RunInfo};
 
 pub(crate) mod lines;
 
+/// Version of the journal's lines; raised when a field changes its meaning, comes or goes. Journals of version 1 do not
+/// say theirs.
+pub const SCHEMA_VERSION: u32 = 2;
+
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

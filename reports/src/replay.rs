@@ -1,12 +1,12 @@
 //! From a journal back to what the run came to, as far as the journal tells.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use crate::aggregator::Aggregator;
-use crate::journal::Entry;
 use crate::journal::lines::{Line, Lines};
+use crate::journal::{Entry, SCHEMA_VERSION};
 use crate::record::Record;
 use crate::run::Ending;
 use crate::summary::Summary;
@@ -21,14 +21,19 @@ pub struct Replayed {
     pub is_whole: bool,
 }
 
+/// A journal's lines are of another version than those that are read here.
+#[derive(Debug, thiserror::Error)]
+#[error("is a journal of schema version {0}; this fleetstorm reads version {SCHEMA_VERSION}")]
+pub struct OtherVersion(u32);
+
 /// Reads a journal back and folds it again: to its ending or, where the run was cut off, to its last
 /// whole line.
 ///
 /// # Errors
-/// The file can't be read, or does not start as a journal.
+/// The file can't be read, or does not start as a journal; [`OtherVersion`] where it is one of another version.
 pub fn replay(path: &Path) -> io::Result<Replayed> {
     let mut lines = Lines::new(BufReader::new(File::open(path)?));
-    let mut aggregator = started(lines.next()?)?;
+    let mut aggregator = started(&mut lines)?;
     let mut damage = Damage::default();
     let mut reached_us = 0;
     let mut ending = None;
@@ -73,10 +78,10 @@ pub fn replay(path: &Path) -> io::Result<Replayed> {
 /// Reads a journal back, device by device, in the order in which they were written; as far as it goes.
 ///
 /// # Errors
-/// The file can't be read, or does not start as a journal.
+/// The file can't be read, or does not start as a journal; [`OtherVersion`] where it is one of another version.
 pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
     let mut lines = Lines::new(BufReader::new(File::open(path)?));
-    started(lines.next()?)?;
+    started(&mut lines)?;
     while let Some(line) = lines.next()? {
         if let Line::Whole(Entry::Record(record)) = line {
             each(&record);
@@ -85,17 +90,23 @@ pub fn records(path: &Path, mut each: impl FnMut(&Record)) -> io::Result<()> {
     Ok(())
 }
 
-/// The scenario whose run a journal tells of; none where it is no journal.
+/// The scenario whose run a journal tells of, of whatever version it is; none where it is no journal.
 pub fn scenario(path: &Path) -> Option<String> {
     let mut lines = Lines::new(BufReader::new(File::open(path).ok()?));
-    match lines.next() {
-        Ok(Some(Line::Whole(Entry::Run(info)))) => Some(info.scenario),
-        _ => None,
-    }
+    lines.next().ok()?;
+    lines.head().map(|head| head.scenario)
 }
 
 /// A fold of the run that the first line tells of.
-fn started(first: Option<Line>) -> io::Result<Aggregator> {
+fn started(lines: &mut Lines<impl BufRead>) -> io::Result<Aggregator> {
+    let first = lines.next()?;
+    if let Some(head) = lines.head() {
+        let version = head.schema_version.unwrap_or(1);
+        if version != SCHEMA_VERSION {
+            let other = OtherVersion(version);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, other));
+        }
+    }
     let problem = match first {
         Some(Line::Whole(Entry::Run(info))) => return Aggregator::new(*info, None),
         Some(Line::Whole(_)) => "line 1: a journal starts with its run".to_owned(),

@@ -21,6 +21,8 @@ use crate::validity;
 /// What is known before the run starts.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RunInfo {
+    /// [`crate::journal::SCHEMA_VERSION`].
+    pub schema_version: u32,
     /// The scenario's name.
     pub scenario: String,
     /// Where devices connect to.

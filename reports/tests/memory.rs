@@ -84,6 +84,7 @@ fn record(device: u64, chance: &mut Chance) -> Record {
 #[test]
 fn a_wide_run_fits_into_its_memory_and_its_report_into_a_mail() {
     let info = RunInfo {
+        schema_version: fleetstorm_reports::journal::SCHEMA_VERSION,
         scenario: "wide".into(),
         target: "nowhere".into(),
         seed: 1,

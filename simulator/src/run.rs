@@ -366,6 +366,7 @@ fn run_info(
 ) -> RunInfo {
     let scenario = plan.scenario();
     RunInfo {
+        schema_version: fleetstorm_reports::journal::SCHEMA_VERSION,
         scenario: scenario.name.clone(),
         target: target.label.clone(),
         seed: scenario.seed,

@@ -32,6 +32,7 @@ pub(crate) fn info() -> RunInfo {
         ..Terms::default()
     };
     RunInfo {
+        schema_version: crate::journal::SCHEMA_VERSION,
         scenario: "nightly".into(),
         target: "global.fleetstorm.test (bundled server)".into(),
         seed: 7,

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use serde::Deserialize;
+
 use super::Entry;
 
 /// Longest line that is read, so that a file without line ends can't fill the memory.
@@ -16,6 +18,21 @@ pub(crate) enum Line {
     Whole(Entry),
     /// Something else, and why it is none of a journal.
     Damaged(String),
+}
+
+/// What the first line of every journal says, of whatever version it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Head {
+    /// None in journals of version 1.
+    pub(crate) schema_version: Option<u32>,
+    /// The scenario's name.
+    pub(crate) scenario: String,
+}
+
+/// The line that it is in.
+#[derive(Deserialize)]
+struct HeadLine {
+    run: Head,
 }
 
 /// Reads line by line.
@@ -39,6 +56,12 @@ impl<R: BufRead> Lines<R> {
     /// The number of the last line that was read, from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// What the last line that was read says of its journal, if it is a first one.
+    pub(crate) fn head(&self) -> Option<Head> {
+        let line = serde_json::from_slice::<HeadLine>(&self.bytes).ok()?;
+        Some(line.run)
     }
 
     /// The next line. One without an end that says nothing whole was being written when the run was cut

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fleetstorm_reports::replay::{self, replay};
+use fleetstorm_reports::replay::{self, OtherVersion, replay};
 use fleetstorm_reports::summary::SCHEMA_VERSION;
 use fleetstorm_reports::{Record, Summary};
 use serde::Deserialize;
@@ -115,7 +115,7 @@ fn place(folder: &Path, within: Option<&str>) -> PathBuf {
 fn remark(folder: &Path, within: Option<&str>, is_to_be_written: bool) -> Option<String> {
     if !is_to_be_written && folder.join(JOURNAL).exists() {
         return Some(format!(
-            "the journal has gaps: {} stays as the run has written it",
+            "the journal has gaps or is of another version: {} stays as the run has written it",
             folder.join(SUMMARY).display()
         ));
     }
@@ -162,6 +162,9 @@ struct Version {
     schema_version: u32,
 }
 
+/// What to do about a file of another version.
+const OTHER_VERSION: &str = "report with the fleetstorm that wrote it, or run it anew";
+
 fn read_summary(folder: &Path) -> Result<Summary, Failure> {
     let path = folder.join(SUMMARY);
     let text = fs::read(&path).map_err(|e| unreadable(&path, &e))?;
@@ -173,7 +176,7 @@ fn read_summary(folder: &Path) -> Result<Summary, Failure> {
             ),
             _ => format!("{}: is no summary: {error}", path.display()),
         };
-        Failure::usage(told).hint("report with the fleetstorm that wrote it, or run it anew")
+        Failure::usage(told).hint(OTHER_VERSION)
     })
 }
 
@@ -186,6 +189,9 @@ fn without_journal(folder: &Path) -> Failure {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", path.display()))
-        .hint("name a folder that a run has written, see --out of run")
+    let hint = match error.get_ref() {
+        Some(inner) if inner.is::<OtherVersion>() => OTHER_VERSION,
+        _ => "name a folder that a run has written, see --out of run",
+    };
+    Failure::usage(format!("{}: {error}", path.display())).hint(hint)
 }

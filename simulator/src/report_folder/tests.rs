@@ -15,16 +15,21 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 
 fn info(scenario: &str) -> RunInfo {
     let info = json!({
+        "schema_version": fleetstorm_reports::journal::SCHEMA_VERSION,
         "scenario": scenario,
         "target": "here",
         "seed": 1,
+        "time_scale": 1.0,
         "fleetstorm_version": "0",
         "started_at": "2026-11-24T10:00:00Z",
         "planned": 1,
+        "arrivals": null,
+        "max_dropped": fleetstorm_reports::validity::MAX_DROPPED,
         "dimensions": {
             "cohorts": [], "transports": [], "attestations": [], "tenants": [], "regions": [], "hubs": [],
         },
         "thresholds": [],
+        "slos": [],
     });
     serde_json::from_value(info).expect("a run")
 }
@@ -302,6 +307,45 @@ fn a_summary_of_another_version_is_refused_by_its_version() {
     fs::write(path.join(SUMMARY), r#"{"schema_version": 1, "life": {}}"#).expect("a file");
     let failure = read(&path).expect_err("an older one").to_string();
     assert!(failure.contains("of schema version 1"), "{failure}");
+}
+
+#[test]
+fn a_journal_of_another_version_is_refused_by_its_version() {
+    let (_scratch, path) = folder();
+    fs::create_dir(&path).expect("a folder");
+    let current = serde_json::to_value(info("a")).expect("JSON");
+    let next = fleetstorm_reports::journal::SCHEMA_VERSION + 1;
+    let mut newer = current.clone();
+    newer["schema_version"] = next.into();
+    let mut unversioned = current;
+    let fields = unversioned.as_object_mut().expect("a run");
+    fields.remove("schema_version");
+    for (run, version) in [
+        (unversioned, 1),
+        (json!({ "scenario": "a", "life": {} }), 1),
+        (newer, next),
+        (json!({ "scenario": "a", "schema_version": next }), next),
+    ] {
+        let first = json!({ "run": run });
+        fs::write(path.join(JOURNAL), format!("{first}\n{{}}\n")).expect("a file");
+        let told = [
+            reopen(&path).expect_err("another version").to_string(),
+            records_of(&path, |_| {})
+                .expect_err("another version")
+                .to_string(),
+        ];
+        for told in told {
+            for words in [
+                format!("is a journal of schema version {version};"),
+                format!("this fleetstorm reads version {}", next - 1),
+                "report with the fleetstorm that wrote it".into(),
+            ] {
+                assert!(told.contains(&words), "{told}");
+            }
+        }
+        drop(claim(&path, "a").expect("the same scenario's"));
+        refused(claim(&path, "b"), &["another scenario: a"]);
+    }
 }
 
 #[test]
