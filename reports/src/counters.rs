@@ -13,7 +13,6 @@ pub struct ServerCounters {
     /// Whether every row agrees, also of those that are left out.
     pub agree: bool,
     /// Rows that are left out.
-    #[serde(default)]
     pub left_out: u64,
 }
 
@@ -63,17 +62,13 @@ pub struct CounterRow {
     pub simulator: u64,
     /// Answers to what this row counts that may have been on their way when a device lost its connection
     /// or its patience.
-    #[serde(default)]
     pub unheard: u64,
     /// Devices that failed because another one has the same name.
-    #[serde(default)]
     pub displaced: u64,
     /// What devices heard of between the last reading of a server that was killed and its next life: it may
     /// have counted that, and not told it.
-    #[serde(default)]
     pub uncounted: u64,
     /// Whether both can be right.
-    #[serde(default)]
     pub agrees: bool,
 }
 

@@ -12,10 +12,8 @@ pub struct Dimensions {
     /// Attestation names.
     pub attestations: Vec<String>,
     /// Region names.
-    #[serde(default)]
     pub regions: Vec<String>,
     /// Tenants' names, the run's own instance first; none where there is that alone.
-    #[serde(default)]
     pub tenants: Vec<String>,
     /// Hub host names, when known beforehand.
     pub hubs: Vec<String>,

@@ -13,6 +13,5 @@ pub struct Happened {
     /// Why it failed, if it did.
     pub problem: Option<String>,
     /// Whether it never happened, for the run was over before; that is its problem, then.
-    #[serde(default)]
     pub missed: bool,
 }

@@ -120,7 +120,6 @@ pub struct ClockJump {
 
 /// How the generator and its machine were.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
 pub struct GeneratorHealth {
     /// How late ticks of the cores' event loops were, every 5 ms on every core.
     pub loop_lag: Option<Percentiles>,
@@ -160,7 +159,6 @@ pub struct Generator {
     pub late_starts: u64,
     /// Devices that it kept from their end itself: it did not start them, had no file or port for them, or took a
     /// tenth of their patience or more.
-    #[serde(default)]
     pub kept_from_end: u64,
     /// How it was.
     #[serde(flatten)]

@@ -35,10 +35,8 @@ pub(crate) enum Entry {
         /// Devices.
         due: u64,
         /// Devices that stayed with their hubs then, if somebody looked.
-        #[serde(default)]
         held: Option<u64>,
         /// Whether there were devices to come, or under way.
-        #[serde(default)]
         busy: bool,
     },
     /// What was known when it was over.

@@ -25,7 +25,6 @@ pub struct Oracle {
     /// fell short or did not start, then by devices.
     pub cohorts: Vec<OracleRow>,
     /// Cohorts that are left out.
-    #[serde(default)]
     pub left_out: u64,
     /// Contradictions in all; the run fails by one.
     pub contradictions: u64,

@@ -20,10 +20,8 @@ pub struct Record {
     pub end_us: u64,
     /// What the generator itself added until the hub was assigned, microseconds: the queue before its start,
     /// and every time that it was ready to go on and did not get its core.
-    #[serde(default)]
     pub added_to_registration_us: u32,
     /// The same until the twin was read, or it ended without.
-    #[serde(default)]
     pub added_us: u32,
     /// Duration of each phase it went through, by [`Phase`] order; `u32::MAX` where it did not.
     pub phases_us: [u32; Phase::ALL.len()],
@@ -36,27 +34,20 @@ pub struct Record {
     /// Index into [`crate::Dimensions::attestations`].
     pub attestation: u8,
     /// Index into [`crate::Dimensions::regions`], for a device that is somewhere.
-    #[serde(default)]
     pub region: Option<u8>,
     /// Index into [`crate::Dimensions::tenants`].
-    #[serde(default)]
     pub tenant: u8,
     /// Polls that it took.
     pub polls: u16,
     /// Messages that its hub has acknowledged.
-    #[serde(default)]
     pub messages: u16,
     /// How often it tried: not at all if it was not started, else once, and once more after each failure that it got over or not.
-    #[serde(default = "once")]
     pub attempts: u16,
     /// How often it was told that it came too often (429).
-    #[serde(default)]
     pub throttled: u16,
     /// Connections that could not be made, or broke.
-    #[serde(default)]
     pub lost: u16,
     /// Whether the device had been provisioned before, in this run.
-    #[serde(default)]
     pub reprovision: bool,
     /// Index into [`crate::Dimensions::hubs`], when assigned to a known one.
     pub hub: Option<u16>,
@@ -66,11 +57,6 @@ pub struct Record {
 
 /// Marks a phase that a device did not go through.
 pub const NOT_REACHED: u32 = u32::MAX;
-
-/// Of journals that were written before attempts were counted.
-fn once() -> u16 {
-    1
-}
 
 const _: () = assert!(size_of::<Record>() <= 136);
 

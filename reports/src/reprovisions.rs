@@ -35,10 +35,8 @@ pub struct Reprovisions {
     pub failures: Vec<OutcomeCount>,
     /// Where those were assigned that were provisioned, by region or else by tenant, like `eastus to hub-eus`;
     /// of devices that have either. The 256 with most of them.
-    #[serde(default)]
     pub placements: BTreeMap<String, u64>,
     /// Those of other placements.
-    #[serde(default)]
     pub placed_elsewhere: u64,
 }
 

@@ -30,7 +30,6 @@ pub struct RunInfo {
     /// The seed.
     pub seed: u64,
     /// How many seconds of the scenario pass in one.
-    #[serde(default = "crate::summary::unscaled")]
     pub time_scale: f64,
     /// Version of fleetstorm.
     pub fleetstorm_version: String,
@@ -39,17 +38,14 @@ pub struct RunInfo {
     /// Devices by the plan.
     pub planned: u64,
     /// When the plan has devices come; none where it can't say.
-    #[serde(default)]
     pub arrivals: Option<Arrivals>,
     /// Share of the devices due that may be dropped, or start late, before the run proves nothing.
-    #[serde(default = "max_dropped")]
     pub max_dropped: Decimal,
     /// The names behind the indices.
     pub dimensions: Dimensions,
     /// The thresholds.
     pub thresholds: Vec<Written>,
     /// The service level objectives.
-    #[serde(default)]
     pub slos: Vec<Slo>,
 }
 
@@ -65,11 +61,6 @@ impl RunInfo {
     }
 }
 
-/// Of journals that were written before scenarios could say it.
-fn max_dropped() -> Decimal {
-    validity::MAX_DROPPED
-}
-
 /// What is known when it is over.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Ending {
@@ -80,26 +71,21 @@ pub struct Ending {
     /// Why the figures prove nothing, beside what follows from them; empty when they do.
     pub invalid_reasons: Vec<String>,
     /// How the generator was.
-    #[serde(default)]
     pub generator: GeneratorHealth,
     /// Whether the user stopped it.
     pub interrupted: bool,
     /// Outcome against intent.
-    #[serde(default)]
     pub oracle: Option<Oracle>,
     /// The server's counters beside the devices'.
     pub server_counters: Option<ServerCounters>,
     /// Devices that stayed with their hubs.
-    #[serde(default)]
     pub held: HeldDevices,
     /// What happened.
-    #[serde(default)]
     pub events: Vec<Happened>,
     /// Answers that broke the protocol, one of a kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<Example>,
     /// The threshold that stopped it.
-    #[serde(default)]
     pub aborted: Option<Aborted>,
     /// What it cost.
     pub resources: Resources,

@@ -43,7 +43,6 @@ pub struct Summary {
     /// The seed that identities and schedule derive from.
     pub seed: u64,
     /// How many seconds of the scenario as written passed in one.
-    #[serde(default = "unscaled")]
     pub time_scale: f64,
     /// Pass, fail or invalid.
     pub verdict: Verdict,
@@ -53,34 +52,27 @@ pub struct Summary {
     /// Why the run is invalid, one sentence each; empty when valid.
     pub invalid_reasons: Vec<String>,
     /// What the generator itself added, and how it was.
-    #[serde(default)]
     pub generator: Generator,
     /// Counts of devices.
     pub devices: Devices,
     /// How often devices tried.
-    #[serde(default)]
     pub attempts: Attempts,
     /// Devices that stayed with their hubs.
-    #[serde(default)]
     pub held: HeldDevices,
     /// Devices that went back to DPS.
-    #[serde(default)]
     pub reprovisions: Reprovisions,
     /// What happened, in its order.
-    #[serde(default)]
     pub events: Vec<Happened>,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
     /// Until the twin was read.
     pub provisioning: Latency,
     /// Until devices failed: of those that started and ended without their twin.
-    #[serde(default)]
     pub failure: Latency,
     /// By phase.
     pub phases: BTreeMap<String, Percentiles>,
     /// Devices that were due to get so far and did not, by a metric's name: whom its percentiles are not of.
     /// Without metrics that all reached.
-    #[serde(default)]
     pub not_reached: BTreeMap<String, u64>,
     /// How devices ended, most frequent first.
     pub outcomes: Vec<OutcomeCount>,
@@ -88,7 +80,6 @@ pub struct Summary {
     pub cuts: Vec<Cut>,
     /// Cuts that are left out, for there are too many of their dimension: of each dimension the 256 are told that
     /// matter most, by devices that failed or were not started, then by devices.
-    #[serde(default)]
     pub left_out: Vec<LeftOut>,
     /// Devices provisioned per hub, as the devices saw it.
     pub hubs: BTreeMap<String, u64>,
@@ -97,10 +88,8 @@ pub struct Summary {
     /// Thresholds and what they came to.
     pub thresholds: Vec<ThresholdResult>,
     /// Service level objectives and what they came to.
-    #[serde(default)]
     pub slos: Vec<SloResult>,
-    /// Outcome against intent; absent from summaries of before there was an oracle.
-    #[serde(default)]
+    /// Outcome against intent.
     pub oracle: Option<Oracle>,
     /// Comparison with the server's own counters; absent for a target that does not publish any.
     pub server_counters: Option<ServerCounters>,
@@ -110,11 +99,6 @@ pub struct Summary {
     pub timeline: Vec<TimelinePoint>,
     /// Log-spaced histograms by metric name, for plots.
     pub histograms: BTreeMap<String, Vec<HistogramBucket>>,
-}
-
-/// Of what was written before there were time scales.
-pub(crate) fn unscaled() -> f64 {
-    1.0
 }
 
 impl Summary {

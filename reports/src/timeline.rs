@@ -30,17 +30,14 @@ pub struct TimelinePoint {
     /// Devices under way at its end.
     pub in_flight: u64,
     /// Devices that went back to DPS and ended.
-    #[serde(default)]
     pub reprovisions: u64,
     /// Devices that stayed with their hubs at its end; null where nobody looked then.
-    #[serde(default)]
     pub held: Option<u64>,
     /// Median provisioning response time of those that were provisioned in it; null where nobody was.
     pub p50_us: Option<u64>,
     /// 99th percentile of the same.
     pub p99_us: Option<u64>,
     /// The most that the generator itself added to one of the devices that ended in it; null where nobody did.
-    #[serde(default)]
     pub added_max_us: Option<u64>,
 }
 

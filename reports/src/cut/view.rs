@@ -22,10 +22,8 @@ pub struct Cut {
     /// Devices that ended otherwise.
     pub failed: u64,
     /// Devices due and not started.
-    #[serde(default)]
     pub dropped: u64,
     /// How often they tried.
-    #[serde(default)]
     pub attempts: Attempts,
     /// Until the assigned hub was in hand.
     pub registration: Latency,
@@ -35,7 +33,6 @@ pub struct Cut {
     pub phases: BTreeMap<String, Percentiles>,
     /// Provisioning response times, for drawing: at most 64 buckets, ascending; empty where its dimension has more
     /// than 64 cuts.
-    #[serde(default)]
     pub histogram: Vec<HistogramBucket>,
 }
 

@@ -18,10 +18,8 @@ pub struct ThresholdResult {
     /// What both readings come to.
     pub outcome: ThresholdOutcome,
     /// The worst window, of a threshold over windows.
-    #[serde(default)]
     pub over: Option<Stretch>,
     /// When it has stopped the run, microseconds since the start.
-    #[serde(default)]
     pub stopped_the_run_us: Option<u64>,
 }
 
