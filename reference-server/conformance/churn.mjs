@@ -150,12 +150,11 @@ if (![0, 99].includes(code)) {
 }
 
 // What each device met, against what it could have met.
-const met = (outcome) => {
-  if (outcome === "twin-mismatch") return "other twin";
-  const { phase, status } = outcome.refused ?? {};
+const met = ({ kind, phase, status, code }) => {
+  if (kind === "twin-mismatch") return "other twin";
   // A TPM that nobody enrolled is not found; whoever shows a certificate or a token is unauthorized.
   if (["attest", "register"].includes(phase) && [401, 404].includes(status)) return "absent";
-  return typeof outcome === "string" ? outcome : JSON.stringify(outcome);
+  return kind === "refused" ? `refused at ${phase}: ${code ?? status}` : kind;
 };
 const table = new Map();
 let [unexplained, undecided, journal] = [0, 0, readFileSync(path.join(out, "journal.jsonl"), "utf8").split("\n")];
