@@ -4,8 +4,8 @@
 //! Types and their encoding are the library's ([`fe2o3_amqp_types`], [`serde_amqp`]); here is
 //! what lies around and between them: [`encoding`] looks at a peer's bytes before the library
 //! does, [`frame`] cuts a stream into frames, [`sasl`] and [`sasl_tpm`] are the security layer,
-//! [`message`] the sections of a message, [`dps`], [`cbs`], [`hub`], [`hub_message`],
-//! [`hub_user`] and [`events`] what the services make of them.
+//! [`message`] the sections of a message, [`dps`], [`cbs`], [`hub`], [`hub_node`],
+//! [`hub_message`], [`hub_user`] and [`events`] what the services make of them.
 
 pub mod cbs;
 pub mod dps;
@@ -14,6 +14,7 @@ pub mod events;
 pub mod frame;
 pub mod hub;
 pub mod hub_message;
+pub mod hub_node;
 pub mod hub_user;
 pub mod message;
 pub mod sasl;

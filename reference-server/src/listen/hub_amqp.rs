@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fleetstorm_protocol::amqp::cbs::{PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::rejection;
-use fleetstorm_protocol::amqp::hub::{HubNode, TELEMETRY};
+use fleetstorm_protocol::amqp::hub_node::{HubNode, TELEMETRY};
 use fleetstorm_protocol::amqp::message::{Body, Message};
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error, ErrorCondition, LinkError};
 use fleetstorm_protocol::amqp::{

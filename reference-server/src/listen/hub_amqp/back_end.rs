@@ -7,8 +7,8 @@ use fleetstorm_protocol::amqp::events::{
     MANAGEMENT, ManagementQuestion, PARTITION, PartitionExtent, about_event_hub, about_partition,
     event, no_answer,
 };
-use fleetstorm_protocol::amqp::hub::TELEMETRY;
 use fleetstorm_protocol::amqp::hub_message::feedback;
+use fleetstorm_protocol::amqp::hub_node::TELEMETRY;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{Error, Fields, LinkError};
 use fleetstorm_protocol::amqp::types::messaging::DeliveryState;

@@ -1,9 +1,10 @@
 //! One device of an AMQP connection: its links, and what goes over them.
 
 use fleetstorm_protocol::amqp::hub::{
-    HubNode, MethodCall, MethodResult, TwinMessage, TwinOperation, TwinRequest,
+    MethodCall, MethodResult, TwinMessage, TwinOperation, TwinRequest,
 };
 use fleetstorm_protocol::amqp::hub_message::{telemetry, to_device};
+use fleetstorm_protocol::amqp::hub_node::HubNode;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::messaging::{DeliveryState, MessageId};
 use jiff::Timestamp;

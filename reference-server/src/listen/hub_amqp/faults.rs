@@ -1,7 +1,7 @@
 //! The faults that devices meet over AMQP.
 
 use fleetstorm_protocol::amqp::dps::rejection;
-use fleetstorm_protocol::amqp::hub::HubNode;
+use fleetstorm_protocol::amqp::hub_node::HubNode;
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
 use fleetstorm_protocol::fault::{FaultOperation, FaultProtocol};
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fleetstorm_protocol::amqp::hub::TELEMETRY;
+use fleetstorm_protocol::amqp::hub_node::TELEMETRY;
 use fleetstorm_protocol::ids::ClientId;
 use jiff::Timestamp;
 

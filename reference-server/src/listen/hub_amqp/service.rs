@@ -1,8 +1,8 @@
 //! The service's messages to devices.
 
 use fleetstorm_protocol::amqp::dps::rejection;
-use fleetstorm_protocol::amqp::hub::HubNode;
 use fleetstorm_protocol::amqp::hub_message::from_service;
+use fleetstorm_protocol::amqp::hub_node::HubNode;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::definitions::{AmqpError, Error};
 use fleetstorm_protocol::amqp::types::messaging::Rejected;

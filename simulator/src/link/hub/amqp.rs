@@ -7,9 +7,10 @@ use fleetstorm_protocol::amqp::CHANNEL_CORRELATION_PROPERTY;
 use fleetstorm_protocol::amqp::cbs::{self, PutToken, PutTokenAnswer};
 use fleetstorm_protocol::amqp::dps::refusal_of;
 use fleetstorm_protocol::amqp::hub::{
-    HubNode, MethodCall, MethodResult, TwinMessage, TwinOperation, TwinRequest,
+    MethodCall, MethodResult, TwinMessage, TwinOperation, TwinRequest,
 };
 use fleetstorm_protocol::amqp::hub_message::from_device;
+use fleetstorm_protocol::amqp::hub_node::HubNode;
 use fleetstorm_protocol::amqp::message::Message;
 use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::hub::{self, API_VERSION, SystemProperties, sas_resource};
