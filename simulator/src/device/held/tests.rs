@@ -479,6 +479,5 @@ fn a_device_that_stays_is_small() {
         size_of::<HeldDevice>() + size_of::<Running>()
     }
     let bytes = size(HeldDevice::run);
-    println!("{bytes} bytes");
     assert!(bytes <= 15_600, "{bytes}");
 }
