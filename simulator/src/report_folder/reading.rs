@@ -164,20 +164,24 @@ struct Version {
 
 /// What to do about a file of another version.
 const OTHER_VERSION: &str = "report with the fleetstorm that wrote it, or run it anew";
+/// What to do about one that is none.
+const OTHER_FOLDER: &str = "name a folder that a run has written, see --out of run";
 
 fn read_summary(folder: &Path) -> Result<Summary, Failure> {
     let path = folder.join(SUMMARY);
     let text = fs::read(&path).map_err(|e| unreadable(&path, &e))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        let told = match serde_json::from_slice(&text) {
-            Ok(Version { schema_version }) if schema_version != SCHEMA_VERSION => format!(
+    match serde_json::from_slice(&text) {
+        Ok(Version { schema_version }) if schema_version != SCHEMA_VERSION => {
+            Err(Failure::usage(format!(
                 "{}: is a summary of schema version {schema_version}; this fleetstorm reads version {SCHEMA_VERSION}",
                 path.display()
-            ),
-            _ => format!("{}: is no summary: {error}", path.display()),
-        };
-        Failure::usage(told).hint(OTHER_VERSION)
-    })
+            ))
+            .hint(OTHER_VERSION))
+        }
+        _ => serde_json::from_slice(&text).map_err(|error| {
+            Failure::usage(format!("{}: is no summary: {error}", path.display())).hint(OTHER_FOLDER)
+        }),
+    }
 }
 
 fn without_journal(folder: &Path) -> Failure {
@@ -191,7 +195,7 @@ fn without_journal(folder: &Path) -> Failure {
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let hint = match error.get_ref() {
         Some(inner) if inner.is::<OtherVersion>() => OTHER_VERSION,
-        _ => "name a folder that a run has written, see --out of run",
+        _ => OTHER_FOLDER,
     };
     Failure::usage(format!("{}: {error}", path.display())).hint(hint)
 }

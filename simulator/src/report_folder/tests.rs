@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use fleetstorm_reports::Aggregator;
 use fleetstorm_reports::run::{Ending, Finished, RunInfo};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::files::{FINISHED, REPORT, draft};
 use super::*;
@@ -303,10 +303,17 @@ fn a_run_that_was_cut_off_without_a_journal_is_told_of() {
 #[test]
 fn a_summary_of_another_version_is_refused_by_its_version() {
     let (_scratch, path) = folder();
-    fs::create_dir(&path).expect("a folder");
-    fs::write(path.join(SUMMARY), r#"{"schema_version": 1, "life": {}}"#).expect("a file");
-    let failure = read(&path).expect_err("an older one").to_string();
-    assert!(failure.contains("of schema version 1"), "{failure}");
+    run(&path, "a", false);
+    // One whose shape would do, and one of another shape.
+    let written = fs::read(path.join(SUMMARY)).expect("a report");
+    let mut later: Value = serde_json::from_slice(&written).expect("JSON");
+    later["schema_version"] = 9.into();
+    for (summary, version) in [(later, 9), (json!({ "schema_version": 1, "life": {} }), 1)] {
+        fs::write(path.join(SUMMARY), summary.to_string()).expect("a file");
+        let failure = read(&path).expect_err("another version").to_string();
+        let words = format!("of schema version {version};");
+        assert!(failure.contains(&words), "{failure}");
+    }
 }
 
 #[test]
