@@ -23,6 +23,7 @@ pub(super) struct Reached {
     store: PathBuf,
     written_down: File,
     journal: u64,
+    file: File,
     offset: u64,
 }
 
@@ -35,6 +36,7 @@ impl Reached {
         Ok(Self {
             store: store.to_owned(),
             written_down: File::options().write(true).open(folder.join(NAME))?,
+            file: File::open(journal::path(store, journal))?,
             journal,
             offset,
         })
@@ -42,16 +44,18 @@ impl Reached {
 
     /// Goes on to the end of the last whole record that there is by now.
     pub(super) fn go_on(&mut self) -> io::Result<()> {
-        let last = journal::last_number(&self.store)?.unwrap_or(self.journal);
-        if last != self.journal {
+        let is_there = |journal| journal::path(&self.store, journal).exists();
+        // The database removes the oldest first, and begins one above the last.
+        if is_there(self.journal + 1) || !is_there(self.journal) {
+            let last = journal::last_number(&self.store)?.unwrap_or(self.journal);
+            self.file = File::open(journal::path(&self.store, last))?;
             (self.journal, self.offset) = (last, 0);
         }
-        let mut file = File::open(journal::path(&self.store, self.journal))?;
-        file.seek(SeekFrom::Start(self.offset))?;
+        self.file.seek(SeekFrom::Start(self.offset))?;
         let mut rest = Vec::new();
         loop {
             let before = rest.len();
-            file.by_ref().take(BLOCK).read_to_end(&mut rest)?;
+            self.file.by_ref().take(BLOCK).read_to_end(&mut rest)?;
             // Behind the last record is room that was set aside; no record is empty for as long as a block.
             let is_over = rest[before..].iter().all(|byte| *byte == 0);
             let whole = journal::whole_records(&rest);
@@ -71,7 +75,7 @@ impl Reached {
 }
 
 /// Bytes of a journal that are read at once.
-const BLOCK: u64 = 64 << 10;
+const BLOCK: u64 = 16 << 10;
 
 fn line(journal: u64, offset: u64) -> String {
     format!("{journal:020} {offset:020}\n")
