@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fleetstorm_reports::generator::{ClockJump, GeneratorHealth, LoopLag};
 
-use super::pressure::{CoreTime, Pressure};
+use super::pressure::{CoreTime, CoreWatch, Pressure};
 use crate::bundled::BundledServer;
 
 /// Between two looks the clocks may part by so much: a clock that is being disciplined slews less.
@@ -24,7 +24,7 @@ pub struct HealthWatch {
     lags: Vec<Arc<Mutex<LoopLag>>>,
     began: Instant,
     pressure: Pressure,
-    simulator: Option<CoreTime>,
+    simulator: Option<CoreWatch>,
     server: Option<ServerTime>,
     observer_late_us: u64,
     clocks: (Instant, SystemTime),
@@ -35,8 +35,8 @@ pub struct HealthWatch {
 struct ServerTime {
     server: Arc<BundledServer>,
     pid: u32,
-    /// When this life began to be watched, and as last read.
-    life: Option<(CoreTime, CoreTime)>,
+    life: Option<CoreWatch>,
+    /// Of the lives before.
     before: CoreTime,
     looks: Looks,
 }
@@ -56,7 +56,7 @@ impl HealthWatch {
             lags,
             began: Instant::now(),
             pressure: Pressure::begin(),
-            simulator: CoreTime::of(std::process::id()),
+            simulator: CoreWatch::begin(std::process::id()),
             server: server.map(ServerTime::of),
             observer_late_us: 0,
             clocks: both_clocks(),
@@ -76,6 +76,9 @@ impl HealthWatch {
             });
         }
         self.clocks = clocks;
+        if let Some(simulator) = &mut self.simulator {
+            simulator.read();
+        }
         if let Some(server) = &mut self.server {
             server.look(clocks.0);
         }
@@ -89,7 +92,6 @@ impl HealthWatch {
             all.merge(&lag.lock().unwrap_or_else(PoisonError::into_inner));
         }
         let us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let own = CoreTime::of(std::process::id()).zip(self.simulator);
         GeneratorHealth {
             loop_lag: all.percentiles(),
             stalls: all.stalls(),
@@ -98,7 +100,7 @@ impl HealthWatch {
             clock_jumps: self.jumps.clone(),
             cpu_pressure: self.pressure.waited(us),
             stolen: self.pressure.stolen(),
-            simulator_waited: own.and_then(|(now, before)| now.since(before).waited()),
+            simulator_waited: self.simulator.as_ref().and_then(|watch| watch.so_far().waited()),
             server_waited: self.server.as_ref().and_then(ServerTime::waited),
             server_starved: self.server.as_ref().and_then(ServerTime::starved),
         }
@@ -111,7 +113,7 @@ impl ServerTime {
         Self {
             server,
             pid,
-            life: CoreTime::of(pid).map(|now| (now, now)),
+            life: CoreWatch::begin(pid),
             before: CoreTime::default(),
             looks: Looks::default(),
         }
@@ -132,16 +134,14 @@ impl ServerTime {
             self.before = self.so_far();
             self.pid = pid;
             // What it did before it is seen first is its start.
-            self.life = CoreTime::of(pid).map(|now| (now, now));
-        } else if let Some((begin, now)) = self.life
-            && let Some(read) = CoreTime::of(pid).filter(|read| *read != now)
-        {
-            self.life = Some((begin, read));
+            self.life = CoreWatch::begin(pid);
+        } else if let Some(life) = &mut self.life {
+            life.read();
         }
     }
 
     fn so_far(&self) -> CoreTime {
-        let life = self.life.map(|(begin, now)| now.since(begin));
+        let life = self.life.as_ref().map(CoreWatch::so_far);
         self.before.plus(life.unwrap_or_default())
     }
 
@@ -154,7 +154,7 @@ impl Looks {
     /// One more, when the process had come so far.
     fn add(&mut self, now: Instant, so_far: CoreTime) {
         if let Some((then, before)) = self.last.replace((now, so_far)) {
-            let since = so_far.since(before);
+            let since = so_far.since(before).unwrap_or_default();
             let elapsed = now.saturating_duration_since(then);
             let is_busy = since.worked() + since.waited_for() >= elapsed.mul_f64(WORK);
             self.with_work += u64::from(is_busy);

@@ -1,5 +1,6 @@
 //! Who waits for a core on this machine, by the kernel's counts.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use procfs::process::Process;
@@ -62,7 +63,7 @@ impl Steal {
     }
 }
 
-/// How long the threads of a process worked, and waited for a core while they had work.
+/// How long threads worked, and waited for a core while they had work.
 ///
 /// <https://docs.kernel.org/scheduler/sched-stats.html>
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,30 +73,6 @@ pub struct CoreTime {
 }
 
 impl CoreTime {
-    /// Of a process that runs; `None` where the kernel does not say.
-    pub fn of(pid: u32) -> Option<Self> {
-        let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-        let mut time = Self::default();
-        for task in process.tasks().ok()? {
-            // A thread that ends meanwhile has its say no more.
-            let Some(stat) = task.ok().and_then(|task| task.schedstat().ok()) else {
-                continue;
-            };
-            time.worked_ns += stat.sum_exec_runtime;
-            time.waited_ns += stat.run_delay;
-        }
-        Some(time)
-    }
-
-    /// What came since `before`.
-    #[must_use]
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            worked_ns: self.worked_ns.saturating_sub(before.worked_ns),
-            waited_ns: self.waited_ns.saturating_sub(before.waited_ns),
-        }
-    }
-
     /// Both together.
     #[must_use]
     pub fn plus(self, more: Self) -> Self {
@@ -103,6 +80,15 @@ impl CoreTime {
             worked_ns: self.worked_ns + more.worked_ns,
             waited_ns: self.waited_ns + more.waited_ns,
         }
+    }
+
+    /// What came since `before`, a reading of the same thread or of the same [`CoreWatch`]; `None` where this is
+    /// no later one.
+    pub fn since(self, before: Self) -> Option<Self> {
+        Some(Self {
+            worked_ns: self.worked_ns.checked_sub(before.worked_ns)?,
+            waited_ns: self.waited_ns.checked_sub(before.waited_ns)?,
+        })
     }
 
     /// How long they worked.
@@ -119,6 +105,66 @@ impl CoreTime {
     pub fn waited(self) -> Option<f64> {
         share(self.waited_ns, self.worked_ns + self.waited_ns)
     }
+}
+
+/// The time of a process's threads since it began to be watched.
+///
+/// The kernel says it of the threads that there are: each is followed by itself, so that what one did stays counted
+/// when it has ended, but for what it did after the last reading.
+#[derive(Debug)]
+pub struct CoreWatch {
+    pid: i32,
+    threads: HashMap<i32, CoreTime>,
+    so_far: CoreTime,
+}
+
+impl CoreWatch {
+    /// Begins now; `None` where the kernel does not say.
+    pub fn begin(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok()?;
+        Some(Self {
+            pid,
+            threads: threads(pid)?,
+            so_far: CoreTime::default(),
+        })
+    }
+
+    /// Reads once more; a process that is gone stays as it was read last.
+    pub fn read(&mut self) {
+        if let Some(now) = threads(self.pid).filter(|threads| !threads.is_empty()) {
+            self.follow(now);
+        }
+    }
+
+    /// What came since the begin, as last read.
+    pub fn so_far(&self) -> CoreTime {
+        self.so_far
+    }
+
+    fn follow(&mut self, now: HashMap<i32, CoreTime>) {
+        for (thread, time) in &now {
+            let before = self.threads.get(thread).copied().unwrap_or_default();
+            // The number of a thread that has ended is given to another, which begins at nothing.
+            self.so_far = self.so_far.plus(time.since(before).unwrap_or(*time));
+        }
+        self.threads = now;
+    }
+}
+
+/// Each thread's time, by its number.
+fn threads(pid: i32) -> Option<HashMap<i32, CoreTime>> {
+    let tasks = Process::new(pid).ok()?.tasks().ok()?;
+    // A thread that ends meanwhile has its say no more.
+    let read = tasks.filter_map(|task| {
+        let task = task.ok()?;
+        let stat = task.schedstat().ok()?;
+        let time = CoreTime {
+            worked_ns: stat.sum_exec_runtime,
+            waited_ns: stat.run_delay,
+        };
+        Some((task.tid, time))
+    });
+    Some(read.collect())
 }
 
 #[cfg(test)]
@@ -143,15 +189,35 @@ mod tests {
 
     #[test]
     fn a_process_that_works_has_worked() {
-        let Some(before) = CoreTime::of(std::process::id()) else {
+        let Some(mut watch) = CoreWatch::begin(std::process::id()) else {
             return;
         };
-        let mut now = before;
-        while now.worked_ns == before.worked_ns {
-            now = CoreTime::of(std::process::id()).expect("still there");
+        while watch.so_far().worked().is_zero() {
+            watch.read();
         }
-        let share = now.since(before).waited().expect("has worked");
+        let share = watch.so_far().waited().expect("has worked");
         assert!((0.0..=1.0).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn what_a_thread_did_stays_when_it_has_ended() {
+        let mut watch = CoreWatch {
+            pid: 0,
+            threads: HashMap::from([(1, CoreTime::of_ms(100, 10)), (2, CoreTime::of_ms(500, 0))]),
+            so_far: CoreTime::default(),
+        };
+        let mut read = |threads: &[(i32, CoreTime)]| {
+            watch.follow(threads.iter().copied().collect());
+            watch.so_far()
+        };
+        let both = [(1, CoreTime::of_ms(110, 12)), (2, CoreTime::of_ms(700, 1))];
+        assert_eq!(read(&both), CoreTime::of_ms(210, 3));
+        assert_eq!(
+            read(&[(1, CoreTime::of_ms(111, 13))]),
+            CoreTime::of_ms(211, 4)
+        );
+        let anew = [(1, CoreTime::of_ms(111, 13)), (2, CoreTime::of_ms(5, 1))];
+        assert_eq!(read(&anew), CoreTime::of_ms(216, 5));
     }
 
     #[test]
