@@ -9,16 +9,16 @@ use fleetstorm_reports::verdict::exit_code;
 use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, tenant};
 
 use crate::bench;
-use crate::bundled;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
 use crate::console;
 use crate::failure::Failure;
-use crate::loading;
 use crate::plan;
-use crate::preflight::{Has, Needs};
 use crate::private_file::PrivateFile;
-use crate::report_folder;
 use crate::run;
+use crate::run::loading;
+use crate::run::preflight::{Has, Needs};
+use crate::server::bundled;
+use crate::view::report_folder;
 
 /// Does what the command line says; returns the exit code.
 ///

@@ -35,8 +35,8 @@ use crate::link::dial::DialOptions;
 use crate::link::dial::memory::Network;
 use crate::link::region_link::RegionLinks;
 use crate::run;
+use crate::server::target::Target;
 use crate::stopwatch::RunClock;
-use crate::target::Target;
 
 /// The global endpoint.
 pub const ENDPOINT: &str = "global.test";

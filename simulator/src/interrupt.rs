@@ -22,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::failure::Failure;
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
 
 /// How long the end of a run may go on speaking once it is asked to stop.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ static IS_CALLED_OFF: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 enum Point {
     Preparing,
-    Running(watch::Sender<Option<Command>>),
+    Running(watch::Sender<Option<OperatorCommand>>),
     /// With this exit code.
     Over(u8),
 }
@@ -129,10 +129,10 @@ fn called_off() -> Failure {
 }
 
 /// Passes a command on; to stop twice is to leave.
-pub fn ask(commands: &watch::Sender<Option<Command>>, command: Command) {
+pub fn ask(commands: &watch::Sender<Option<OperatorCommand>>, command: OperatorCommand) {
     commands.send_modify(|asked| {
         *asked = Some(if asked.is_some() {
-            Command::Leave
+            OperatorCommand::Leave
         } else {
             command
         });
@@ -151,7 +151,7 @@ impl Interrupts {
     ///
     /// # Errors
     /// It was called off before.
-    pub fn begin(&self, commands: watch::Sender<Option<Command>>) -> Result<(), Failure> {
+    pub fn begin(&self, commands: watch::Sender<Option<OperatorCommand>>) -> Result<(), Failure> {
         let mut point = self.point.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_called_off.load(Ordering::Relaxed) {
             return Err(called_off());
@@ -176,7 +176,7 @@ impl Interrupts {
             }
             Point::Running(commands) => {
                 if is_insistent || commands.borrow().is_none() {
-                    ask(commands, Command::Stop);
+                    ask(commands, OperatorCommand::Stop);
                 }
             }
             Point::Over(code) => return Answer::Exit(LAST_WORDS, *code),
@@ -196,9 +196,9 @@ mod tests {
         let (commands, asked) = watch::channel(None);
         interrupts.begin(commands).expect("nobody called it off");
         for (is_insistent, asks) in [
-            (false, Command::Stop),
-            (false, Command::Stop),
-            (true, Command::Leave),
+            (false, OperatorCommand::Stop),
+            (false, OperatorCommand::Stop),
+            (true, OperatorCommand::Leave),
         ] {
             assert_eq!(interrupts.hear(is_insistent), Answer::Passed);
             assert_eq!(*asked.borrow(), Some(asks));

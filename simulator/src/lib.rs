@@ -9,38 +9,47 @@
 //!                                 -> Summary -> report folder, exit code
 //! ```
 
-pub mod bench;
-pub mod bundled;
-pub mod cli;
-pub mod command;
-pub mod conclusion;
-pub mod console;
-pub mod control;
-pub mod device;
-pub mod director;
-pub mod failure;
-pub mod fleet;
-pub mod generator;
+mod bench;
+mod cli;
+mod command;
+mod console;
+mod device;
+mod failure;
+mod fleet;
+mod generator;
 #[cfg(test)]
 mod in_memory;
-pub mod interrupt;
-pub mod limits;
-pub mod link;
-pub mod loading;
-pub mod machine;
-pub mod observer;
-pub mod oracle;
-pub mod plan;
-pub mod preflight;
-pub mod private_file;
-pub mod progress;
-pub mod reconciliation;
-pub mod report_folder;
-pub mod run;
-pub mod scheduler;
-pub mod service_side;
-pub mod start;
-pub mod stopwatch;
-pub mod target;
-pub mod tui;
-pub mod viewer;
+mod interrupt;
+mod link;
+mod machine;
+mod operator_command;
+mod plan;
+mod private_file;
+mod run;
+mod server;
+mod stopwatch;
+mod view;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+use failure::Failure;
+
+/// The `fleetstorm` command: reads the process's arguments, and carries them out.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A panic has told its own story by then.
+    let executed = panic::catch_unwind(|| command::execute(cli)).unwrap_or_else(|_| {
+        Err(Failure::bug("this is a bug in fleetstorm").hint("please report the lines above"))
+    });
+    match executed {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            console::remark(&failure);
+            ExitCode::from(failure.exit_code)
+        }
+    }
+}

@@ -1,5 +1,15 @@
 //! `fleetstorm run`: the whole data flow on one page.
 
+mod director;
+mod limits;
+pub mod loading;
+mod observer;
+mod oracle;
+pub mod preflight;
+mod reconciliation;
+mod scheduler;
+mod start;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,34 +27,33 @@ use fleetstorm_reports::{Aggregator, Dimensions, recorder};
 use fleetstorm_scenarios::{Flaw, Plan, Scenario};
 use tokio::sync::watch;
 
-use crate::bundled::{self, BundledServer};
+use self::director::{Director, EventLog, Instance, Operator};
+use self::limits::Limits;
+use self::observer::Observer;
+use self::oracle::Oracle;
+use self::preflight::{Has, Needs};
+use self::reconciliation::Reconciliation;
+use self::scheduler::{Gauges, Share};
+use self::start::Start;
 use crate::cli::RunArgs;
-use crate::conclusion::conclude;
 use crate::console;
 use crate::device::geography::Geography;
 use crate::device::goodbyes::Goodbyes;
 use crate::device::orders::Orders;
 use crate::device::{CohortProfile, Conditions, Goal};
-use crate::director::{self, Director, EventLog, Instance, Operator};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
 use crate::interrupt::{self, Interrupts};
-use crate::limits::Limits;
 use crate::link::dial::Dialer;
 use crate::link::region_link::RegionLinks;
-use crate::loading;
 use crate::machine;
-use crate::observer::Observer;
-use crate::oracle::{self, Oracle};
-use crate::preflight::{Has, Needs};
-use crate::reconciliation::Reconciliation;
-use crate::report_folder::{self, ReportFolder};
-use crate::scheduler::{Gauges, Share};
-use crate::start::Start;
+use crate::server::bundled::{self, BundledServer};
+use crate::server::target::{self, Target};
 use crate::stopwatch::RunClock;
-use crate::target::{self, Target};
-use crate::viewer;
+use crate::view::conclusion::conclude;
+use crate::view::report_folder::{self, ReportFolder};
+use crate::view::viewer;
 
 /// Records that may wait for the fold.
 const RECORD_QUEUE: usize = 1 << 16;

@@ -95,7 +95,7 @@ fn the_protocol_does_no_input_or_output_and_reads_no_clock() {
 
 #[test]
 fn the_terminal_ui_sees_snapshots_only() {
-    for (path, text) in sources(&workspace().join("simulator/src/tui")) {
+    for (path, text) in sources(&workspace().join("simulator/src/view/tui")) {
         for word in [
             "Aggregator",
             "Recorder",

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use fleetstorm_scenarios::{self as scenarios, Plan, Scenario};
 
-use crate::bundled::{self, BundledServer};
 use crate::failure::Failure;
 use crate::fleet::Fleet;
 use crate::machine;
 use crate::run;
-use crate::target::Target;
+use crate::server::bundled::{self, BundledServer};
+use crate::server::target::Target;
 
 /// A fleet, and a server of its own that knows it.
 pub(super) struct Setup {

@@ -7,7 +7,7 @@ use fleetstorm_scenarios::event::{Action, DeviceAction};
 use fleetstorm_scenarios::{Chance, Event};
 use tokio::sync::watch;
 
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
 
 /// An event that has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum Interruption {
 #[derive(Debug, Clone)]
 pub struct DeviceInbox {
     events: Arc<[Event]>,
-    commands: watch::Receiver<Option<Command>>,
+    commands: watch::Receiver<Option<OperatorCommand>>,
     orders: watch::Receiver<Orders>,
     cohort: u16,
     device: u32,
@@ -69,7 +69,7 @@ impl DeviceInbox {
     /// Hears what is said from now on. `chance` is its cohort's, for events.
     pub fn new(
         events: Arc<[Event]>,
-        commands: watch::Receiver<Option<Command>>,
+        commands: watch::Receiver<Option<OperatorCommand>>,
         orders: watch::Receiver<Orders>,
         (cohort, device): (u16, u32),
         chance: Chance,
@@ -219,7 +219,7 @@ mod tests {
         let more = tokio::time::timeout(patience, inbox.interruption()).await;
         assert!(more.is_err(), "nothing is left to be told");
         orders.send_replace(Arc::new(vec![order(0, 1), order(1, 2), order(0, 3)]));
-        commands.send_replace(Some(Command::Stop));
+        commands.send_replace(Some(OperatorCommand::Stop));
         assert_eq!(inbox.interruption().await, Interruption::Stop);
     }
 }

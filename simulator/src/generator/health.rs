@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fleetstorm_reports::generator::{ClockJump, GeneratorHealth, LoopLag};
 
 use super::pressure::{CoreTime, CoreWatch, Pressure};
-use crate::bundled::BundledServer;
+use crate::server::bundled::BundledServer;
 
 /// Between two looks the clocks may part by so much: a clock that is being disciplined slews less.
 const CLOCK_JUMP: Duration = Duration::from_millis(500);
@@ -100,7 +100,10 @@ impl HealthWatch {
             clock_jumps: self.jumps.clone(),
             cpu_pressure: self.pressure.waited(us),
             stolen: self.pressure.stolen(),
-            simulator_waited: self.simulator.as_ref().and_then(|watch| watch.so_far().waited()),
+            simulator_waited: self
+                .simulator
+                .as_ref()
+                .and_then(|watch| watch.so_far().waited()),
             server_waited: self.server.as_ref().and_then(ServerTime::waited),
             server_starved: self.server.as_ref().and_then(ServerTime::starved),
         }

@@ -10,7 +10,7 @@ use fleetstorm_scenarios::forecast::{Forecast, Storms};
 use jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::report_folder;
+use crate::view::report_folder;
 
 /// What a run came to, in the words of a forecast.
 pub(super) struct Measured {

@@ -7,7 +7,7 @@ use fleetstorm_scenarios::forecast::{CohortForecast, Forecast, ForecastOptions};
 
 use super::comparison::Row;
 use super::knife_edge::KnifeEdge;
-use crate::preflight::{Has, Needs};
+use crate::run::preflight::{Has, Needs};
 
 /// Everything that is shown.
 pub(super) struct PlannedRun<'plan> {

@@ -16,7 +16,7 @@ use super::*;
 use crate::device::orders::{Order, Orders};
 use crate::device::provision;
 use crate::in_memory::{HUBS, Seen, Service};
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
 use crate::stopwatch::RunClock;
 
 /// What can happen to a device, by its number.
@@ -50,7 +50,7 @@ struct Stage {
     conditions: Rc<Conditions>,
     recorder: Recorder,
     records: Receiver<Record>,
-    commands: watch::Sender<Option<Command>>,
+    commands: watch::Sender<Option<OperatorCommand>>,
     orders: watch::Sender<Orders>,
 }
 
@@ -433,7 +433,7 @@ async fn the_runs_end_ends_a_device_wherever_it_is() {
     on_stage(STAYS, async |stage| {
         let held = stage.stays().await;
         stage.until(5).await;
-        stage.commands.send_replace(Some(Command::Stop));
+        stage.commands.send_replace(Some(OperatorCommand::Stop));
         held.await.expect("no panic");
         assert_eq!(stage.service.seen(), and(&[(5, Seen::Leaves)]));
     })
@@ -445,7 +445,7 @@ async fn the_runs_end_ends_a_device_wherever_it_is() {
         stage.service.go_deaf();
         stage.service.hang_up();
         stage.until(9).await;
-        stage.commands.send_replace(Some(Command::Stop));
+        stage.commands.send_replace(Some(OperatorCommand::Stop));
         held.await.expect("no panic");
         assert_eq!(stage.conditions.clock.now().as_secs(), 9);
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fleetstorm_scenarios::names::hub_host;
 
 use super::*;
-use crate::oracle::hubs::AllowedHubs;
-use crate::oracle::places::Places;
+use crate::run::oracle::hubs::AllowedHubs;
+use crate::run::oracle::places::Places;
 
 /// Which of these hubs a cohort with these keys may be assigned to at an endpoint; the last stands for one
 /// that nobody has told.

@@ -7,15 +7,6 @@ use fleetstorm_reports::Metric;
 use fleetstorm_reports::snapshot::{Snapshot, Stage};
 use fleetstorm_reports::units::{count, duration, rate};
 
-/// What a viewer asks of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Release no more, let those under way end, write the report.
-    Stop,
-    /// Leave now; the report is still written.
-    Leave,
-}
-
 /// Writes a line a second, and one for the end, until the sender is gone.
 ///
 /// # Errors

@@ -24,13 +24,13 @@ use tempfile::TempDir;
 pub use self::process::unwritable;
 use self::process::{Pipe, Process, no_start};
 use crate::cli::{Announce, ServeArgs};
-use crate::control::Control;
 use crate::failure::Failure;
 use crate::fleet::{self, Fleet};
 use crate::interrupt;
 use crate::link::dial::DialOptions;
-use crate::service_side::{HubSide, ServiceSide};
-use crate::target::Target;
+use crate::server::control::Control;
+use crate::server::service_side::{HubSide, ServiceSide};
+use crate::server::target::Target;
 
 mod process;
 

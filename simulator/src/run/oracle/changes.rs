@@ -4,7 +4,7 @@ use fleetstorm_reports::Record;
 use fleetstorm_scenarios::event::{Event, IntentChange, Selector, When};
 use fleetstorm_scenarios::{Chance, Cohort, Scenario};
 
-use crate::director::EventTimes;
+use crate::run::director::EventTimes;
 
 /// What held while a device was under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,15 +14,15 @@ use fleetstorm_scenarios::Plan;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::bundled::BundledServer;
-use crate::director::EventLog;
 use crate::fleet::Fleet;
 use crate::generator::health::HealthWatch;
 use crate::machine::{self, ProcessMeter};
-use crate::oracle::Oracle;
-use crate::progress::Command;
-use crate::reconciliation::Reconciliation;
-use crate::scheduler::Gauges;
+use crate::operator_command::OperatorCommand;
+use crate::run::director::EventLog;
+use crate::run::oracle::Oracle;
+use crate::run::reconciliation::Reconciliation;
+use crate::run::scheduler::Gauges;
+use crate::server::bundled::BundledServer;
 use crate::stopwatch::RunClock;
 
 /// Between two snapshots.
@@ -53,7 +53,7 @@ pub struct Observer {
     /// The bundled server, when there is one.
     pub server: Option<Arc<BundledServer>>,
     /// To stop the run when a threshold wants it.
-    pub commands: watch::Sender<Option<Command>>,
+    pub commands: watch::Sender<Option<OperatorCommand>>,
 }
 
 impl Observer {
@@ -123,8 +123,8 @@ impl Observer {
         let _ = snapshots.send(last);
         let aborted = self.aggregator.aborted().cloned();
         let interrupted = match *self.commands.borrow() {
-            Some(Command::Stop) => aborted.is_none(),
-            Some(Command::Leave) => true,
+            Some(OperatorCommand::Stop) => aborted.is_none(),
+            Some(OperatorCommand::Leave) => true,
             None => false,
         };
         let server_counters = match &self.server {
@@ -163,7 +163,7 @@ impl Observer {
         if self.aggregator.aborted().is_some() {
             self.commands.send_if_modified(|asked| {
                 let is_new = asked.is_none();
-                asked.get_or_insert(Command::Stop);
+                asked.get_or_insert(OperatorCommand::Stop);
                 is_new
             });
         }
@@ -174,9 +174,9 @@ impl Observer {
     fn leave_if_stopping(&self) {
         if self.aggregator.aborted().is_none() {
             self.commands.send_if_modified(|asked| {
-                let is_stopping = *asked == Some(Command::Stop);
+                let is_stopping = *asked == Some(OperatorCommand::Stop);
                 if is_stopping {
-                    *asked = Some(Command::Leave);
+                    *asked = Some(OperatorCommand::Leave);
                 }
                 is_stopping
             });

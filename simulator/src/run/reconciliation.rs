@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleetstorm_reports::Record;
 use fleetstorm_reports::counters::{CounterRow, ServerCounters};
 
-use crate::bundled::Counters;
 use crate::device::tally::deaths::HeardOfHub;
 use crate::device::tally::{Count, Exchanges, HubTally, Tally};
+use crate::server::bundled::Counters;
 
 /// What the devices saw that their records tell; the rest is in their tally.
 #[derive(Debug, Clone, Default)]

@@ -9,8 +9,9 @@ use fleetstorm_reports::Snapshot;
 
 use crate::cli::TuiMode;
 use crate::console;
-use crate::progress::{self, Command};
-use crate::tui;
+use crate::operator_command::OperatorCommand;
+use crate::view::lines;
+use crate::view::tui;
 
 /// Pictures that may wait for a viewer.
 const WAITING: usize = 2;
@@ -20,7 +21,11 @@ const LAST_LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Shows the run until it is over, in the way that was asked for.
-pub fn show(mode: TuiMode, snapshots: &Receiver<Snapshot>, ask: impl Fn(Command) + Send + 'static) {
+pub fn show(
+    mode: TuiMode,
+    snapshots: &Receiver<Snapshot>,
+    ask: impl Fn(OperatorCommand) + Send + 'static,
+) {
     let (pictures, shown) = sync_channel(WAITING);
     let (sees, gone) = sync_channel::<()>(0);
     // Not joined: it may hang in a terminal, or a pipe, that takes no more.
@@ -49,7 +54,7 @@ fn is_screen_wanted(mode: TuiMode) -> bool {
 }
 
 /// As a terminal UI; as lines, where that is not wanted or not to be had any more; or not at all.
-fn view(is_screen_wanted: bool, shown: &Receiver<Snapshot>, ask: &dyn Fn(Command)) {
+fn view(is_screen_wanted: bool, shown: &Receiver<Snapshot>, ask: &dyn Fn(OperatorCommand)) {
     if is_screen_wanted {
         match tui::show(shown, ask) {
             Ok(()) => return,
@@ -58,7 +63,7 @@ fn view(is_screen_wanted: bool, shown: &Receiver<Snapshot>, ask: &dyn Fn(Command
             }
         }
     }
-    if let Err(error) = progress::show(shown, &mut console::remarks()) {
+    if let Err(error) = lines::show(shown, &mut console::remarks()) {
         unseen(&error);
     }
 }

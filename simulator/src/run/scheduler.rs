@@ -19,8 +19,8 @@ use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
 use crate::generator::delay::{Delay, Delayed};
 use crate::generator::event_loop::EventLoop;
-use crate::limits::Limits;
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
+use crate::run::limits::Limits;
 
 /// What no record tells, from all cores.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ pub struct Share {
     /// How many may be under way, and stay.
     pub limits: Limits,
     /// What the user asked for.
-    pub commands: watch::Receiver<Option<Command>>,
+    pub commands: watch::Receiver<Option<OperatorCommand>>,
     /// What has happened to devices that stay.
     pub orders: watch::Receiver<Orders>,
 }
@@ -92,7 +92,7 @@ impl Share {
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                left = commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
+                left = commands.wait_for(|command| *command == Some(OperatorCommand::Leave)) => drop(left),
                 () = devices => {}
                 () = tokio::time::sleep(limit) => {}
             }
@@ -131,7 +131,7 @@ impl Share {
         stay.tasks.close();
         tokio::select! {
             () = stay.tasks.wait() => {}
-            left = self.commands.wait_for(|command| *command == Some(Command::Leave)) => drop(left),
+            left = self.commands.wait_for(|command| *command == Some(OperatorCommand::Leave)) => drop(left),
         }
         ticks.abort();
     }
@@ -144,7 +144,7 @@ struct Releases {
     share: (usize, usize),
     pacing: Pacing,
     stay: Rc<Stay>,
-    commands: watch::Receiver<Option<Command>>,
+    commands: watch::Receiver<Option<OperatorCommand>>,
 }
 
 /// When the next device is released.
@@ -211,7 +211,7 @@ struct Stay {
     /// Every device of this core, and those that release them.
     tasks: TaskTracker,
     events: Arc<[Event]>,
-    commands: watch::Receiver<Option<Command>>,
+    commands: watch::Receiver<Option<OperatorCommand>>,
     orders: watch::Receiver<Orders>,
 }
 

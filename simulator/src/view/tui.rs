@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! snapshots -> State (which view, which row, frozen or not) -> screen -> terminal
-//! keys      -> State -> Command
+//! keys      -> State -> OperatorCommand
 //! ```
 
 use std::io;
@@ -17,7 +17,7 @@ use fleetstorm_reports::Snapshot;
 use ratatui::backend::CrosstermBackend;
 use ratatui::{DefaultTerminal, Terminal};
 
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
 use state::State;
 use theme::Theme;
 
@@ -39,7 +39,7 @@ const KEY_WAIT: Duration = Duration::from_millis(40);
 ///
 /// # Errors
 /// The terminal can't be used.
-pub fn show(snapshots: &Receiver<Snapshot>, command: &dyn Fn(Command)) -> io::Result<()> {
+pub fn show(snapshots: &Receiver<Snapshot>, command: &dyn Fn(OperatorCommand)) -> io::Result<()> {
     let mut screen = Screen::open()?;
     watch(&mut screen.terminal, snapshots, command)
 }
@@ -79,7 +79,7 @@ impl Drop for Screen {
 fn watch(
     terminal: &mut DefaultTerminal,
     snapshots: &Receiver<Snapshot>,
-    command: &dyn Fn(Command),
+    command: &dyn Fn(OperatorCommand),
 ) -> io::Result<()> {
     let theme = Theme::from_environment();
     let mut state = State::default();

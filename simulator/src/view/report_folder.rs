@@ -27,7 +27,7 @@ mod contents;
 mod files;
 mod reading;
 
-pub use reading::{Reopened, read, records_of, reopen};
+pub use reading::{read, records_of, reopen};
 
 /// What the last records of a partial journal leave to the report on a full disk.
 const ROOM: u64 = 32 << 20;
@@ -105,11 +105,6 @@ impl ReportFolder {
         put(&unfinished, SUMMARY, |out| out.write_all(b"{}\n"))?;
         fs::remove_file(unfinished.join(SUMMARY)).map_err(failed)?;
         Ok(claimed)
-    }
-
-    /// Where the report is once the run has finished.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// For what the bundled server has to say.

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use fleetstorm_reports::{Metric, Phase, Snapshot};
 
-use crate::progress::Command;
+use crate::operator_command::OperatorCommand;
 
 /// One screen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,13 +68,13 @@ impl State {
     }
 
     /// Takes a key; says what to ask of the run, if anything.
-    pub(super) fn key(&mut self, key: KeyEvent) -> Option<Command> {
+    pub(super) fn key(&mut self, key: KeyEvent) -> Option<OperatorCommand> {
         // Raw mode makes Ctrl-C a key like others.
         if key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c') {
-            return Some(Command::Stop);
+            return Some(OperatorCommand::Stop);
         }
         match key.code {
-            KeyCode::Char('q' | 's') => return Some(Command::Stop),
+            KeyCode::Char('q' | 's') => return Some(OperatorCommand::Stop),
             KeyCode::Up | KeyCode::Char('k') => {
                 self.selected = self
                     .selected
@@ -116,7 +116,7 @@ impl State {
 mod tests {
     use super::*;
 
-    fn press(state: &mut State, code: KeyCode) -> Option<Command> {
+    fn press(state: &mut State, code: KeyCode) -> Option<OperatorCommand> {
         state.key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
@@ -153,8 +153,11 @@ mod tests {
         assert_eq!(state.view, View::Help);
         press(&mut state, KeyCode::Esc);
         assert_eq!(state.view, View::Overview);
-        assert_eq!(press(&mut state, KeyCode::Char('s')), Some(Command::Stop));
+        assert_eq!(
+            press(&mut state, KeyCode::Char('s')),
+            Some(OperatorCommand::Stop)
+        );
         let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(state.key(ctrl_c), Some(Command::Stop));
+        assert_eq!(state.key(ctrl_c), Some(OperatorCommand::Stop));
     }
 }

@@ -9,10 +9,10 @@ use fleetstorm_scenarios::event::ServiceAction;
 use fleetstorm_scenarios::names::hub_host;
 use serde_json::json;
 
-use crate::bundled::BundledServer;
-use crate::control::Control;
 use crate::fleet::{Fleet, Roll};
-use crate::service_side::{HubSide, ServiceSide};
+use crate::server::bundled::BundledServer;
+use crate::server::control::Control;
+use crate::server::service_side::{HubSide, ServiceSide};
 
 /// Operates a server, by its control endpoint and its service APIs.
 #[derive(Clone)]

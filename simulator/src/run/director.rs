@@ -19,9 +19,9 @@ use self::restart::Restarting;
 use crate::device::orders::{Order, Orders};
 use crate::failure::Failure;
 use crate::link::region_link::RegionLinks;
-use crate::progress::Command;
-use crate::scheduler::Gauges;
-use crate::start::Start;
+use crate::operator_command::OperatorCommand;
+use crate::run::scheduler::Gauges;
+use crate::run::start::Start;
 use crate::stopwatch::RunClock;
 
 pub use event_log::{EventLog, EventTimes};
@@ -49,7 +49,7 @@ pub struct Director {
     /// Where the report hears of it.
     pub log: EventLog,
     /// What the user asked for.
-    pub commands: watch::Receiver<Option<Command>>,
+    pub commands: watch::Receiver<Option<OperatorCommand>>,
     /// Closes when the last device has ended.
     pub over: watch::Receiver<()>,
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, Scenario};
 
-use crate::bundled;
 use crate::failure::Failure;
-use crate::target::Target;
+use crate::server::bundled;
+use crate::server::target::Target;
 
 /// Reads a scenario.
 ///

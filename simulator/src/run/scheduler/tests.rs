@@ -15,12 +15,15 @@ struct Stage {
     service: Service,
     clock: RunClock,
     gauges: Arc<Gauges>,
-    commands: watch::Sender<Option<Command>>,
+    commands: watch::Sender<Option<OperatorCommand>>,
     records: Receiver<Record>,
 }
 
 /// Runs all of a scenario's devices to their end, and `meanwhile` beside them; gives what came of it.
-async fn run(cohort: &str, meanwhile: impl AsyncFnOnce(&watch::Sender<Option<Command>>)) -> Stage {
+async fn run(
+    cohort: &str,
+    meanwhile: impl AsyncFnOnce(&watch::Sender<Option<OperatorCommand>>),
+) -> Stage {
     let clock = RunClock::starting_at(Instant::now());
     let scenario = format!(
         r#"
@@ -82,7 +85,7 @@ impl Stage {
     }
 }
 
-async fn nothing(_: &watch::Sender<Option<Command>>) {}
+async fn nothing(_: &watch::Sender<Option<OperatorCommand>>) {}
 
 #[tokio::test(start_paused = true)]
 async fn devices_start_at_their_times() {
@@ -141,7 +144,7 @@ async fn who_is_under_way_when_a_run_stops_comes_to_its_end() {
         let text = format!("[[cohort]]\nname = \"meters\"\ndevices = 60\narrival = {load}");
         let stage = run(&text, async |commands| {
             sleep(Duration::from_millis(700)).await;
-            commands.send_replace(Some(Command::Stop));
+            commands.send_replace(Some(OperatorCommand::Stop));
         })
         .await;
         assert_eq!(stage.outcomes(), [Outcome::Provisioned; 2], "{load}");
@@ -158,10 +161,10 @@ devices = 60
 arrival = { kind = "constant-rate", rate = "2/s" }"#;
     let stage = run(rate, async |commands| {
         sleep(Duration::from_millis(700)).await;
-        commands.send_replace(Some(Command::Leave));
+        commands.send_replace(Some(OperatorCommand::Leave));
     })
     .await;
-    assert_eq!(*stage.commands.borrow(), Some(Command::Leave));
+    assert_eq!(*stage.commands.borrow(), Some(OperatorCommand::Leave));
     assert_eq!(stage.outcomes(), [Outcome::Cancelled; 2]);
     assert_eq!(stage.clock.now().as_millis() / 10, 70);
 }

@@ -12,7 +12,7 @@ use fleetstorm_scenarios::{Event, Scenario};
 
 use super::intent::Wrong;
 use super::setting::Setting;
-use crate::director::EventTimes;
+use crate::run::director::EventTimes;
 
 /// Clocks may be so far apart.
 const TOLERANCE_US: i64 = 1_000_000;

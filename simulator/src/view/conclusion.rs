@@ -10,7 +10,7 @@ use fleetstorm_reports::verdict::exit_code;
 use crate::console;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::report_folder::{ReportFolder, Unpublished};
+use crate::view::report_folder::{ReportFolder, Unpublished};
 
 /// Keeps and shows what a run came to; returns the exit code of its verdict.
 ///

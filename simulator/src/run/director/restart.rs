@@ -7,9 +7,9 @@ use fleetstorm_scenarios::event::{End, Restart};
 use tokio::task::spawn_blocking;
 
 use super::event_log::EventLog;
-use crate::bundled::BundledServer;
 use crate::device::tally::Tally;
 use crate::device::tally::deaths::Heard;
+use crate::server::bundled::BundledServer;
 use crate::stopwatch::RunClock;
 
 /// How long devices may still hear of what a server did that was killed: what is in their sockets.

@@ -8,7 +8,7 @@ use fleetstorm_scenarios::{LinkShape, Plan};
 
 use crate::failure::Failure;
 use crate::machine;
-use crate::target;
+use crate::server::target;
 
 /// Files that a process needs beside its connections.
 const OTHER_FILES: u64 = 200;

@@ -12,7 +12,7 @@ use self::changes::Changes;
 use self::faults::{Case, Faults};
 use self::intent::{Finding, Intent, Wrong};
 use self::places::Places;
-use crate::director::EventTimes;
+use crate::run::director::EventTimes;
 
 mod attendance;
 mod changes;
