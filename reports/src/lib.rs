@@ -15,6 +15,7 @@
 pub mod aggregator;
 pub mod attempts;
 pub mod breach;
+pub mod check;
 mod conclusion;
 pub mod counters;
 pub mod cut;

@@ -1,6 +1,10 @@
 //! Renderers: a summary and a writer in, text out. None computes a statistic.
 
+pub mod format;
+pub mod github;
 pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod style;
 pub mod text;

@@ -10,6 +10,7 @@ use fleetstorm_scenarios::endpoint::{self, NoHost};
 use fleetstorm_scenarios::{Overrides, Ports, Target};
 
 use crate::failure::Failure;
+use crate::output::Output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,6 +88,10 @@ pub struct RunArgs {
     /// Keep every device's record in the report folder
     #[arg(long)]
     pub journal: bool,
+    /// Write the result for other tools as well, once for each or by commas: junit, markdown; into the report
+    /// folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
+    #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
+    pub output: Vec<Output>,
     /// Your word that you may load this host, where it is not this machine
     #[arg(long, value_name = "HOST")]
     pub yes_load_test: Option<String>,
@@ -265,6 +270,9 @@ pub struct PlanArgs {
 pub struct ReportArgs {
     /// A folder that a run has written
     pub folder: PathBuf,
+    /// Write the result for other tools as well, as run does: junit, markdown
+    #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
+    pub output: Vec<Output>,
 }
 
 /// `fleetstorm enrollments`.

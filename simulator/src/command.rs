@@ -18,6 +18,7 @@ use crate::run;
 use crate::run::loading;
 use crate::run::preflight::{Has, Needs};
 use crate::server::bundled;
+use crate::view::outputs::{self, Ci};
 use crate::view::report_folder;
 
 /// Does what the command line says; returns the exit code.
@@ -105,13 +106,17 @@ fn outline(plan: &Plan) -> String {
 
 /// Shows a report folder's result again, and makes its files anew from the journal, if it has one.
 fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    outputs::check(&args.output)?;
     let report = report_folder::reopen(&args.folder)?;
     let summary = &report.summary;
     let shown = console::answer(|out| render::text::render(summary, console::style(), out));
     if let Some(remark) = &report.remark {
         console::remark(remark);
     }
-    report.write().and(shown)?;
+    let written = report.write(&outputs::in_folder(&args.output));
+    let elsewhere = outputs::write(summary, &args.output, &Ci::from_env());
+    written.and(elsewhere.map_err(|failure| Failure::unwritten(failure.message)))?;
+    shown?;
     Ok(summary.exit_code)
 }
 

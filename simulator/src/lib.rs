@@ -23,6 +23,7 @@ mod interrupt;
 mod link;
 mod machine;
 mod operator_command;
+mod output;
 mod plan;
 mod private_file;
 mod run;

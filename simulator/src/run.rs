@@ -52,6 +52,7 @@ use crate::server::bundled::{self, BundledServer};
 use crate::server::target::{self, Target};
 use crate::stopwatch::RunClock;
 use crate::view::conclusion::conclude;
+use crate::view::outputs;
 use crate::view::report_folder::{self, ReportFolder};
 use crate::view::viewer;
 
@@ -75,6 +76,7 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
     if let Some(target) = &scenario.target {
         target::consent(target, args.yes_load_test.as_deref())?;
     }
+    outputs::check(&args.output)?;
     let mut folder = ReportFolder::claim(args.out.as_deref(), &scenario.name, args.force)?;
     Needs::of(&plan).check(&Has::look())?;
     let mut fleet = prepare_fleet(&plan)?;
@@ -117,7 +119,7 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
         (args, interrupts),
         &mut folder,
     )?;
-    conclude(finished, &folder, interrupts)
+    conclude(finished, &folder, &args.output, interrupts)
 }
 
 /// Reads the scenario and applies the command line.

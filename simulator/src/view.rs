@@ -2,6 +2,7 @@
 
 pub mod conclusion;
 mod lines;
+pub mod outputs;
 pub mod report_folder;
 mod tui;
 pub mod viewer;

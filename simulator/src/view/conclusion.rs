@@ -10,6 +10,8 @@ use fleetstorm_reports::verdict::exit_code;
 use crate::console;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
+use crate::output::Output;
+use crate::view::outputs::{self, Ci};
 use crate::view::report_folder::{ReportFolder, Unpublished};
 
 /// Keeps and shows what a run came to; returns the exit code of its verdict.
@@ -19,14 +21,16 @@ use crate::view::report_folder::{ReportFolder, Unpublished};
 pub fn conclude(
     finished: Finished,
     folder: &ReportFolder,
+    outputs: &[Output],
     interrupts: &Interrupts,
 ) -> Result<u8, Failure> {
     let Finished { summary, journal } = finished;
     if journal.is_err() {
         folder.mark_journal_partial();
     }
-    let published = folder.publish(&summary);
-    interrupts.end(if journal.is_ok() && published.is_ok() {
+    let published = folder.publish(&summary, &outputs::in_folder(outputs));
+    let written = outputs::write(&summary, outputs, &Ci::from_env());
+    interrupts.end(if journal.is_ok() && published.is_ok() && written.is_ok() {
         summary.exit_code
     } else {
         exit_code::UNWRITTEN
@@ -45,11 +49,15 @@ pub fn conclude(
     if let Err(failure) = shown {
         console::remark(failure);
     }
-    complaint(journal, published).map_or(Ok(summary.exit_code), Err)
+    complaint(journal, published, written).map_or(Ok(summary.exit_code), Err)
 }
 
 /// What could not be written.
-fn complaint(journal: io::Result<()>, published: Result<PathBuf, Unpublished>) -> Option<Failure> {
+fn complaint(
+    journal: io::Result<()>,
+    published: Result<PathBuf, Unpublished>,
+    outputs: Result<(), Failure>,
+) -> Option<Failure> {
     let journal = journal
         .err()
         .map(|error| format!("the journal could not be written to its end: {error}"));
@@ -60,7 +68,8 @@ fn complaint(journal: io::Result<()>, published: Result<PathBuf, Unpublished>) -
             None => format!("{what}; what is shown is all that there is"),
         }
     });
-    let said: Vec<_> = [journal, report].into_iter().flatten().collect();
+    let outputs = outputs.err().map(|failure| failure.message);
+    let said: Vec<_> = [journal, report, outputs].into_iter().flatten().collect();
     if said.is_empty() {
         return None;
     }

@@ -13,20 +13,22 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fleetstorm_reports::render::format::Format;
 use fleetstorm_reports::{Journal, Summary};
 
 use crate::console;
 use crate::failure::Failure;
 use contents::Contents;
 use files::{
-    CUT_OFF, JOURNAL, LOG, PARTIAL_JOURNAL, SUMMARY, UNFINISHED, commit, lock, make_room, put,
-    settle, under_way, unwritable, write,
+    CUT_OFF, JOURNAL, LOG, PARTIAL_JOURNAL, SUMMARY, UNFINISHED, commit, lock, make_room, settle,
+    under_way, unwritable, write,
 };
 
 mod contents;
 mod files;
 mod reading;
 
+pub use files::put;
 pub use reading::{read, records_of, reopen};
 
 /// What the last records of a partial journal leave to the report on a full disk.
@@ -137,11 +139,11 @@ impl ReportFolder {
     ///
     /// # Errors
     /// A file can't be written, neither here nor there: says which, and why.
-    pub fn publish(&self, summary: &Summary) -> Result<PathBuf, Unpublished> {
+    pub fn publish(&self, summary: &Summary, formats: &[Format]) -> Result<PathBuf, Unpublished> {
         let folder = self.unfinished();
-        let published = write(&folder, summary)
+        let published = write(&folder, summary, formats)
             .or_else(|failure| match shorten(&folder.join(PARTIAL_JOURNAL)) {
-                Ok(()) => write(&folder, summary),
+                Ok(()) => write(&folder, summary, formats),
                 Err(_) => Err(failure),
             })
             .and_then(|()| commit(&self.path, UNFINISHED).map_err(|e| unwritable(&self.path, &e)));
@@ -150,7 +152,7 @@ impl ReportFolder {
                 .prefix("fleetstorm-report-")
                 .tempdir()
                 .map_err(|e| unwritable(&std::env::temp_dir(), &e))
-                .and_then(|folder| write(folder.path(), summary).map(|()| folder.keep()));
+                .and_then(|folder| write(folder.path(), summary, formats).map(|()| folder.keep()));
             Unpublished {
                 failure,
                 elsewhere: elsewhere.ok(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use fleetstorm_reports::replay;
 use serde::Deserialize;
 
-use super::files::{CUT_OFF, FILES, FINISHED, JOURNAL, SUMMARY, UNFINISHED, draft};
+use super::files::{CUT_OFF, FINISHED, JOURNAL, SUMMARY, UNFINISHED, draft, files};
 use crate::failure::Failure;
 
 /// What is there.
@@ -60,8 +60,8 @@ impl Contents {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type()?;
-            let is_draft = FILES.iter().any(|file| draft(file) == name);
-            let is_file = kind.is_file() && FILES.contains(&name.as_str());
+            let is_draft = files().any(|file| draft(file) == name);
+            let is_file = kind.is_file() && files().any(|file| file == name);
             let is_inner = is_outer
                 && kind.is_dir()
                 && [UNFINISHED, FINISHED, CUT_OFF].contains(&name.as_str());

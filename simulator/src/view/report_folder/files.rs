@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use fleetstorm_reports::render::format::Format;
 use fleetstorm_reports::{Summary, render};
 
 use crate::failure::Failure;
@@ -15,8 +16,14 @@ pub(super) const JOURNAL: &str = "journal.jsonl";
 /// The first records of a run that went on when it could write no more of them.
 pub(super) const PARTIAL_JOURNAL: &str = "journal.partial.jsonl";
 pub(super) const LOG: &str = "server.log";
+
 /// What a report consists of; what says that it is one comes last.
-pub(super) const FILES: [&str; 5] = [LOG, JOURNAL, PARTIAL_JOURNAL, REPORT, SUMMARY];
+pub(super) fn files() -> impl Iterator<Item = &'static str> {
+    [LOG, JOURNAL, PARTIAL_JOURNAL]
+        .into_iter()
+        .chain(Format::ALL.into_iter().map(Format::file))
+        .chain([REPORT, SUMMARY])
+}
 
 pub(super) const UNFINISHED: &str = "unfinished";
 pub(super) const FINISHED: &str = "finished";
@@ -51,7 +58,7 @@ pub(super) fn commit(folder: &Path, from: &str) -> io::Result<()> {
     let finished = folder.join(FINISHED);
     // From here on it is the newer one that counts.
     fs::rename(folder.join(from), &finished)?;
-    for file in FILES {
+    for file in files() {
         if !finished.join(file).exists() {
             remove_if_there(&folder.join(file))?;
         }
@@ -66,7 +73,7 @@ pub(super) fn settle(folder: &Path) -> io::Result<()> {
     if !finished.exists() {
         return Ok(());
     }
-    for file in FILES {
+    for file in files() {
         match fs::rename(finished.join(file), folder.join(file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -87,14 +94,26 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes `report.html` and `summary.json`.
-pub(super) fn write(folder: &Path, summary: &Summary) -> Result<(), Failure> {
+/// Writes `report.html` and `summary.json`, and what else is asked for.
+pub(super) fn write(folder: &Path, summary: &Summary, formats: &[Format]) -> Result<(), Failure> {
+    write_formats(folder, summary, formats)?;
     put(folder, REPORT, |out| render::html::render(summary, out))?;
     put(folder, SUMMARY, |out| render::json::render(summary, out))
 }
 
+/// Writes what is asked for beside them.
+pub(super) fn write_formats(
+    folder: &Path,
+    summary: &Summary,
+    formats: &[Format],
+) -> Result<(), Failure> {
+    formats
+        .iter()
+        .try_for_each(|format| put(folder, format.file(), |out| format.render(summary, out)))
+}
+
 /// All of a file or none of it.
-pub(super) fn put(
+pub fn put(
     folder: &Path,
     name: &str,
     content: impl FnOnce(&mut dyn Write) -> io::Result<()>,

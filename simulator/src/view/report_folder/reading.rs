@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fleetstorm_reports::render::format::Format;
 use fleetstorm_reports::replay::{self, OtherVersion, replay};
 use fleetstorm_reports::summary::SCHEMA_VERSION;
 use fleetstorm_reports::{Record, Summary};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use super::contents::Contents;
 use super::files::{
     CUT_OFF, JOURNAL, LOG, SUMMARY, UNFINISHED, commit, lock, settle, under_way, write,
+    write_formats,
 };
 use crate::failure::Failure;
 
@@ -55,14 +57,17 @@ pub fn reopen(folder: &Path) -> Result<Reopened, Failure> {
 }
 
 impl Reopened {
-    /// Makes its files anew. What was left of a run that was cut off becomes the folder's report.
+    /// Makes its files anew, and what else is asked for. What was left of a run that was cut off becomes the folder's report.
     ///
     /// # Errors
     /// A file can't be written: says which, and why.
-    pub fn write(&self) -> Result<(), Failure> {
+    pub fn write(&self, formats: &[Format]) -> Result<(), Failure> {
         let unwritten = |failure: Failure| Failure::unwritten(failure.message);
+        let place = place(&self.folder, self.within);
         if self.is_to_be_written {
-            write(&place(&self.folder, self.within), &self.summary).map_err(unwritten)?;
+            write(&place, &self.summary, formats).map_err(unwritten)?;
+        } else {
+            write_formats(&place, &self.summary, formats).map_err(unwritten)?;
         }
         if let Some(within) = self.within {
             commit(&self.folder, within).map_err(|e| {

@@ -50,7 +50,7 @@ fn run(path: &Path, scenario: &str, has_journal: bool) {
     folder.begin();
     let finished = finished(scenario, journal);
     finished.journal.expect("room");
-    folder.publish(&finished.summary).expect("room");
+    folder.publish(&finished.summary, &[]).expect("room");
 }
 
 /// One that ends in the middle.
@@ -148,7 +148,9 @@ fn a_report_gives_way_to_a_finished_one_of_its_scenario_and_to_no_other() {
     );
     let mut folder = ReportFolder::claim(Some(&path), "b", true).expect("by force");
     folder.begin();
-    folder.publish(&finished("b", None).summary).expect("room");
+    folder
+        .publish(&finished("b", None).summary, &[])
+        .expect("room");
     assert_eq!(read(&path).expect("a report").scenario, "b");
     assert_eq!(names(&path), [REPORT, SUMMARY]);
 }
@@ -180,7 +182,7 @@ fn a_full_disk_keeps_the_older_report_and_sends_the_newer_elsewhere() {
     // What is written there fails as on a full disk.
     symlink("/dev/full", path.join(UNFINISHED).join(draft(SUMMARY))).expect("a link");
     let summary = finished("a", None).summary;
-    let unpublished = folder.publish(&summary).expect_err("no space left");
+    let unpublished = folder.publish(&summary, &[]).expect_err("no space left");
     let told = unpublished.failure.to_string();
     assert!(
         told.contains(SUMMARY) && told.contains("No space left"),
@@ -203,7 +205,9 @@ fn the_end_of_a_partial_journal_gives_way_to_the_report() {
     folder.mark_journal_partial();
     // It can be written at the second try: the first one takes the link away.
     symlink("/dev/full", unfinished.join(draft(SUMMARY))).expect("a link");
-    folder.publish(&finished("a", None).summary).expect("room");
+    folder
+        .publish(&finished("a", None).summary, &[])
+        .expect("room");
     assert_eq!(names(&path), [PARTIAL_JOURNAL, REPORT, SUMMARY]);
     let left = fs::metadata(path.join(PARTIAL_JOURNAL)).expect("a journal");
     assert_eq!(left.len(), 0);
@@ -220,7 +224,7 @@ fn a_report_that_was_on_its_way_arrives() {
     fs::create_dir(&newer).expect("a folder");
     let mut summary = finished("a", None).summary;
     summary.started_at = "2026-11-25T10:00:00Z".into();
-    write(&newer, &summary).expect("room");
+    write(&newer, &summary, &[]).expect("room");
     fs::rename(newer.join(REPORT), path.join(REPORT)).expect("a move");
     assert_eq!(reopen(&path).expect("a report").summary, summary);
     assert_eq!(names(&path), [REPORT, SUMMARY]);
@@ -235,7 +239,7 @@ fn what_was_cut_off_is_reported_and_outlives_a_run_that_never_begins() {
     assert_eq!(names(&path), [CUT_OFF]);
     let reopened = reopen(&path).expect("a journal");
     assert!(reopened.summary.invalid_reasons[0].contains("cut off"));
-    reopened.write().expect("room");
+    reopened.write(&[]).expect("room");
     drop(reopened);
     assert_eq!(names(&path), [JOURNAL, REPORT, SUMMARY]);
     assert_eq!(read(&path).expect("a report").exit_code, 98);
@@ -259,7 +263,7 @@ fn a_report_stays_beside_a_later_run_that_was_cut_off() {
         remark.contains("cut off") && remark.contains("out/unfinished"),
         "{remark}"
     );
-    reopened.write().expect("room");
+    reopened.write(&[]).expect("room");
     assert_eq!(names(&path), [REPORT, SUMMARY, UNFINISHED]);
     let later = reopen(&path.join(UNFINISHED)).expect("a journal").summary;
     assert_eq!(later.exit_code, 98);
@@ -283,7 +287,7 @@ fn a_journal_that_was_damaged_later_spoils_no_report() {
             .as_deref()
             .is_some_and(|remark| remark.contains("gaps"))
     );
-    reopened.write().expect("room");
+    reopened.write(&[]).expect("room");
     assert_eq!(fs::read(path.join(SUMMARY)).expect("a report"), summary);
 }
 
@@ -362,4 +366,27 @@ fn names_become_fit_for_files() {
         default_path("geo/ramp 1", &now),
         Path::new("fleetstorm-out/geo-ramp-1-20261124-101112")
     );
+}
+
+#[test]
+fn outputs_are_a_part_of_the_report_and_go_with_it() {
+    let (_scratch, path) = folder();
+    let formats = Format::ALL;
+    let mut folder = claim(&path, "a").expect("a folder");
+    folder.begin();
+    folder
+        .publish(&finished("a", None).summary, &formats)
+        .expect("room");
+    drop(folder);
+    let has_all = || {
+        formats
+            .iter()
+            .all(|format| path.join(format.file()).exists())
+    };
+    assert!(has_all());
+    run(&path, "a", false);
+    assert_eq!(names(&path), [REPORT, SUMMARY]);
+    let reopened = reopen(&path).expect("a report");
+    reopened.write(&formats).expect("room");
+    assert!(has_all());
 }
