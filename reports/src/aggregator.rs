@@ -384,6 +384,7 @@ impl Aggregator {
             server_counters: ending.server_counters,
             resources: ending.resources,
             timeline: self.timeline.points(),
+            distributions: self.total.distributions(Metric::all()),
             histograms: histograms.collect(),
         }
     }

@@ -182,10 +182,14 @@ impl Cuts {
     }
 }
 
-fn row(dimension: &str, name: String, fold: &Fold, drawn: bool) -> Cut {
+/// The metrics of a row that are told with all of their distribution.
+const WHOLE: [Metric; 2] = [Metric::RegistrationResponse, Metric::ProvisioningResponse];
+
+fn row(dimension: &str, name: String, fold: &Fold, is_one_of_few: bool) -> Cut {
     let drawn = fold
         .histogram(Metric::ProvisioningResponse)
-        .filter(|_| drawn);
+        .filter(|_| is_one_of_few);
+    let whole: &[_] = if is_one_of_few { &WHOLE } else { &[] };
     Cut {
         dimension: dimension.into(),
         name,
@@ -197,6 +201,7 @@ fn row(dimension: &str, name: String, fold: &Fold, drawn: bool) -> Cut {
         registration: fold.registration(),
         provisioning: fold.provisioning(),
         phases: fold.phases(),
+        distributions: fold.distributions(whole.iter().copied()),
         histogram: drawn.map_or(Vec::new(), LatencyHistogram::buckets),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::attempts::Attempts;
+use crate::distribution::Distribution;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::latency::{Latency, Percentiles};
 use crate::phase::{Metric, Phase};
@@ -108,6 +109,18 @@ impl Fold {
     /// A metric's distribution; none without a sample.
     pub fn percentiles(&self, metric: Metric) -> Option<Percentiles> {
         self.histogram(metric)?.percentiles()
+    }
+
+    /// Whole distributions by name, of the metrics that have samples.
+    pub fn distributions(
+        &self,
+        metrics: impl Iterator<Item = Metric>,
+    ) -> BTreeMap<String, Distribution> {
+        let with_samples = metrics.filter_map(|metric| {
+            let whole = Distribution::of(self.histogram(metric)?)?;
+            Some((metric.name().to_owned(), whole))
+        });
+        with_samples.collect()
     }
 
     /// Until the assigned hub was in hand.

@@ -13,7 +13,7 @@ mod bars;
 mod layout;
 
 /// Longest latency told apart, microseconds: an hour. Longer ones count as this.
-const LONGEST_US: u64 = 3_600_000_000;
+pub(crate) const LONGEST_US: u64 = 3_600_000_000;
 /// Buckets of a page: half a KiB.
 const PAGE: usize = 128;
 
@@ -87,6 +87,17 @@ impl LatencyHistogram {
         let made = pages.filter_map(|(at, page)| Some((at * PAGE, page.as_deref()?)));
         let counts = made.flat_map(|(first, page)| (first..).zip(page.iter().copied()));
         counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// What was counted, by ascending value, as precisely as it is known.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (u64, u32)> {
+        let recorded = self.recorded();
+        recorded.map(|(index, count)| (self.value(index), count))
+    }
+
+    /// To how many significant digits values are known.
+    pub(crate) fn digits(&self) -> u8 {
+        self.layout.digits()
     }
 
     /// A bucket's value: the greatest that it can have counted.

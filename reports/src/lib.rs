@@ -20,6 +20,7 @@ mod conclusion;
 pub mod counters;
 pub mod cut;
 pub mod dimensions;
+pub mod distribution;
 pub mod event;
 pub mod exact;
 mod fold;

@@ -1,7 +1,9 @@
 //! Renderers: a summary and a writer in, text out. None computes a statistic.
 
+pub mod csv;
 pub mod format;
 pub mod github;
+pub mod hgrm;
 pub mod html;
 pub mod json;
 pub mod junit;

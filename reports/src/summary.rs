@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::attempts::Attempts;
 use crate::counters::ServerCounters;
 use crate::cut::view::{Cut, LeftOut};
+use crate::distribution::Distribution;
 use crate::event::Happened;
 use crate::generator::Generator;
 use crate::held::HeldDevices;
@@ -97,6 +98,8 @@ pub struct Summary {
     pub resources: Resources,
     /// The course of the run.
     pub timeline: Vec<TimelinePoint>,
+    /// Whole distributions by metric name, three digits precise; of metrics with samples.
+    pub distributions: BTreeMap<String, Distribution>,
     /// Log-spaced histograms by metric name, for plots.
     pub histograms: BTreeMap<String, Vec<HistogramBucket>>,
 }

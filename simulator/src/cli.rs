@@ -88,8 +88,8 @@ pub struct RunArgs {
     /// Keep every device's record in the report folder
     #[arg(long)]
     pub journal: bool,
-    /// Write the result for other tools as well, once for each or by commas: junit, markdown; into the report
-    /// folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
+    /// Write the result for other tools as well, once for each or by commas: junit, markdown, csv, hgrm;
+    /// into the report folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
     #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
     pub output: Vec<Output>,
     /// Your word that you may load this host, where it is not this machine
@@ -270,7 +270,7 @@ pub struct PlanArgs {
 pub struct ReportArgs {
     /// A folder that a run has written
     pub folder: PathBuf,
-    /// Write the result for other tools as well, as run does: junit, markdown
+    /// Write the result for other tools as well, as run does: junit, markdown, csv, hgrm
     #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
     pub output: Vec<Output>,
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attempts::Attempts;
+use crate::distribution::Distribution;
 use crate::latency::{HistogramBucket, Latency, Percentiles};
 
 /// One cut of the run.
@@ -31,6 +32,9 @@ pub struct Cut {
     pub provisioning: Latency,
     /// By phase.
     pub phases: BTreeMap<String, Percentiles>,
+    /// Whole distributions of the response times of registration and provisioning by metric name, two digits
+    /// precise; empty where its dimension has more than 64 cuts.
+    pub distributions: BTreeMap<String, Distribution>,
     /// Provisioning response times, for drawing: at most 64 buckets, ascending; empty where its dimension has more
     /// than 64 cuts.
     pub histogram: Vec<HistogramBucket>,

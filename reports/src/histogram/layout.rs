@@ -13,6 +13,7 @@ pub enum Precision {
 /// Where a precision's buckets lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
+    digits: u8,
     /// Values below two to this power have a bucket each; every octave above has half as many.
     magnitude: u32,
 }
@@ -20,11 +21,16 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) const fn new(precision: Precision) -> Self {
         // The least power of two that is at least twice ten to the number of digits.
-        let magnitude = match precision {
-            Precision::Fine => 11,
-            Precision::Coarse => 8,
+        let (digits, magnitude) = match precision {
+            Precision::Fine => (3, 11),
+            Precision::Coarse => (2, 8),
         };
-        Self { magnitude }
+        Self { digits, magnitude }
+    }
+
+    /// Significant digits.
+    pub(super) const fn digits(self) -> u8 {
+        self.digits
     }
 
     /// The bucket of a value.

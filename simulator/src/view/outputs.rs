@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fleetstorm_reports::Summary;
-use fleetstorm_reports::render::format::Format;
+use fleetstorm_reports::render::format::{Format, FormatFile};
 use fleetstorm_reports::render::github;
 
-use super::report_folder::put;
+use super::report_folder::{put, write_formats};
 use crate::console;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -24,21 +24,27 @@ pub fn in_folder(outputs: &[Output]) -> Vec<Format> {
 /// # Errors
 /// There is none: says which.
 pub fn check(outputs: &[Output]) -> Result<(), Failure> {
-    for path in outputs.iter().filter_map(|output| output.path.as_deref()) {
-        let folder = folder_of(path);
-        if path.is_dir() {
-            return Err(refused(path, "is a folder"));
-        }
-        if !folder.is_dir() {
+    for (format, path) in elsewhere(outputs) {
+        if !folder_of(path).is_dir() {
             return Err(refused(path, "there is no such folder"));
+        }
+        match (format.is_folder(), path.is_dir()) {
+            (false, true) => return Err(refused(path, "is a folder")),
+            (true, false) if path.exists() => return Err(refused(path, "is no folder")),
+            _ => {}
         }
     }
     Ok(())
 }
 
+fn elsewhere(outputs: &[Output]) -> impl Iterator<Item = (Format, &Path)> {
+    let with_path = outputs.iter();
+    with_path.filter_map(|output| Some((output.format, output.path.as_deref()?)))
+}
+
 fn refused(path: &Path, why: &str) -> Failure {
     Failure::usage(format!("--output: {}: {why}", path.display()))
-        .hint("name a file in a folder that there is, or leave the name out: it is written to the report folder")
+        .hint("name a file (hgrm: a folder) in a folder that there is, or leave the name out: it is written to the report folder")
 }
 
 /// Writes those that go elsewhere, and tells CI.
@@ -46,11 +52,8 @@ fn refused(path: &Path, why: &str) -> Failure {
 /// # Errors
 /// One can't be written: says which.
 pub fn write(summary: &Summary, outputs: &[Output], ci: &Ci) -> Result<(), Failure> {
-    let elsewhere = outputs
-        .iter()
-        .filter_map(|output| Some((output.format, output.path.as_deref()?)));
-    let written: Vec<_> = elsewhere
-        .map(|(format, path)| put_at(path, |out| format.render(summary, out)))
+    let written: Vec<_> = elsewhere(outputs)
+        .map(|(format, path)| write_at(path, format, summary))
         .collect();
     if outputs
         .iter()
@@ -59,6 +62,17 @@ pub fn write(summary: &Summary, outputs: &[Output], ci: &Ci) -> Result<(), Failu
         ci.tell(summary);
     }
     written.into_iter().collect()
+}
+
+fn write_at(path: &Path, format: Format, summary: &Summary) -> Result<(), Failure> {
+    if format.is_folder() {
+        fs::create_dir_all(path).map_err(|e| unwritable(path, &e))?;
+        return write_formats(path, summary, &[format]);
+    }
+    format
+        .files()
+        .into_iter()
+        .try_for_each(|file| put_at(path, |out| file.render(summary, out)))
 }
 
 /// All of a file or none of it; what is no file, like a pipe, is written to as it is.
@@ -72,8 +86,12 @@ fn put_at(
         Some(name) => put(folder_of(path), name, content),
         None => File::create(path)
             .and_then(|mut out| content(&mut out))
-            .map_err(|e| Failure::usage(format!("{} can't be written: {e}", path.display()))),
+            .map_err(|e| unwritable(path, &e)),
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("{} can't be written: {error}", path.display()))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -109,7 +127,7 @@ impl Ci {
             let appended = appended.and_then(|mut out| {
                 // Whatever stands there may lack its end of line.
                 let mut page = b"\n".to_vec();
-                Format::Markdown.render(summary, &mut page)?;
+                FormatFile::Markdown.render(summary, &mut page)?;
                 page.push(b'\n');
                 out.write_all(&page)
             });

@@ -28,7 +28,7 @@ mod contents;
 mod files;
 mod reading;
 
-pub use files::put;
+pub use files::{put, write_formats};
 pub use reading::{read, records_of, reopen};
 
 /// What the last records of a partial journal leave to the report on a full disk.

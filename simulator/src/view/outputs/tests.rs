@@ -82,3 +82,14 @@ fn the_page_of_a_step_gets_each_result_that_is_asked_for_as_markdown() {
     assert!(text.starts_with("what another tool said\n"), "{text}");
     assert_eq!(text.matches("\n## ").count(), 2, "{text}");
 }
+
+#[test]
+fn what_is_of_many_files_takes_a_folder() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| outputs(&[format!("hgrm={}", scratch.path().join(name).display())]);
+    fs::write(scratch.path().join("file"), "").expect("a file");
+    assert!(check(&at("file")).is_err());
+    assert_eq!(check(&at("new")), Ok(()));
+    write(&summary(), &at("new"), &Ci::default()).expect("room");
+    assert!(scratch.path().join("new").is_dir());
+}

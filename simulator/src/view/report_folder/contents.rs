@@ -60,7 +60,7 @@ impl Contents {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type()?;
-            let is_draft = files().any(|file| draft(file) == name);
+            let is_draft = files().any(|file| draft(&file) == name);
             let is_file = kind.is_file() && files().any(|file| file == name);
             let is_inner = is_outer
                 && kind.is_dir()

@@ -1,10 +1,11 @@
 //! The files and folders of a report, and how they come to their places.
 
+use std::borrow::Cow;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use fleetstorm_reports::render::format::Format;
+use fleetstorm_reports::render::format::{Format, FormatFile};
 use fleetstorm_reports::{Summary, render};
 
 use crate::failure::Failure;
@@ -18,11 +19,13 @@ pub(super) const PARTIAL_JOURNAL: &str = "journal.partial.jsonl";
 pub(super) const LOG: &str = "server.log";
 
 /// What a report consists of; what says that it is one comes last.
-pub(super) fn files() -> impl Iterator<Item = &'static str> {
+pub(super) fn files() -> impl Iterator<Item = Cow<'static, str>> {
+    let formats = Format::ALL.into_iter().flat_map(Format::files);
     [LOG, JOURNAL, PARTIAL_JOURNAL]
+        .map(Cow::from)
         .into_iter()
-        .chain(Format::ALL.into_iter().map(Format::file))
-        .chain([REPORT, SUMMARY])
+        .chain(formats.map(FormatFile::name))
+        .chain([REPORT, SUMMARY].map(Cow::from))
 }
 
 pub(super) const UNFINISHED: &str = "unfinished";
@@ -59,8 +62,8 @@ pub(super) fn commit(folder: &Path, from: &str) -> io::Result<()> {
     // From here on it is the newer one that counts.
     fs::rename(folder.join(from), &finished)?;
     for file in files() {
-        if !finished.join(file).exists() {
-            remove_if_there(&folder.join(file))?;
+        if !finished.join(&*file).exists() {
+            remove_if_there(&folder.join(&*file))?;
         }
     }
     settle(folder)?;
@@ -74,7 +77,7 @@ pub(super) fn settle(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     for file in files() {
-        match fs::rename(finished.join(file), folder.join(file)) {
+        match fs::rename(finished.join(&*file), folder.join(&*file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -102,14 +105,12 @@ pub(super) fn write(folder: &Path, summary: &Summary, formats: &[Format]) -> Res
 }
 
 /// Writes what is asked for beside them.
-pub(super) fn write_formats(
-    folder: &Path,
-    summary: &Summary,
-    formats: &[Format],
-) -> Result<(), Failure> {
+pub fn write_formats(folder: &Path, summary: &Summary, formats: &[Format]) -> Result<(), Failure> {
     formats
         .iter()
-        .try_for_each(|format| put(folder, format.file(), |out| format.render(summary, out)))
+        .flat_map(|format| format.files())
+        .filter(|file| file.is_of(summary))
+        .try_for_each(|file| put(folder, &file.name(), |out| file.render(summary, out)))
 }
 
 /// All of a file or none of it.
