@@ -1,5 +1,6 @@
 //! Renderers: a summary and a writer in, text out. None computes a statistic.
 
+pub mod comparison;
 pub mod csv;
 pub mod format;
 pub mod github;

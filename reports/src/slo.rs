@@ -11,12 +11,12 @@
 //! times faster than allowed it goes (Google, "The Site Reliability Workbook", chapter 5).
 
 mod burn;
-mod evidence;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dimensions::Dimensions;
+use crate::evidence;
 use crate::exact::Decimal;
 use crate::outcome::Outcome;
 use crate::readings::{GeneratorShare, Judgement, Reading, Readings};

@@ -32,6 +32,8 @@ pub mod exit_code {
     pub const NOTHING_PROVISIONED: u8 = 4;
     /// What the command came to could not be written to its end: a disk is full, for example.
     pub const UNWRITTEN: u8 = 5;
+    /// A run is worse than those it was compared with.
+    pub const WORSE: u8 = 97;
     /// The figures prove nothing.
     pub const INVALID: u8 = 98;
     /// A threshold was crossed (k6's number), an objective missed, the oracle found a contradiction, or the

@@ -19,12 +19,13 @@ Examples:
   fleetstorm run scenarios/ramp.toml --devices 20000 --out ./reports/ramp
   fleetstorm run scenarios/smoke.toml --endpoint global.azure-devices-provisioning.net \\
       --id-scope 0ne00111111 --yes-load-test global.azure-devices-provisioning.net
+  fleetstorm compare ./reports/monday ./reports/tuesday
   fleetstorm serve --standard-ports --enrollments list.jsonl --ca-out ca.pem
 
 Exit codes:
   0 pass   2 usage or scenario   3 target unreachable or server did not start
-  4 nothing provisioned   5 result could not be written   98 invalid run
-  99 thresholds crossed   130 interrupted   1 a bug";
+  4 nothing provisioned   5 result could not be written   97 worse than the baseline
+  98 invalid run   99 thresholds crossed   130 interrupted   1 a bug";
 
 /// Load tester and device-fleet simulator for the Azure IoT Hub Device Provisioning Service.
 #[derive(Debug, Parser)]
@@ -50,6 +51,8 @@ pub enum Verb {
     Schema,
     /// Show the result in a report folder again, and make its files anew
     Report(ReportArgs),
+    /// Compare runs with a baseline, and say whether they are worse
+    Compare(CompareArgs),
     /// Write a scenario's enrollment list as JSON lines
     Enrollments(EnrollmentsArgs),
     /// Measure what a device costs, beside the bare ceiling
@@ -275,6 +278,39 @@ pub struct ReportArgs {
     pub output: Vec<Output>,
 }
 
+/// `fleetstorm compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the same or better, 97 worse, 98 not comparable or too few devices to tell."
+)]
+pub struct CompareArgs {
+    /// The run to compare with: a report folder, or its summary.json
+    pub baseline: PathBuf,
+    /// The runs to compare
+    #[arg(required = true, value_name = "RUN")]
+    pub candidates: Vec<PathBuf>,
+    /// Another run to compare with: what is worse must be worse than each
+    #[arg(long = "baseline", value_name = "RUN")]
+    pub more_baselines: Vec<PathBuf>,
+    /// The smallest change that counts, of the baseline's figure
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    pub tolerance: f64,
+    /// How to say it
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text, value_name = "FORM")]
+    pub format: CompareFormat,
+}
+
+/// How a comparison is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// A table
+    Text,
+    /// For the page of a pull request
+    Markdown,
+    /// For programs; reports/comparison.schema.json has its schema
+    Json,
+}
+
 /// `fleetstorm enrollments`.
 #[derive(Debug, Args)]
 pub struct EnrollmentsArgs {
@@ -394,6 +430,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write a time like 90s, 5m or 1h30m".into())
 }
 
+/// Like `5%` or `2.5`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    let parsed = number.parse::<f64>().ok();
+    parsed
+        .filter(|percent| (0.0..=1_000.0).contains(percent))
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "write a percentage like 5%".into())
+}
+
 /// Like `200` or `200/s`.
 fn rate(text: &str) -> Result<f64, String> {
     let parsed = text.strip_suffix("/s").unwrap_or(text).parse::<f64>().ok();
@@ -417,6 +463,8 @@ mod tests {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert!(duration("90").is_err() && duration("-5s").is_err() && duration("0s").is_err());
         assert_eq!(rate("200/s"), Ok(200.0));
+        assert_eq!(percent("2.5%"), Ok(0.025));
+        assert!(percent("-1%").is_err() && percent("NaN").is_err());
         assert!(rate("0").is_err() && rate("NaN").is_err() && rate("fast").is_err());
     }
 

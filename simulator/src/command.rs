@@ -10,6 +10,7 @@ use fleetstorm_scenarios::{self as scenarios, Overrides, Plan, tenant};
 
 use crate::bench;
 use crate::cli::{Cli, EnrollmentsArgs, ReportArgs, ValidateArgs, Verb};
+use crate::compare;
 use crate::console;
 use crate::failure::Failure;
 use crate::plan;
@@ -36,6 +37,7 @@ pub fn execute(cli: Cli) -> Result<u8, Failure> {
             console::answer(|out| out.write_all(schema.as_bytes())).map(|()| exit_code::PASS)
         }
         Verb::Report(args) => report(&args),
+        Verb::Compare(args) => compare::compare(&args),
         Verb::Enrollments(args) => enrollments(&args),
         Verb::Bench(args) => bench::bench(&args).map(|()| exit_code::PASS),
         Verb::BenchHeld(args) => bench::held::weigh(&args).map(|()| exit_code::PASS),

@@ -12,6 +12,7 @@
 mod bench;
 mod cli;
 mod command;
+mod compare;
 mod console;
 mod device;
 mod failure;

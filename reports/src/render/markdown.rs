@@ -125,7 +125,7 @@ fn outcomes(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Text as it is, in a cell of a table or a line: neither markup nor a mention.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

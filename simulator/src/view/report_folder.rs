@@ -29,7 +29,7 @@ mod files;
 mod reading;
 
 pub use files::{put, write_formats};
-pub use reading::{read, records_of, reopen};
+pub use reading::{read, read_file, records_of, reopen};
 
 /// What the last records of a partial journal leave to the report on a full disk.
 const ROOM: u64 = 32 << 20;

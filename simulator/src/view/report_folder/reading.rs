@@ -173,8 +173,15 @@ const OTHER_VERSION: &str = "report with the fleetstorm that wrote it, or run it
 const OTHER_FOLDER: &str = "name a folder that a run has written, see --out of run";
 
 fn read_summary(folder: &Path) -> Result<Summary, Failure> {
-    let path = folder.join(SUMMARY);
-    let text = fs::read(&path).map_err(|e| unreadable(&path, &e))?;
+    read_file(&folder.join(SUMMARY))
+}
+
+/// The result in a `summary.json`.
+///
+/// # Errors
+/// It can't be read, or holds something else: says which file.
+pub fn read_file(path: &Path) -> Result<Summary, Failure> {
+    let text = fs::read(path).map_err(|e| unreadable(path, &e))?;
     match serde_json::from_slice(&text) {
         Ok(Version { schema_version }) if schema_version != SCHEMA_VERSION => {
             Err(Failure::usage(format!(

@@ -15,7 +15,7 @@ const NOTHING: f64 = 1e-18;
 
 /// Least and greatest share of good ones that `good` and `bad` are compatible with: each is
 /// wrong with a chance of at most `1 − confidence`.
-pub(super) fn bounds(good: u64, bad: u64, confidence: f64) -> (f64, f64) {
+pub(crate) fn bounds(good: u64, bad: u64, confidence: f64) -> (f64, f64) {
     if good + bad == 0 {
         return (0.0, 1.0);
     }
@@ -33,7 +33,7 @@ pub(super) fn bounds(good: u64, bad: u64, confidence: f64) -> (f64, f64) {
     clippy::cast_sign_loss,
     reason = "a quotient of two negative logarithms; saturates"
 )]
-pub(super) fn least_needed(objective: f64, confidence: f64) -> u64 {
+pub(crate) fn least_needed(objective: f64, confidence: f64) -> u64 {
     ((1.0 - confidence).ln() / objective.ln()).ceil() as u64
 }
 
@@ -48,7 +48,7 @@ fn bounds_of_rarer(rare: u64, all: u64, confidence: f64) -> (f64, f64) {
 }
 
 /// The chance of at most `rare` among `all` when each is one with the chance `share`, between none and all.
-fn at_most(rare: u64, all: u64, share: f64) -> f64 {
+pub(crate) fn at_most(rare: u64, all: u64, share: f64) -> f64 {
     let odds = share / (1.0 - share);
     let ln_chance = |count: u64| {
         let hits = number(count) * share.ln();
@@ -97,7 +97,7 @@ fn where_it_falls_below(limit: f64, falling: impl Fn(f64) -> f64) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of devices and seconds")]
-pub(super) fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
 
