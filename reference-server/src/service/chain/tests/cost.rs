@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// What a chain that was made to cost may cost, with as many groups as there may be, in chains of a good device.
-const MOST: u32 = 100;
+const MOST: u32 = 200;
 const GROUPS: usize = 100;
 
 /// Groups that trust roots of these names.
