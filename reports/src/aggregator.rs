@@ -17,13 +17,13 @@ use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
 use crate::reprovisions::ReprovisionsFold;
 use crate::run::{Ending, Finished, RunInfo};
+use crate::series::{Series, Totals as SecondTotals};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
 use crate::summary::{Devices, SCHEMA_VERSION, Summary};
 use crate::threshold::stop::Aborted;
 use crate::threshold::{Judge, Threshold};
-use crate::timeline::Timeline;
 use crate::validity::{self, Load};
 use crate::verdict::{self, Verdict};
 
@@ -39,7 +39,7 @@ pub struct Aggregator {
     cuts: Cuts,
     outcomes: Outcomes,
     hubs: Vec<u64>,
-    timeline: Timeline,
+    series: Series,
     reprovisions: ReprovisionsFold,
     generator: GeneratorFold,
     starts: Starts,
@@ -74,7 +74,7 @@ impl Aggregator {
             cuts: Cuts::new(&info.dimensions),
             outcomes: Outcomes::default(),
             hubs: vec![0; info.dimensions.hubs.len()],
-            timeline: Timeline::default(),
+            series: Series::default(),
             reprovisions: ReprovisionsFold::default(),
             generator: GeneratorFold::default(),
             starts: Starts::default(),
@@ -97,7 +97,7 @@ impl Aggregator {
         }
         if record.reprovision {
             self.reprovisions.add(record);
-            self.timeline.add_reprovision(record);
+            self.series.add_reprovision(record);
             self.write(&Entry::Record(*record));
             return;
         }
@@ -116,8 +116,10 @@ impl Aggregator {
             *hub += 1;
         }
         if record.outcome.is_started() {
-            self.timeline.add(record);
+            self.series.add(record);
             self.starts.add(record.start_us);
+        } else {
+            self.series.add_dropped(record);
         }
         self.write(&Entry::Record(*record));
     }
@@ -148,14 +150,10 @@ impl Aggregator {
         written.map_or("", |written| &written.name)
     }
 
-    /// Hears that `due` devices were due by the end of `second`, when `held` stayed with their hubs if somebody
-    /// looked; and whether there was any to come, or under way. What the journal knows by then outlives this
-    /// process.
-    pub(crate) fn due(&mut self, second: u64, due: u64, held: Option<u64>, busy: bool) {
-        self.timeline.due(second, due);
-        if let Some(held) = held {
-            self.timeline.held(second, held);
-        }
+    /// Hears what is known by the end of `second`, and whether there were devices to come, or under way. What the
+    /// journal knows by then outlives this process.
+    pub(crate) fn close_second(&mut self, second: u64, totals: SecondTotals, busy: bool) {
+        self.series.close(second, &totals);
         if busy {
             let now_us = second.saturating_add(1).saturating_mul(1_000_000);
             for judge in &mut self.judges {
@@ -164,8 +162,7 @@ impl Aggregator {
         }
         self.write(&Entry::Second {
             second,
-            due,
-            held,
+            totals,
             busy,
         });
     }
@@ -178,19 +175,24 @@ impl Aggregator {
             provisioned: self.total.provisioned,
             failed: self.total.failed(),
         };
+        let known = |due, looked: bool| SecondTotals {
+            due,
+            held: looked.then_some(live.held.now),
+            attempts: looked.then_some(live.attempts),
+        };
         let busy = matches!(live.stage, Stage::Running | Stage::Draining);
         let (first, end) = (self.live.closed, live.elapsed_us / 1_000_000);
         for second in first..end {
             let looked = second + 1 == end;
             let turns = if looked { live.turns } else { self.turns };
             let due = due_before(second + 1) + turns;
-            self.due(second, due, looked.then_some(live.held.now), busy);
+            self.close_second(second, known(due, looked), busy);
             self.live.close(due, looked.then_some(totals));
         }
         self.turns = live.turns;
         let is_over = live.stage == Stage::Finished;
         if is_over {
-            self.due(end, live.due, Some(live.held.now), busy);
+            self.close_second(end, known(live.due, true), busy);
             self.live.close(live.due, Some(totals));
         }
         self.live.closed > first
@@ -383,7 +385,8 @@ impl Aggregator {
             oracle: ending.oracle,
             server_counters: ending.server_counters,
             resources: ending.resources,
-            timeline: self.timeline.points(),
+            timeline: self.series.points(),
+            heat_map: self.series.heat_map(),
             distributions: self.total.distributions(Metric::all()),
             histograms: histograms.collect(),
         }

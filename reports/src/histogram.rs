@@ -2,10 +2,11 @@
 //!
 //! A page of buckets is made when the first sample falls into it, so that memory follows what was measured:
 //! latencies of a group of devices lie within a few powers of two. What is far apart costs a page a sample, and
-//! never more than 14 KiB with two digits, 97 with three.
+//! never more than 15 KiB with two digits, 105 with three.
 
 use crate::latency::{HistogramBucket, Percentiles};
 use bars::bars;
+pub(crate) use bars::edges;
 use layout::Layout;
 pub use layout::Precision;
 
@@ -14,8 +15,8 @@ mod layout;
 
 /// Longest latency told apart, microseconds: an hour. Longer ones count as this.
 pub(crate) const LONGEST_US: u64 = 3_600_000_000;
-/// Buckets of a page: half a KiB.
-const PAGE: usize = 128;
+/// Buckets of a page: an eighth of a KiB.
+const PAGE: usize = 32;
 
 /// Counts latencies in microseconds.
 #[derive(Debug, Clone)]
@@ -155,14 +156,31 @@ impl LatencyHistogram {
         })
     }
 
+    /// Least and greatest; none without a sample.
+    pub(crate) fn range_us(&self) -> Option<(u64, u64)> {
+        (self.count > 0).then_some((self.min_us, self.max_us))
+    }
+
+    /// Values, ascending, each with how many samples are told from it no more.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.recorded()
+            .map(|(index, count)| (self.value(index), count))
+    }
+
+    /// What it takes now.
+    pub(crate) fn bytes(&self) -> usize {
+        let made = self.pages.iter().flatten().count();
+        let pointers = self.pages.capacity() * size_of::<usize>();
+        size_of::<Self>() + made * size_of::<[u32; PAGE]>() + pointers
+    }
+
     /// Log-spaced bars without the empty ends, at most 64, for drawing.
     pub fn buckets(&self) -> Vec<HistogramBucket> {
         if self.count == 0 {
             return Vec::new();
         }
         let mut bars = bars(self.min_us, self.max_us);
-        for (index, count) in self.recorded() {
-            let value = self.value(index);
+        for (value, count) in self.values() {
             let at = bars.partition_point(|bar| bar.to_us <= value);
             if let Some(bar) = bars.get_mut(at) {
                 bar.count += u64::from(count);
@@ -241,12 +259,7 @@ mod tests {
 
     #[test]
     fn memory_follows_what_was_measured() {
-        let bytes = |histogram: &LatencyHistogram| {
-            let made = histogram.pages.iter().flatten().count();
-            let pointers = histogram.pages.capacity() * size_of::<usize>();
-            size_of::<LatencyHistogram>() + made * size_of::<[u32; PAGE]>() + pointers
-        };
-        for (precision, most_kib) in [(Precision::Fine, 97), (Precision::Coarse, 14)] {
+        for (precision, most_kib) in [(Precision::Fine, 105), (Precision::Coarse, 15)] {
             let mut everywhere = LatencyHistogram::new(precision);
             let mut us = 0;
             while us < LONGEST_US {
@@ -255,11 +268,11 @@ mod tests {
             }
             let most = LatencyHistogram::most_bytes(precision);
             assert!(
-                bytes(&everywhere) <= most && most <= most_kib << 10,
+                everywhere.bytes() <= most && most <= most_kib << 10,
                 "{most}"
             );
             let second = histogram(precision, &[1_000_000, 1_010_000, 1_400_000]);
-            assert!(bytes(&second) < 6_000, "{}", bytes(&second));
+            assert!(second.bytes() < 6_000, "{}", second.bytes());
         }
     }
 

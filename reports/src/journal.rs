@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
 use crate::run::{Ending, RunInfo};
+use crate::series::Totals;
 
 pub(crate) mod lines;
 
 /// Version of the journal's lines; raised when a field changes its meaning, comes or goes. Journals of version 1 do not
 /// say theirs.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,14 +29,13 @@ pub(crate) enum Entry {
     Run(Box<RunInfo>),
     /// One device.
     Record(Record),
-    /// How many devices were due by the end of a second.
+    /// What was known by the end of a second.
     Second {
         /// Which, from 0.
         second: u64,
-        /// Devices.
-        due: u64,
-        /// Devices that stayed with their hubs then, if somebody looked.
-        held: Option<u64>,
+        /// Of the whole run.
+        #[serde(flatten)]
+        totals: Totals,
         /// Whether there were devices to come, or under way.
         busy: bool,
     },

@@ -3,6 +3,7 @@
 use crate::event::Happened;
 use crate::generator::GeneratorHealth;
 use crate::held::HeldDevices;
+use crate::series::AttemptsSoFar;
 use crate::snapshot::{ProcessUsage, Stage};
 
 /// What the run knows at one moment and no record tells. Counts are since the start.
@@ -20,6 +21,8 @@ pub struct Live {
     pub released: u64,
     /// Devices that stay with their hubs.
     pub held: HeldDevices,
+    /// What has happened to devices, ended or not.
+    pub attempts: AttemptsSoFar,
     /// Events so far.
     pub events: Vec<Happened>,
     /// How the generator is.

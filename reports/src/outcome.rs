@@ -95,6 +95,23 @@ impl Outcome {
         matches!(self, Self::Provisioned)
     }
 
+    /// The word of its kind, as in JSON.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Provisioned => "provisioned",
+            Self::Registered => "registered",
+            Self::TwinMismatch => "twin-mismatch",
+            Self::DataMismatch => "data-mismatch",
+            Self::Refused { .. } => "refused",
+            Self::AssignmentFailed { .. } => "assignment-failed",
+            Self::Disabled => "disabled",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Broken { .. } => "broken",
+            Self::Cancelled => "cancelled",
+            Self::NotStarted => "not-started",
+        }
+    }
+
     /// Whether the device has started at all.
     pub fn is_started(self) -> bool {
         self != Self::NotStarted

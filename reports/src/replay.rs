@@ -47,12 +47,11 @@ pub fn replay(path: &Path) -> io::Result<Replayed> {
             }
             Line::Whole(Entry::Second {
                 second,
-                due,
-                held,
+                totals,
                 busy,
             }) => {
                 reached_us = reached_us.max(second.saturating_add(1).saturating_mul(1_000_000));
-                aggregator.due(second, due, held, busy);
+                aggregator.close_second(second, totals, busy);
             }
             Line::Whole(Entry::Ending(ended)) => ending = Some(*ended),
             Line::Whole(Entry::Run(_)) => damage.at(lines.number(), "a second run starts".into()),

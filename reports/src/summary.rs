@@ -18,9 +18,9 @@ use crate::outcomes::OutcomeCount;
 use crate::phase::Metric;
 use crate::rates::Rates;
 use crate::reprovisions::Reprovisions;
+use crate::series::{HeatMap, TimelinePoint};
 use crate::slo::SloResult;
 use crate::threshold::result::ThresholdResult;
-use crate::timeline::TimelinePoint;
 use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
@@ -98,6 +98,9 @@ pub struct Summary {
     pub resources: Resources,
     /// The course of the run.
     pub timeline: Vec<TimelinePoint>,
+    /// Provisioning response times over the run, a column for each of the timeline's intervals; null where no device
+    /// was provisioned.
+    pub heat_map: Option<HeatMap>,
     /// Whole distributions by metric name, three digits precise; of metrics with samples.
     pub distributions: BTreeMap<String, Distribution>,
     /// Log-spaced histograms by metric name, for plots.

@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::exact::Rounding;
 use crate::latency::Percentiles;
 use crate::phase::{Metric, Phase};
+use crate::series::TimelinePoint;
 use crate::summary::Summary;
-use crate::timeline::TimelinePoint;
 use crate::units;
-use plot::{Line, Scale, number, whole};
+use plot::{Line, Mark, Scale, number, whole};
 
 mod plot;
 
@@ -50,6 +50,8 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         rate_plot => rate_plot(summary),
         latency_plot => latency_plot(summary),
         percentile_plot => percentile_plot(summary),
+        heat_plot => heat_plot(summary),
+        trouble_plot => trouble_plot(summary),
         in_flight_plot => in_flight_plot(summary),
         held_plot => held_plot(summary),
         histograms => Serde(histograms(summary)),
@@ -91,6 +93,22 @@ fn seconds(at: f64) -> String {
 /// A value of a stretch, where there is one.
 type ValueOf<'v> = &'v dyn Fn(&TimelinePoint) -> Option<f64>;
 
+/// All of the run: the same for every plot over time.
+fn time_axis(summary: &Summary) -> Scale {
+    let last = summary.timeline.last();
+    Scale::linear(number(last.map_or(1, |point| point.at_s + point.span_s)))
+}
+
+/// The events of the run.
+fn marks(summary: &Summary) -> Vec<Mark> {
+    let events = summary.events.iter().map(|event| Mark {
+        at: number(event.at_us) / 1e6,
+        what: format!("{} at {}", event.what, units::duration(event.at_us)),
+        is_failed: event.problem.is_some(),
+    });
+    events.collect()
+}
+
 /// The course of the run as lines; a stretch's value stands at its start.
 fn over_time(
     title: &str,
@@ -98,10 +116,6 @@ fn over_time(
     (y, y_name): (Scale, &dyn Fn(f64) -> String),
     lines: &[(&str, ValueOf<'_>)],
 ) -> String {
-    let end = summary
-        .timeline
-        .last()
-        .map_or(1, |point| point.at_s + point.span_s);
     let drawn: Vec<_> = lines
         .iter()
         .map(|(name, value)| Line {
@@ -115,9 +129,10 @@ fn over_time(
         .collect();
     plot::lines(
         title,
-        (Scale::linear(number(end)), &seconds),
+        (time_axis(summary), &seconds),
         (y, y_name),
         &drawn,
+        &marks(summary),
     )
 }
 
@@ -178,6 +193,42 @@ fn latency_plot(summary: &Summary) -> String {
         (Scale::log(values(summary, &lines)), &time),
         &lines,
     )
+}
+
+/// How many took how long, in each interval.
+fn heat_plot(summary: &Summary) -> Option<String> {
+    let map = summary.heat_map.as_ref()?;
+    Some(plot::heat(
+        "Provisioning response times over the run",
+        (time_axis(summary), &seconds),
+        map,
+        &summary.timeline,
+        &marks(summary),
+    ))
+}
+
+/// What kept devices from being served at once, when it happened.
+fn trouble_plot(summary: &Summary) -> Option<String> {
+    let a_second = |point: &TimelinePoint, count: u64| Some(number(count) / number(point.span_s));
+    let throttled = |point: &TimelinePoint| a_second(point, point.throttled);
+    let lost = |point: &TimelinePoint| a_second(point, point.lost_connections);
+    let retries = |point: &TimelinePoint| a_second(point, point.retries);
+    let dropped = |point: &TimelinePoint| a_second(point, point.dropped);
+    let lines: [(&str, ValueOf<'_>); 4] = [
+        ("p99", &throttled),
+        ("failed", &lost),
+        ("released", &retries),
+        ("target", &dropped),
+    ];
+    let greatest = values(summary, &lines).fold(0.0, f64::max);
+    (greatest > 0.0).then(|| {
+        over_time(
+            "Trouble, a second",
+            summary,
+            (Scale::linear(greatest), &units::rate),
+            &lines,
+        )
+    })
 }
 
 fn in_flight_plot(summary: &Summary) -> String {
@@ -241,6 +292,7 @@ fn percentile_plot(summary: &Summary) -> String {
         (Scale::Log { min: 1.0, max: 1e5 }, &name),
         (y, &|us| units::duration(whole(us))),
         &lines,
+        &[],
     )
 }
 

@@ -91,7 +91,8 @@ impl<'run> Drive<'run> {
     pub fn clock(&self) -> PhaseClock {
         let kind = (self.profile.cohort.attestation as u8, self.owner());
         let clock = self.conditions.clock;
-        PhaseClock::start(clock, self.delay.clone(), self.release, kind)
+        let counts = Arc::clone(&self.conditions.tally);
+        PhaseClock::start(clock, self.delay.clone(), counts, self.release, kind)
     }
 
     /// Index of the instance that it belongs to.

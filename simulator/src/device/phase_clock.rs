@@ -1,11 +1,13 @@
 //! The times of one device: stamped as it goes, a record at the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
+use super::tally::Tally;
 use crate::generator::delay::Delay;
 use crate::link::LinkError;
 use crate::stopwatch::RunClock;
@@ -17,6 +19,7 @@ pub struct PhaseClock {
     delay: Delay,
     /// What the delay was when the device started.
     delayed_before_us: u64,
+    counts: Arc<Tally>,
     record: Record,
     phase: Phase,
     /// When the running phase began; `None` between phases.
@@ -27,10 +30,11 @@ pub struct PhaseClock {
 
 impl PhaseClock {
     /// The device starts now; of which attestation and instance, as indices in the run's dimensions. `delay`
-    /// is counted by its task.
+    /// is counted by its task; what happens to it is counted in `counts` as it happens.
     pub fn start(
         clock: RunClock,
         delay: Delay,
+        counts: Arc<Tally>,
         release: Release,
         (attestation, tenant): (u8, u8),
     ) -> Self {
@@ -67,6 +71,7 @@ impl PhaseClock {
             clock,
             delayed_before_us: delay.us(),
             delay,
+            counts,
             record,
             phase: Phase::Queue,
             entered_us: None,
@@ -136,11 +141,13 @@ impl PhaseClock {
     /// It failed, and tries once more.
     pub fn tries_again(&mut self) {
         self.record.attempts = self.record.attempts.saturating_add(1);
+        self.counts.retries.add();
     }
 
     /// It was told that it came too often.
     pub fn throttled(&mut self) {
         self.record.throttled = self.record.throttled.saturating_add(1);
+        self.counts.throttled.add();
     }
 
     /// A link could not be opened, or broke.
@@ -148,7 +155,10 @@ impl PhaseClock {
         match error {
             LinkError::Refused { status: 429 } => self.throttled(),
             LinkError::Refused { .. } => {}
-            LinkError::Broken(_) => self.record.lost = self.record.lost.saturating_add(1),
+            LinkError::Broken(_) => {
+                self.record.lost = self.record.lost.saturating_add(1);
+                self.counts.lost.add();
+            }
         }
     }
 

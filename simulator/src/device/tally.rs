@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetstorm_reports::held::HeldDevices;
+use fleetstorm_reports::series::AttemptsSoFar;
 
 use self::deaths::{Deaths, Heard, HeardOfHub};
 use self::examples::Examples;
@@ -78,6 +79,12 @@ pub struct Tally {
     /// How often this machine had no file, port or memory for a device's connection, whether the device
     /// got over it or not.
     pub shortages: Count,
+    /// Answers that a device comes too often (429), counted when they come.
+    pub throttled: Count,
+    /// Attempts after a device's first.
+    pub retries: Count,
+    /// Connections of devices on their way that could not be made, or broke.
+    pub lost: Count,
     /// Registrations that may have ended with a hub, of which their device has not heard.
     pub unheard_assignments: Count,
     /// Devices that were to stay and had to leave.
@@ -162,6 +169,16 @@ impl Tally {
     /// What they heard while the bundled server was being killed.
     pub fn heard_at_deaths(&self) -> Heard {
         self.deaths.within(&self.heard())
+    }
+
+    /// What has happened to devices so far, ended or not.
+    pub fn attempts(&self) -> AttemptsSoFar {
+        AttemptsSoFar {
+            throttled: self.throttled.get(),
+            retries: self.retries.get(),
+            lost_connections: self.lost.get() + self.dropped.get(),
+            messages: self.messages.get(),
+        }
     }
 
     /// Where it stands.

@@ -225,6 +225,7 @@ impl Observer {
             turns: closed,
             released,
             held: self.gauges.tally.held(),
+            attempts: self.gauges.tally.attempts(),
             events: self.events.read(),
             generator: self.health.health(self.gauges.tally.shortages.get()),
             simulator,

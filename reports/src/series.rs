@@ -1,0 +1,168 @@
+//! The series: what happened in each interval of a run, whatever the run's length.
+//!
+//! An interval is a second long at first. Where there are too many of them, or they take too much memory, neighbours
+//! merge and all get twice as long.
+
+mod heat_map;
+mod interval;
+mod point;
+
+pub use heat_map::HeatMap;
+pub use point::{IntervalLatency, TimelinePoint};
+
+use interval::Interval;
+use serde::{Deserialize, Serialize};
+
+use crate::record::Record;
+
+/// Most intervals.
+pub(crate) const MAX_INTERVALS: usize = 512;
+/// What they may take together.
+const MAX_BYTES: usize = 16 << 20;
+/// What the series takes at most: they are weighed once a second, and what comes in that second is one's more.
+pub(crate) const MOST_BYTES: usize =
+    MAX_BYTES + interval::MOST_BYTES + 2 * MAX_INTERVALS * size_of::<Interval>();
+
+/// What is known by the end of a second of a run, and no record tells. Counts are since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Devices due.
+    pub due: u64,
+    /// Devices that stay with their hubs then; none where nobody looked.
+    pub held: Option<u64>,
+    /// What had happened to devices, ended or not; none where nobody looked.
+    pub attempts: Option<AttemptsSoFar>,
+}
+
+/// What has happened to devices so far, counted when it happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptsSoFar {
+    /// Answers that a device comes too often (429).
+    pub throttled: u64,
+    /// Attempts after a first one.
+    pub retries: u64,
+    /// Connections that could not be made, or broke.
+    pub lost_connections: u64,
+    /// Messages that hubs acknowledged to devices that stay.
+    pub messages: u64,
+}
+
+/// Intervals, from the start of the run on.
+#[derive(Debug)]
+pub struct Series {
+    span_s: u64,
+    intervals: Vec<Interval>,
+    due: u64,
+    attempts: AttemptsSoFar,
+    /// The second whose bytes were counted last.
+    weighed: u64,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            span_s: 1,
+            intervals: Vec::new(),
+            due: 0,
+            attempts: AttemptsSoFar::default(),
+            weighed: 0,
+        }
+    }
+}
+
+impl Series {
+    /// Counts one device that started.
+    pub fn add(&mut self, record: &Record) {
+        self.at(record.start_us).start(record);
+        if let Some(registered_us) = record.registered_us {
+            self.at(registered_us).registered += 1;
+        }
+        self.at(record.end_us).end(record);
+        let second = record.end_us / 1_000_000;
+        if second > self.weighed {
+            self.weighed = second;
+            self.lighten();
+        }
+    }
+
+    /// Counts one device that was due and not started.
+    pub fn add_dropped(&mut self, record: &Record) {
+        self.at(record.end_us).dropped += 1;
+    }
+
+    /// Counts one device that went back to DPS.
+    pub fn add_reprovision(&mut self, record: &Record) {
+        self.at(record.end_us).reprovision(record);
+    }
+
+    /// Hears what is known by the end of `second`.
+    pub fn close(&mut self, second: u64, totals: &Totals) {
+        let due = totals.due.saturating_sub(self.due);
+        self.due = self.due.max(totals.due);
+        let before = self.attempts;
+        let now = totals.attempts.unwrap_or(before);
+        self.attempts = now;
+        let interval = self.interval(second);
+        interval.due += due;
+        interval.held = totals.held.or(interval.held);
+        interval.attempts.throttled += now.throttled.saturating_sub(before.throttled);
+        interval.attempts.retries += now.retries.saturating_sub(before.retries);
+        interval.attempts.lost_connections +=
+            now.lost_connections.saturating_sub(before.lost_connections);
+        interval.attempts.messages += now.messages.saturating_sub(before.messages);
+    }
+
+    /// The intervals so far.
+    pub fn points(&self) -> Vec<TimelinePoint> {
+        let mut in_flight = 0_u64;
+        let points = (0..).zip(&self.intervals).map(|(index, interval)| {
+            in_flight = (in_flight + interval.released).saturating_sub(interval.ended());
+            interval.point(index * self.span_s, self.span_s, in_flight)
+        });
+        points.collect()
+    }
+
+    /// The provisioning response times of each interval.
+    pub fn heat_map(&self) -> Option<HeatMap> {
+        HeatMap::new(self.intervals.iter().map(Interval::responses))
+    }
+
+    fn at(&mut self, us: u64) -> &mut Interval {
+        self.interval(us / 1_000_000)
+    }
+
+    fn interval(&mut self, second: u64) -> &mut Interval {
+        while second / self.span_s >= MAX_INTERVALS as u64 {
+            self.halve();
+        }
+        let index = usize::try_from(second / self.span_s).unwrap_or(MAX_INTERVALS - 1);
+        if index >= self.intervals.len() {
+            self.intervals.resize_with(index + 1, Interval::default);
+        }
+        &mut self.intervals[index]
+    }
+
+    fn lighten(&mut self) {
+        while self.intervals.len() > 1 && self.bytes() > MAX_BYTES {
+            self.halve();
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.intervals.iter().map(Interval::bytes).sum()
+    }
+
+    fn halve(&mut self) {
+        self.span_s *= 2;
+        let mut old = std::mem::take(&mut self.intervals).into_iter();
+        while let Some(mut first) = old.next() {
+            if let Some(second) = old.next() {
+                first.merge(second);
+            }
+            self.intervals.push(first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
