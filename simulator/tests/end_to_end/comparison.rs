@@ -85,6 +85,31 @@ fn a_throttled_run_is_as_it_was_forecast() {
             .unwrap_or_else(|| panic!("{what} was not measured: {row}"));
         assert!(error.abs() < 0.1, "{row}");
     }
+
+    // What was counted as it happened is what its devices told at their end, and came while they were under way.
+    let summary = scratch.summary();
+    let timeline = summary["timeline"].as_array().expect("intervals");
+    let of = |key: &str| -> Vec<u64> {
+        let points = timeline.iter();
+        points
+            .map(|point| point[key].as_u64().expect("a count"))
+            .collect()
+    };
+    let (throttled, ended) = (of("throttled"), of("provisioned"));
+    let told = summary["attempts"]["throttled_answers"].as_u64();
+    assert_eq!(Some(throttled.iter().sum()), told);
+    assert_eq!(
+        Some(ended.iter().sum()),
+        summary["devices"]["provisioned"].as_u64()
+    );
+    let first = |counts: &[u64]| counts.iter().position(|count| *count > 0);
+    assert!(
+        first(&throttled[2..]) < first(&ended[2..]),
+        "{throttled:?} {ended:?}"
+    );
+    let again = fleetstorm(&["report", path(&out)]);
+    assert_eq!(again.exit_code, 0, "{}", again.stderr);
+    assert_eq!(scratch.summary(), summary);
 }
 
 #[test]
