@@ -1,6 +1,5 @@
 //! The database in a folder: nothing is served out of one that is not whole.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +70,7 @@ pub(super) struct Folder {
     syncing: Option<Syncing>,
     database: Database,
     /// Locked while this is.
-    _lock: File,
+    _lock: format::Lock,
 }
 
 impl Folder {

@@ -19,15 +19,25 @@ use super::files::{sync_folder, write_whole};
 /// First line of the file `format` of a folder that this version reads and writes.
 const FORMAT: &str = "fleetstorm data 1";
 
-/// The system frees it when the process ends, however it ends.
-pub(super) fn lock(folder: &Path) -> Result<File, String> {
+/// A folder that is this process's. The system frees it when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is being started has it, too, for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+pub(super) fn lock(folder: &Path) -> Result<Lock, String> {
     let mut options = File::options();
     let options = options.create(true).truncate(false).write(true).mode(0o600);
     let file = options
         .open(folder.join("lock"))
         .map_err(|e| io_words(&e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => {
             Err("another server uses it: stop that one, or name another folder".into())
         }
