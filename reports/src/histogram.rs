@@ -161,12 +161,6 @@ impl LatencyHistogram {
         (self.count > 0).then_some((self.min_us, self.max_us))
     }
 
-    /// Values, ascending, each with how many samples are told from it no more.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.recorded()
-            .map(|(index, count)| (self.value(index), count))
-    }
-
     /// What it takes now.
     pub(crate) fn bytes(&self) -> usize {
         let made = self.pages.iter().flatten().count();
