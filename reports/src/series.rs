@@ -6,12 +6,13 @@
 mod heat_map;
 mod interval;
 mod point;
+mod totals;
 
 pub use heat_map::HeatMap;
 pub use point::{IntervalLatency, TimelinePoint};
+pub use totals::{AttemptsSoFar, Totals};
 
 use interval::Interval;
-use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
 
@@ -22,30 +23,6 @@ const MAX_BYTES: usize = 16 << 20;
 /// What the series takes at most: they are weighed once a second, and what comes in that second is one's more.
 pub(crate) const MOST_BYTES: usize =
     MAX_BYTES + interval::MOST_BYTES + 2 * MAX_INTERVALS * size_of::<Interval>();
-
-/// What is known by the end of a second of a run, and no record tells. Counts are since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Devices due.
-    pub due: u64,
-    /// Devices that stay with their hubs then; none where nobody looked.
-    pub held: Option<u64>,
-    /// What had happened to devices, ended or not; none where nobody looked.
-    pub attempts: Option<AttemptsSoFar>,
-}
-
-/// What has happened to devices so far, counted when it happens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptsSoFar {
-    /// Answers that a device comes too often (429).
-    pub throttled: u64,
-    /// Attempts after a first one.
-    pub retries: u64,
-    /// Connections that could not be made, or broke.
-    pub lost_connections: u64,
-    /// Messages that hubs acknowledged to devices that stay.
-    pub messages: u64,
-}
 
 /// Intervals, from the start of the run on.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::AttemptsSoFar;
 use super::point::{IntervalLatency, TimelinePoint};
+use super::totals::AttemptsSoFar;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::Metric;
 use crate::record::Record;

@@ -1,6 +1,7 @@
 //! A heat map: time from left to right, latency upwards, and how many by how dark it is.
 
-use super::{Mark, Scale, draw, number, open, whole, write, x_at, y_at};
+use super::frame::{Mark, draw, number, open, whole, write, x_at, y_at};
+use super::scale::Scale;
 use crate::series::{HeatMap, TimelinePoint};
 use crate::units;
 
