@@ -11,7 +11,8 @@
 //! exact by counts; two of them make the interval of a change (`interval`). All intervals of one comparison
 //! together hold at [`CONFIDENCE`]: half of the error is for the run's own figures, half for those of its phases and
 //! parts, in equal shares (Bonferroni). Beside several baselines a run is worse where it is worse than each of them,
-//! so that what runs differ by anyhow does not count.
+//! so that what runs differ by anyhow does not count. Where the bundled server of the worse run starved for a core, the
+//! machine may be what is worse, and nothing is found.
 
 pub mod change;
 mod figure;
@@ -19,15 +20,16 @@ mod interval;
 mod likeness;
 pub mod run;
 pub mod unit;
+pub mod verdict;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::distribution::Undecodable;
-use crate::verdict::exit_code;
 use change::{Change, ChangeOutcome};
 use figure::{Figure, figures};
 use run::{ComparedRun, Named};
+use verdict::ComparisonVerdict;
 
 /// Version of the shape of a comparison in JSON; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -66,44 +68,6 @@ pub struct Candidate {
     pub remarks: Vec<String>,
     /// Every figure that all runs have.
     pub changes: Vec<Change>,
-}
-
-/// What a comparison comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ComparisonVerdict {
-    /// A figure is for the better, and none for the worse.
-    Better,
-    /// No figure is for the worse or the better, as far as can be told.
-    Same,
-    /// No latency of the whole way can be told to be the same, worse or better: there are too few devices.
-    Unclear,
-    /// The runs can't be compared.
-    NotComparable,
-    /// A figure is for the worse.
-    Worse,
-}
-
-impl ComparisonVerdict {
-    /// The exit code that says it.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Better | Self::Same => exit_code::PASS,
-            Self::Unclear | Self::NotComparable => exit_code::INVALID,
-            Self::Worse => exit_code::WORSE,
-        }
-    }
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Better => "better",
-            Self::Same => "the same",
-            Self::Unclear => "unclear",
-            Self::NotComparable => "not comparable",
-            Self::Worse => "worse",
-        }
-    }
 }
 
 impl Comparison {
@@ -157,7 +121,7 @@ fn candidate(
     of_baselines: &[Vec<Figure>],
     tolerance: f64,
 ) -> Result<Candidate, NoDistributions> {
-    let not_comparable = likeness::objections(run, baselines);
+    let mut not_comparable = likeness::objections(run, baselines);
     let candidates = figures_of(run)?;
     let pairs: Vec<_> = candidates
         .iter()
@@ -187,9 +151,11 @@ fn candidate(
             Change::new(figure, counterparts, error_of(figure), tolerance)
         })
         .collect();
+    let found = found(&changes);
+    not_comparable.extend(likeness::starved(found, run, baselines));
     Ok(Candidate {
         verdict: if not_comparable.is_empty() {
-            verdict(&changes)
+            found
         } else {
             ComparisonVerdict::NotComparable
         },
@@ -200,7 +166,7 @@ fn candidate(
     })
 }
 
-fn verdict(changes: &[Change]) -> ComparisonVerdict {
+fn found(changes: &[Change]) -> ComparisonVerdict {
     let has = |outcome| changes.iter().any(|change| change.outcome == outcome);
     if has(ChangeOutcome::Worse) {
         ComparisonVerdict::Worse

@@ -66,7 +66,7 @@ fn fell_short(summary: &Summary) -> bool {
 }
 
 /// Why the bundled server could not do better, if the machine kept it from its work.
-fn starved(summary: &Summary) -> Option<String> {
+pub(crate) fn starved(summary: &Summary) -> Option<String> {
     let starved = summary.generator.health.server_starved?;
     (starved > STARVED).then(|| {
         format!(

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::run::Named;
+use super::verdict::ComparisonVerdict;
+use crate::conclusion;
 use crate::summary::Summary;
 use crate::units::{count, or_dash, rate};
 use crate::verdict::Verdict;
@@ -77,6 +79,29 @@ fn unlike(run: &Named, baseline: &Named) -> Vec<String> {
     };
     let parts = ["cohort", "transport", "attestation", "region", "tenant"].map(parts);
     differences.into_iter().chain(parts).flatten().collect()
+}
+
+/// Why what was found is the machine's: the bundled server of the run that is the worse one starved.
+pub(super) fn starved(
+    found: ComparisonVerdict,
+    run: &Named,
+    baselines: &[Named],
+) -> Option<String> {
+    let worse = match found {
+        ComparisonVerdict::Worse => std::slice::from_ref(run),
+        ComparisonVerdict::Better => baselines,
+        ComparisonVerdict::Same | ComparisonVerdict::Unclear | ComparisonVerdict::NotComparable => {
+            &[]
+        }
+    };
+    let mut starved = worse.iter().filter_map(|run| {
+        let why = conclusion::starved(&run.summary)?;
+        Some(format!(
+            "{} may be worse for the machine's sake: {why}",
+            run.name
+        ))
+    });
+    starved.next()
 }
 
 /// What differs and may be what is compared, or why figures differ.

@@ -3,6 +3,7 @@ use crate::aggregator::fixture;
 use crate::record::{Record, sample};
 use crate::run::{Ending, RunInfo};
 use crate::summary::Summary;
+use crate::verdict::exit_code;
 
 const TOLERANCE: f64 = 0.05;
 
@@ -149,6 +150,25 @@ fn what_the_generator_added_itself_is_no_change() {
     }
     let candidate = compare(&a, b);
     assert_eq!(candidate.verdict, ComparisonVerdict::Same);
+}
+
+#[test]
+fn what_the_machine_did_to_the_bundled_server_is_no_finding() {
+    let starved = |mut run: Named| {
+        run.summary.generator.health.server_starved = Some(0.3);
+        run
+    };
+    let (calm, slower) = (|| run("a", 3_000, 0.0, 0), || run("b", 3_000, 0.1, 1));
+    let found = compare(&calm(), starved(slower()));
+    assert_eq!(found.verdict, ComparisonVerdict::NotComparable);
+    assert!(found.not_comparable.concat().contains("starved"));
+    let better = compare(&starved(slower()), calm());
+    assert_eq!(better.verdict, ComparisonVerdict::NotComparable);
+    // Elsewhere it makes no difference.
+    let worse = compare(&starved(calm()), slower());
+    assert_eq!(worse.verdict, ComparisonVerdict::Worse);
+    let same = compare(&calm(), starved(calm()));
+    assert_eq!(same.verdict, ComparisonVerdict::Same);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use super::style::{BOLD, DIM, GREEN, RED, Style, YELLOW};
 use crate::comparison::change::{Change, ChangeOutcome};
 use crate::comparison::unit::FigureUnit;
-use crate::comparison::{Candidate, Comparison, ComparisonVerdict};
+use crate::comparison::verdict::ComparisonVerdict;
+use crate::comparison::{Candidate, Comparison};
 use crate::exact::Rounding;
 use crate::units::{count, counted, duration, percentage_of, rate};
 

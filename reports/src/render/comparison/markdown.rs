@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use super::{between, names, part, rule, shown, told, value, what};
+use crate::comparison::Comparison;
 use crate::comparison::change::ChangeOutcome;
-use crate::comparison::{Comparison, ComparisonVerdict};
+use crate::comparison::verdict::ComparisonVerdict;
 use crate::render::markdown::escaped;
 
 /// Writes it.
