@@ -3,9 +3,12 @@
 //! ```text
 //! worse     the whole interval of the change lies beyond the smallest effect that counts, for the worse
 //! better    the same, for the better
-//! same      the whole interval lies within it, or within what the generator itself added
+//! same      the whole interval lies within it
 //! unclear   neither: there are too few devices to tell
 //! ```
+//!
+//! A latency that changed by more than counts, but by no more than the generator itself added, depends on the generator:
+//! nobody knows whether the service is worse or better.
 //!
 //! Intervals of percentiles are those of order statistics (no distribution is assumed), those of shares and rates are
 //! exact by counts; two of them make the interval of a change (`interval`). All intervals of one comparison
@@ -170,6 +173,8 @@ fn found(changes: &[Change]) -> ComparisonVerdict {
     let has = |outcome| changes.iter().any(|change| change.outcome == outcome);
     if has(ChangeOutcome::Worse) {
         ComparisonVerdict::Worse
+    } else if (changes.iter()).any(Change::leaves_verdict_to_generator) {
+        ComparisonVerdict::Unclear
     } else if has(ChangeOutcome::Better) {
         ComparisonVerdict::Better
     } else if changes.iter().any(Change::is_told_to_be_the_same) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::figure::{Figure, RUN};
 use super::interval::ChangeInterval;
 use super::unit::FigureUnit;
+use crate::evidence::number;
 
 /// One figure of both.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -30,7 +31,7 @@ pub struct Change {
     pub at_least: Option<f64>,
     /// The greatest one.
     pub at_most: Option<f64>,
-    /// Of latencies, what the generator itself added at the same percentile: less is no change. Microseconds.
+    /// Of latencies, what the generator itself added at the same percentile, where it added most. Microseconds.
     pub generator_us: Option<u64>,
     /// Of percentiles of too few samples to say anything, how many it takes.
     pub needs_samples: Option<u64>,
@@ -46,6 +47,8 @@ pub enum ChangeOutcome {
     Worse,
     /// For the better, by more than counts.
     Better,
+    /// By more than counts, and by no more than the generator itself added.
+    DependsOnGenerator,
     /// Too few devices to tell.
     Unclear,
     /// Not by more than counts.
@@ -95,6 +98,11 @@ impl Change {
         }
     }
 
+    /// Whether it is a latency of the whole way for which the generator may have made the difference.
+    pub(super) fn leaves_verdict_to_generator(&self) -> bool {
+        self.outcome == ChangeOutcome::DependsOnGenerator && self.dimension == RUN
+    }
+
     /// Whether it is a latency of the whole way that did not change: that nothing of a kind came is
     /// told of few devices as well.
     pub(super) fn is_told_to_be_the_same(&self) -> bool {
@@ -109,11 +117,6 @@ fn outcome(
     (baseline, generator_us): (f64, Option<u64>),
     tolerance: f64,
 ) -> ChangeOutcome {
-    let is_generators = |part: f64| {
-        let added = generator_us.map(crate::evidence::number);
-        added.is_some_and(|added| part.abs() * baseline <= added)
-    };
-    let counts = |part: f64| part.abs() > tolerance && !is_generators(part);
     let least = between.at_least.unwrap_or(f64::NEG_INFINITY);
     let most = between.at_most.unwrap_or(f64::INFINITY);
     let (more, less) = match unit {
@@ -122,13 +125,18 @@ fn outcome(
         }
         FigureUnit::PerSecond => (ChangeOutcome::Better, ChangeOutcome::Worse),
     };
-    if least > 0.0 && counts(least) {
-        more
-    } else if most < 0.0 && counts(most) {
-        less
-    } else if !counts(least) && !counts(most) {
-        ChangeOutcome::Same
+    let (surely, outcome) = if least > tolerance {
+        (least, more)
+    } else if most < -tolerance {
+        (most, less)
+    } else if least >= -tolerance && most <= tolerance {
+        return ChangeOutcome::Same;
     } else {
-        ChangeOutcome::Unclear
+        return ChangeOutcome::Unclear;
+    };
+    let added = generator_us.map(number);
+    if added.is_some_and(|added| surely.abs() * baseline <= added) {
+        return ChangeOutcome::DependsOnGenerator;
     }
+    outcome
 }

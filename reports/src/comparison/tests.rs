@@ -142,14 +142,21 @@ fn devices_that_fail_are_found_where_none_did() {
 }
 
 #[test]
-fn what_the_generator_added_itself_is_no_change() {
+fn where_the_generator_may_have_made_the_difference_nothing_is_found() {
     let (mut a, mut b) = (run("a", 3_000, 0.0, 0), run("b", 3_000, 0.1, 1));
     for run in [&mut a, &mut b] {
         let added = run.summary.generator.added.as_mut().expect("some");
         added.p99_us = 600_000;
     }
     let candidate = compare(&a, b);
-    assert_eq!(candidate.verdict, ComparisonVerdict::Same);
+    assert_eq!(candidate.verdict, ComparisonVerdict::Unclear);
+    let depend = found(&candidate, ChangeOutcome::DependsOnGenerator);
+    assert!(
+        depend.contains(&"run  provisioning.response.p99".to_owned()),
+        "{depend:?}"
+    );
+    let noisy = compare(&a, a.clone());
+    assert_eq!(noisy.verdict, ComparisonVerdict::Same);
 }
 
 #[test]

@@ -13,7 +13,8 @@ pub enum ComparisonVerdict {
     Better,
     /// No figure is for the worse or the better, as far as can be told.
     Same,
-    /// No latency of the whole way can be told to be the same, worse or better: there are too few devices.
+    /// No latency of the whole way can be told to be the same, worse or better, for there are too few devices; or what
+    /// one of them changed by may be what the generator itself added.
     Unclear,
     /// The runs can't be compared.
     NotComparable,

@@ -8,7 +8,7 @@ use crate::comparison::unit::FigureUnit;
 use crate::comparison::verdict::ComparisonVerdict;
 use crate::comparison::{Candidate, Comparison};
 use crate::exact::Rounding;
-use crate::units::{count, counted, duration, percentage_of, rate};
+use crate::units::{count, counted, duration, or_dash, percentage_of, rate};
 
 pub mod markdown;
 
@@ -49,7 +49,8 @@ pub fn text(comparison: &Comparison, style: Style, out: &mut dyn Write) -> io::R
                 ChangeOutcome::Worse => ("✗", RED),
                 ChangeOutcome::Better => ("✓", GREEN),
                 ChangeOutcome::Same => ("=", DIM),
-                ChangeOutcome::Unclear => ("?", YELLOW),
+                ChangeOutcome::Unclear => ("?", DIM),
+                ChangeOutcome::DependsOnGenerator => ("?", YELLOW),
             };
             writeln!(
                 out,
@@ -115,13 +116,22 @@ fn told(candidate: &Candidate) -> Vec<String> {
     let all = candidate.changes.len() as u64;
     let unclear = with(ChangeOutcome::Unclear).count() as u64;
     let mut lines = vec![format!(
-        "of {}: {} worse, {} better, {} the same, {} unclear",
+        "of {}: {} worse, {} better, {} the same, {} depend on the generator, {} unclear",
         counted(all, "figure"),
         count(with(ChangeOutcome::Worse).count() as u64),
         count(with(ChangeOutcome::Better).count() as u64),
         count(with(ChangeOutcome::Same).count() as u64),
+        count(with(ChangeOutcome::DependsOnGenerator).count() as u64),
         count(unclear)
     )];
+    let depends = with(ChangeOutcome::DependsOnGenerator);
+    if let Some(change) = depends.max_by_key(|change| (is_of_run(change), change.generator_us)) {
+        lines.push(format!(
+            "{} depends on the generator: it added up to {} at that percentile itself; give it more cores, or lower the rate",
+            what(change),
+            or_dash(change.generator_us, duration)
+        ));
+    }
     let needy = with(ChangeOutcome::Unclear).filter_map(|change| {
         let has = change.samples.0.min(change.samples.1);
         Some((change.needs_samples?, has, change))
@@ -141,7 +151,7 @@ fn told(candidate: &Candidate) -> Vec<String> {
 
 fn rule(comparison: &Comparison) -> String {
     format!(
-        "what counts: {} of the baseline and more, and more than the generator itself added; intervals hold together at {}",
+        "what counts: changes of more than {} and more than the generator itself added; intervals hold together at {}",
         percentage_of(comparison.tolerance, 2, Rounding::Up),
         percentage_of(comparison.confidence, 2, Rounding::Down)
     )

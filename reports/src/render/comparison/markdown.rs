@@ -38,6 +38,7 @@ pub fn render(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()> {
                 ChangeOutcome::Worse => "❌ worse",
                 ChangeOutcome::Better => "✅ better",
                 ChangeOutcome::Same => "the same",
+                ChangeOutcome::DependsOnGenerator => "⚠️ depends on the generator",
                 ChangeOutcome::Unclear => "unclear",
             };
             writeln!(
