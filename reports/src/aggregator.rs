@@ -1,6 +1,7 @@
 //! Folds records into fixed memory; the only place where statistics are made.
 
 use std::io;
+use std::sync::Arc;
 
 use live_seconds::{LiveSeconds, Totals};
 
@@ -17,7 +18,7 @@ use crate::rates::{Rates, Starts, per_second};
 use crate::record::Record;
 use crate::reprovisions::ReprovisionsFold;
 use crate::run::{Ending, Finished, RunInfo};
-use crate::series::{Series, Totals as SecondTotals};
+use crate::series::{HeatMap, IntervalView, Series, Totals as SecondTotals};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
 use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
@@ -44,8 +45,16 @@ pub struct Aggregator {
     generator: GeneratorFold,
     starts: Starts,
     live: LiveSeconds,
+    shown: Shown,
     /// Devices that had taken turns when somebody looked last.
     turns: u64,
+}
+
+/// What the picture shows of the whole run: made once a second.
+#[derive(Default)]
+struct Shown {
+    timeline: Arc<[IntervalView]>,
+    heat_map: Option<Arc<HeatMap>>,
 }
 
 impl Aggregator {
@@ -79,6 +88,7 @@ impl Aggregator {
             generator: GeneratorFold::default(),
             starts: Starts::default(),
             live: LiveSeconds::default(),
+            shown: Shown::default(),
             turns: 0,
             info,
         };
@@ -221,6 +231,10 @@ impl Aggregator {
         if self.close(live, due_before) {
             self.flush();
             self.look(live);
+            self.shown = Shown {
+                timeline: self.series.views().into(),
+                heat_map: self.series.heat_map().map(Arc::new),
+            };
         }
         let last = self.live.last();
         let seen = last.seen.unwrap_or_default();
@@ -247,7 +261,9 @@ impl Aggregator {
             target_rate: last.target,
             achieved_rate: seen.released,
             provisioned_rate: seen.provisioned,
-            metrics: self.metrics(),
+            metrics: self.metrics(live.elapsed_us),
+            timeline: Arc::clone(&self.shown.timeline),
+            heat_map: self.shown.heat_map.clone(),
             outcomes: self.outcomes.told(&[]),
             cuts: self.cuts.views(),
             cells: self.cuts.cells(),
@@ -392,12 +408,13 @@ impl Aggregator {
         }
     }
 
-    fn metrics(&self) -> Vec<MetricView> {
+    fn metrics(&self, now_us: u64) -> Vec<MetricView> {
         let views = Metric::all().filter_map(|metric| {
             let histogram = self.total.histogram(metric)?;
             Some(MetricView {
                 metric,
                 percentiles: histogram.percentiles()?,
+                recent: self.series.recent(metric, now_us),
                 buckets: histogram.buckets(),
             })
         });

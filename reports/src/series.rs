@@ -6,14 +6,18 @@
 mod heat_map;
 mod interval;
 mod point;
+mod recent;
 mod totals;
 
-pub use heat_map::HeatMap;
-pub use point::{IntervalLatency, TimelinePoint};
+pub use heat_map::{HeatCell, HeatMap};
+pub use point::{IntervalLatency, IntervalView, TimelinePoint};
 pub use totals::{AttemptsSoFar, Totals};
 
 use interval::Interval;
+use recent::Recent;
 
+use crate::latency::Percentiles;
+use crate::phase::Metric;
 use crate::record::Record;
 
 /// Most intervals.
@@ -21,8 +25,10 @@ pub(crate) const MAX_INTERVALS: usize = 512;
 /// What they may take together.
 const MAX_BYTES: usize = 16 << 20;
 /// What the series takes at most: they are weighed once a second, and what comes in that second is one's more.
-pub(crate) const MOST_BYTES: usize =
-    MAX_BYTES + interval::MOST_BYTES + 2 * MAX_INTERVALS * size_of::<Interval>();
+pub(crate) const MOST_BYTES: usize = MAX_BYTES
+    + recent::MOST_BYTES
+    + interval::MOST_BYTES
+    + 2 * MAX_INTERVALS * size_of::<Interval>();
 
 /// Intervals, from the start of the run on.
 #[derive(Debug)]
@@ -31,6 +37,7 @@ pub struct Series {
     intervals: Vec<Interval>,
     due: u64,
     attempts: AttemptsSoFar,
+    recent: Recent,
     /// The second whose bytes were counted last.
     weighed: u64,
 }
@@ -42,6 +49,7 @@ impl Default for Series {
             intervals: Vec::new(),
             due: 0,
             attempts: AttemptsSoFar::default(),
+            recent: Recent::default(),
             weighed: 0,
         }
     }
@@ -55,6 +63,7 @@ impl Series {
             self.at(registered_us).registered += 1;
         }
         self.at(record.end_us).end(record);
+        self.recent.add(record);
         let second = record.end_us / 1_000_000;
         if second > self.weighed {
             self.weighed = second;
@@ -97,6 +106,19 @@ impl Series {
             interval.point(index * self.span_s, self.span_s, in_flight)
         });
         points.collect()
+    }
+
+    /// The intervals so far, as they are shown live.
+    pub(crate) fn views(&self) -> Vec<IntervalView> {
+        let views = (0..).zip(&self.intervals);
+        views
+            .map(|(index, interval)| interval.view(index * self.span_s, self.span_s))
+            .collect()
+    }
+
+    /// The distribution of a metric over the last ten seconds before `now_us`; none without a sample.
+    pub(crate) fn recent(&self, metric: Metric, now_us: u64) -> Option<Percentiles> {
+        self.recent.percentiles(metric, now_us / 1_000_000)
     }
 
     /// The provisioning response times of each interval.

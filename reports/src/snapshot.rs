@@ -1,5 +1,7 @@
 //! The live picture, made four times a second.
 
+use std::sync::Arc;
+
 use crate::cut::view::{CellView, CutView};
 use crate::event::Happened;
 use crate::generator::Generator;
@@ -7,6 +9,7 @@ use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Percentiles};
 use crate::outcomes::OutcomeCount;
 use crate::phase::Metric;
+use crate::series::{HeatMap, IntervalView};
 use crate::slo::SloView;
 
 /// Everything that the terminal UI and the progress line show. A plain copy:
@@ -41,6 +44,10 @@ pub struct Snapshot {
     pub cells: Vec<CellView>,
     /// Service level objectives, as the scenario lists them.
     pub slos: Vec<SloView>,
+    /// The whole run by intervals, from its start.
+    pub timeline: Arc<[IntervalView]>,
+    /// Provisioning response times, a column for each of the timeline's intervals; none where no device was provisioned.
+    pub heat_map: Option<Arc<HeatMap>>,
     /// The last seconds, oldest first, at most 300.
     pub seconds: Vec<SecondView>,
     /// Devices that stay with their hubs.
@@ -107,6 +114,8 @@ pub struct MetricView {
     pub metric: Metric,
     /// Its percentiles.
     pub percentiles: Percentiles,
+    /// Those of the last ten whole seconds; none without a sample.
+    pub recent: Option<Percentiles>,
     /// Log-spaced histogram without its empty ends, for drawing: at most 64 buckets, ascending.
     pub buckets: Vec<HistogramBucket>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::point::{IntervalLatency, TimelinePoint};
+use super::point::{IntervalLatency, IntervalView, TimelinePoint};
 use super::totals::AttemptsSoFar;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::Metric;
@@ -114,6 +114,23 @@ impl Interval {
         }
         add(&mut self.started, next.started);
         add(&mut self.reprovisioned, next.reprovisioned);
+    }
+
+    /// As it is shown live.
+    pub(super) fn view(&self, at_s: u64, span_s: u64) -> IntervalView {
+        IntervalView {
+            at_s,
+            span_s,
+            due: self.due,
+            released: self.released,
+            provisioned: self.provisioned,
+            failed: self.failed() + self.dropped,
+            throttled: self.attempts.throttled,
+            retries: self.attempts.retries,
+            lost_connections: self.attempts.lost_connections,
+            held: self.held,
+            response: self.responses().and_then(IntervalLatency::new),
+        }
     }
 
     /// As it is told; `in_flight` are under way at its end.

@@ -58,6 +58,33 @@ pub struct TimelinePoint {
     pub reprovisioned: Option<IntervalLatency>,
 }
 
+/// An interval, live. Counts as in [`TimelinePoint`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct IntervalView {
+    /// Where the interval starts, seconds since the start.
+    pub at_s: u64,
+    /// How long it is, seconds.
+    pub span_s: u64,
+    /// Releases that the plan asked for.
+    pub due: u64,
+    /// Devices released.
+    pub released: u64,
+    /// Devices provisioned.
+    pub provisioned: u64,
+    /// Devices that ended otherwise, or were not started.
+    pub failed: u64,
+    /// Answers that a device comes too often (429).
+    pub throttled: u64,
+    /// Attempts after a device's first.
+    pub retries: u64,
+    /// Connections that could not be made, or broke.
+    pub lost_connections: u64,
+    /// Devices that stayed with their hubs at its end; none where nobody looked then.
+    pub held: Option<u64>,
+    /// Provisioning response; none where nobody was provisioned.
+    pub response: Option<IntervalLatency>,
+}
+
 /// A distribution within an interval, to two digits; the greatest is exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalLatency {

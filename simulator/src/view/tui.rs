@@ -31,6 +31,7 @@ mod panels;
 mod screen;
 mod state;
 mod theme;
+mod timeline;
 
 /// How long a key may wait.
 const KEY_WAIT: Duration = Duration::from_millis(40);

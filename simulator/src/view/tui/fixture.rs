@@ -1,9 +1,13 @@
 //! A picture of a run under way, for the screens' tests.
 
+use std::sync::Arc;
+
 use fleetstorm_reports::cut::view::{CellView, CutView};
+use fleetstorm_reports::event::Happened;
 use fleetstorm_reports::generator::Generator;
 use fleetstorm_reports::latency::{HistogramBucket, Percentiles};
 use fleetstorm_reports::outcomes::OutcomeCount;
+use fleetstorm_reports::series::{HeatCell, HeatMap, IntervalView};
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
     MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
@@ -63,6 +67,8 @@ pub(super) fn snapshot() -> Snapshot {
             cut("attestation", "tpm", 270, 3, 1_020_000),
         ],
         cells: cells(),
+        timeline: (0..12).map(interval).collect(),
+        heat_map: Some(Arc::new(heat_map())),
         seconds: (0..12).map(second).collect(),
         held: Default::default(),
         reprovisions: 0,
@@ -86,6 +92,16 @@ pub(super) fn snapshot() -> Snapshot {
         }],
         generator: Generator::default(),
         warnings: Vec::new(),
+    }
+}
+
+/// An event that has happened.
+pub(super) fn throttle() -> Happened {
+    Happened {
+        at_us: 4_000_000,
+        what: "throttle registrations = 20/min".into(),
+        problem: None,
+        missed: false,
     }
 }
 
@@ -116,6 +132,35 @@ fn cells() -> Vec<CellView> {
 
 fn comes_after(metric: Metric) -> bool {
     matches!(metric, Metric::Phase(phase) if Phase::AFTER.contains(&phase))
+}
+
+/// In which the throttle holds for three seconds.
+fn interval(at_s: u64) -> IntervalView {
+    let released = at_s * 9;
+    IntervalView {
+        at_s,
+        span_s: 1,
+        due: released,
+        released,
+        provisioned: released.saturating_sub(9),
+        throttled: if (4..7).contains(&at_s) { 40 } else { 0 },
+        ..IntervalView::default()
+    }
+}
+
+fn heat_map() -> HeatMap {
+    let column = |at: usize| {
+        let cell = |row, count| HeatCell { row, count };
+        match at {
+            0 => Vec::new(),
+            4..7 => vec![cell(3, 2), cell(9, 40), cell(10, 4)],
+            _ => vec![cell(2, 1), cell(3, 60), cell(4, 7)],
+        }
+    };
+    HeatMap {
+        bounds_us: (0..=12).map(|row| 250 << row).collect(),
+        columns: (0..12).map(column).collect(),
+    }
 }
 
 fn second(at: u32) -> SecondView {
@@ -163,6 +208,7 @@ fn view(metric: Metric, step: u64) -> MetricView {
     MetricView {
         metric,
         percentiles: percentiles(p50_us, 670),
+        recent: Some(percentiles(p50_us + 100, 130)),
         buckets,
     }
 }

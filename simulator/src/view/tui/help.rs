@@ -10,8 +10,8 @@ use super::theme::Theme;
 const KEYS: [(&str, &str); 7] = [
     ("↑ ↓  j k", "choose the latency whose histogram is shown"),
     (
-        "tab  1 2 3",
-        "overview; by cohort, transport, attestation; every cell",
+        "tab  1 2 3 4",
+        "overview; over time; by cohort, transport, …; every cell",
     ),
     ("space  f", "freeze the picture; the run goes on"),
     (
@@ -23,7 +23,8 @@ const KEYS: [(&str, &str); 7] = [
     ("?  esc", "this page, and back"),
 ];
 
-const MEANINGS: [(&str, &str); 5] = [
+const MEANINGS: [(&str, &str); 6] = [
+    ("10s", "of devices that ended in the last ten whole seconds"),
     ("response", "from the moment a device was due to its end"),
     ("service", "from its actual start to its end"),
     ("registration", "until the assigned hub is in hand"),

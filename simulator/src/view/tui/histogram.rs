@@ -11,7 +11,7 @@ use ratatui::widgets::Widget;
 use super::theme::Theme;
 
 /// Eighths of a cell, from below.
-const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+pub(super) const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// Bars over an axis; what lies beyond the 90th and 99th percentile stands out.
 pub(super) struct Histogram<'a> {

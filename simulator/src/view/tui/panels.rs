@@ -2,7 +2,7 @@
 
 use fleetstorm_reports::Metric;
 use fleetstorm_reports::snapshot::{MetricView, ProcessUsage, Snapshot};
-use fleetstorm_reports::units::{bytes, count, duration, rate};
+use fleetstorm_reports::units::{bytes, count, duration, or_dash, rate};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Rect};
 use ratatui::text::{Line, Span};
@@ -147,10 +147,11 @@ pub(super) fn view_of(snapshot: &Snapshot, metric: Metric) -> Option<&MetricView
     snapshot.metrics.iter().find(|view| view.metric == metric)
 }
 
-/// Every metric with its percentiles; the selected one marked.
+/// Every metric with its percentiles, of the run and of the last ten seconds; the selected one marked.
 pub(super) fn latencies(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let number = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
-    let head = ["count", "p50", "p90", "p99", "p99.9", "max"].map(|name| number(name.into()));
+    let names = ["count", "p50", "p99", "p99.9", "max", "10s p50", "10s p99"];
+    let head = names.map(|name| number(name.into()));
     let head = std::iter::once(Cell::from("  latency")).chain(head);
     let rows = (0..).zip(state.metrics()).map(|(index, metric)| {
         let mark = if index == state.selected { "▸" } else { " " };
@@ -164,15 +165,20 @@ pub(super) fn latencies(frame: &mut Frame<'_>, area: Rect, state: &State, theme:
             metric.name().replace('.', " ")
         ));
         let cells = match view_of(state.snapshot(), metric) {
-            Some(MetricView { percentiles: p, .. }) => [
+            Some(MetricView {
+                percentiles: p,
+                recent,
+                ..
+            }) => [
                 count(p.count),
                 duration(p.p50_us),
-                duration(p.p90_us),
                 duration(p.p99_us),
                 duration(p.p999_us),
                 duration(p.max_us),
+                or_dash(recent.map(|p| p.p50_us), duration),
+                or_dash(recent.map(|p| p.p99_us), duration),
             ],
-            None => ["–", "", "", "", "", ""].map(ToOwned::to_owned),
+            None => ["–", "", "", "", "", "", ""].map(ToOwned::to_owned),
         };
         let row = Row::new(std::iter::once(name).chain(cells.map(number)));
         if index == state.selected {
@@ -181,7 +187,7 @@ pub(super) fn latencies(frame: &mut Frame<'_>, area: Rect, state: &State, theme:
             row
         }
     });
-    let widths = std::iter::once(Constraint::Length(24)).chain([Constraint::Fill(1); 6]);
+    let widths = std::iter::once(Constraint::Length(24)).chain([Constraint::Fill(1); 7]);
     let table = Table::new(rows, widths)
         .header(Row::new(head).style(theme.dim()))
         .column_spacing(1);

@@ -9,7 +9,7 @@ use ratatui::widgets::Paragraph;
 
 use super::state::{State, View};
 use super::theme::Theme;
-use super::{cells, cuts, help, large, overview};
+use super::{cells, cuts, help, large, overview, timeline};
 
 /// Least size that shows anything of use.
 const LEAST: (u16, u16) = (72, 20);
@@ -40,6 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
             large::draw(frame, middle, state, theme);
         }
         View::Overview => overview::draw(frame, middle, state, theme),
+        View::Timeline => timeline::draw(frame, middle, state.snapshot(), theme),
         View::Cuts => cuts::draw(frame, middle, state.snapshot(), theme),
         View::Cells => cells::draw(frame, middle, state.snapshot(), theme),
         View::Help => help::draw(frame, middle, theme),

@@ -11,12 +11,26 @@ pub(super) enum View {
     /// Progress, phases, one histogram, outcomes.
     #[default]
     Overview,
+    /// The whole run on one axis of time.
+    Timeline,
     /// Cohorts, transports, attestations.
     Cuts,
     /// Every attestation over every transport.
     Cells,
     /// The keys.
     Help,
+}
+
+#[cfg(test)]
+impl View {
+    /// Every one.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Overview,
+        Self::Timeline,
+        Self::Cuts,
+        Self::Cells,
+        Self::Help,
+    ];
 }
 
 /// Everything that is drawn from.
@@ -88,11 +102,13 @@ impl State {
             KeyCode::End => self.selected = self.metrics().len() - 1,
             KeyCode::Char(' ' | 'f') => self.freeze(),
             KeyCode::Char('1') => self.view = View::Overview,
-            KeyCode::Char('2') => self.view = View::Cuts,
-            KeyCode::Char('3') => self.view = View::Cells,
+            KeyCode::Char('2') => self.view = View::Timeline,
+            KeyCode::Char('3') => self.view = View::Cuts,
+            KeyCode::Char('4') => self.view = View::Cells,
             KeyCode::Tab => {
                 self.view = match self.view {
-                    View::Overview => View::Cuts,
+                    View::Overview => View::Timeline,
+                    View::Timeline => View::Cuts,
                     View::Cuts => View::Cells,
                     View::Cells | View::Help => View::Overview,
                 };
@@ -148,7 +164,7 @@ mod tests {
     fn stopping_is_a_command_and_views_are_not() {
         let mut state = State::default();
         assert_eq!(press(&mut state, KeyCode::Tab), None);
-        assert_eq!(state.view, View::Cuts);
+        assert_eq!(state.view, View::Timeline);
         assert_eq!(press(&mut state, KeyCode::Char('?')), None);
         assert_eq!(state.view, View::Help);
         press(&mut state, KeyCode::Esc);

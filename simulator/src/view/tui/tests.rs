@@ -5,7 +5,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
-use super::fixture::snapshot;
+use super::fixture::{snapshot, throttle};
 use super::screen::draw;
 use super::state::{State, View};
 use super::theme::Theme;
@@ -62,6 +62,24 @@ fn devices_that_stay_have_a_line_of_their_own() {
 }
 
 #[test]
+fn timeline_80x24() {
+    let timeline = |state: &mut State| {
+        let mut snapshot = snapshot();
+        snapshot.events = vec![throttle()];
+        state.update(snapshot);
+        state.view = View::Timeline;
+    };
+    insta::assert_snapshot!(screen(80, 24, Theme::Plain, timeline).backend());
+}
+
+#[test]
+fn timeline_120x40() {
+    insta::assert_snapshot!(
+        screen(120, 40, Theme::Plain, |state| state.view = View::Timeline).backend()
+    );
+}
+
+#[test]
 fn cuts_80x24() {
     insta::assert_snapshot!(
         screen(80, 24, Theme::Plain, |state| state.view = View::Cuts).backend()
@@ -91,7 +109,7 @@ fn a_metric_without_samples_says_so() {
 #[test]
 fn without_colour_nothing_is_coloured() {
     for (theme, coloured) in [(Theme::Plain, false), (Theme::Coloured, true)] {
-        for view in [View::Overview, View::Cuts, View::Cells, View::Help] {
+        for view in View::ALL {
             let terminal = screen(120, 40, theme, |state| state.view = view);
             let cells = terminal.backend().buffer().content();
             let any = cells
@@ -113,7 +131,7 @@ fn no_size_is_too_small_to_survive() {
         (110, 34),
         (300, 100),
     ] {
-        for view in [View::Overview, View::Cuts, View::Cells, View::Help] {
+        for view in View::ALL {
             screen(width, height, Theme::Coloured, |state| state.view = view);
         }
     }
