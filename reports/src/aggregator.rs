@@ -354,6 +354,7 @@ impl Aggregator {
             scenario: self.info.scenario.clone(),
             target: self.info.target.clone(),
             fleetstorm_version: self.info.fleetstorm_version.clone(),
+            machine: self.info.machine.clone(),
             started_at: self.info.started_at.clone(),
             duration_us: ending.elapsed_us,
             seed: self.info.seed,

@@ -33,6 +33,7 @@ mod histogram;
 pub mod journal;
 pub mod latency;
 pub mod live;
+pub mod machine;
 pub mod memory;
 pub mod oracle;
 pub mod outcome;

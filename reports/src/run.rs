@@ -8,6 +8,7 @@ use crate::event::Happened;
 use crate::exact::Decimal;
 use crate::generator::GeneratorHealth;
 use crate::held::HeldDevices;
+use crate::machine::Machine;
 use crate::oracle::Oracle;
 use crate::outcomes::Example;
 use crate::rates::Arrivals;
@@ -33,6 +34,8 @@ pub struct RunInfo {
     pub time_scale: f64,
     /// Version of fleetstorm.
     pub fleetstorm_version: String,
+    /// Where it runs.
+    pub machine: Machine,
     /// When it starts, RFC 3339.
     pub started_at: String,
     /// Devices by the plan.

@@ -13,6 +13,7 @@ use crate::event::Happened;
 use crate::generator::Generator;
 use crate::held::HeldDevices;
 use crate::latency::{HistogramBucket, Latency, Percentiles};
+use crate::machine::Machine;
 use crate::oracle::Oracle;
 use crate::outcomes::OutcomeCount;
 use crate::phase::Metric;
@@ -37,6 +38,8 @@ pub struct Summary {
     pub target: String,
     /// Version of fleetstorm.
     pub fleetstorm_version: String,
+    /// The machine that the simulator ran on.
+    pub machine: Machine,
     /// When it started, RFC 3339.
     pub started_at: String,
     /// From the first intended start to the last device's end.

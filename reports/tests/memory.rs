@@ -4,6 +4,7 @@
 use std::fs;
 
 use fleetstorm_reports::Aggregator;
+use fleetstorm_reports::machine::Machine;
 use fleetstorm_reports::memory::Extent;
 use fleetstorm_reports::record::NOT_REACHED;
 use fleetstorm_reports::run::{Ending, RunInfo};
@@ -91,6 +92,7 @@ fn a_wide_run_fits_into_its_memory_and_its_report_into_a_mail() {
         time_scale: 1.0,
         fleetstorm_version: "0".into(),
         started_at: "2026-01-01T00:00:00Z".into(),
+        machine: Machine::default(),
         planned: DEVICES,
         max_dropped: fleetstorm_reports::validity::MAX_DROPPED,
         arrivals: None,

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use fleetstorm_reports::machine::Machine;
 use fleetstorm_reports::snapshot::ProcessUsage;
 use procfs::process::Process;
 
@@ -62,6 +63,24 @@ impl ProcessMeter {
 /// Cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// What a report says of this machine.
+pub fn describe() -> Machine {
+    use procfs::Current;
+    let line = |path: &str| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Some(text.trim().to_owned()).filter(|line| !line.is_empty())
+    };
+    let processors = procfs::CpuInfo::current().ok();
+    let model = processors.as_ref().and_then(|all| all.model_name(0));
+    Machine {
+        name: line("/proc/sys/kernel/hostname"),
+        cores: cores() as u64,
+        cpu: model.map(ToOwned::to_owned),
+        memory_bytes: procfs::Meminfo::current().ok().map(|it| it.mem_total),
+        kernel: line("/proc/sys/kernel/osrelease"),
+    }
 }
 
 /// Raises the limit of open files as far as it goes, and says how far that is.

@@ -384,6 +384,7 @@ fn run_info(
         time_scale: plan.time_scale(),
         fleetstorm_version: env!("CARGO_PKG_VERSION").into(),
         started_at: started_at.to_string(),
+        machine: machine::describe(),
         planned: plan.devices(),
         arrivals: arrivals(plan),
         max_dropped: scenario.max_dropped,

@@ -7,6 +7,7 @@ use crate::counters::{CounterRow, ServerCounters};
 use crate::dimensions::Dimensions;
 use crate::exact::Decimal;
 use crate::journal::Journal;
+use crate::machine::Machine;
 use crate::oracle::{Contradiction, Oracle, OracleRow};
 use crate::outcome::Outcome;
 use crate::phase::Phase;
@@ -39,6 +40,13 @@ pub(crate) fn info() -> RunInfo {
         time_scale: 60.0,
         fleetstorm_version: "0.1.0".into(),
         started_at: "2026-11-24T10:00:00Z".into(),
+        machine: Machine {
+            name: Some("lab-1".into()),
+            cores: 2,
+            cpu: Some("Virtual CPU".into()),
+            memory_bytes: Some(8 << 30),
+            kernel: Some("6.1.0".into()),
+        },
         planned: 4,
         arrivals: Some(Arrivals {
             first_us: 0,

@@ -63,6 +63,9 @@ fn unlike(run: &Named, baseline: &Named) -> Vec<String> {
             a.time_scale.total_cmp(&b.time_scale).is_eq(),
             |it| format!("× {}", it.time_scale),
         ),
+        differ("another machine", a.machine.is_like(&b.machine), |it| {
+            it.machine.to_string()
+        }),
     ];
     let parts = |dimension: &'static str| {
         let words = |summary: &Summary| -> BTreeSet<String> {
@@ -106,7 +109,8 @@ pub(super) fn starved(
 
 /// What differs and may be what is compared, or why figures differ.
 pub(super) fn remarks(run: &Named, baselines: &[Named]) -> Vec<String> {
-    let words: [(&str, Words); 3] = [
+    let words: [(&str, Words); 4] = [
+        ("kernel or memory", |it| it.machine.to_string()),
         ("target", |it| it.target.clone()),
         ("version of fleetstorm", |it| it.fleetstorm_version.clone()),
         ("seed", |it| it.seed.to_string()),

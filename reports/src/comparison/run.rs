@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::machine::Machine;
 use crate::summary::{Devices, Summary};
 use crate::verdict::Verdict;
 
@@ -26,6 +27,8 @@ pub struct ComparedRun {
     pub started_at: String,
     /// Where devices connected to.
     pub target: String,
+    /// What it was made on.
+    pub machine: Machine,
     /// Version of fleetstorm.
     pub fleetstorm_version: String,
     /// The seed.
@@ -44,6 +47,7 @@ impl ComparedRun {
             scenario: summary.scenario.clone(),
             started_at: summary.started_at.clone(),
             target: summary.target.clone(),
+            machine: summary.machine.clone(),
             fleetstorm_version: summary.fleetstorm_version.clone(),
             seed: summary.seed,
             verdict: summary.verdict,

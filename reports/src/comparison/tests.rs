@@ -207,6 +207,7 @@ fn runs_that_are_not_alike_are_not_compared() {
         candidate.not_comparable.join("\n")
     };
     assert!(other(|it| it.scenario = "weekly".into()).contains("nightly in a, weekly in b"));
+    assert!(other(|it| it.machine.cores = 64).contains("64 cores, Virtual CPU"));
     assert!(other(|it| it.devices.planned = 501).contains("501 in b"));
     assert!(other(|it| it.time_scale = 1.0).contains("time scale"));
     assert!(other(|it| it.rates.planned_per_second = None).contains("planned rate"));

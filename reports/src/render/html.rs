@@ -46,6 +46,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let template = page.get_template("report.html").map_err(io::Error::other)?;
     let filled = template.render(context! {
         summary => Serde(summary),
+        machine => summary.machine.to_string(),
         latencies => Serde(latencies(summary)),
         rate_plot => rate_plot(summary),
         latency_plot => latency_plot(summary),

@@ -64,6 +64,7 @@ fn properties(summary: &Summary, xml: &mut Xml<'_>) -> io::Result<()> {
     let properties = [
         ("fleetstorm", summary.fleetstorm_version.clone()),
         ("target", legal(&summary.target)),
+        ("machine", legal(&summary.machine.to_string())),
         ("seed", summary.seed.to_string()),
         ("time-scale", summary.time_scale.to_string()),
         ("exit-code", summary.exit_code.to_string()),

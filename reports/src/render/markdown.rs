@@ -24,7 +24,7 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     let devices = summary.devices;
     writeln!(
         out,
-        "{} of {} devices provisioned in {}, {} failed, {} dropped; {} provisioned; seed {}; {}\n",
+        "{} of {} devices provisioned in {}, {} failed, {} dropped; {} provisioned; seed {}; {}; on {}\n",
         count(devices.provisioned),
         count(devices.planned),
         duration(summary.duration_us),
@@ -32,7 +32,8 @@ pub fn render(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         count(devices.dropped),
         or_dash(summary.rates.provisioned_per_second, rate),
         summary.seed,
-        escaped(&summary.target)
+        escaped(&summary.target),
+        escaped(&summary.machine.to_string())
     )?;
     for reason in &summary.invalid_reasons {
         writeln!(out, "> {}\n", escaped(reason))?;

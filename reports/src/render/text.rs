@@ -252,7 +252,7 @@ fn resources(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             bytes(server.peak_rss_bytes)
         )?;
     }
-    writeln!(out, "\n")
+    writeln!(out, "\n             on {}\n", summary.machine)
 }
 
 fn thresholds(summary: &Summary, style: Style, out: &mut dyn Write) -> io::Result<()> {

@@ -22,6 +22,7 @@ fn info(scenario: &str) -> RunInfo {
         "time_scale": 1.0,
         "fleetstorm_version": "0",
         "started_at": "2026-11-24T10:00:00Z",
+        "machine": { "name": null, "cores": 1, "cpu": null, "memory_bytes": null, "kernel": null },
         "planned": 1,
         "arrivals": null,
         "max_dropped": fleetstorm_reports::validity::MAX_DROPPED,
