@@ -17,8 +17,10 @@ pub(crate) mod tenant;
 mod threshold;
 
 use cohort::{CohortKeys, MAX_COHORTS, SharedArrival};
+use fleetstorm_reports::render::format::Format;
 use kinds::{
-    AboveZero, Arrivals, Count, Name, ShareOrNone, Table, Tables, TimeScale, Whole, kinds,
+    AboveZero, Arrivals, Count, List, Name, ShareOrNone, Table, Tables, TimeScale, Whole, Word,
+    kinds, named,
 };
 use region::{MAX_REGIONS, RegionKeys};
 use server::ServerKeys;
@@ -70,9 +72,15 @@ keys! {
             "What happens to the running fleet and its service.";
         "thresholds" thresholds: optional threshold::Thresholds,
             "What must hold at the end; the run ends with exit code 99 when something does not.";
+        "output" output: optional List<Word<Format>>,
+            "What else is written to the report folder, for other tools; the command line's --output adds to it.";
         "slo" slos: optional Tables<SloKeys<'static>, 0, MAX_SLOS>,
             "Service level objectives: the share of registrations that must go well. Missed: exit code 99; not enough evidence: 98.";
     }
+}
+
+named! {
+    Format: "output", Format::ALL.map(|format| (format.name(), format));
 }
 
 kinds! {
@@ -185,6 +193,7 @@ pub(crate) fn scenario(root: &Value<'_>) -> Option<Scenario> {
         max_dropped: keys.max_dropped.read?,
         thresholds: thresholds?,
         slos: slos?,
+        outputs: keys.output.read?.unwrap_or_default(),
         server: server.settings()?,
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetstorm_reports::Threshold;
 use fleetstorm_reports::exact::Decimal;
+use fleetstorm_reports::render::format::Format;
 use fleetstorm_reports::slo::Slo;
 
 use crate::cohort::Cohort;
@@ -47,6 +48,8 @@ pub struct Scenario {
     pub thresholds: Vec<Threshold>,
     /// Service level objectives.
     pub slos: Vec<Slo>,
+    /// What else is written to the report folder.
+    pub outputs: Vec<Format>,
 }
 
 impl Scenario {

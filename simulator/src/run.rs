@@ -76,7 +76,8 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
     if let Some(target) = &scenario.target {
         target::consent(target, args.yes_load_test.as_deref())?;
     }
-    outputs::check(&args.output)?;
+    let outputs = outputs::all(&args.output, &scenario.outputs);
+    outputs::check(&outputs)?;
     let mut folder = ReportFolder::claim(args.out.as_deref(), &scenario.name, args.force)?;
     Needs::of(&plan).check(&Has::look())?;
     let mut fleet = prepare_fleet(&plan)?;
@@ -119,7 +120,7 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
         (args, interrupts),
         &mut folder,
     )?;
-    conclude(finished, &folder, &args.output, interrupts)
+    conclude(finished, &folder, &outputs, interrupts)
 }
 
 /// Reads the scenario and applies the command line.

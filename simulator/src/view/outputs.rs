@@ -13,6 +13,18 @@ use crate::console;
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// What is asked for by the command line, and by the scenario.
+pub fn all(asked: &[Output], of_scenario: &[Format]) -> Vec<Output> {
+    let mut all = asked.to_vec();
+    for &format in of_scenario {
+        let output = Output { format, path: None };
+        if !all.contains(&output) {
+            all.push(output);
+        }
+    }
+    all
+}
+
 /// The formats that go to the report folder.
 pub fn in_folder(outputs: &[Output]) -> Vec<Format> {
     let in_folder = outputs.iter().filter(|output| output.path.is_none());

@@ -16,6 +16,7 @@ mod lines;
 mod listeners;
 mod moves;
 mod oracle;
+mod outputs;
 mod registry;
 mod resets;
 mod restarts;

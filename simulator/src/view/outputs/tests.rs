@@ -46,6 +46,14 @@ fn a_place_is_proven_before_anything_starts() {
 }
 
 #[test]
+fn the_command_line_adds_to_what_the_scenario_asks_for() {
+    let asked = outputs(&["junit".into(), "markdown=a.md".into()]);
+    let all = all(&asked, &[Format::Junit, Format::Markdown]);
+    assert_eq!(all[..2], asked);
+    assert_eq!(in_folder(&all), [Format::Junit, Format::Markdown]);
+}
+
+#[test]
 fn what_has_a_place_of_its_own_is_written_there_and_nowhere_else() {
     let scratch = tempfile::tempdir().expect("a folder");
     let path = scratch.path().join("result.xml");
