@@ -95,6 +95,12 @@ pub struct RunArgs {
     /// into the report folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
     #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
     pub output: Vec<Output>,
+    /// Compare the result with this run, and end with 97 if it is worse; once for each of several
+    #[arg(long, value_name = "RUN")]
+    pub baseline: Vec<PathBuf>,
+    /// With --baseline, the smallest change that counts, of the baseline's figure
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent, requires = "baseline")]
+    pub tolerance: f64,
     /// Your word that you may load this host, where it is not this machine
     #[arg(long, value_name = "HOST")]
     pub yes_load_test: Option<String>,

@@ -1,48 +1,29 @@
 //! `fleetstorm compare`: runs beside a baseline.
 
-use std::path::Path;
+use std::slice;
 
-use fleetstorm_reports::comparison::Comparison;
-use fleetstorm_reports::comparison::run::Named;
 use fleetstorm_reports::render::comparison as render;
 
 use crate::cli::{CompareArgs, CompareFormat};
 use crate::console;
 use crate::failure::Failure;
-use crate::view::report_folder;
+use crate::view::comparison;
 
 /// Compares them, says what came of it; returns the exit code.
 ///
 /// # Errors
 /// A run can't be read, or the answer can't be written.
 pub fn compare(args: &CompareArgs) -> Result<u8, Failure> {
-    let baselines = [&args.baseline].into_iter().chain(&args.more_baselines);
-    let baselines = baselines
-        .map(|path| named(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let candidates = args
-        .candidates
-        .iter()
-        .map(|path| named(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let comparison = Comparison::new(&baselines, &candidates, args.tolerance)
-        .map_err(|error| Failure::usage(error.to_string()))?;
-    console::answer(|out| match args.format {
-        CompareFormat::Text => render::text(&comparison, console::style(), out),
-        CompareFormat::Markdown => render::markdown::render(&comparison, out),
-        CompareFormat::Json => render::json(&comparison, out),
-    })?;
-    Ok(comparison.exit_code)
-}
-
-fn named(path: &Path) -> Result<Named, Failure> {
-    let summary = if path.is_file() {
-        report_folder::read_file(path)?
-    } else {
-        report_folder::read(path)?
-    };
-    Ok(Named {
-        name: path.display().to_string(),
-        summary,
-    })
+    let mut baselines = comparison::read(slice::from_ref(&args.baseline))?;
+    baselines.extend(comparison::read(&args.more_baselines)?);
+    let candidates = comparison::read(&args.candidates)?;
+    let compared = comparison::compare(&baselines, &candidates, args.tolerance)?;
+    match args.format {
+        CompareFormat::Text => comparison::show(&compared)?,
+        CompareFormat::Markdown => {
+            console::answer(|out| render::markdown::render(&compared, out))?;
+        }
+        CompareFormat::Json => console::answer(|out| render::json(&compared, out))?,
+    }
+    Ok(compared.exit_code)
 }

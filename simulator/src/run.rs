@@ -51,6 +51,7 @@ use crate::machine;
 use crate::server::bundled::{self, BundledServer};
 use crate::server::target::{self, Target};
 use crate::stopwatch::RunClock;
+use crate::view::comparison;
 use crate::view::conclusion::conclude;
 use crate::view::outputs;
 use crate::view::report_folder::{self, ReportFolder};
@@ -78,6 +79,7 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
     }
     let outputs = outputs::all(&args.output, &scenario.outputs);
     outputs::check(&outputs)?;
+    let baselines = comparison::read(&args.baseline)?;
     let mut folder = ReportFolder::claim(args.out.as_deref(), &scenario.name, args.force)?;
     Needs::of(&plan).check(&Has::look())?;
     let mut fleet = prepare_fleet(&plan)?;
@@ -120,7 +122,18 @@ fn run_heard(args: &RunArgs, interrupts: &Interrupts) -> Result<u8, Failure> {
         (args, interrupts),
         &mut folder,
     )?;
-    conclude(finished, &folder, &outputs, interrupts)
+    let candidate = comparison::named("this run", finished.summary.clone());
+    let exit_code = conclude(finished, &folder, &outputs, interrupts)?;
+    if baselines.is_empty() {
+        return Ok(exit_code);
+    }
+    let compared = comparison::compare(&baselines, &[candidate], args.tolerance)?;
+    comparison::show(&compared)?;
+    // What is wrong with the run itself comes first.
+    Ok(match exit_code {
+        exit_code::PASS => compared.exit_code,
+        other => other,
+    })
 }
 
 /// Reads the scenario and applies the command line.

@@ -78,7 +78,15 @@ fn runs_are_compared_by_folder_and_by_file() {
     assert_eq!(run.exit_code, 0, "{}", run.stderr);
     let out = scratch.path("out");
     let file = out.join("summary.json");
-    let same = fleetstorm(&["compare", path(&out), path(&file), "--format", "json"]);
+    let same = fleetstorm(&[
+        "compare",
+        path(&out),
+        path(&file),
+        "--format",
+        "json",
+        "--tolerance",
+        "100%",
+    ]);
     assert_eq!(same.exit_code, 0, "{}{}", same.stdout, same.stderr);
     let comparison: Value = serde_json::from_str(&same.stdout).expect("JSON");
     assert_eq!(comparison["verdict"], "same");
@@ -88,6 +96,8 @@ fn runs_are_compared_by_folder_and_by_file() {
     let changed = |name: &str, summary: &Value| {
         scratch.write(name, &serde_json::to_string(summary).expect("JSON"))
     };
+    // Whatever the machine did to the run.
+    summary["generator"]["server_starved"] = Value::Null;
     summary["devices"]["provisioned"] = 10.into();
     let worse = changed("worse.json", &summary);
     let found = fleetstorm(&["compare", path(&out), path(&worse)]);
@@ -97,6 +107,19 @@ fn runs_are_compared_by_folder_and_by_file() {
         "{}",
         found.stdout
     );
+    let more = ["--baseline", path(&worse), "--tolerance", "60%", "--force"];
+    let beside = scratch.run(SCENARIO, &more);
+    assert!(
+        beside.stdout.contains("this run beside "),
+        "{}",
+        beside.stdout
+    );
+    assert!(
+        beside.stdout.contains("✓ not-provisioned.ratio"),
+        "{}",
+        beside.stdout
+    );
+    assert_eq!(beside.exit_code, 0, "{}{}", beside.stdout, beside.stderr);
     summary["scenario"] = "another".into();
     let other = changed("other.json", &summary);
     let refused = fleetstorm(&["compare", path(&out), path(&other), "--format", "markdown"]);
