@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! accept (a thread a core, SO_REUSEPORT) -> tls (SNI, client certificate asked, not required)
-//!    -> listen  ports  bytes <-> questions, told apart by SNI and content
+//!    -> listen  ports  bytes <-> requests, told apart by SNI and content
 //!         -> service          DPS: enrollment list, attestation, operations, allocation
 //!              -> hub::assignment   the only way from DPS to a hub, a trait
 //!         -> hub              devices: authentication, twin, messages, methods; what reaches them

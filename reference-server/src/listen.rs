@@ -1,4 +1,4 @@
-//! Bytes to questions and answers to bytes, one file a protocol. No DPS logic here.
+//! Bytes to requests and responses to bytes, one file a protocol. No DPS logic here.
 //!
 //! The ports tell DPS and hubs apart, an adapter of either speaks to them, and below are engines that know
 //! neither.

@@ -1,4 +1,4 @@
-//! DPS itself: a question and a time in, an answer out. No transport, no clock.
+//! DPS itself: a request and a time in, an answer out. No transport, no clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -27,8 +27,8 @@ use issuing::{Asked, CredentialPolicies};
 use link::Link;
 use operation::{Asking, Processing, Progress, Registration};
 use proof::{Credential, Proven, Standing};
-use question::{Answer, Question};
 use refusal::Refusal;
+use request::{RegistrationRequest, ServiceResponse};
 use server::ServerSettings;
 use throttle::Throttle;
 use tpm_challenge::Challenges;
@@ -45,8 +45,8 @@ pub(crate) mod fitness;
 pub mod instances;
 pub mod issuing;
 pub mod link;
-pub mod question;
 pub mod refusal;
+pub mod request;
 pub mod server;
 pub mod throttle;
 
@@ -173,46 +173,46 @@ impl Service {
     }
 
     /// Answers a device that named this instance.
-    pub fn answer(&self, question: &Question<'_>, now: Timestamp) -> Answer {
+    pub fn answer(&self, request: &RegistrationRequest<'_>, now: Timestamp) -> ServiceResponse {
         let resource = format!(
             "{}/registrations/{}",
-            question.id_scope, question.registration_id
+            request.id_scope, request.registration_id
         );
         let answered = self
-            .is_understood(question)
-            .and_then(|()| match &question.operation {
-                DeviceOperation::Register => self.register(question, &resource, now),
+            .is_understood(request)
+            .and_then(|()| match &request.operation {
+                DeviceOperation::Register => self.register(request, &resource, now),
                 DeviceOperation::OperationStatus(operation) => {
-                    self.operation_status(question, operation, &resource, now)
+                    self.operation_status(request, operation, &resource, now)
                 }
                 DeviceOperation::RegistrationStatus => {
-                    self.registration_status(question, &resource, now)
+                    self.registration_status(request, &resource, now)
                 }
             });
         answered.unwrap_or_else(|refusal| {
-            if question.operation == DeviceOperation::Register {
+            if request.operation == DeviceOperation::Register {
                 self.meter.registrations_failed.add();
             }
             if matches!(refusal, Refusal::Throttled { .. }) {
-                self.meter.throttled.of(question.origin.protocol).add();
+                self.meter.throttled.of(request.origin.protocol).add();
             }
             self.refuse(&refusal, now)
         })
     }
 
-    /// What holds for every question, whatever carried it.
-    fn is_understood(&self, question: &Question<'_>) -> Result<(), Refusal> {
+    /// What holds for every request, whatever carried it.
+    fn is_understood(&self, request: &RegistrationRequest<'_>) -> Result<(), Refusal> {
         // Over MQTT and AMQP a device need not name one.
-        question.api_version.map_or(Ok(()), |it| self.knows(it))?;
+        request.api_version.map_or(Ok(()), |it| self.knows(it))?;
         // Transports stop reading somewhere above; where too much begins is the same for all.
-        if question.body.len() > MAX_BODY {
+        if request.body.len() > MAX_BODY {
             return Err(Refusal::TooLarge);
         }
         Ok(())
     }
 
-    /// The answer to what never became a question.
-    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> Answer {
+    /// The answer to what never became a request.
+    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> ServiceResponse {
         self.tally.refused(refusal.code());
         refusal.answer(now)
     }
@@ -239,22 +239,22 @@ impl Service {
 
     fn register(
         &self,
-        question: &Question<'_>,
+        request: &RegistrationRequest<'_>,
         resource: &str,
         now: Timestamp,
-    ) -> Result<Answer, Refusal> {
-        let id = question.registration_id;
-        let registration = body_of(question)?;
+    ) -> Result<ServiceResponse, Refusal> {
+        let id = request.registration_id;
+        let registration = body_of(request)?;
         let standing = proof::prove(
             &self.enrollments,
             &self.challenges,
             id,
             &registration,
-            question,
+            request,
             resource,
             now,
         );
-        let protocol = question.origin.protocol;
+        let protocol = request.origin.protocol;
         match &standing {
             Ok(Standing::Challenged(_)) => {}
             standing => self.meter.attested(protocol, standing.is_ok()),
@@ -281,17 +281,17 @@ impl Service {
             }
             Standing::Proven(proven) => {
                 let asking = Asking {
-                    region: question.origin.peer.and_then(|peer| self.regions.of(peer)),
-                    is_settled: question
+                    region: request.origin.peer.and_then(|peer| self.regions.of(peer)),
+                    is_settled: request
                         .api_version
                         .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
                 };
-                let call = self.prepare_call(id, &proven, &registration, question)?;
+                let call = self.prepare_call(id, &proven, &registration, request)?;
                 let request = self.credential_policies.read(
                     registration.csr.as_deref(),
                     proven.settings.written.credential_policy_name.as_deref(),
                     id,
-                    question.api_version,
+                    request.api_version,
                 )?;
                 self.accept(id, proven, asking, (call, request), now)
             }
@@ -306,7 +306,7 @@ impl Service {
         asking: Asking,
         (mut call, request): (Option<Preparation<'_>>, Option<Asked<'_>>),
         now: Timestamp,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<ServiceResponse, Refusal> {
         self.throttle.registration(now)?;
         let issued = request.map(|request| request.issue(now)).transpose()?;
         if issued.is_some() {
@@ -372,17 +372,17 @@ impl Service {
 
     fn operation_status(
         &self,
-        question: &Question<'_>,
+        request: &RegistrationRequest<'_>,
         operation: &OperationId,
         resource: &str,
         now: Timestamp,
-    ) -> Result<Answer, Refusal> {
-        let key = question.registration_id.canonical();
+    ) -> Result<ServiceResponse, Refusal> {
+        let key = request.registration_id.canonical();
         let mut registrations = self.registrations.of(key.as_str());
         let known = registrations
             .get_mut(key.as_str())
             .ok_or(Refusal::OperationNotFound)?;
-        if !self.is_shown(known, question, resource, now) {
+        if !self.is_shown(known, request, resource, now) {
             return Err(known.credential.not_shown());
         }
         self.throttle.poll(&mut known.polls, now)?;
@@ -414,19 +414,19 @@ impl Service {
 
     fn registration_status(
         &self,
-        question: &Question<'_>,
+        request: &RegistrationRequest<'_>,
         resource: &str,
         now: Timestamp,
-    ) -> Result<Answer, Refusal> {
-        let key = question.registration_id.canonical();
+    ) -> Result<ServiceResponse, Refusal> {
+        let key = request.registration_id.canonical();
         let mut registrations = self.registrations.of(key.as_str());
         let known = registrations
             .get_mut(key.as_str())
             .ok_or(Refusal::EnrollmentNotFound)?;
-        if !self.is_shown(known, question, resource, now) {
+        if !self.is_shown(known, request, resource, now) {
             return Err(known.credential.not_shown());
         }
-        if body_of(question)?.csr.is_some() {
+        if body_of(request)?.csr.is_some() {
             let problem = "csr: is for registering, and not for looking up";
             return Err(Refusal::BadRequest(problem.into()));
         }
@@ -438,10 +438,10 @@ impl Service {
 }
 
 /// What a device says of itself, which has to be the one that asks.
-fn body_of(question: &Question<'_>) -> Result<DeviceRegistration, Refusal> {
-    let body = DeviceRegistration::from_body(question.body)
+fn body_of(request: &RegistrationRequest<'_>) -> Result<DeviceRegistration, Refusal> {
+    let body = DeviceRegistration::from_body(request.body)
         .map_err(|e| Refusal::BadRequest(e.to_string()))?;
-    let id = question.registration_id;
+    let id = request.registration_id;
     match body.registration_id.as_deref() {
         Some(other) if !other.eq_ignore_ascii_case(id.as_str()) => Err(Refusal::BadRequest(
             format!("registrationId: \"{other}\" is not \"{id}\""),
@@ -461,9 +461,13 @@ impl Credential {
     }
 }
 
-fn json(status: u16, retry_after: Option<u32>, body: &impl Serialize) -> Result<Answer, Refusal> {
+fn json(
+    status: u16,
+    retry_after: Option<u32>,
+    body: &impl Serialize,
+) -> Result<ServiceResponse, Refusal> {
     let body = serde_json::to_vec(body).map_err(|_| Refusal::Internal)?;
-    Ok(Answer {
+    Ok(ServiceResponse {
         status,
         retry_after,
         body,

@@ -16,7 +16,7 @@ use crate::diagnostics::record::{Category, Operation};
 use crate::error::ServeError;
 use crate::service::custom::call::Call;
 use crate::service::instances::Instances;
-use crate::service::question::Answer;
+use crate::service::request::ServiceResponse;
 use crate::webhook::client::Client;
 use crate::webhook::config::WebhookConfig;
 
@@ -80,9 +80,9 @@ async fn make(mut call: Call, client: &Client, instances: &Instances, log: Optio
     };
     let answer = match &failure {
         Some(failure) => failure.answer(now),
-        None => Answer {
+        None => ServiceResponse {
             status: 200,
-            ..Answer::default()
+            ..ServiceResponse::default()
         },
     };
     let operation = Operation {

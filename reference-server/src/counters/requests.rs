@@ -8,7 +8,7 @@ use fleetstorm_protocol::http::DeviceOperation;
 use super::histogram::Histogram;
 use super::instance::ByProtocol;
 
-/// From a whole question to its answer; reading the one and writing the other is not in it.
+/// From a whole request to its answer; reading the one and writing the other is not in it.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pub(crate) register: ByProtocol<Histogram>,

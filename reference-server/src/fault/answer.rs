@@ -10,13 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use uuid::Uuid;
 
-use crate::service::question::Answer;
+use crate::service::request::ServiceResponse;
 
 /// One byte in so many is flipped, and one at least.
 const SPARED: usize = 16;
 
 /// The documented body of an error, with a rule's code.
-pub(crate) fn refusal(code: u32, retry_after: Option<u32>, now: Timestamp) -> Answer {
+pub(crate) fn refusal(code: u32, retry_after: Option<u32>, now: Timestamp) -> ServiceResponse {
     let error = ServiceError {
         error_code: code,
         tracking_id: Uuid::new_v4().to_string(),
@@ -24,7 +24,7 @@ pub(crate) fn refusal(code: u32, retry_after: Option<u32>, now: Timestamp) -> An
         info: BTreeMap::new(),
         timestamp_utc: timestamp::format(now),
     };
-    Answer {
+    ServiceResponse {
         status: error.http_status(),
         retry_after,
         body: serde_json::to_vec(&error).expect("text and numbers are JSON"),

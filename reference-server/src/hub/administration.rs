@@ -1,5 +1,5 @@
 //! What the service side may ask of a hub: identities, twins, calls and messages, whatever
-//! carries the question.
+//! carries the request.
 
 use bytes::Bytes;
 use fleetstorm_protocol::hub::{MAX_CLOUD_TO_DEVICE, Message};

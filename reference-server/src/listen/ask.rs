@@ -1,4 +1,4 @@
-//! The way of a device's question from any listener to its instance, what is counted there, and
+//! The way of a device's request from any listener to its instance, what is counted there, and
 //! which faults it meets.
 
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::diagnostics::DiagnosticLog;
 use crate::diagnostics::record::{Category, Operation};
 use crate::fault::answer::{corrupt, refusal};
 use crate::fault::matcher::FaultHit;
-use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
+use crate::service::request::{RegistrationRequest, ServiceResponse};
 
 /// What a fault leaves to a listener to do.
 pub(crate) enum FaultEffect {
     /// To answer with this error.
-    Refused(Answer),
+    Refused(ServiceResponse),
     /// To flip bytes of its answer, chosen by this number.
     Corrupt(u64),
 }
@@ -29,23 +29,26 @@ pub(crate) enum FaultEffect {
 impl Server {
     /// Answers a device, and counts how long that took. Where a fault cuts the connection,
     /// there is no answer, and this never ends.
-    pub(super) async fn ask(&self, client: &Client, question: &Question<'_>) -> Answer {
+    pub(super) async fn ask(
+        &self,
+        client: &Client,
+        request: &RegistrationRequest<'_>,
+    ) -> ServiceResponse {
         let began = Instant::now();
-        let (mut answer, draw) = match self.fault_effect(client, occasion(question)).await {
-            None => (self.instances.answer(question, Timestamp::now()), None),
+        let (mut answer, draw) = match self.fault_effect(client, occasion(request)).await {
+            None => (self.instances.answer(request, Timestamp::now()), None),
             Some(FaultEffect::Refused(answer)) => (answer, None),
-            Some(FaultEffect::Corrupt(draw)) => (
-                self.instances.answer(question, Timestamp::now()),
-                Some(draw),
-            ),
+            Some(FaultEffect::Corrupt(draw)) => {
+                (self.instances.answer(request, Timestamp::now()), Some(draw))
+            }
         };
         if self.store.settled().await.is_err() {
             answer = self.instances.refuse(&Refusal::Internal, Timestamp::now());
         }
-        let (protocol, took) = (question.origin.protocol, began.elapsed());
-        self.tally.requests.add(&question.operation, protocol, took);
+        let (protocol, took) = (request.origin.protocol, began.elapsed());
+        self.tally.requests.add(&request.operation, protocol, took);
         if let Some(log) = &self.diagnostics {
-            self.log(log, question, (&answer, took));
+            self.log(log, request, (&answer, took));
         }
         // Last, for the log tells what the service has answered.
         if let Some(draw) = draw {
@@ -54,30 +57,30 @@ impl Server {
         answer
     }
 
-    /// A question to an instance that there is not is nobody's operation.
+    /// A request to an instance that there is not is nobody's operation.
     fn log(
         &self,
         log: &DiagnosticLog,
-        question: &Question<'_>,
-        (answer, took): (&Answer, Duration),
+        request: &RegistrationRequest<'_>,
+        (answer, took): (&ServiceResponse, Duration),
     ) {
-        let Some(instance) = self.instances.by_id_scope(question.id_scope) else {
+        let Some(instance) = self.instances.by_id_scope(request.id_scope) else {
             return;
         };
         let operation = Operation {
             category: Category::DeviceOperations,
             kind: "Registration",
-            name: match question.operation {
+            name: match request.operation {
                 DeviceOperation::Register => "AttestationAttempt",
                 DeviceOperation::OperationStatus(_) => "GetOperationStatus",
                 DeviceOperation::RegistrationStatus => "GetRegistrationState",
             },
             instance: instance.name(),
             subscription: instance.subscription(),
-            id: question.registration_id.as_str(),
-            protocol: shown(question.origin.protocol),
-            api_version: question.api_version,
-            peer: question.origin.peer,
+            id: request.registration_id.as_str(),
+            protocol: shown(request.origin.protocol),
+            api_version: request.api_version,
+            peer: request.origin.peer,
             took,
         };
         log.log(&operation, answer.outcome(), Timestamp::now());
@@ -136,15 +139,15 @@ pub(super) fn at_hub<'a>(
     }
 }
 
-fn occasion<'a>(question: &Question<'a>) -> Occasion<'a> {
+fn occasion<'a>(request: &RegistrationRequest<'a>) -> Occasion<'a> {
     Occasion {
-        operation: match question.operation {
+        operation: match request.operation {
             DeviceOperation::Register => FaultOperation::Register,
             _ => FaultOperation::Poll,
         },
-        protocol: question.origin.protocol.into(),
-        device: question.registration_id.as_str(),
-        instance: Some(question.id_scope),
+        protocol: request.origin.protocol.into(),
+        device: request.registration_id.as_str(),
+        instance: Some(request.id_scope),
         hub: None,
         region: None,
     }

@@ -9,7 +9,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::fault::kill_switch::{Cuttable, KillSwitch};
 use crate::possession;
-use crate::service::question::Origin;
+use crate::service::request::Origin;
 use crate::write_timeout::WriteTimeout;
 
 /// What the handshake told of a client.
@@ -47,7 +47,7 @@ impl Client {
         }
     }
 
-    /// Where its questions come from.
+    /// Where its requests come from.
     pub(crate) fn origin(&self, protocol: Protocol) -> Origin {
         Origin {
             protocol,

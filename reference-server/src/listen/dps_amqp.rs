@@ -17,8 +17,8 @@ use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
 use super::client::Client;
 use super::server::Server;
 use super::stream::Stream;
-use crate::service::question::{Answer, Question};
 use crate::service::refusal::Refusal;
+use crate::service::request::{RegistrationRequest, ServiceResponse};
 
 /// Two links are needed; some clients open theirs anew before the old are gone.
 pub(super) const ALLOWANCE: Allowance = Allowance {
@@ -30,8 +30,8 @@ pub(super) const ALLOWANCE: Allowance = Allowance {
 /// The device's links.
 #[derive(Default)]
 struct Links {
-    /// On which questions come, and who asks.
-    questions: HashMap<LinkId, Asks>,
+    /// On which requests come, and who asks.
+    requests: HashMap<LinkId, Asks>,
     /// On which answers go, and to whom.
     answers: Vec<(LinkId, Rc<DpsAddress>)>,
 }
@@ -65,7 +65,7 @@ pub(super) async fn serve(
             }
             Event::Settled(..) | Event::Credit(_) => {}
             Event::Detached(id) => {
-                links.questions.remove(&id);
+                links.requests.remove(&id);
                 links.answers.retain(|(link, _)| *link != id);
             }
         }
@@ -96,7 +96,7 @@ fn attach(
             address,
             api_version,
         };
-        links.questions.insert(asked.id, asks);
+        links.requests.insert(asked.id, asks);
     } else {
         links.answers.push((asked.id, address));
     }
@@ -123,7 +123,7 @@ impl Asker<'_> {
         message: &Message,
         links: &Links,
     ) {
-        let Some(asks) = links.questions.get(&id) else {
+        let Some(asks) = links.requests.get(&id) else {
             return;
         };
         let answers = links
@@ -156,12 +156,12 @@ impl Asker<'_> {
         conversation.send(*answers, &response.message(), None);
     }
 
-    async fn ask(&self, asks: &Asks, request: &DpsRequest) -> Answer {
+    async fn ask(&self, asks: &Asks, request: &DpsRequest) -> ServiceResponse {
         if request.body.len() > MAX_BODY {
             let refusal = Refusal::TooLarge;
             return self.server.instances.refuse(&refusal, Timestamp::now());
         }
-        let question = Question {
+        let registration_request = RegistrationRequest {
             id_scope: &asks.address.id_scope,
             registration_id: &asks.address.registration_id,
             operation: request.operation.clone(),
@@ -173,10 +173,10 @@ impl Asker<'_> {
             unproven: self.client.unproven.as_deref(),
             origin: self.client.origin(Protocol::Amqp),
         };
-        self.server.ask(self.client, &question).await
+        self.server.ask(self.client, &registration_request).await
     }
 }
 
-fn rejected(answer: &Answer) -> fleetstorm_protocol::amqp::types::messaging::Rejected {
+fn rejected(answer: &ServiceResponse) -> fleetstorm_protocol::amqp::types::messaging::Rejected {
     rejection(answer.status, answer.retry_after, &answer.body)
 }

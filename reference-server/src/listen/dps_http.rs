@@ -11,8 +11,8 @@ use super::body::Body;
 use super::client::Client;
 use super::http_answer::{no_body, refusal, refused, response};
 use super::server::Server;
-use crate::service::question::Question;
 use crate::service::refusal::Refusal;
+use crate::service::request::RegistrationRequest;
 
 /// Answers a device, at the global endpoint or at the name of an instance, which private endpoints have.
 pub(super) async fn respond(
@@ -30,7 +30,7 @@ pub(super) async fn respond(
         }
         let body = body.read(MAX_BODY, server.limits.body);
         let body = body.await.map_err(no_body)?;
-        let question = Question {
+        let registration_request = RegistrationRequest {
             id_scope: &asked.id_scope,
             registration_id: &asked.registration_id,
             operation: asked.operation.clone(),
@@ -45,7 +45,7 @@ pub(super) async fn respond(
             unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Http),
         };
-        let answer = server.ask(client, &question).await;
+        let answer = server.ask(client, &registration_request).await;
         let location = (answer.status == 202 && asked.operation == DeviceOperation::Register)
             .then(|| format!("https://{name}{}", head.uri.path()));
         Ok((answer, location))

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::mqtt::{Asked, Session, password};
 use super::server::Server;
 use super::stream::Stream;
-use crate::service::question::Question;
+use crate::service::request::RegistrationRequest;
 
 /// Serves it to its end. Who may log in is not asked: the proof is looked at with each
 /// request, and refused with 401 there, as the real service does.
@@ -57,7 +57,7 @@ pub(super) async fn serve(
         let Ok(request) = DpsRequest::parse(&publish.topic) else {
             break;
         };
-        let question = Question {
+        let registration_request = RegistrationRequest {
             id_scope: &user.id_scope,
             registration_id: &user.registration_id,
             operation: match request.operation {
@@ -74,7 +74,7 @@ pub(super) async fn serve(
             unproven: client.unproven.as_deref(),
             origin: client.origin(Protocol::Mqtt),
         };
-        let answer = server.ask(client, &question).await;
+        let answer = server.ask(client, &registration_request).await;
         // What was asked is done, though nobody listens.
         let Some(qos) = subscribed else {
             if session.flush().await {

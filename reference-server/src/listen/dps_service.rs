@@ -27,8 +27,8 @@ use crate::service::config::Permission;
 use crate::service::enrollment_list::condition::Condition;
 use crate::service::enrollment_list::kind::Kind;
 use crate::service::enrollment_list::page::Page;
-use crate::service::question::Answer;
 use crate::service::refusal::Refusal;
+use crate::service::request::ServiceResponse;
 
 /// Largest body: ten enrollments with certificates.
 const MAX_BODY: usize = 512 * 1024;
@@ -90,9 +90,9 @@ pub(super) async fn respond(
             took: began.elapsed(),
         };
         // Of what went well nothing but that is told.
-        let well = Answer {
+        let well = ServiceResponse {
             status: 200,
-            ..Answer::default()
+            ..ServiceResponse::default()
         };
         log.log(
             &operation,
@@ -282,18 +282,18 @@ fn paged(page: Page, collection: Collection) -> Result<Response<Full<Bytes>>, Re
 
 fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Refusal> {
     let body = serde_json::to_vec(document).map_err(|_| Refusal::Internal)?;
-    let answer = Answer {
+    let answer = ServiceResponse {
         status: 200,
         body,
-        ..Answer::default()
+        ..ServiceResponse::default()
     };
     Ok(response(answer, None))
 }
 
 fn nothing() -> Response<Full<Bytes>> {
-    let answer = Answer {
+    let answer = ServiceResponse {
         status: 204,
-        ..Answer::default()
+        ..ServiceResponse::default()
     };
     response(answer, None)
 }

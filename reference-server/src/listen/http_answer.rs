@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::body::BodyError;
 use super::server::Server;
-use crate::service::question::Answer;
 use crate::service::refusal::Refusal;
+use crate::service::request::ServiceResponse;
 
-/// The answer to what never became a question.
+/// The answer to what never became a request.
 pub(super) fn refused(refusal: &Refusal, server: &Server) -> Response<Full<Bytes>> {
     response(server.instances.refuse(refusal, Timestamp::now()), None)
 }
@@ -37,7 +37,7 @@ pub(super) fn no_body(error: BodyError) -> Refusal {
 }
 
 /// An answer, and where to look for what comes of it.
-pub(super) fn response(answer: Answer, location: Option<String>) -> Response<Full<Bytes>> {
+pub(super) fn response(answer: ServiceResponse, location: Option<String>) -> Response<Full<Bytes>> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = status;

@@ -24,7 +24,7 @@ use super::client::Client;
 use super::server::Server;
 use crate::hub::HubRefusal;
 use crate::hub::registry::Hub;
-use crate::service::question::Answer;
+use crate::service::request::ServiceResponse;
 use answer::{empty, with_json};
 
 pub(super) mod message;
@@ -142,7 +142,7 @@ async fn read(body: Body, limit: Duration) -> Result<Bytes, HubRefusal> {
         })
 }
 
-fn refused_by_fault(answer: Answer) -> Response<Full<Bytes>> {
+fn refused_by_fault(answer: ServiceResponse) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(answer.body.into()));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
     let headers = response.headers_mut();

@@ -9,7 +9,7 @@ pub(crate) fn write(page: &mut Page, requests: &Requests) {
     page.family(
         "dps_request_duration_seconds",
         Kind::Histogram,
-        "Requests of devices, from question to answer.",
+        "Requests of devices, from request to answer.",
     );
     for (operation, durations) in [
         ("register", &requests.register),

@@ -1,5 +1,5 @@
 //! What the service side may ask of an instance: enrollments and registration records, whatever
-//! carries the question.
+//! carries the request.
 
 use std::sync::atomic::Ordering;
 

@@ -10,8 +10,8 @@ use super::Service;
 use super::failure::Failure;
 use super::operation::{Place, Progress, Registration};
 use super::proof::Credential;
-use super::question::Question;
 use super::refusal::Refusal;
+use super::request::RegistrationRequest;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
 use crate::hub::authentication::Authentication;
 
@@ -121,17 +121,17 @@ impl Service {
         Ok((assigned, left))
     }
 
-    /// Whether a question comes from the device that registered. Over a new connection a TPM shows
+    /// Whether a request comes from the device that registered. Over a new connection a TPM shows
     /// that it could open another challenge.
     pub(super) fn is_shown(
         &self,
         registration: &mut Registration,
-        question: &Question<'_>,
+        request: &RegistrationRequest<'_>,
         resource: &str,
         now: Timestamp,
     ) -> bool {
         let credential = &mut registration.credential;
-        if credential.is_shown_by(question, resource, now) {
+        if credential.is_shown_by(request, resource, now) {
             return true;
         }
         let Credential::Tpm {
@@ -142,8 +142,8 @@ impl Service {
         else {
             return false;
         };
-        let token = question.sas.and_then(|token| SasToken::parse(token).ok());
-        let id = question.registration_id.canonical();
+        let token = request.sas.and_then(|token| SasToken::parse(token).ok());
+        let id = request.registration_id.canonical();
         let solved = token.and_then(|token| {
             self.challenges
                 .solved(&id, endorsement_key, &token, resource, now)

@@ -21,8 +21,8 @@ use super::enrollment_list::kind::Kind;
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::proof::{Credential, Proven};
-use super::question::Question;
 use super::refusal::Refusal;
+use super::request::RegistrationRequest;
 use crate::counters::instance::Called;
 use crate::webhook::WebhookError;
 use call::{Call, Preparation};
@@ -41,7 +41,7 @@ impl Service {
         id: &RegistrationId,
         proven: &Proven,
         registration: &DeviceRegistration,
-        question: &Question<'_>,
+        request: &RegistrationRequest<'_>,
     ) -> Result<Option<Preparation<'_>>, Refusal> {
         let Some(webhook) = &proven.settings.webhook else {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Service {
         };
         match &proven.credential {
             Credential::Certificate(_) => {
-                let leaf = question.certificates.first();
+                let leaf = request.certificates.first();
                 context.x509 = leaf.map(|leaf| PresentedCertificate {
                     client_certificate: STANDARD.encode(leaf),
                 });

@@ -9,7 +9,7 @@ use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::question::Answer;
+use super::request::ServiceResponse;
 use crate::hub::HubRefusal;
 use crate::webhook::WebhookError;
 
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// The same as the body of an error, for logs.
-    pub(crate) fn answer(&self, now: Timestamp) -> Answer {
+    pub(crate) fn answer(&self, now: Timestamp) -> ServiceResponse {
         let error = ServiceError {
             error_code: self.code(),
             tracking_id: Uuid::new_v4().to_string(),
@@ -70,7 +70,7 @@ impl Failure {
             info: BTreeMap::new(),
             timestamp_utc: timestamp::format(now),
         };
-        Answer {
+        ServiceResponse {
             status: error.http_status(),
             retry_after: None,
             body: serde_json::to_vec(&error).expect("text and numbers are JSON"),

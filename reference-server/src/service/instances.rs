@@ -7,8 +7,8 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 
-use super::question::{Answer, Question};
 use super::refusal::Refusal;
+use super::request::{RegistrationRequest, ServiceResponse};
 use super::{Service, tpm_challenge};
 use crate::counters::Tally;
 
@@ -42,15 +42,15 @@ impl Instances {
     }
 
     /// Answers a device: its instance does.
-    pub fn answer(&self, question: &Question<'_>, now: Timestamp) -> Answer {
-        match self.by_id_scope(question.id_scope) {
-            Some(service) => service.answer(question, now),
+    pub fn answer(&self, request: &RegistrationRequest<'_>, now: Timestamp) -> ServiceResponse {
+        match self.by_id_scope(request.id_scope) {
+            Some(service) => service.answer(request, now),
             None => self.refuse(&Refusal::ScopeNotFound, now),
         }
     }
 
-    /// The answer to what never became a question.
-    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> Answer {
+    /// The answer to what never became a request.
+    pub fn refuse(&self, refusal: &Refusal, now: Timestamp) -> ServiceResponse {
         self.tally.refused(refusal.code());
         refusal.answer(now)
     }

@@ -15,8 +15,8 @@ use super::enrollment_list::EnrollmentList;
 use super::enrollment_list::entry::{
     Enrolled, Group, GroupProof, Individual, IndividualProof, Settings,
 };
-use super::question::Question;
 use super::refusal::Refusal;
+use super::request::RegistrationRequest;
 use super::tpm_challenge;
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
@@ -30,7 +30,7 @@ pub enum Standing {
 
 /// What follows from a proof.
 pub struct Proven {
-    /// What it was proven by, so that later questions are compared and not proven anew.
+    /// What it was proven by, so that later requests are compared and not proven anew.
     pub credential: Credential,
     /// The group that let it in.
     pub group: Option<String>,
@@ -59,18 +59,23 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// Whether a later question comes from the same device.
-    pub fn is_shown_by(&self, question: &Question<'_>, resource: &str, now: Timestamp) -> bool {
+    /// Whether a later request comes from the same device.
+    pub fn is_shown_by(
+        &self,
+        request: &RegistrationRequest<'_>,
+        resource: &str,
+        now: Timestamp,
+    ) -> bool {
         match self {
-            Self::Certificate(known) => question
+            Self::Certificate(known) => request
                 .certificates
                 .first()
                 .is_some_and(|leaf| thumbprint(leaf) == *known),
-            Self::SymmetricKey(keys) => question
+            Self::SymmetricKey(keys) => request
                 .sas
                 .and_then(|token| SasToken::parse(token).ok())
                 .is_some_and(|token| keys.verify(&token, resource, now).is_ok()),
-            Self::Tpm { key, .. } => question
+            Self::Tpm { key, .. } => request
                 .sas
                 .and_then(|token| SasToken::parse(token).ok())
                 .is_some_and(|token| {
@@ -91,26 +96,26 @@ pub fn prove(
     challenges: &Challenges,
     id: &RegistrationId,
     registration: &DeviceRegistration,
-    question: &Question<'_>,
+    request: &RegistrationRequest<'_>,
     resource: &str,
     now: Timestamp,
 ) -> Result<Standing, Refusal> {
     match list.individual(id) {
         Some(individual) => match &individual.proof {
             IndividualProof::Certificate { certificates } => {
-                let thumbprint = individual_certificate(question, certificates, id, now)?;
+                let thumbprint = individual_certificate(request, certificates, id, now)?;
                 let credential = Credential::Certificate(thumbprint);
                 Ok(Standing::Proven(individual.proven(credential)))
             }
             IndividualProof::SymmetricKey(keys) => {
-                keys.verify(&token(question)?, resource, now)
+                keys.verify(&token(request)?, resource, now)
                     .map_err(|_| Refusal::Unauthorized)?;
                 let credential = Credential::SymmetricKey(keys.clone());
                 Ok(Standing::Proven(individual.proven(credential)))
             }
             IndividualProof::Tpm { endorsement_key } => {
-                let presented = registration.tpm.as_ref().or(question.tpm);
-                if question.sas.is_none() {
+                let presented = registration.tpm.as_ref().or(request.tpm);
+                if request.sas.is_none() {
                     let tpm = PresentedTpm::of(presented, endorsement_key)?;
                     return Ok(Standing::Challenged(Box::new(tpm)));
                 }
@@ -124,7 +129,7 @@ pub fn prove(
                         .solved(
                             &id.canonical(),
                             endorsement_key,
-                            &token(question)?,
+                            &token(request)?,
                             resource,
                             now,
                         )
@@ -135,13 +140,13 @@ pub fn prove(
                 Ok(Standing::Proven(individual.proven(credential)))
             }
         },
-        None if registration.tpm.is_some() || question.tpm.is_some() => {
+        None if registration.tpm.is_some() || request.tpm.is_some() => {
             Err(Refusal::EnrollmentNotFound)
         }
-        None if question.shows_certificates() => {
-            by_chain(list, id, question, now).map(Standing::Proven)
+        None if request.shows_certificates() => {
+            by_chain(list, id, request, now).map(Standing::Proven)
         }
-        None => by_derived_key(&list.groups(), id, &token(question)?, resource, now)
+        None => by_derived_key(&list.groups(), id, &token(request)?, resource, now)
             .map(Standing::Proven),
     }
 }
@@ -173,12 +178,12 @@ impl Individual {
 
 /// The presented leaf is an enrolled one, in the device's name, and valid.
 fn individual_certificate(
-    question: &Question<'_>,
+    request: &RegistrationRequest<'_>,
     enrolled: &[Enrolled],
     id: &RegistrationId,
     now: Timestamp,
 ) -> Result<Thumbprint, Refusal> {
-    let leaf = leaf(question)?;
+    let leaf = leaf(request)?;
     let presented = thumbprint(leaf);
     if !enrolled.iter().any(|one| one.thumbprint == presented) {
         let problem = "it is not the one of the individual enrollment";
@@ -193,12 +198,12 @@ fn individual_certificate(
 fn by_chain(
     list: &EnrollmentList,
     id: &RegistrationId,
-    question: &Question<'_>,
+    request: &RegistrationRequest<'_>,
     now: Timestamp,
 ) -> Result<Proven, Refusal> {
-    let leaf = leaf(question)?;
+    let leaf = leaf(request)?;
     is_good_for(leaf, id, now)?;
-    let chain = Chain::of(question.certificates).map_err(Refusal::InvalidCertificate)?;
+    let chain = Chain::of(request.certificates).map_err(Refusal::InvalidCertificate)?;
     // A certificate that groups name by reference may be several's: the first one's.
     let groups = list.groups();
     let (mut signers, mut trusting) = (Vec::new(), Vec::new());
@@ -263,18 +268,18 @@ impl Group {
 }
 
 /// The token that a device without certificate must show.
-fn token(question: &Question<'_>) -> Result<SasToken, Refusal> {
-    let token = question.sas.ok_or(Refusal::Unauthorized)?;
+fn token(request: &RegistrationRequest<'_>) -> Result<SasToken, Refusal> {
+    let token = request.sas.ok_or(Refusal::Unauthorized)?;
     SasToken::parse(token).map_err(|_| Refusal::Unauthorized)
 }
 
 /// The device's certificate, if it has proven to hold its key.
-fn leaf<'a>(question: &Question<'a>) -> Result<&'a CertificateDer<'static>, Refusal> {
-    let unproven = || match question.unproven {
+fn leaf<'a>(request: &RegistrationRequest<'a>) -> Result<&'a CertificateDer<'static>, Refusal> {
+    let unproven = || match request.unproven {
         Some(problem) => Refusal::InvalidCertificate(problem.to_owned()),
         None => Refusal::Unauthorized,
     };
-    question.certificates.first().ok_or_else(unproven)
+    request.certificates.first().ok_or_else(unproven)
 }
 
 /// A certificate's common name is the registration id of its device, whatever the case.

@@ -5,12 +5,12 @@ use fleetstorm_protocol::timestamp;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::question::Answer;
+use super::request::ServiceResponse;
 
 /// Longest detail for the diagnostic log, in characters.
 const MAX_DETAIL: usize = 400;
 
-/// A question that is not answered with what it asked for.
+/// A request that is not answered with what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Malformed body, path or query.
@@ -97,7 +97,7 @@ impl Refusal {
     }
 
     /// The answer that says it.
-    pub fn answer(&self, now: Timestamp) -> Answer {
+    pub fn answer(&self, now: Timestamp) -> ServiceResponse {
         let error = ServiceError {
             error_code: self.code(),
             tracking_id: Uuid::new_v4().to_string(),
@@ -105,7 +105,7 @@ impl Refusal {
             info: std::collections::BTreeMap::new(),
             timestamp_utc: timestamp::format(now),
         };
-        Answer {
+        ServiceResponse {
             status: error.http_status(),
             retry_after: match self {
                 Self::Throttled { retry_after } => Some(*retry_after),

@@ -1,4 +1,4 @@
-//! What time and history do to the answers; what each question is answered with over
+//! What time and history do to the answers; what each request is answered with over
 //! every transport is asked in `tests/wire`.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::enrollment_list::condition::Condition;
-use super::question::Origin;
+use super::request::Origin;
 use super::*;
 use crate::config::Config;
 use crate::hub::access_policy::HubPolicies;
@@ -136,7 +136,7 @@ impl Told {
         sas: Option<&str>,
         certificates: &[CertificateDer<'static>],
     ) -> (u16, Value) {
-        let question = Question {
+        let request = RegistrationRequest {
             id_scope: "0NE00000001",
             registration_id: &RegistrationId::parse(id).expect("an id"),
             operation,
@@ -151,7 +151,7 @@ impl Told {
                 peer: None,
             },
         };
-        let answer = self.service.answer(&question, self.now);
+        let answer = self.service.answer(&request, self.now);
         let body = serde_json::from_slice(&answer.body).expect("JSON");
         (answer.status, body)
     }

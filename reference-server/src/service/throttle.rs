@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 /// An instance's.
 #[derive(Debug)]
 pub struct Throttle {
-    // Read for every question, changed by hand: no lock, and none is taken where there is no limit.
+    // Read for every request, changed by hand: no lock, and none is taken where there is no limit.
     operations_per_minute: AtomicU32,
     registrations_per_minute: AtomicU32,
     polls_per_ten_seconds: AtomicU32,

@@ -33,7 +33,7 @@ struct Properties {
     is_verified: bool,
 }
 
-/// A certificate that is signed with the key in question.
+/// A certificate that is signed with the key in request.
 #[derive(Debug, Deserialize)]
 struct Proof {
     certificate: String,

@@ -137,7 +137,7 @@ pub(super) fn settled(receiver: &mut FeedbackReceiver, name: u64, state: Option<
     receiver.settle(name, !waits);
 }
 
-/// Answers a question about the event hub.
+/// Answers a request about the event hub.
 pub(super) fn answer(hub: &Hub, message: &Message) -> Message {
     let answer = match ManagementQuestion::of(message) {
         Ok(ManagementQuestion::EventHub { name } | ManagementQuestion::Partition { name, .. })

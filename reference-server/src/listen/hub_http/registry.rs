@@ -25,7 +25,7 @@ const MAX_ITEMS: HeaderName = HeaderName::from_static("x-ms-max-item-count");
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
-/// A question whose asker may ask it.
+/// A request whose asker may ask it.
 pub(super) struct Asked<'a> {
     pub(super) hub: &'a Hub,
     pub(super) headers: &'a HeaderMap,

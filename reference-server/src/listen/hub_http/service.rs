@@ -28,7 +28,7 @@ const LONGEST_SECONDS: u64 = 300;
 /// Largest payload of a call.
 const MAX_PAYLOAD: usize = 128 * 1024;
 
-/// A question whose asker may ask it.
+/// A request whose asker may ask it.
 pub(super) struct Asked<'a> {
     pub(super) hub: &'a Hub,
     pub(super) device: &'a ClientId,

@@ -31,7 +31,7 @@ use crate::service::custom::call::Call;
 use crate::service::enrollment_list::EnrollmentList;
 use crate::service::enrollment_list::condition::Condition as WriteCondition;
 use crate::service::link::Link;
-use crate::service::question::{Origin, Question};
+use crate::service::request::{Origin, RegistrationRequest};
 use crate::store::Store;
 use crate::store::durability::Durability;
 
@@ -152,7 +152,7 @@ impl World {
         let sas = SasToken::format("0ne00000001/registrations/pump", expiry, None, |text| {
             key().sign(text)
         });
-        let question = Question {
+        let request = RegistrationRequest {
             id_scope: "0ne00000001",
             registration_id: &RegistrationId::parse("pump").expect("an id"),
             operation,
@@ -167,7 +167,7 @@ impl World {
                 peer: Some(from.parse::<IpAddr>().expect("an address")),
             },
         };
-        let answer = self.service.answer(&question, self.now);
+        let answer = self.service.answer(&request, self.now);
         serde_json::from_slice(&answer.body).expect("JSON")
     }
 

@@ -1,4 +1,4 @@
-//! Questions of devices and their answers, whatever carries them.
+//! Requests of devices and their responses, whatever carries them.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::diagnostics::record::Outcome;
 
 /// What a device asks, whatever it speaks.
 #[derive(Debug, Clone)]
-pub struct Question<'a> {
+pub struct RegistrationRequest<'a> {
     /// The instance.
     pub id_scope: &'a str,
     /// The device, as it wrote its id.
@@ -23,7 +23,7 @@ pub struct Question<'a> {
     pub body: &'a [u8],
     /// SAS token: Authorization header, MQTT password or that of SASL.
     pub sas: Option<&'a str>,
-    /// Keys of a TPM, where they were shown before the question: over AMQP, in SASL.
+    /// Keys of a TPM, where they were shown before the request: over AMQP, in SASL.
     pub tpm: Option<&'a TpmAttestation>,
     /// api-version that it speaks, if it said.
     pub api_version: Option<&'a str>,
@@ -35,14 +35,14 @@ pub struct Question<'a> {
     pub origin: Origin,
 }
 
-impl Question<'_> {
+impl RegistrationRequest<'_> {
     /// Whether its device presented certificates, be they good for something or not.
     pub(super) fn shows_certificates(&self) -> bool {
         !self.certificates.is_empty() || self.unproven.is_some()
     }
 }
 
-/// Where a question came from.
+/// Where a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// What it was spoken in.
@@ -53,7 +53,7 @@ pub struct Origin {
 
 /// What the service answers, whatever carries it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ServiceResponse {
     /// HTTP status: 200, 202, 4xx, 5xx; 401 also opens the TPM challenge.
     pub status: u16,
     /// Seconds to wait before the next poll or try.
@@ -64,7 +64,7 @@ pub struct Answer {
     pub detail: Option<Box<str>>,
 }
 
-impl Answer {
+impl ServiceResponse {
     /// For the diagnostic log.
     pub(crate) fn outcome(&self) -> Outcome<'_> {
         Outcome {
