@@ -22,11 +22,11 @@ use crate::service::custom::call::{Call, Preparation};
 use crate::shards::Shards;
 use crate::store::Store;
 use access::AccessPolicies;
+use attestation::{Attestation, Attested, Credential};
 use enrollment_list::EnrollmentList;
 use issuing::{Asked, CredentialPolicies};
 use link::Link;
 use operation::{Asking, Processing, Progress, Registration};
-use proof::{Credential, Proven, Standing};
 use refusal::Refusal;
 use request::{RegistrationRequest, ServiceResponse};
 use server::ServerSettings;
@@ -50,13 +50,13 @@ pub mod request;
 pub mod server;
 pub mod throttle;
 
+mod attestation;
 pub(crate) mod chain;
 mod completion;
 mod device_keys;
 mod kept;
 mod operation;
 mod placement;
-mod proof;
 pub(crate) mod signing_certificate;
 mod tpm_challenge;
 mod under_way;
@@ -229,7 +229,7 @@ impl Service {
         tpm: &TpmAttestation,
         now: Timestamp,
     ) -> Result<Vec<u8>, Refusal> {
-        let blob = match proof::enrolled_tpm(&self.enrollments, id, tpm) {
+        let blob = match attestation::enrolled_tpm(&self.enrollments, id, tpm) {
             Some(enrolled) => self.challenges.issue(&id.canonical(), &enrolled, now)?,
             None => tpm_challenge::forgotten(tpm)?,
         };
@@ -245,7 +245,7 @@ impl Service {
     ) -> Result<ServiceResponse, Refusal> {
         let id = request.registration_id;
         let registration = body_of(request)?;
-        let standing = proof::prove(
+        let attestation = attestation::attest(
             &self.enrollments,
             &self.challenges,
             id,
@@ -255,17 +255,17 @@ impl Service {
             now,
         );
         let protocol = request.origin.protocol;
-        match &standing {
-            Ok(Standing::Challenged(_)) => {}
-            standing => self.meter.attested(protocol, standing.is_ok()),
+        match &attestation {
+            Ok(Attestation::Challenged(_)) => {}
+            attestation => self.meter.attested(protocol, attestation.is_ok()),
         }
-        match standing? {
-            Standing::Challenged(tpm) => {
+        match attestation? {
+            Attestation::Challenged(tpm) => {
                 let blob = self.challenges.issue(&id.canonical(), &tpm, now)?;
                 self.tally.tpm_challenges.add();
                 json(401, None, &tpm_challenge::body(&blob))
             }
-            Standing::Proven(proven) if !proven.settings.enabled => {
+            Attestation::Attested(attested) if !attested.settings.enabled => {
                 let state = operation::disabled_state(id.as_str(), now);
                 let operation_id = operation::new_operation_id(id.as_str());
                 let status = Some(RegistrationStatus::Disabled);
@@ -279,21 +279,21 @@ impl Service {
                     },
                 )
             }
-            Standing::Proven(proven) => {
+            Attestation::Attested(attested) => {
                 let asking = Asking {
                     region: request.origin.peer.and_then(|peer| self.regions.of(peer)),
                     is_settled: request
                         .api_version
                         .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
                 };
-                let call = self.prepare_call(id, &proven, &registration, request)?;
+                let call = self.prepare_call(id, &attested, &registration, request)?;
                 let request = self.credential_policies.read(
                     registration.csr.as_deref(),
-                    proven.settings.written.credential_policy_name.as_deref(),
+                    attested.settings.written.credential_policy_name.as_deref(),
                     id,
                     request.api_version,
                 )?;
-                self.accept(id, proven, asking, (call, request), now)
+                self.accept(id, attested, asking, (call, request), now)
             }
         }
     }
@@ -302,7 +302,7 @@ impl Service {
     fn accept(
         &self,
         id: &RegistrationId,
-        proven: Proven,
+        attested: Attested,
         asking: Asking,
         (mut call, request): (Option<Preparation<'_>>, Option<Asked<'_>>),
         now: Timestamp,
@@ -323,7 +323,7 @@ impl Service {
             Some(self.ask_webhook(call, known))
         };
         let (operation_id, number) = if let Some(known) = under_way {
-            known.renew(proven, asking);
+            known.renew(attested, asking);
             known.issued = issued;
             self.keep(known);
             self.foresee(&key, known);
@@ -332,7 +332,7 @@ impl Service {
             let processing = self.processing.of(&key);
             let before = registrations.get(&key);
             let id = before.map_or(id, |before| &before.registration_id);
-            let mut started = Registration::accepted(id, proven, asking, processing, now);
+            let mut started = Registration::accepted(id, attested, asking, processing, now);
             started.issued = issued;
             match before {
                 Some(before) => started.succeed(before),

@@ -48,7 +48,7 @@ pub struct Interrupts {
 
 /// What a signal leads to.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+enum SignalEffect {
     /// Others see to it.
     Passed,
     /// The process ends, so long from now.
@@ -83,7 +83,7 @@ pub fn listen() -> io::Result<Interrupts> {
                 _ = terminate.recv() => true,
                 () = next(&mut hangup) => false,
             };
-            if let Answer::Exit(delay, code) = heard.hear(is_insistent) {
+            if let SignalEffect::Exit(delay, code) = heard.hear(is_insistent) {
                 tokio::time::sleep(delay).await;
                 exit(code.into());
             }
@@ -165,13 +165,13 @@ impl Interrupts {
         *self.point.lock().unwrap_or_else(PoisonError::into_inner) = Point::Over(exit_code);
     }
 
-    fn hear(&self, is_insistent: bool) -> Answer {
+    fn hear(&self, is_insistent: bool) -> SignalEffect {
         let point = self.point.lock().unwrap_or_else(PoisonError::into_inner);
         match &*point {
             Point::Preparing => {
                 let is_second = self.is_called_off.swap(true, Ordering::Relaxed);
                 if is_second && is_insistent {
-                    return Answer::Exit(Duration::ZERO, exit_code::INTERRUPTED);
+                    return SignalEffect::Exit(Duration::ZERO, exit_code::INTERRUPTED);
                 }
             }
             Point::Running(commands) => {
@@ -179,9 +179,9 @@ impl Interrupts {
                     ask(commands, OperatorCommand::Stop);
                 }
             }
-            Point::Over(code) => return Answer::Exit(LAST_WORDS, *code),
+            Point::Over(code) => return SignalEffect::Exit(LAST_WORDS, *code),
         }
-        Answer::Passed
+        SignalEffect::Passed
     }
 }
 
@@ -200,11 +200,11 @@ mod tests {
             (false, OperatorCommand::Stop),
             (true, OperatorCommand::Leave),
         ] {
-            assert_eq!(interrupts.hear(is_insistent), Answer::Passed);
+            assert_eq!(interrupts.hear(is_insistent), SignalEffect::Passed);
             assert_eq!(*asked.borrow(), Some(asks));
         }
         interrupts.end(99);
-        assert_eq!(interrupts.hear(false), Answer::Exit(LAST_WORDS, 99));
+        assert_eq!(interrupts.hear(false), SignalEffect::Exit(LAST_WORDS, 99));
     }
 
     #[test]
@@ -212,11 +212,11 @@ mod tests {
         static IS_CALLED_OFF: AtomicBool = AtomicBool::new(false);
         let interrupts = Interrupts::new(&IS_CALLED_OFF);
         for is_insistent in [true, false] {
-            assert_eq!(interrupts.hear(is_insistent), Answer::Passed);
+            assert_eq!(interrupts.hear(is_insistent), SignalEffect::Passed);
         }
         let failure = interrupts.begin(watch::channel(None).0);
         assert_eq!(failure.expect_err("called off").exit_code, 130);
-        let at_once = Answer::Exit(Duration::ZERO, 130);
+        let at_once = SignalEffect::Exit(Duration::ZERO, 130);
         assert_eq!(interrupts.hear(true), at_once);
     }
 }

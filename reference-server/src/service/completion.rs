@@ -7,9 +7,9 @@ use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
 use super::Service;
+use super::attestation::Credential;
 use super::failure::Failure;
 use super::operation::{Place, Progress, Registration};
-use super::proof::Credential;
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
 use super::tpm_challenge::{HmacKey, PresentedTpm};

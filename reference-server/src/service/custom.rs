@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Service;
+use super::attestation::{Attested, Credential};
 use super::enrollment_list::kind::Kind;
 use super::failure::Failure;
 use super::operation::{Progress, Registration};
-use super::proof::{Credential, Proven};
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
 use crate::counters::instance::Called;
@@ -39,17 +39,17 @@ impl Service {
     pub(super) fn prepare_call(
         &self,
         id: &RegistrationId,
-        proven: &Proven,
+        attested: &Attested,
         registration: &DeviceRegistration,
         request: &RegistrationRequest<'_>,
     ) -> Result<Option<Preparation<'_>>, Refusal> {
-        let Some(webhook) = &proven.settings.webhook else {
+        let Some(webhook) = &attested.settings.webhook else {
             return Ok(None);
         };
         let place = self.calls.try_reserve().map_err(|_| Refusal::Throttled {
             retry_after: self.retry_after,
         })?;
-        let (individual, group) = match &proven.group {
+        let (individual, group) = match &attested.group {
             Some(group) => (None, self.enrollments.get(Kind::Group, group)),
             None => (self.enrollments.get(Kind::Individual, id.as_str()), None),
         };
@@ -62,7 +62,7 @@ impl Service {
             payload: registration.payload.clone(),
             ..DeviceRuntimeContext::default()
         };
-        match &proven.credential {
+        match &attested.credential {
             Credential::Certificate(_) => {
                 let leaf = request.certificates.first();
                 context.x509 = leaf.map(|leaf| PresentedCertificate {

@@ -18,7 +18,7 @@ use crate::shards::Shards;
 use authorities::Authorities;
 use claims::Claims;
 use condition::{Condition, WriteError};
-use entry::{Checker, Group, GroupProof, Individual, Settings};
+use entry::{Checker, Group, GroupMechanism, Individual, Settings};
 use kept::Keeping;
 use kind::Kind;
 use page::Page;
@@ -309,7 +309,7 @@ impl EnrollmentList {
             .map_err(WriteError::Invalid)?;
         room_for(&entry, &groups, place)?;
         signs_nowhere_else(&entry, &groups, place)?;
-        if let GroupProof::CaReferences(names) = &entry.proof
+        if let GroupMechanism::CaReferences(names) = &entry.proof
             && let Some(name) = names
                 .names()
                 .find(|name| self.authorities.verified(name).is_none())
@@ -345,10 +345,10 @@ fn signs_nowhere_else(
     place: Option<usize>,
 ) -> Result<(), WriteError> {
     let signs = |group: &Group, der: &[u8]| match &group.proof {
-        GroupProof::Certificates(signers) => signers.iter().any(|signer| signer.der() == der),
-        GroupProof::SymmetricKey(_) | GroupProof::CaReferences(_) => false,
+        GroupMechanism::Certificates(signers) => signers.iter().any(|signer| signer.der() == der),
+        GroupMechanism::SymmetricKey(_) | GroupMechanism::CaReferences(_) => false,
     };
-    let GroupProof::Certificates(signers) = &entry.proof else {
+    let GroupMechanism::Certificates(signers) = &entry.proof else {
         return Ok(());
     };
     let mut others = groups.iter().enumerate();
@@ -367,7 +367,7 @@ fn signs_nowhere_else(
 /// A device's token does not name its group, nor does its chain: each group more costs
 /// registrations that look for theirs.
 fn room_for(entry: &Group, groups: &[Arc<Group>], place: Option<usize>) -> Result<(), WriteError> {
-    let is_by_key = |group: &Group| matches!(group.proof, GroupProof::SymmetricKey(_));
+    let is_by_key = |group: &Group| matches!(group.proof, GroupMechanism::SymmetricKey(_));
     let same = groups
         .iter()
         .enumerate()

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Service;
+use super::attestation::Credential;
 use super::custom::choice::{Allocated, Custom};
 use super::device_keys::KeyPair;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};
-use super::proof::Credential;
 use super::tpm_challenge::{Challenges, HmacKey};
 use crate::store::Store;
 use crate::store::error::StoreError;

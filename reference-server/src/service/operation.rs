@@ -18,11 +18,11 @@ use rand_distr::{Distribution, LogNormal};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::attestation::{Attested, Credential};
 use super::custom::choice::Custom;
 use super::enrollment_list::entry::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;
-use super::proof::{Credential, Proven};
 use super::tpm_challenge::HmacKey;
 
 /// The 99th percentile of the standard normal distribution.
@@ -133,7 +133,7 @@ impl Registration {
     /// Accepted now.
     pub fn accepted(
         id: &RegistrationId,
-        proven: Proven,
+        attested: Attested,
         asking: Asking,
         processing: Duration,
         now: Timestamp,
@@ -141,10 +141,10 @@ impl Registration {
         Self {
             registration_id: id.clone(),
             operation_id: new_operation_id(id.as_str()).into(),
-            credential: proven.credential,
-            group: proven.group.map(Into::into),
-            device_id: proven.device_id.unwrap_or_else(|| id.into()),
-            settings: proven.settings,
+            credential: attested.credential,
+            group: attested.group.map(Into::into),
+            device_id: attested.device_id.unwrap_or_else(|| id.into()),
+            settings: attested.settings,
             created: now,
             region: asking.region,
             is_settled: asking.is_settled,
@@ -159,12 +159,12 @@ impl Registration {
     }
 
     /// Asked again before it is done: what the device and its enrollment say now counts.
-    pub fn renew(&mut self, proven: Proven, asking: Asking) {
-        self.credential = proven.credential;
-        self.group = proven.group.map(Into::into);
-        let device_id = proven.device_id;
+    pub fn renew(&mut self, attested: Attested, asking: Asking) {
+        self.credential = attested.credential;
+        self.group = attested.group.map(Into::into);
+        let device_id = attested.device_id;
         self.device_id = device_id.unwrap_or_else(|| (&self.registration_id).into());
-        self.settings = proven.settings;
+        self.settings = attested.settings;
         self.region = asking.region;
         self.is_settled = asking.is_settled;
         self.custom = None;

@@ -15,7 +15,7 @@ use fleetstorm_reference_server::{Announcement, Config, InstanceConfig};
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 
-use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
+use crate::dialect::{self, Ask, Caller, Dialect, Response, https};
 use crate::hub::http::{as_anybody, as_service};
 use crate::hub::{HUB, yard};
 use crate::instance::{Instance, caller, quick, stranger, tenant};
@@ -46,8 +46,8 @@ fn every_transport_answers_every_question_alike() {
     assert_eq!(counted, refusals, "the server counts each refusal once");
 }
 
-fn check(answer: &Answer, expected: &Expected, question: &str) {
-    let Answer {
+fn check(answer: &Response, expected: &Expected, question: &str) {
+    let Response {
         status,
         retry_after,
         body,
@@ -104,7 +104,7 @@ fn text<'a>(body: &'a Value, member: &str) -> &'a str {
 }
 
 /// The answer without what differs from one answer to the next.
-fn without_chance(mut answer: Answer) -> Answer {
+fn without_chance(mut answer: Response) -> Response {
     for part in ["", "/registrationState"] {
         let Some(Value::Object(members)) = answer.body.pointer_mut(part) else {
             continue;
@@ -164,7 +164,7 @@ fn a_registration_ends_alike_whatever_carries_it() {
 }
 
 /// Registers, and asks once how it stands: without processing time, it is done.
-fn registered(instance: &Instance, dialect: &Dialect, caller: &Caller) -> Answer {
+fn registered(instance: &Instance, dialect: &Dialect, caller: &Caller) -> Response {
     let server = instance.server.announcement();
     let accepted = (dialect.ask)(server, caller, &register());
     assert_eq!(accepted.status, 202, "{}", accepted.body);
@@ -419,7 +419,7 @@ fn who_asks_too_often_is_told_how_long_to_wait() {
             if answer.status != 429 {
                 answer = (dialect.ask)(server, &pump, ask);
             }
-            let Answer {
+            let Response {
                 status,
                 retry_after,
                 body,

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Authority, Validity};
 use crate::dialect;
-use crate::hub::http::{Answer, to_control};
+use crate::hub::http::{Response, to_control};
 use crate::instance::{ID_SCOPE, Instance, caller, quick, tenant};
 use crate::questions::register;
 use crate::service_api::put_group;
 
 /// A request about a CA certificate; `{}` in its line is the instance's place.
-fn at(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+fn at(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Response {
     let place = format!("/instances/{ID_SCOPE}/certificates");
     let body = if body.is_null() {
         String::new()

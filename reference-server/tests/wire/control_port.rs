@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use crate::hub::http::{Answer, to_control};
+use crate::hub::http::{Response, to_control};
 use crate::instance::{Instance, quick};
 use crate::tls::connect;
 
@@ -14,7 +14,7 @@ fn says(instance: &Instance, head: &str, body: &str) -> u16 {
     let length = body.len();
     let request = format!("{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
     wire.write_all(request.as_bytes()).expect("it is read");
-    Answer::read(&mut wire).status
+    Response::read(&mut wire).status
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Dialect {
     /// Its name.
     pub transport: TransportKind,
     /// Asks once, on a connection of its own.
-    pub ask: fn(&Announcement, &Caller, &Ask) -> Answer,
+    pub ask: fn(&Announcement, &Caller, &Ask) -> Response,
 }
 
 /// Who asks, and what it shows.
@@ -57,7 +57,7 @@ pub enum Ask {
 
 /// What it hears.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status, wherever the dialect has it.
     pub status: u16,
     /// Seconds until the next poll.

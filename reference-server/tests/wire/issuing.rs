@@ -19,7 +19,7 @@ use tempfile::NamedTempFile;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
+use crate::dialect::{self, Ask, Caller, Dialect, Response, https};
 use crate::hub::device::Device;
 use crate::hub::http::{as_device, to_control};
 use crate::hub::one_hub;
@@ -98,7 +98,12 @@ fn asking(csr: &[u8]) -> Ask {
 }
 
 /// Registers, and polls to the end.
-fn provision(dialect: &Dialect, instance: &Instance, caller: &Caller, ask: &Ask) -> (Ask, Answer) {
+fn provision(
+    dialect: &Dialect,
+    instance: &Instance,
+    caller: &Caller,
+    ask: &Ask,
+) -> (Ask, Response) {
     let server = instance.server.announcement();
     let accepted = (dialect.ask)(server, caller, ask);
     assert_eq!(accepted.status, 202, "{}", accepted.body);
@@ -109,7 +114,7 @@ fn provision(dialect: &Dialect, instance: &Instance, caller: &Caller, ask: &Ask)
     (operation, ended)
 }
 
-fn chain(answer: &Answer) -> Vec<CertificateDer<'static>> {
+fn chain(answer: &Response) -> Vec<CertificateDer<'static>> {
     let chain = &answer.body["registrationState"]["issuedCertificateChain"];
     let chain = chain.as_array().expect("a chain").iter();
     let der = |text: &Value| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use prometheus_parse::{Sample, Scrape, Value};
 
-use crate::dialect::{Answer, Ask, https, mqtt};
+use crate::dialect::{Ask, Response, https, mqtt};
 use crate::hub::http::to_control;
 use crate::instance::{Instance, quick, stranger};
 use crate::questions::register;
@@ -33,7 +33,7 @@ fn sum(scrape: &Scrape, metric: &str, labels: &[(&str, &str)]) -> f64 {
         .sum()
 }
 
-fn registered(instance: &Instance, ask: impl Fn(&Ask) -> Answer) {
+fn registered(instance: &Instance, ask: impl Fn(&Ask) -> Response) {
     let operation = ask(&register()).body["operationId"]
         .as_str()
         .expect("accepted")

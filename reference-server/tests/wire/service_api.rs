@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::certificates::{Authority, Validity, self_signed};
 use crate::dialect::{self, Ask};
-use crate::hub::http::{Answer, request};
+use crate::hub::http::{Response, request};
 use crate::instance::{Instance, group, quick, stranger, tenant};
 use crate::questions::{register, token};
 use crate::tls::dial;
@@ -48,18 +48,18 @@ fn signed(resource: &str, (name, key): (&str, u8), expiry: i64) -> String {
     SasToken::format(resource, expiry, Some(name), |text| key.sign(text))
 }
 
-fn send(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+fn send(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let server = instance.server.announcement();
     let mut wire = dial(server, server.https, ENDPOINT, None, ALL_VERSIONS);
     let (verb, path) = line.split_once(' ').expect("a request line");
     let line = format!("{verb} {path}?api-version=2021-10-01");
     wire.write_all(&request(&line, headers, body.as_bytes()))
         .expect("the server reads");
-    Answer::read(&mut wire)
+    Response::read(&mut wire)
 }
 
 /// As the owner.
-fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) -> Response {
     let token = signed(ENDPOINT, OWNER, i64::from(u32::MAX));
     let headers = [&[("Authorization", token.as_str())], headers].concat();
     let body = if body.is_null() {
@@ -72,7 +72,12 @@ fn ask(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &Value) 
 
 /// Writes a group of an instance with the usual policies as its owner does, on a condition that is a
 /// header.
-pub fn put_group(instance: &Instance, id: &str, condition: (&str, &str), document: &str) -> Answer {
+pub fn put_group(
+    instance: &Instance,
+    id: &str,
+    condition: (&str, &str),
+    document: &str,
+) -> Response {
     put(
         instance,
         &format!("PUT /enrollmentGroups/{id}"),
@@ -87,7 +92,7 @@ pub fn put_individual(
     id: &str,
     condition: (&str, &str),
     document: &str,
-) -> Answer {
+) -> Response {
     put(
         instance,
         &format!("PUT /enrollments/{id}"),
@@ -96,7 +101,7 @@ pub fn put_individual(
     )
 }
 
-fn put(instance: &Instance, line: &str, condition: (&str, &str), document: &str) -> Answer {
+fn put(instance: &Instance, line: &str, condition: (&str, &str), document: &str) -> Response {
     let connection = &instance.server.announcement().instances[0].connection_string;
     let part = |name: &str| {
         let mut parts = connection.split(';');

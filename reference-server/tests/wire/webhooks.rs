@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::certificates::{Authority, Validity};
-use crate::dialect::{self, Answer, Ask, Caller, Dialect, https};
+use crate::dialect::{self, Ask, Caller, Dialect, Response, https};
 use crate::hub::http::to_control;
 use crate::instance::{Instance, caller, group, quick, stranger, tenant};
 use crate::questions::{register, token};
@@ -67,7 +67,7 @@ fn begin(dialect: &Dialect, instance: &Instance, caller: &Caller, ask: &Ask) -> 
 }
 
 /// Polls until the operation has ended.
-fn end(dialect: &Dialect, instance: &Instance, caller: &Caller, operation: &Ask) -> Answer {
+fn end(dialect: &Dialect, instance: &Instance, caller: &Caller, operation: &Ask) -> Response {
     let began = Instant::now();
     loop {
         let answer = (dialect.ask)(instance.server.announcement(), caller, operation);

@@ -31,7 +31,7 @@ const UNEVEN: f64 = 0.5;
 const SECOND_US: u64 = 1_000_000;
 
 /// An answer without a result: why, and what the service tells to wait.
-type Answer = (Setback, Option<Duration>);
+type Rejection = (Setback, Option<Duration>);
 
 /// How far a simulation came before it had too many events.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -335,14 +335,14 @@ impl<'plan> World<'plan> {
         self.set_back(batch, now, step, answer);
     }
 
-    fn unfinished(&self, batch: &Batch) -> Answer {
+    fn unfinished(&self, batch: &Batch) -> Rejection {
         let instance = &self.instances[usize::from(batch.tenant)];
         (Setback::Unfinished, Some(instance.pace.retry_after))
     }
 
     /// A batch did not get a result; its retry profile says what it does.
-    fn set_back(&mut self, mut batch: Batch, now: u64, step: Step, answer: Answer) {
-        let (setback, retry_after) = answer;
+    fn set_back(&mut self, mut batch: Batch, now: u64, step: Step, rejection: Rejection) {
+        let (setback, retry_after) = rejection;
         if setback != Setback::Unfinished {
             batch.failures += 1;
         }
@@ -470,6 +470,6 @@ impl<'plan> World<'plan> {
     }
 }
 
-fn refused(status: u16) -> Answer {
+fn refused(status: u16) -> Rejection {
     (Setback::Status(status), None)
 }

@@ -190,8 +190,8 @@ impl Authorities {
             let invalid = |problem: &str| WriteError::Invalid(format!("certificate: {problem}"));
             let code = known.code.as_deref();
             let code = code.ok_or_else(|| invalid("generate a verification code first"))?;
-            let proven = known.signer.is_proven_by(proof, code, now);
-            proven.map_err(|problem| invalid(&problem))?;
+            let attested = known.signer.is_proven_by(proof, code, now);
+            attested.map_err(|problem| invalid(&problem))?;
             Ok(Authority {
                 is_verified: true,
                 code: None,

@@ -2,7 +2,7 @@
 
 use fleetstorm_protocol::x509::Thumbprint;
 
-use super::entry::IndividualProof;
+use super::entry::IndividualMechanism;
 use crate::shards::Shards;
 
 /// Certificates to the enrollments that they stand in. Whoever changes an enrollment holds its lock
@@ -27,8 +27,8 @@ impl Claims {
     pub(super) fn claim(
         &self,
         owner: &str,
-        proof: &IndividualProof,
-        before: Option<&IndividualProof>,
+        proof: &IndividualMechanism,
+        before: Option<&IndividualMechanism>,
     ) -> Result<(), Box<str>> {
         let wanted = thumbprints(Some(proof));
         for (index, thumbprint) in wanted.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Claims {
     }
 
     /// Gives up the certificates of a proof.
-    pub(super) fn give_up(&self, proof: &IndividualProof) {
+    pub(super) fn give_up(&self, proof: &IndividualMechanism) {
         self.release(thumbprints(Some(proof)).iter());
     }
 
@@ -60,9 +60,9 @@ impl Claims {
     }
 }
 
-fn thumbprints(proof: Option<&IndividualProof>) -> Vec<Thumbprint> {
+fn thumbprints(proof: Option<&IndividualMechanism>) -> Vec<Thumbprint> {
     match proof {
-        Some(IndividualProof::Certificate { certificates }) => {
+        Some(IndividualMechanism::Certificate { certificates }) => {
             certificates.iter().map(|one| one.thumbprint).collect()
         }
         _ => Vec::new(),
@@ -74,12 +74,12 @@ mod tests {
     use super::*;
     use crate::service::enrollment_list::entry::Enrolled;
 
-    fn proof(of: &[u8]) -> IndividualProof {
+    fn proof(of: &[u8]) -> IndividualMechanism {
         let certificates = of.iter().map(|byte| Enrolled {
             thumbprint: [*byte; 32],
             der: [].into(),
         });
-        IndividualProof::Certificate {
+        IndividualMechanism::Certificate {
             certificates: certificates.collect(),
         }
     }

@@ -7,7 +7,7 @@ use fleetstorm_protocol::timestamp;
 use serde_json::{Map, Value, json};
 
 use super::certificate_info::info;
-use super::entry::{Group, GroupProof, Individual, IndividualProof, Settings};
+use super::entry::{Group, GroupMechanism, Individual, IndividualMechanism, Settings};
 use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
 
@@ -19,9 +19,9 @@ pub(super) fn individual(id: &str, entry: &Individual) -> Value {
         members.insert("deviceId".into(), device_id.as_str().into());
     }
     let attestation = match &entry.proof {
-        IndividualProof::Tpm { .. } => secret_of(&entry.proof),
-        IndividualProof::SymmetricKey(_) => json!({"type": "symmetricKey"}),
-        IndividualProof::Certificate { certificates } => json!({
+        IndividualMechanism::Tpm { .. } => secret_of(&entry.proof),
+        IndividualMechanism::SymmetricKey(_) => json!({"type": "symmetricKey"}),
+        IndividualMechanism::Certificate { certificates } => json!({
             "type": "x509",
             "x509": {"clientCertificates": both(certificates.iter().map(|one| &*one.der))},
         }),
@@ -35,22 +35,24 @@ pub(super) fn group(entry: &Group) -> Value {
     let mut members = common(&entry.settings, entry.stamp);
     members.insert("enrollmentGroupId".into(), entry.id.as_str().into());
     let attestation = match &entry.proof {
-        GroupProof::SymmetricKey(_) => json!({"type": "symmetricKey"}),
-        GroupProof::Certificates(_) | GroupProof::CaReferences(_) => secret_of_group(&entry.proof),
+        GroupMechanism::SymmetricKey(_) => json!({"type": "symmetricKey"}),
+        GroupMechanism::Certificates(_) | GroupMechanism::CaReferences(_) => {
+            secret_of_group(&entry.proof)
+        }
     };
     members.insert("attestation".into(), attestation);
     members.into()
 }
 
 /// The attestation mechanism with its keys.
-pub(super) fn secret_of(proof: &IndividualProof) -> Value {
+pub(super) fn secret_of(proof: &IndividualMechanism) -> Value {
     match proof {
-        IndividualProof::Tpm { endorsement_key } => json!({
+        IndividualMechanism::Tpm { endorsement_key } => json!({
             "type": "tpm",
             "tpm": {"endorsementKey": STANDARD.encode(endorsement_key)},
         }),
-        IndividualProof::SymmetricKey(keys) => keyed(keys),
-        IndividualProof::Certificate { certificates } => json!({
+        IndividualMechanism::SymmetricKey(keys) => keyed(keys),
+        IndividualMechanism::Certificate { certificates } => json!({
             "type": "x509",
             "x509": {"clientCertificates": both(certificates.iter().map(|one| &*one.der))},
         }),
@@ -58,14 +60,14 @@ pub(super) fn secret_of(proof: &IndividualProof) -> Value {
 }
 
 /// The same of a group.
-pub(super) fn secret_of_group(proof: &GroupProof) -> Value {
+pub(super) fn secret_of_group(proof: &GroupMechanism) -> Value {
     match proof {
-        GroupProof::SymmetricKey(keys) => keyed(keys),
-        GroupProof::CaReferences(names) => json!({
+        GroupMechanism::SymmetricKey(keys) => keyed(keys),
+        GroupMechanism::CaReferences(names) => json!({
             "type": "x509",
             "x509": {"caReferences": names},
         }),
-        GroupProof::Certificates(signers) => json!({
+        GroupMechanism::Certificates(signers) => json!({
             "type": "x509",
             "x509": {"signingCertificates": both(signers.iter().map(|signer| signer.der()))},
         }),

@@ -29,7 +29,7 @@ pub struct Individual {
     /// Its name at the hub, when it is not the registration id.
     pub device_id: Option<DeviceId>,
     /// How it proves who it is.
-    pub proof: IndividualProof,
+    pub proof: IndividualMechanism,
     /// The rest.
     pub settings: Arc<Settings>,
     /// When it was written.
@@ -38,7 +38,7 @@ pub struct Individual {
 
 /// How one device proves who it is.
 #[derive(Debug)]
-pub enum IndividualProof {
+pub enum IndividualMechanism {
     /// By the TPM with this endorsement key, a TPM2B_PUBLIC.
     Tpm {
         /// Compared byte for byte.
@@ -68,7 +68,7 @@ pub struct Group {
     /// Its name.
     pub id: String,
     /// How its devices prove who they are.
-    pub proof: GroupProof,
+    pub proof: GroupMechanism,
     /// The rest.
     pub settings: Arc<Settings>,
     /// When it was written.
@@ -83,22 +83,22 @@ impl Group {
         tell: impl FnMut(&Arc<SigningCertificate>),
     ) {
         match &self.proof {
-            GroupProof::Certificates(signers) => signers.iter().for_each(tell),
-            GroupProof::CaReferences(names) => {
+            GroupMechanism::Certificates(signers) => signers.iter().for_each(tell),
+            GroupMechanism::CaReferences(names) => {
                 let signers: Vec<_> = names
                     .names()
                     .filter_map(|name| authorities.verified(name))
                     .collect();
                 signers.iter().for_each(tell);
             }
-            GroupProof::SymmetricKey(_) => {}
+            GroupMechanism::SymmetricKey(_) => {}
         }
     }
 }
 
 /// How the devices of a group prove who they are.
 #[derive(Debug)]
-pub enum GroupProof {
+pub enum GroupMechanism {
     /// By a chain to one of these, primary and secondary.
     Certificates(Arc<[Arc<SigningCertificate>]>),
     /// By a chain to a CA certificate of the instance with one of these names.
@@ -156,22 +156,22 @@ impl Checker {
         let device_id = individual.device_id.as_deref().map(DeviceId::parse);
         let device_id = device_id.transpose().map_err(|e| e.to_string())?;
         let proof = match &individual.attestation {
-            AttestationMechanism::Tpm { tpm } => IndividualProof::Tpm {
+            AttestationMechanism::Tpm { tpm } => IndividualMechanism::Tpm {
                 endorsement_key: endorsement_key(tpm)?.as_tpm2b().into(),
             },
             AttestationMechanism::SymmetricKey { symmetric_key } => {
                 let known = match known.map(|known| &known.proof) {
-                    Some(IndividualProof::SymmetricKey(keys)) => Some(&**keys),
+                    Some(IndividualMechanism::SymmetricKey(keys)) => Some(&**keys),
                     _ => None,
                 };
-                IndividualProof::SymmetricKey(Box::new(KeyPair::over(symmetric_key, known)))
+                IndividualMechanism::SymmetricKey(Box::new(KeyPair::over(symmetric_key, known)))
             }
             AttestationMechanism::X509 { x509 } => {
                 let certificates = x509.client_certificates.as_ref();
                 let certificates =
                     certificates.ok_or("attestation.x509.clientCertificates: is missing")?;
                 let certificates = match known.map(|known| &known.proof) {
-                    Some(IndividualProof::Certificate { certificates })
+                    Some(IndividualMechanism::Certificate { certificates })
                         if is_left_out(x509.client_certificates.as_ref()) =>
                     {
                         certificates.clone()
@@ -189,7 +189,7 @@ impl Checker {
                         })
                         .collect::<Result<_, String>>()?,
                 };
-                IndividualProof::Certificate { certificates }
+                IndividualMechanism::Certificate { certificates }
             }
         };
         let settings = self.settings(&individual.settings)?;
@@ -210,22 +210,22 @@ impl Checker {
     ) -> Result<Group, String> {
         let proof = match &group.attestation {
             AttestationMechanism::X509 { x509 } if x509.ca_references.is_some() => {
-                GroupProof::CaReferences(ca_references(x509)?)
+                GroupMechanism::CaReferences(ca_references(x509)?)
             }
             AttestationMechanism::X509 { x509 } => match known.map(|known| &known.proof) {
-                Some(GroupProof::Certificates(signers))
+                Some(GroupMechanism::Certificates(signers))
                     if is_left_out(x509.signing_certificates.as_ref()) =>
                 {
-                    GroupProof::Certificates(Arc::clone(signers))
+                    GroupMechanism::Certificates(Arc::clone(signers))
                 }
-                _ => GroupProof::Certificates(signing_certificates(x509)?.into()),
+                _ => GroupMechanism::Certificates(signing_certificates(x509)?.into()),
             },
             AttestationMechanism::SymmetricKey { symmetric_key } => {
                 let known = match known.map(|known| &known.proof) {
-                    Some(GroupProof::SymmetricKey(keys)) => Some(keys),
+                    Some(GroupMechanism::SymmetricKey(keys)) => Some(keys),
                     _ => None,
                 };
-                GroupProof::SymmetricKey(KeyPair::over(symmetric_key, known))
+                GroupMechanism::SymmetricKey(KeyPair::over(symmetric_key, known))
             }
             AttestationMechanism::Tpm { .. } => {
                 return Err(

@@ -12,7 +12,7 @@ use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Group, GroupProof, Individual, IndividualProof};
+use super::entry::{Group, GroupMechanism, Individual, IndividualMechanism};
 use super::kind::Kind;
 use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
@@ -80,14 +80,14 @@ impl<Entry> Kept<Entry> {
 /// As an operator would write it who knows all of it.
 fn written(key: &str, known: &Individual) -> IndividualEnrollment {
     let attestation = match &known.proof {
-        IndividualProof::Tpm { endorsement_key } => AttestationMechanism::Tpm {
+        IndividualMechanism::Tpm { endorsement_key } => AttestationMechanism::Tpm {
             tpm: TpmAttestation {
                 endorsement_key: STANDARD.encode(endorsement_key),
                 storage_root_key: None,
             },
         },
-        IndividualProof::SymmetricKey(keys) => by_key(keys),
-        IndividualProof::Certificate { certificates } => AttestationMechanism::X509 {
+        IndividualMechanism::SymmetricKey(keys) => by_key(keys),
+        IndividualMechanism::Certificate { certificates } => AttestationMechanism::X509 {
             x509: X509Attestation {
                 client_certificates: both(certificates.iter().map(|one| &*one.der)),
                 ..X509Attestation::default()
@@ -104,14 +104,14 @@ fn written(key: &str, known: &Individual) -> IndividualEnrollment {
 
 fn written_group(known: &Group) -> EnrollmentGroup {
     let attestation = match &known.proof {
-        GroupProof::SymmetricKey(keys) => by_key(keys),
-        GroupProof::Certificates(signers) => AttestationMechanism::X509 {
+        GroupMechanism::SymmetricKey(keys) => by_key(keys),
+        GroupMechanism::Certificates(signers) => AttestationMechanism::X509 {
             x509: X509Attestation {
                 signing_certificates: both(signers.iter().map(|signer| signer.der())),
                 ..X509Attestation::default()
             },
         },
-        GroupProof::CaReferences(names) => AttestationMechanism::X509 {
+        GroupMechanism::CaReferences(names) => AttestationMechanism::X509 {
             x509: X509Attestation {
                 ca_references: Some(names.clone()),
                 ..X509Attestation::default()

@@ -4,7 +4,7 @@ use fleetstorm_protocol::attestation::TransportKind;
 use rustls::ALL_VERSIONS;
 use serde_json::Value;
 
-use super::{Answer, Ask, Caller, Dialect};
+use super::{Ask, Caller, Dialect, Response};
 use crate::tls::{Wire, dial};
 
 /// Starts the AMQP layer.
@@ -32,7 +32,7 @@ pub const DIALECT: Dialect = Dialect {
 };
 
 /// Logs in, attaches both links, asks once, and hears the answer or the refusal.
-pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Answer {
+pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Response {
     if let Some(sas) = &caller.sas {
         let user = format!(
             "{}/registrations/{}",
@@ -223,7 +223,7 @@ pub fn deliver(handle: u8, delivery: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// The answer: a disposition, and, when it accepts, a transfer.
-pub fn hear(wire: &mut impl Wire) -> Answer {
+pub fn hear(wire: &mut impl Wire) -> Response {
     let (code, disposition) = receive(wire);
     assert_eq!(code, 0x15, "disposition");
     if let Some(at) = find(&disposition, b"\x00\x53\x1d") {
@@ -239,7 +239,7 @@ pub fn hear(wire: &mut impl Wire) -> Answer {
             b"amqp:internal-error" => 500,
             other => panic!("condition {}", String::from_utf8_lossy(other)),
         };
-        return Answer {
+        return Response {
             status,
             retry_after: seconds_in_error(&disposition),
             body,
@@ -268,7 +268,7 @@ pub fn hear(wire: &mut impl Wire) -> Answer {
     } else {
         200
     };
-    Answer {
+    Response {
         status,
         retry_after: retry_after[0],
         body,

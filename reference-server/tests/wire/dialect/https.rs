@@ -6,7 +6,7 @@ use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reference_server::Announcement;
 use rustls::ALL_VERSIONS;
 
-use super::{Answer, Ask, Caller, Dialect};
+use super::{Ask, Caller, Dialect, Response};
 use crate::tls::{Wire, dial};
 
 /// HTTPS.
@@ -15,7 +15,7 @@ pub const DIALECT: Dialect = Dialect {
     ask,
 };
 
-fn ask(server: &Announcement, caller: &Caller, ask: &Ask) -> Answer {
+fn ask(server: &Announcement, caller: &Caller, ask: &Ask) -> Response {
     let certificate = caller.certificate.as_ref();
     let host = &server.global_endpoint;
     let mut wire = dial(server, server.https, host, certificate, ALL_VERSIONS);
@@ -48,7 +48,7 @@ pub fn request(host: &str, caller: &Caller, ask: &Ask) -> Vec<u8> {
 }
 
 /// One answer, to its last byte.
-pub fn read_answer(wire: &mut impl Wire) -> Answer {
+pub fn read_answer(wire: &mut impl Wire) -> Response {
     let mut lines = BufReader::new(wire);
     let mut line = || {
         let mut line = String::new();
@@ -73,7 +73,7 @@ pub fn read_answer(wire: &mut impl Wire) -> Answer {
     }
     let mut body = vec![0; length];
     lines.read_exact(&mut body).expect("the whole body");
-    Answer {
+    Response {
         status,
         retry_after,
         body: serde_json::from_slice(&body).expect("a JSON body"),

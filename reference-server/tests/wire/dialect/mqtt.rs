@@ -3,7 +3,7 @@
 use fleetstorm_protocol::attestation::TransportKind;
 use rustls::ALL_VERSIONS;
 
-use super::{Answer, Ask, Caller, Dialect};
+use super::{Ask, Caller, Dialect, Response};
 use crate::tls::{Wire, dial};
 
 /// MQTT over TLS.
@@ -18,7 +18,7 @@ pub const DIALECT: Dialect = Dialect {
 };
 
 /// Logs in, subscribes, asks once, and hears the answer.
-pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Answer {
+pub fn converse(wire: &mut impl Wire, caller: &Caller, ask: &Ask) -> Response {
     send(wire, &connect(caller));
     assert_eq!(
         receive(wire),
@@ -136,7 +136,7 @@ pub fn send(wire: &mut impl Wire, packet: &[u8]) {
     wire.flush().expect("the server reads");
 }
 
-fn answer(publish: &[u8]) -> Answer {
+fn answer(publish: &[u8]) -> Response {
     let (length, rest) = publish.split_at(2);
     let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
     let (topic, rest) = rest.split_at(length);
@@ -146,7 +146,7 @@ fn answer(publish: &[u8]) -> Answer {
     let retry_after = query
         .strip_prefix("&retry-after=")
         .map(|seconds| seconds.parse().expect("seconds"));
-    Answer {
+    Response {
         status: status.parse().expect("a status"),
         retry_after,
         body: serde_json::from_slice(&rest[2..]).expect("a JSON body"),

@@ -14,13 +14,13 @@ use crate::tls::{connect, dial};
 
 /// One answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     /// The value of a header; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
         let mut named = self.headers.iter().filter(|(header, _)| header == name);
@@ -59,37 +59,52 @@ pub fn as_device(
     line: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-) -> Answer {
+) -> Response {
     let server = instance.server.announcement();
     let certificate = caller.certificate.as_ref();
     let mut wire = dial(server, server.https, HUB, certificate, ALL_VERSIONS);
     wire.write_all(&request(line, headers, body))
         .expect("the server reads");
-    Answer::read(&mut wire)
+    Response::read(&mut wire)
 }
 
 /// A request as the service sends it, signed with the hub's policy.
-pub fn as_service(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn as_service(
+    instance: &Instance,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response {
     let token = policy_token(SERVICE_KEY, "iothubowner");
     let headers = [&[("Authorization", token.as_str())], headers].concat();
     as_anybody(instance, line, &headers, body)
 }
 
 /// A request with nothing but what it says.
-pub fn as_anybody(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn as_anybody(
+    instance: &Instance,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response {
     let server = instance.server.announcement();
     let mut wire = dial(server, server.https, HUB, None, ALL_VERSIONS);
     wire.write_all(&request(line, headers, body.as_bytes()))
         .expect("the server reads");
-    Answer::read(&mut wire)
+    Response::read(&mut wire)
 }
 
 /// A request to the control endpoint.
-pub fn to_control(instance: &Instance, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn to_control(
+    instance: &Instance,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response {
     let mut wire = connect(instance.server.announcement().control);
     wire.write_all(&control_request(line, headers, body.as_bytes()))
         .expect("the server reads");
-    Answer::read(&mut wire)
+    Response::read(&mut wire)
 }
 
 /// Head and body of one.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::amqp::{data, is_accepted, put_token};
 use super::amqp_device::{AmqpDevice, message};
 use super::device::Device;
-use super::http::{Answer, as_anybody, as_device, as_service, policy_token, to_control};
+use super::http::{Response, as_anybody, as_device, as_service, policy_token, to_control};
 use super::{HUB, POLICY_KEY, provisioned, yard};
 use crate::dialect::Caller;
 use crate::dialect::amqp::{find, string};
@@ -56,7 +56,7 @@ fn token(resource: &str, key: u8) -> String {
     )
 }
 
-fn ids(answer: &Answer) -> Vec<String> {
+fn ids(answer: &Response) -> Vec<String> {
     let listed = answer.json();
     let listed = listed.as_array().expect("a list");
     let id = |module: &Value| module["moduleId"].as_str().expect("text").to_owned();

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::amqp_device::AmqpDevice;
 use super::device::Device;
-use super::http::{Answer, as_anybody, as_device, as_service, policy_token};
+use super::http::{Response, as_anybody, as_device, as_service, policy_token};
 use super::{POLICY_KEY, provisioned, yard};
 use crate::instance::Instance;
 
 const V: &str = "api-version=2021-04-12";
 
-fn ask(yard: &Instance, line: &str, body: &Value) -> Answer {
+fn ask(yard: &Instance, line: &str, body: &Value) -> Response {
     let body = if body.is_null() {
         String::new()
     } else {

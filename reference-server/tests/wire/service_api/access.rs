@@ -134,7 +134,7 @@ fn an_api_version_that_nobody_has_published_is_refused_unless_the_configuration_
         let line = format!("GET /enrollments/lock-1?api-version={version}");
         wire.write_all(&request(&line, &[], b""))
             .expect("the server reads");
-        let answer = Answer::read(&mut wire);
+        let answer = Response::read(&mut wire);
         assert_eq!(answer.status, status, "{version}: {}", answer.body);
         if status == 400 {
             let error = answer.json();

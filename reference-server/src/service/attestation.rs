@@ -13,23 +13,23 @@ use super::chain::Chain;
 use super::device_keys::KeyPair;
 use super::enrollment_list::EnrollmentList;
 use super::enrollment_list::entry::{
-    Enrolled, Group, GroupProof, Individual, IndividualProof, Settings,
+    Enrolled, Group, GroupMechanism, Individual, IndividualMechanism, Settings,
 };
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
 use super::tpm_challenge;
 use super::tpm_challenge::{Challenges, HmacKey, PresentedTpm};
 
-/// A device that has proven itself, or is asked to.
-pub enum Standing {
+/// How the attestation of a device stands.
+pub enum Attestation {
     /// By certificate, by key or by solving the challenge.
-    Proven(Proven),
+    Attested(Attested),
     /// Its TPM has to solve a challenge first.
     Challenged(Box<PresentedTpm>),
 }
 
-/// What follows from a proof.
-pub struct Proven {
+/// A device that has been attested, and what follows from that.
+pub struct Attested {
     /// What it was proven by, so that later requests are compared and not proven anew.
     pub credential: Credential,
     /// The group that let it in.
@@ -91,7 +91,7 @@ impl Credential {
 ///
 /// # Errors
 /// There is none, or the proof does not hold.
-pub fn prove(
+pub fn attest(
     list: &EnrollmentList,
     challenges: &Challenges,
     id: &RegistrationId,
@@ -99,25 +99,25 @@ pub fn prove(
     request: &RegistrationRequest<'_>,
     resource: &str,
     now: Timestamp,
-) -> Result<Standing, Refusal> {
+) -> Result<Attestation, Refusal> {
     match list.individual(id) {
         Some(individual) => match &individual.proof {
-            IndividualProof::Certificate { certificates } => {
+            IndividualMechanism::Certificate { certificates } => {
                 let thumbprint = individual_certificate(request, certificates, id, now)?;
                 let credential = Credential::Certificate(thumbprint);
-                Ok(Standing::Proven(individual.proven(credential)))
+                Ok(Attestation::Attested(individual.attested(credential)))
             }
-            IndividualProof::SymmetricKey(keys) => {
+            IndividualMechanism::SymmetricKey(keys) => {
                 keys.verify(&token(request)?, resource, now)
                     .map_err(|_| Refusal::Unauthorized)?;
                 let credential = Credential::SymmetricKey(keys.clone());
-                Ok(Standing::Proven(individual.proven(credential)))
+                Ok(Attestation::Attested(individual.attested(credential)))
             }
-            IndividualProof::Tpm { endorsement_key } => {
+            IndividualMechanism::Tpm { endorsement_key } => {
                 let presented = registration.tpm.as_ref().or(request.tpm);
                 if request.sas.is_none() {
                     let tpm = PresentedTpm::of(presented, endorsement_key)?;
-                    return Ok(Standing::Challenged(Box::new(tpm)));
+                    return Ok(Attestation::Challenged(Box::new(tpm)));
                 }
                 // Who answers a challenge need not say again whom it was for: IoT Edge does not.
                 let storage_root_key = presented
@@ -137,17 +137,17 @@ pub fn prove(
                     endorsement_key: endorsement_key.clone(),
                     storage_root_key,
                 };
-                Ok(Standing::Proven(individual.proven(credential)))
+                Ok(Attestation::Attested(individual.attested(credential)))
             }
         },
         None if registration.tpm.is_some() || request.tpm.is_some() => {
             Err(Refusal::EnrollmentNotFound)
         }
         None if request.shows_certificates() => {
-            by_chain(list, id, request, now).map(Standing::Proven)
+            by_chain(list, id, request, now).map(Attestation::Attested)
         }
         None => by_derived_key(&list.groups(), id, &token(request)?, resource, now)
-            .map(Standing::Proven),
+            .map(Attestation::Attested),
     }
 }
 
@@ -158,7 +158,7 @@ pub fn enrolled_tpm(
     presented: &TpmAttestation,
 ) -> Option<PresentedTpm> {
     match &list.individual(id)?.proof {
-        IndividualProof::Tpm { endorsement_key } => {
+        IndividualMechanism::Tpm { endorsement_key } => {
             PresentedTpm::of(Some(presented), endorsement_key).ok()
         }
         _ => None,
@@ -166,8 +166,8 @@ pub fn enrolled_tpm(
 }
 
 impl Individual {
-    fn proven(&self, credential: Credential) -> Proven {
-        Proven {
+    fn attested(&self, credential: Credential) -> Attested {
+        Attested {
             credential,
             group: None,
             device_id: self.device_id.clone(),
@@ -200,7 +200,7 @@ fn by_chain(
     id: &RegistrationId,
     request: &RegistrationRequest<'_>,
     now: Timestamp,
-) -> Result<Proven, Refusal> {
+) -> Result<Attested, Refusal> {
     let leaf = leaf(request)?;
     is_good_for(leaf, id, now)?;
     let chain = Chain::of(request.certificates).map_err(Refusal::InvalidCertificate)?;
@@ -221,7 +221,7 @@ fn by_chain(
     let mut trusting = trusting.iter();
     let group = trusting.find(|(der, _)| **der == *signer.der());
     let (_, group) = group.ok_or(Refusal::Internal)?;
-    Ok(group.proven(Credential::Certificate(thumbprint(leaf))))
+    Ok(group.attested(Credential::Certificate(thumbprint(leaf))))
 }
 
 /// The first group below whose keys the device's own derives. Whether devices derive it from
@@ -232,10 +232,10 @@ fn by_derived_key(
     token: &SasToken,
     resource: &str,
     now: Timestamp,
-) -> Result<Proven, Refusal> {
+) -> Result<Attested, Refusal> {
     let lower_case = Some(id.canonical()).filter(|lower| lower != id.as_str());
     for group in groups {
-        let GroupProof::SymmetricKey(keys) = &group.proof else {
+        let GroupMechanism::SymmetricKey(keys) = &group.proof else {
             continue;
         };
         for written in [Some(id.as_str()), lower_case.as_deref()]
@@ -244,7 +244,7 @@ fn by_derived_key(
         {
             let derived = keys.derive(written);
             match derived.verify(token, resource, now) {
-                Ok(()) => return Ok(group.proven(Credential::SymmetricKey(Box::new(derived)))),
+                Ok(()) => return Ok(group.attested(Credential::SymmetricKey(Box::new(derived)))),
                 Err(SasError::BadSignature) => {}
                 // No other key makes it better.
                 Err(SasError::Expired | SasError::WrongResource) => {
@@ -257,8 +257,8 @@ fn by_derived_key(
 }
 
 impl Group {
-    fn proven(&self, credential: Credential) -> Proven {
-        Proven {
+    fn attested(&self, credential: Credential) -> Attested {
+        Attested {
             credential,
             group: Some(self.id.clone()),
             device_id: None,
