@@ -15,7 +15,7 @@ use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::tpm::{endorsement_public, registration_id_of};
 use fleetstorm_reference_server::service::enrollment_list::EnrollmentList;
 use fleetstorm_reference_server::service::enrollment_list::condition::Condition;
-use fleetstorm_reference_server::service::link::Link;
+use fleetstorm_reference_server::service::linked_hub::LinkedHub;
 use fleetstorm_reference_server::{Config, InstanceConfig};
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
@@ -57,7 +57,7 @@ fn main() {
 /// A list of TPMs, each with a key of its own, entered line by line as a server enters them.
 fn load(count: usize) -> Loaded {
     let config = Config::default();
-    let links = Link::all(config.settings(), &InstanceConfig::default());
+    let links = LinkedHub::all(config.settings(), &InstanceConfig::default());
     let list = EnrollmentList::new(&links, AllocationPolicy::Hashed);
     let mut draw = SmallRng::seed_from_u64(7);
     let mut ids = Vec::with_capacity(count);

@@ -104,7 +104,7 @@ pub use regions::RegionConfig;
 pub use serve::{Announcement, Running, start};
 pub use service::config::credential_policy::CredentialPolicyConfig;
 pub use service::config::{
-    AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHub, Permission,
+    AccessPolicyConfig, CaCertificateConfig, InstanceConfig, LinkedHubConfig, Permission,
 };
 pub use store::durability::Durability;
 pub use webhook::config::WebhookConfig;

@@ -34,7 +34,7 @@ use crate::service::enrollment_list::EnrollmentList;
 use crate::service::enrollment_list::condition::Condition;
 use crate::service::instances::Instances;
 use crate::service::issuing::CredentialPolicies;
-use crate::service::link::Link;
+use crate::service::linked_hub::LinkedHub;
 use crate::store::Store;
 use crate::{completions, tls, webhook_calls};
 
@@ -133,7 +133,7 @@ pub fn start(
     let mut lists = Vec::with_capacity(config.instances.len());
     for instance in &config.instances {
         let list = EnrollmentList::new(
-            &Link::all(config.settings(), instance),
+            &LinkedHub::all(config.settings(), instance),
             instance.allocation_policy,
         )
         .with_credential_policies(credential_policies(instance))

@@ -25,7 +25,7 @@ use access::AccessPolicies;
 use attestation::{Attestation, Attested, Credential};
 use enrollment_list::EnrollmentList;
 use issuing::{Asked, CredentialPolicies};
-use link::Link;
+use linked_hub::LinkedHub;
 use operation::{Asking, Processing, Progress, Registration};
 use refusal::Refusal;
 use request::{RegistrationRequest, ServiceResponse};
@@ -44,7 +44,7 @@ pub mod failure;
 pub(crate) mod fitness;
 pub mod instances;
 pub mod issuing;
-pub mod link;
+pub mod linked_hub;
 pub mod refusal;
 pub mod request;
 pub mod server;
@@ -82,7 +82,7 @@ pub struct Service {
     registrations: Shards<Box<str>, Registration>,
     registration_count: AtomicUsize,
     under_way: UnderWay,
-    links: Vec<Link>,
+    links: Vec<LinkedHub>,
     regions: Regions,
     hubs: Vec<Arc<dyn LinkedRegistry>>,
     credential_policies: CredentialPolicies,
@@ -122,7 +122,7 @@ impl Service {
             registrations: Shards::new(),
             registration_count: AtomicUsize::new(0),
             under_way: UnderWay::default(),
-            links: Link::all(server, config),
+            links: LinkedHub::all(server, config),
             regions: Regions::new(server.regions),
             hubs,
             credential_policies: CredentialPolicies::default(),

@@ -3,7 +3,7 @@ use fleetstorm_protocol::enrollment::AllocationPolicy;
 use super::*;
 use crate::hub::config::HubPolicyConfig;
 use crate::service::config::credential_policy::CredentialPolicyConfig;
-use crate::service::config::{AccessPolicyConfig, LinkedHub};
+use crate::service::config::{AccessPolicyConfig, LinkedHubConfig};
 
 /// The default with something changed.
 fn with(change: impl FnOnce(&mut Config)) -> Config {
@@ -28,8 +28,8 @@ fn policy(name: &str) -> HubPolicyConfig {
     }
 }
 
-fn link(host_name: &str, allocation_weight: u32) -> LinkedHub {
-    LinkedHub {
+fn link(host_name: &str, allocation_weight: u32) -> LinkedHubConfig {
+    LinkedHubConfig {
         host_name: host_name.into(),
         allocation_weight,
         apply_allocation_policy: true,

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use aws_lc_rs::digest;
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 
-use super::link::Link;
+use super::linked_hub::LinkedHub;
 use crate::regions::Regions;
 
 /// Chooses among the linked hubs at `candidates`; `None` without any. `region` is where the device
@@ -16,14 +16,14 @@ use crate::regions::Regions;
 pub fn choose<'a>(
     policy: AllocationPolicy,
     registration_id: &str,
-    candidates: impl Iterator<Item = &'a Link>,
+    candidates: impl Iterator<Item = &'a LinkedHub>,
     regions: &Regions,
     region: Option<usize>,
-) -> Option<&'a Link> {
-    let hashed = |link: &&Link| score(registration_id, link);
+) -> Option<&'a LinkedHub> {
+    let hashed = |link: &&LinkedHub| score(registration_id, link);
     match (policy, region) {
         (AllocationPolicy::GeoLatency, Some(region)) => {
-            let latency = |link: &&Link| regions.latency(region, link.region.as_deref());
+            let latency = |link: &&LinkedHub| regions.latency(region, link.region.as_deref());
             candidates.max_by(|one, other| {
                 let by_latency = Reverse(latency(one)).cmp(&Reverse(latency(other)));
                 by_latency.then_with(|| hashed(one).total_cmp(&hashed(other)))
@@ -37,7 +37,7 @@ pub fn choose<'a>(
 
 /// `-weight / ln(u)` with `u` even between 0 and 1: the highest is a hub's as often as its
 /// share of the weights says (Schindelhauer and Schomaker, "Weighted distributed hash tables").
-fn score(registration_id: &str, link: &Link) -> f64 {
+fn score(registration_id: &str, link: &LinkedHub) -> f64 {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(link.host_name.as_bytes());
     hash.update(&[0]);
@@ -59,18 +59,19 @@ mod tests {
     use super::*;
     use crate::regions::RegionConfig;
 
-    fn links(hubs: &[(&str, u32, Option<&str>)]) -> Vec<Link> {
-        let link = |(hub, &(name, weight, region)): (usize, &(&str, u32, Option<&str>))| Link {
-            hub,
-            host_name: name.into(),
-            region: region.map(Into::into),
-            weight,
-            applies: true,
-        };
+    fn links(hubs: &[(&str, u32, Option<&str>)]) -> Vec<LinkedHub> {
+        let link =
+            |(hub, &(name, weight, region)): (usize, &(&str, u32, Option<&str>))| LinkedHub {
+                hub,
+                host_name: name.into(),
+                region: region.map(Into::into),
+                weight,
+                applies: true,
+            };
         hubs.iter().enumerate().map(link).collect()
     }
 
-    fn placed(links: &[Link]) -> Vec<usize> {
+    fn placed(links: &[LinkedHub]) -> Vec<usize> {
         let nowhere = Regions::default();
         let place = |device: u32| {
             let id = format!("device-{device}");

@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use super::chain::Chain;
 use super::device_keys::KeyPair;
 use super::enrollment_list::EnrollmentList;
-use super::enrollment_list::entry::{
+use super::enrollment_list::compiled::{
     Enrolled, Group, GroupMechanism, Individual, IndividualMechanism, Settings,
 };
 use super::refusal::Refusal;

@@ -32,7 +32,7 @@ pub struct InstanceConfig {
     /// How hubs are chosen where an enrollment does not say.
     pub allocation_policy: AllocationPolicy,
     /// Hubs that it may assign devices to; all of the server when empty.
-    pub hubs: Vec<LinkedHub>,
+    pub hubs: Vec<LinkedHubConfig>,
     /// Who may use its service API; `provisioningserviceowner` with a new key when empty.
     #[serde(rename = "access-policy")]
     pub access_policies: Vec<AccessPolicyConfig>,
@@ -58,7 +58,7 @@ pub struct InstanceConfig {
 /// A hub that an instance may assign devices to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct LinkedHub {
+pub struct LinkedHubConfig {
     /// A `[[hub]]` of the server.
     pub host_name: String,
     /// Its share with hashed allocation, from 1 to 1000.
@@ -69,7 +69,7 @@ pub struct LinkedHub {
     pub apply_allocation_policy: bool,
 }
 
-impl LinkedHub {
+impl LinkedHubConfig {
     /// One with the weight and the part in allocation that hubs have by default.
     pub fn named(host_name: String) -> Self {
         Self {
@@ -224,11 +224,11 @@ impl InstanceConfig {
     }
 
     /// Its linked hubs: those it names, else all.
-    pub(crate) fn linked(&self, hubs: &[HubConfig]) -> Vec<LinkedHub> {
+    pub(crate) fn linked(&self, hubs: &[HubConfig]) -> Vec<LinkedHubConfig> {
         if !self.hubs.is_empty() {
             return self.hubs.clone();
         }
-        let link = |hub: &HubConfig| LinkedHub {
+        let link = |hub: &HubConfig| LinkedHubConfig {
             host_name: hub.host_name.clone(),
             allocation_weight: 1,
             apply_allocation_policy: true,

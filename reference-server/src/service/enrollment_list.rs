@@ -12,21 +12,21 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::chain::KnownSignatures;
-use super::link::Link;
+use super::linked_hub::LinkedHub;
 use crate::api_versions::ApiVersions;
 use crate::shards::Shards;
 use authorities::Authorities;
 use claims::Claims;
+use compiled::{EnrollmentCompiler, Group, GroupMechanism, Individual, Settings};
 use condition::{Condition, WriteError};
-use entry::{Checker, Group, GroupMechanism, Individual, Settings};
 use kept::Keeping;
 use kind::Kind;
 use page::Page;
 use stamp::Stamp;
 
 pub mod authorities;
+pub mod compiled;
 pub mod condition;
-pub mod entry;
 pub mod kind;
 pub mod page;
 pub mod stamp;
@@ -52,7 +52,7 @@ const FIRST_WITH_WEBHOOKS: &str = "2018-09-01-preview";
 /// Individual enrollments by registration id, and groups in the order they were entered.
 #[derive(Debug)]
 pub struct EnrollmentList {
-    checker: Checker,
+    compiler: EnrollmentCompiler,
     api_versions: ApiVersions,
     individuals: Shards<Box<str>, Arc<Individual>>,
     count: AtomicUsize,
@@ -67,9 +67,9 @@ pub struct EnrollmentList {
 impl EnrollmentList {
     /// Empty; enrollments may name linked hubs, and those that name no allocation policy have
     /// this one.
-    pub fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
+    pub fn new(links: &[LinkedHub], default_policy: AllocationPolicy) -> Self {
         Self {
-            checker: Checker::new(links, default_policy),
+            compiler: EnrollmentCompiler::new(links, default_policy),
             api_versions: ApiVersions::of_dps(&[]),
             individuals: Shards::new(),
             count: AtomicUsize::new(0),
@@ -84,7 +84,7 @@ impl EnrollmentList {
 
     /// The same, with enrollments that may name these credential policies.
     pub fn with_credential_policies(mut self, names: Vec<String>) -> Self {
-        self.checker.credential_policies = names;
+        self.compiler.credential_policies = names;
         self
     }
 
@@ -102,7 +102,7 @@ impl EnrollmentList {
 
     /// What settings come to; the same for all that have the same.
     pub(super) fn settings(&self, written: &EnrollmentSettings) -> Result<Arc<Settings>, String> {
-        self.checker.settings(written)
+        self.compiler.settings(written)
     }
 
     /// The CA certificates that groups may name.
@@ -271,7 +271,7 @@ impl EnrollmentList {
         }
         let stamp = self.stamp(known.map(|known| known.stamp), now);
         let entry = self
-            .checker
+            .compiler
             .individual(individual, known.map(|known| &**known), stamp)
             .map_err(WriteError::Invalid)?;
         self.claims
@@ -304,7 +304,7 @@ impl EnrollmentList {
         condition.holds(id, known.map(|known| known.stamp))?;
         let stamp = self.stamp(known.map(|known| known.stamp), now);
         let entry = self
-            .checker
+            .compiler
             .group(group, known.map(|known| &**known), stamp)
             .map_err(WriteError::Invalid)?;
         room_for(&entry, &groups, place)?;

@@ -16,7 +16,7 @@ use super::Service;
 use super::attestation::Credential;
 use super::custom::choice::{Allocated, Custom};
 use super::device_keys::KeyPair;
-use super::enrollment_list::entry::Settings;
+use super::enrollment_list::compiled::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;
 use super::operation::{Place, Progress, Registration, Substatus};

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::attestation::{Attested, Credential};
 use super::custom::choice::Custom;
-use super::enrollment_list::entry::Settings;
+use super::enrollment_list::compiled::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;
 use super::tpm_challenge::HmacKey;

@@ -14,7 +14,7 @@ use fleetstorm_protocol::enrollment::AllocationPolicy;
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use super::link::Link;
+use super::linked_hub::LinkedHub;
 use super::operation::{Place, Registration, Substatus};
 use super::{Service, allocation};
 use crate::hub::HubRefusal;
@@ -26,7 +26,7 @@ impl Service {
     ///
     /// # Errors
     /// There is none.
-    pub(super) fn allocate(&self, registration: &Registration) -> Result<&Link, Failure> {
+    pub(super) fn allocate(&self, registration: &Registration) -> Result<&LinkedHub, Failure> {
         let settings = &registration.settings;
         let candidate = |index: &usize| self.links.get(*index);
         let chosen = match (settings.policy, registration.allocated()) {
@@ -59,7 +59,7 @@ impl Service {
     }
 
     /// What becomes of the device's data when it gets to a hub.
-    pub(super) fn outcome(registration: &Registration, link: &Link) -> Substatus {
+    pub(super) fn outcome(registration: &Registration, link: &LinkedHub) -> Substatus {
         match &registration.previous {
             None => Substatus::InitialAssignment,
             Some(_) if resets(registration) => Substatus::DeviceDataReset,
@@ -75,7 +75,7 @@ impl Service {
     pub(super) fn place(
         &self,
         registration: &Registration,
-        link: &Link,
+        link: &LinkedHub,
         authentication: Authentication,
         now: Timestamp,
     ) -> Result<Option<Place>, Failure> {
@@ -140,7 +140,7 @@ fn is_iot_edge(registration: &Registration) -> bool {
 }
 
 /// The place that the device leaves for a hub.
-fn leaves<'a>(registration: &'a Registration, link: &Link) -> Option<&'a Place> {
+fn leaves<'a>(registration: &'a Registration, link: &LinkedHub) -> Option<&'a Place> {
     let is_here =
         |place: &Place| place.hub == link.hub && place.device_id == registration.device_id;
     registration

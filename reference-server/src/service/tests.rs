@@ -71,7 +71,7 @@ impl Told {
                 "endorsementKey": tpm.endorsement_key()}}}),
         ];
         let list = EnrollmentList::new(
-            &Link::all(server.settings(), &config),
+            &LinkedHub::all(server.settings(), &config),
             config.allocation_policy,
         );
         let list = list.kept_in(store, &config.id_scope).expect("readable");

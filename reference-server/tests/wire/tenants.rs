@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use fleetstorm_protocol::quota::Rates;
-use fleetstorm_reference_server::{Config, HubConfig, InstanceConfig, LinkedHub};
+use fleetstorm_reference_server::{Config, HubConfig, InstanceConfig, LinkedHubConfig};
 
 use crate::certificates::{Authority, Validity};
 use crate::dialect::{self, Ask, Caller, Dialect};
@@ -13,8 +13,8 @@ use crate::questions::register;
 
 const OTHER_SCOPE: &str = "0ne00000002";
 
-fn linked(host_name: &str) -> Vec<LinkedHub> {
-    vec![LinkedHub {
+fn linked(host_name: &str) -> Vec<LinkedHubConfig> {
+    vec![LinkedHubConfig {
         host_name: host_name.into(),
         allocation_weight: 1,
         apply_allocation_policy: true,

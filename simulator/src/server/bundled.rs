@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_reference_server::{
-    Announcement, Config, HubConfig, InstanceConfig, LinkedHub, RegionConfig,
+    Announcement, Config, HubConfig, InstanceConfig, LinkedHubConfig, RegionConfig,
 };
 use fleetstorm_scenarios::event::{Action, End};
 use fleetstorm_scenarios::{Ports, ProcessingTime, Scenario, names, tenant};
@@ -407,7 +407,7 @@ fn instances_of(scenario: &Scenario) -> Vec<InstanceConfig> {
         name: names::instance_host(tenant),
         subscription: format!("00000000-0000-0000-0000-{number:012}"),
         hubs: (tenant.hubs.iter())
-            .map(|hub| LinkedHub::named(names::hub_host(hub)))
+            .map(|hub| LinkedHubConfig::named(names::hub_host(hub)))
             .collect(),
         throttle: tenant.throttle,
         ..paced(tenant.processing, tenant.retry_after)

@@ -2,7 +2,7 @@
 
 use fleetstorm_protocol::x509::Thumbprint;
 
-use super::entry::IndividualMechanism;
+use super::compiled::IndividualMechanism;
 use crate::shards::Shards;
 
 /// Certificates to the enrollments that they stand in. Whoever changes an enrollment holds its lock
@@ -72,7 +72,7 @@ fn thumbprints(proof: Option<&IndividualMechanism>) -> Vec<Thumbprint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::enrollment_list::entry::Enrolled;
+    use crate::service::enrollment_list::compiled::Enrolled;
 
     fn proof(of: &[u8]) -> IndividualMechanism {
         let certificates = of.iter().map(|byte| Enrolled {

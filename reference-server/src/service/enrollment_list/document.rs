@@ -7,7 +7,7 @@ use fleetstorm_protocol::timestamp;
 use serde_json::{Map, Value, json};
 
 use super::certificate_info::info;
-use super::entry::{Group, GroupMechanism, Individual, IndividualMechanism, Settings};
+use super::compiled::{Group, GroupMechanism, Individual, IndividualMechanism, Settings};
 use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
 

@@ -12,7 +12,7 @@ use fleetstorm_protocol::registration::TpmAttestation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Group, GroupMechanism, Individual, IndividualMechanism};
+use super::compiled::{Group, GroupMechanism, Individual, IndividualMechanism};
 use super::kind::Kind;
 use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;

@@ -23,7 +23,7 @@ impl EnrollmentList {
             let kept: Kept<IndividualEnrollment> = kept;
             last = last.max(kept.revision);
             if let Some(entry) = &kept.entry {
-                let entry = self.checker.individual(entry, None, kept.stamp())?;
+                let entry = self.compiler.individual(entry, None, kept.stamp())?;
                 let claimed = self.claims.claim(key, &entry.proof, None);
                 claimed.map_err(|other| format!("its certificate is that of \"{other}\""))?;
                 self.individuals.of(key).insert(key.into(), entry.into());
@@ -36,7 +36,7 @@ impl EnrollmentList {
             let kept: Kept<EnrollmentGroup> = kept;
             last = last.max(kept.revision);
             if let Some(entry) = &kept.entry {
-                groups.push(self.checker.group(entry, None, kept.stamp())?);
+                groups.push(self.compiler.group(entry, None, kept.stamp())?);
             }
             Ok(())
         })?;
@@ -76,11 +76,11 @@ mod tests {
 
     use super::*;
     use crate::service::enrollment_list::condition::Condition;
-    use crate::service::link::Link;
+    use crate::service::linked_hub::LinkedHub;
     use crate::store::durability::Durability;
 
-    fn links(host_name: &str) -> Vec<Link> {
-        vec![Link {
+    fn links(host_name: &str) -> Vec<LinkedHub> {
+        vec![LinkedHub {
             hub: 0,
             host_name: host_name.into(),
             region: None,

@@ -1,7 +1,7 @@
 use super::*;
 
-fn links() -> Vec<Link> {
-    vec![Link {
+fn links() -> Vec<LinkedHub> {
+    vec![LinkedHub {
         hub: 0,
         host_name: "hub-1.test".into(),
         region: None,

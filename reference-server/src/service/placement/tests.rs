@@ -30,7 +30,7 @@ use crate::service::config::InstanceConfig;
 use crate::service::custom::call::Call;
 use crate::service::enrollment_list::EnrollmentList;
 use crate::service::enrollment_list::condition::Condition as WriteCondition;
-use crate::service::link::Link;
+use crate::service::linked_hub::LinkedHub;
 use crate::service::request::{Origin, RegistrationRequest};
 use crate::store::Store;
 use crate::store::durability::Durability;
@@ -103,7 +103,7 @@ impl World {
             "reprovisionPolicy": reprovision,
         });
         let list = EnrollmentList::new(
-            &Link::all(server.settings(), &instance),
+            &LinkedHub::all(server.settings(), &instance),
             instance.allocation_policy,
         );
         let enrollment = Enrollment::from_json(&enrollment.to_string()).expect("an enrollment");

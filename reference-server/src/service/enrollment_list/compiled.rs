@@ -19,7 +19,7 @@ use super::authorities::Authorities;
 use super::stamp::Stamp;
 use crate::service::device_keys::KeyPair;
 use crate::service::fitness;
-use crate::service::link::Link;
+use crate::service::linked_hub::LinkedHub;
 use crate::service::signing_certificate::SigningCertificate;
 use crate::webhook::url::Webhook;
 
@@ -128,16 +128,16 @@ pub struct Settings {
 
 /// Checks enrollments against what the instance has.
 #[derive(Debug)]
-pub(super) struct Checker {
-    links: Vec<Link>,
+pub(super) struct EnrollmentCompiler {
+    links: Vec<LinkedHub>,
     default_policy: AllocationPolicy,
     /// Names of the credential policies.
     pub(super) credential_policies: Vec<String>,
     last: Mutex<Option<Arc<Settings>>>,
 }
 
-impl Checker {
-    pub(super) fn new(links: &[Link], default_policy: AllocationPolicy) -> Self {
+impl EnrollmentCompiler {
+    pub(super) fn new(links: &[LinkedHub], default_policy: AllocationPolicy) -> Self {
         Self {
             links: links.to_vec(),
             default_policy,

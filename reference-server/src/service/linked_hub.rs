@@ -5,7 +5,7 @@ use super::server::ServerSettings;
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct LinkedHub {
     /// Its place among the hubs of the server.
     pub hub: usize,
     /// Its host name.
@@ -18,7 +18,7 @@ pub struct Link {
     pub applies: bool,
 }
 
-impl Link {
+impl LinkedHub {
     /// Those of an instance, in the order that it names them.
     pub fn all(server: ServerSettings<'_>, instance: &InstanceConfig) -> Vec<Self> {
         let links = instance.linked(server.hubs).into_iter();
