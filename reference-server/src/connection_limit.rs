@@ -36,7 +36,7 @@ pub(crate) struct Permit {
 }
 
 impl ConnectionLimit {
-    /// Empty, for devices: what else needs files is never short of them. Called once all ports are open.
+    /// Empty, for devices: what else needs files is never short of them. WebhookOutcome once all ports are open.
     ///
     /// # Errors
     /// There are no files for devices.

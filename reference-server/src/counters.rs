@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use count::Count;
-use instance::InstanceTally;
+use instance::LiveInstanceCounters;
 use requests::Requests;
 
 pub(crate) mod count;
@@ -95,7 +95,7 @@ fn add_all<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
 
 /// The counters as they grow; every thread adds.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct LiveCounters {
     pub(crate) registrations_accepted: Count,
     pub(crate) registrations_assigned: Count,
     pub(crate) tpm_challenges: Count,
@@ -108,13 +108,13 @@ pub(crate) struct Tally {
     pub(crate) requests: Requests,
     refusals: Mutex<BTreeMap<u32, u64>>,
     failures: Mutex<BTreeMap<u32, u64>>,
-    hubs: Vec<Arc<HubTally>>,
-    instances: Vec<Arc<InstanceTally>>,
+    hubs: Vec<Arc<LiveHubCounters>>,
+    instances: Vec<Arc<LiveInstanceCounters>>,
 }
 
 /// One hub's.
 #[derive(Debug, Default)]
-pub(crate) struct HubTally {
+pub(crate) struct LiveHubCounters {
     host_name: String,
     pub(crate) assignments: Count,
     pub(crate) twins_read: Count,
@@ -126,13 +126,13 @@ pub(crate) struct HubTally {
     pub(crate) cloud_to_device_completed: Count,
 }
 
-impl Tally {
+impl LiveCounters {
     /// All zero.
     pub(crate) fn new(hubs: &[String]) -> Self {
         let hub = |host_name: &String| {
-            Arc::new(HubTally {
+            Arc::new(LiveHubCounters {
                 host_name: host_name.clone(),
-                ..HubTally::default()
+                ..LiveHubCounters::default()
             })
         };
         Self {
@@ -144,7 +144,7 @@ impl Tally {
     /// The same with instances, by the host names of their service endpoints.
     pub(crate) fn of_instances<'a>(self, names: impl Iterator<Item = &'a str>) -> Self {
         let hubs = self.hubs.len();
-        let instance = |name| Arc::new(InstanceTally::new(name, hubs));
+        let instance = |name| Arc::new(LiveInstanceCounters::new(name, hubs));
         Self {
             instances: names.map(instance).collect(),
             ..self
@@ -162,12 +162,12 @@ impl Tally {
     }
 
     /// The hub at `index` of the configuration.
-    pub(crate) fn hub(&self, index: usize) -> Option<&HubTally> {
+    pub(crate) fn hub(&self, index: usize) -> Option<&LiveHubCounters> {
         self.hubs.get(index).map(Arc::as_ref)
     }
 
     /// The hub with a host name. What nobody announced is counted, and not shown.
-    pub(crate) fn hub_named(&self, host_name: &str) -> Arc<HubTally> {
+    pub(crate) fn hub_named(&self, host_name: &str) -> Arc<LiveHubCounters> {
         let known = self.hubs.iter().find(|known| known.host_name == host_name);
         known.cloned().unwrap_or_default()
     }
@@ -178,19 +178,19 @@ impl Tally {
     }
 
     /// Every instance, in the order of the configuration.
-    pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceTally> {
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &LiveInstanceCounters> {
         self.instances.iter().map(Arc::as_ref)
     }
 
     /// The instance with a name. What nobody announced is counted, and not shown.
-    pub(crate) fn instance(&self, name: &str) -> Arc<InstanceTally> {
+    pub(crate) fn instance(&self, name: &str) -> Arc<LiveInstanceCounters> {
         let known = self.instances.iter().find(|known| known.name() == name);
         known.cloned().unwrap_or_default()
     }
 
     /// What was counted until now.
     pub(crate) fn read(&self) -> Counters {
-        let by_hub = |count: fn(&HubTally) -> &Count| {
+        let by_hub = |count: fn(&LiveHubCounters) -> &Count| {
             self.hubs
                 .iter()
                 .map(|hub| (hub.host_name.clone(), count(hub).get()))
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn two_lives_of_a_server_add_up_counter_by_counter() {
         let life = |scale: u64| {
-            let tally = Tally::new(&["hub-1".into(), "hub-2".into()]);
+            let tally = LiveCounters::new(&["hub-1".into(), "hub-2".into()]);
             let hub = |index: usize| tally.hub(index).expect("a hub");
             let hubs = [(hub(0), 1), (hub(1), 2)];
             let grow = |count: &Count, by: u64| (0..by * scale).for_each(|_| count.add());

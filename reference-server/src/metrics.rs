@@ -2,7 +2,7 @@
 //! dimensions, and what an operator of a server needs beside them. Every label has few values:
 //! nothing is named after a device.
 
-use crate::counters::{Counters, Tally};
+use crate::counters::{Counters, LiveCounters};
 use page::{Kind, Page};
 
 pub(crate) mod page;
@@ -14,7 +14,7 @@ mod requests;
 /// The whole page: what is counted, how many diagnostic records were lost where there is a log, and how
 /// often each fault rule has hit.
 pub(crate) fn page(
-    tally: &Tally,
+    tally: &LiveCounters,
     lost_records: Option<u64>,
     fault_hits: impl IntoIterator<Item = (String, u64)>,
 ) -> String {

@@ -17,7 +17,7 @@ use crate::accept::{self, Listening, Port, Shared};
 use crate::api_versions::ApiVersions;
 use crate::config::Config;
 use crate::connection_limit::ConnectionLimit;
-use crate::counters::{Counters, Tally};
+use crate::counters::{Counters, LiveCounters};
 use crate::diagnostics::DiagnosticLog;
 use crate::error::{ServeError, file_error};
 use crate::fault::Faults;
@@ -119,7 +119,7 @@ pub fn start(
         .collect();
     let names = config.instances.iter();
     let names = names.map(|instance| instance.name.as_str());
-    let tally = Arc::new(Tally::new(&hub_names).of_instances(names));
+    let tally = Arc::new(LiveCounters::new(&hub_names).of_instances(names));
     let hubs = config.hubs.iter().map(|hub| {
         let policies = HubPolicies::of(hub, &store)?;
         Ok((hub.host_name.clone(), policies))

@@ -13,8 +13,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::api_versions::ApiVersions;
-use crate::counters::Tally;
-use crate::counters::instance::InstanceTally;
+use crate::counters::LiveCounters;
+use crate::counters::instance::LiveInstanceCounters;
 use crate::hub::assignment::LinkedRegistry;
 use crate::regions::Regions;
 use crate::service::config::InstanceConfig;
@@ -24,7 +24,7 @@ use crate::store::Store;
 use access::AccessPolicies;
 use attestation::{Attestation, Attested, Credential};
 use enrollment_list::EnrollmentList;
-use issuing::{Asked, CredentialPolicies};
+use issuing::{CertificateRequest, CredentialPolicies};
 use linked_hub::LinkedHub;
 use operation::{Asking, Processing, Progress, Registration};
 use refusal::Refusal;
@@ -88,8 +88,8 @@ pub struct Service {
     credential_policies: CredentialPolicies,
     calls: mpsc::Sender<Call>,
     last_call: AtomicU64,
-    tally: Arc<Tally>,
-    meter: Arc<InstanceTally>,
+    tally: Arc<LiveCounters>,
+    meter: Arc<LiveInstanceCounters>,
     store: Store,
 }
 
@@ -102,7 +102,7 @@ impl Service {
         (enrollments, access): (EnrollmentList, AccessPolicies),
         hubs: Vec<Arc<dyn LinkedRegistry>>,
         calls: mpsc::Sender<Call>,
-        tally: Arc<Tally>,
+        tally: Arc<LiveCounters>,
     ) -> Self {
         Self {
             id_scope: config.id_scope.clone(),
@@ -304,7 +304,7 @@ impl Service {
         id: &RegistrationId,
         attested: Attested,
         asking: Asking,
-        (mut call, request): (Option<Preparation<'_>>, Option<Asked<'_>>),
+        (mut call, request): (Option<Preparation<'_>>, Option<CertificateRequest<'_>>),
         now: Timestamp,
     ) -> Result<ServiceResponse, Refusal> {
         self.throttle.registration(now)?;

@@ -57,7 +57,7 @@ impl Store {
         Ok(Self(Some(Arc::new(folder))))
     }
 
-    /// Keeps changes. Called under the lock of what has changed, so that changes of one thing are
+    /// Keeps changes. WebhookOutcome under the lock of what has changed, so that changes of one thing are
     /// kept in their order. Does not even look at them where nothing is kept.
     pub(crate) fn write(&self, changes: impl FnOnce(&mut Writes<'_>)) {
         let Some(folder) = &self.0 else {

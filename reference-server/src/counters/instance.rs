@@ -35,7 +35,7 @@ impl<Counted> ByProtocol<Counted> {
 
 /// One instance's.
 #[derive(Debug, Default)]
-pub(crate) struct InstanceTally {
+pub(crate) struct LiveInstanceCounters {
     /// Host name of its service endpoint.
     name: String,
     /// Devices that have proven themselves.
@@ -48,13 +48,13 @@ pub(crate) struct InstanceTally {
     pub(crate) registrations_failed: Count,
     /// Certificates that devices asked for and got.
     pub(crate) certificates_issued: Count,
-    /// Calls of custom allocation webhooks, in the order of [`Called::ALL`].
-    pub(crate) called: [Count; Called::ALL.len()],
+    /// Calls of custom allocation webhooks, in the order of [`WebhookOutcome::ALL`].
+    pub(crate) called: [Count; WebhookOutcome::ALL.len()],
     /// Registrations that ended assigned, by the hub's place among the hubs of the server.
     assigned: Vec<Count>,
 }
 
-impl InstanceTally {
+impl LiveInstanceCounters {
     /// All zero.
     pub(crate) fn new(name: &str, hubs: usize) -> Self {
         Self {
@@ -87,8 +87,8 @@ impl InstanceTally {
     }
 
     /// Counts a call of a webhook.
-    pub(crate) fn called(&self, called: Called) {
-        let counts = Called::ALL.iter().zip(&self.called);
+    pub(crate) fn called(&self, called: WebhookOutcome) {
+        let counts = WebhookOutcome::ALL.iter().zip(&self.called);
         for (_, count) in counts.filter(|(one, _)| **one == called) {
             count.add();
         }
@@ -107,7 +107,7 @@ impl InstanceTally {
 
 /// What a call of a custom allocation webhook came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Called {
+pub(crate) enum WebhookOutcome {
     /// A hub.
     Allocated,
     /// A status that is no success.
@@ -120,7 +120,7 @@ pub(crate) enum Called {
     BadAnswer,
 }
 
-impl Called {
+impl WebhookOutcome {
     /// Every one, with its label.
     pub(crate) const ALL: [Self; 5] = [
         Self::Allocated,

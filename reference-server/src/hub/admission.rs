@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::HubRefusal;
 use super::admitted::AdmittedDevice;
-use super::authentication::Proof;
+use super::authentication::HubCredential;
 use super::config::HubPermission;
 use super::registry::Hub;
 
@@ -51,7 +51,7 @@ impl Hub {
                 let resource = sas_resource(&self.host_name, device);
                 let permission = HubPermission::DeviceConnect;
                 let admitted = self.policies.admits(token, &resource, permission, now);
-                Some((Proof::Policy, Some(admitted?)))
+                Some((HubCredential::Policy, Some(admitted?)))
             })
             .filter(|_| known.enabled)
             .ok_or(HubRefusal::Unauthorized)?;

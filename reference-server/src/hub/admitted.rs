@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::HubRefusal;
-use super::authentication::Proof;
+use super::authentication::HubCredential;
 use super::device::Device;
 use super::inbox::Downstream;
 use super::message_queue::{Delivery, Settlement};
@@ -20,7 +20,7 @@ use super::traffic::Interest;
 pub struct AdmittedDevice {
     hub: Arc<Hub>,
     id: ClientId,
-    proof: Proof,
+    credential: HubCredential,
     expiry: Option<i64>,
 }
 
@@ -36,11 +36,15 @@ impl std::fmt::Debug for AdmittedDevice {
 
 impl AdmittedDevice {
     /// Let in to the hub for a proof, until its token's expiry.
-    pub(super) fn new(hub: Arc<Hub>, id: ClientId, (proof, expiry): (Proof, Option<i64>)) -> Self {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        id: ClientId,
+        (credential, expiry): (HubCredential, Option<i64>),
+    ) -> Self {
         Self {
             hub,
             id,
-            proof,
+            credential,
             expiry,
         }
     }
@@ -52,7 +56,7 @@ impl AdmittedDevice {
 
     /// Whether it has proven itself, and nobody spoke for it.
     pub fn is_itself(&self) -> bool {
-        self.proof != Proof::Policy
+        self.credential != HubCredential::Policy
     }
 
     /// When its token runs out, in Unix seconds: the connection has to end then. A certificate
@@ -163,8 +167,8 @@ impl AdmittedDevice {
     }
 
     /// What it has proven itself by.
-    pub(super) fn proof(&self) -> &Proof {
-        &self.proof
+    pub(super) fn credential(&self) -> &HubCredential {
+        &self.credential
     }
 
     /// Does something with what the hub knows of it, as long as it would let the device in.
@@ -186,7 +190,7 @@ impl AdmittedDevice {
 
     /// Another may have its name since it was let in.
     fn check(&self, known: &Device) -> Result<(), HubRefusal> {
-        if known.admits(&self.proof) {
+        if known.admits(&self.credential) {
             Ok(())
         } else {
             Err(HubRefusal::Unauthorized)

@@ -68,7 +68,7 @@ impl Authentication {
         password: Option<&str>,
         certificates: &[CertificateDer<'static>],
         now: Timestamp,
-    ) -> Option<(Proof, Option<i64>)> {
+    ) -> Option<(HubCredential, Option<i64>)> {
         match self {
             Self::Sas { primary, secondary } => {
                 let token = SasToken::parse(password?).ok()?;
@@ -82,27 +82,27 @@ impl Authentication {
                     .flatten()
                     .find(signed)?;
                 let until = token.holds_until(now.as_second());
-                Some((Proof::Key(key.clone()), Some(until)))
+                Some((HubCredential::Key(key.clone()), Some(until)))
             }
             Self::SelfSigned { .. } => {
                 let shown = Shown::of(certificates.first()?);
-                let proof = Proof::Certificate(Box::new(shown));
-                self.holds(&proof).then_some((proof, None))
+                let credential = HubCredential::Certificate(Box::new(shown));
+                self.holds(&credential).then_some((credential, None))
             }
             Self::CertificateAuthority | Self::None => None,
         }
     }
 
     /// Whether what proved a device before would do so now.
-    pub(super) fn holds(&self, proof: &Proof) -> bool {
-        match (self, proof) {
-            (Self::Sas { primary, secondary }, Proof::Key(key)) => {
+    pub(super) fn holds(&self, credential: &HubCredential) -> bool {
+        match (self, credential) {
+            (Self::Sas { primary, secondary }, HubCredential::Key(key)) => {
                 key == primary || secondary.as_ref() == Some(key)
             }
-            (Self::SelfSigned { primary, secondary }, Proof::Certificate(shown)) => {
+            (Self::SelfSigned { primary, secondary }, HubCredential::Certificate(shown)) => {
                 shown.is(primary) || secondary.as_ref().is_some_and(|other| shown.is(other))
             }
-            (Self::Sas { .. }, Proof::Policy) => true,
+            (Self::Sas { .. }, HubCredential::Policy) => true,
             _ => false,
         }
     }
@@ -111,7 +111,7 @@ impl Authentication {
 /// What a device has proven itself by. An identity may change, or be made anew under the same name,
 /// after a device was let in: then it is asked whether that still holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum HubCredential {
     /// This key.
     Key(SymmetricKey),
     /// This certificate.

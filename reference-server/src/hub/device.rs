@@ -6,7 +6,7 @@ use fleetstorm_protocol::twin::InitialTwin;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::authentication::{Authentication, Proof};
+use super::authentication::{Authentication, HubCredential};
 use super::inbox::{Downstream, SessionEnd};
 use super::subscriptions::Subscriptions;
 use super::traffic::Traffic;
@@ -187,14 +187,17 @@ impl Device {
     }
 
     /// Whether who has proven itself by that is let in.
-    pub(super) fn admits(&self, proof: &Proof) -> bool {
-        self.enabled && self.authentication.holds(proof)
+    pub(super) fn admits(&self, credential: &HubCredential) -> bool {
+        self.enabled && self.authentication.holds(credential)
     }
 
     /// Ends its session, if what opened that does not let it in any more.
     pub(super) fn revoke_unless_proven(&mut self) {
-        let proof = self.traffic.as_ref().and_then(|traffic| traffic.proof());
-        if proof.is_some_and(|proof| !self.admits(proof)) {
+        let credential = self
+            .traffic
+            .as_ref()
+            .and_then(|traffic| traffic.credential());
+        if credential.is_some_and(|credential| !self.admits(credential)) {
             self.revoke();
         }
     }

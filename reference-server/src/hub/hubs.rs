@@ -7,7 +7,7 @@ use std::thread::ScopedJoinHandle;
 
 use super::access_policy::HubPolicies;
 use super::registry::Hub;
-use crate::counters::Tally;
+use crate::counters::LiveCounters;
 use crate::store::Store;
 use crate::store::error::StoreError;
 
@@ -27,7 +27,7 @@ impl Hubs {
     pub(crate) fn new(
         hubs: Vec<(String, HubPolicies)>,
         kept_messages: usize,
-        tally: &Arc<Tally>,
+        tally: &Arc<LiveCounters>,
         store: &Store,
     ) -> Result<Self, StoreError> {
         let in_order = std::thread::scope(|threads| {
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn a_hub_is_found_by_its_name_whatever_its_case() {
         let names = ["Hub-1.test", "hub-2.test"].map(String::from);
-        let tally = Arc::new(Tally::new(&names));
+        let tally = Arc::new(LiveCounters::new(&names));
         let hubs = names.map(|name| (name, HubPolicies::generate()));
         let hubs = Hubs::new(hubs.into(), 0, &tally, &Store::default()).expect("readable");
         for (asked, found) in [

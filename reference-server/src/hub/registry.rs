@@ -11,7 +11,7 @@ use super::device::Device;
 use super::feedback::Feedback;
 use super::telemetry::{Received, Telemetry};
 use super::twin::SharedViews;
-use crate::counters::{HubTally, Tally};
+use crate::counters::{LiveCounters, LiveHubCounters};
 use crate::shards::Shards;
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -26,8 +26,8 @@ pub struct Hub {
     pub(super) feedback: Feedback,
     pub(super) devices: Shards<ClientId, Device>,
     pub(super) store: Store,
-    pub(super) tally: Arc<Tally>,
-    pub(super) counters: Arc<HubTally>,
+    pub(super) tally: Arc<LiveCounters>,
+    pub(super) counters: Arc<LiveHubCounters>,
     last_number: AtomicU64,
 }
 
@@ -41,7 +41,7 @@ impl Hub {
         host_name: String,
         policies: HubPolicies,
         kept_messages: usize,
-        tally: &Arc<Tally>,
+        tally: &Arc<LiveCounters>,
         store: &Store,
     ) -> Result<Self, StoreError> {
         let mut hub = Self {
@@ -63,7 +63,7 @@ impl Hub {
     /// One by itself, with policies of its own.
     #[cfg(test)]
     pub(super) fn alone(host_name: &str, kept_messages: usize, store: &Store) -> Self {
-        let tally = Arc::new(Tally::new(&[host_name.to_owned()]));
+        let tally = Arc::new(LiveCounters::new(&[host_name.to_owned()]));
         let policies = HubPolicies::generate();
         Self::new(host_name.to_owned(), policies, kept_messages, &tally, store).expect("readable")
     }
@@ -138,7 +138,7 @@ impl Hub {
         Ok(())
     }
 
-    /// Writes down what a device is now. Called under the lock of its shard.
+    /// Writes down what a device is now. WebhookOutcome under the lock of its shard.
     pub(super) fn keep(&self, device: &ClientId, known: &Device) {
         self.store.write(|writes| {
             let (kind, scope) = (Kind::Identity, &self.host_name);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn hub_in(store: &Store) -> Arc<Hub> {
-        let tally = Arc::new(Tally::new(&[HUB.to_owned()]));
+        let tally = Arc::new(LiveCounters::new(&[HUB.to_owned()]));
         Arc::new(Hub::new(HUB.into(), policies(), 0, &tally, store).expect("readable"))
     }
 

@@ -36,8 +36,8 @@ impl DeviceSession {
         let inbox = Arc::new(Inbox::new(wake));
         device.with(|known| {
             known.seen(now);
-            let (proof, inbox) = (device.proof().clone(), Arc::clone(&inbox));
-            known.traffic_or_new().attach(number, proof, inbox);
+            let (credential, inbox) = (device.credential().clone(), Arc::clone(&inbox));
+            known.traffic_or_new().attach(number, credential, inbox);
         })?;
         Ok(Self {
             device,
@@ -60,7 +60,7 @@ impl DeviceSession {
         // A device that is not let in is told so by its inbox.
         let _ = self.device.with(|known| {
             if let Some(traffic) = known.traffic() {
-                traffic.renew(self.number, self.device.proof().clone());
+                traffic.renew(self.number, self.device.credential().clone());
             }
         });
     }

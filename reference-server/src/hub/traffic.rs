@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::HubRefusal;
-use super::authentication::Proof;
+use super::authentication::HubCredential;
 use super::calls::Calls;
 use super::inbox::{Downstream, Inbox, SessionEnd};
 use super::message_queue::MessageQueue;
@@ -38,7 +38,7 @@ pub(super) struct Traffic {
 #[derive(Debug)]
 struct Attached {
     number: u64,
-    proof: Proof,
+    credential: HubCredential,
     inbox: Arc<Inbox>,
     desired: bool,
     methods: bool,
@@ -76,8 +76,8 @@ impl Traffic {
     }
 
     /// What the session was opened by.
-    pub(super) fn proof(&self) -> Option<&Proof> {
-        self.session.as_ref().map(|session| &session.proof)
+    pub(super) fn credential(&self) -> Option<&HubCredential> {
+        self.session.as_ref().map(|session| &session.credential)
     }
 
     /// Tells the session, whatever it listens to.
@@ -116,14 +116,14 @@ impl Traffic {
     }
 
     /// A newer session takes the place of the one that is open.
-    pub(super) fn attach(&mut self, number: u64, proof: Proof, inbox: Arc<Inbox>) {
+    pub(super) fn attach(&mut self, number: u64, credential: HubCredential, inbox: Arc<Inbox>) {
         self.tell(Downstream::Ended(SessionEnd::Superseded));
         if let Some(before) = self.session.take() {
             self.end_of(before.number);
         }
         self.session = Some(Attached {
             number,
-            proof,
+            credential,
             inbox,
             desired: false,
             methods: false,
@@ -143,10 +143,10 @@ impl Traffic {
     }
 
     /// The session has proven itself anew.
-    pub(super) fn renew(&mut self, number: u64, proof: Proof) {
+    pub(super) fn renew(&mut self, number: u64, credential: HubCredential) {
         let session = self.session.as_mut();
         if let Some(session) = session.filter(|session| session.number == number) {
-            session.proof = proof;
+            session.credential = credential;
         }
     }
 

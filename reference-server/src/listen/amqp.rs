@@ -15,7 +15,7 @@ use super::stream::Stream;
 use crate::limits::Limits;
 
 pub(super) use self::connection::{Allowance, MAX_FRAME};
-pub(super) use self::event::{Asked, Event, LinkId};
+pub(super) use self::event::{AttachRequest, Event, LinkId};
 pub(super) use self::link::Delivery;
 
 pub(super) mod login;
@@ -171,12 +171,12 @@ impl<Carrier: Stream> Conversation<Carrier> {
     }
 
     /// Grants a link.
-    pub(super) fn accept(&mut self, asked: Asked) {
+    pub(super) fn accept(&mut self, asked: AttachRequest) {
         self.connection.accept(asked, &mut self.wire.output);
     }
 
     /// Refuses a link.
-    pub(super) fn refuse(&mut self, asked: Asked, error: Error) {
+    pub(super) fn refuse(&mut self, asked: AttachRequest, error: Error) {
         self.connection.refuse(asked, error, &mut self.wire.output);
     }
 

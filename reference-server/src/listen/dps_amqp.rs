@@ -13,7 +13,7 @@ use fleetstorm_protocol::http::MAX_BODY;
 use jiff::Timestamp;
 
 use super::amqp::login::Login;
-use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
+use super::amqp::{Allowance, AttachRequest, Conversation, Delivery, Event, LinkId};
 use super::client::Client;
 use super::server::Server;
 use super::stream::Stream;
@@ -74,7 +74,7 @@ pub(super) async fn serve(
 
 fn attach(
     conversation: &mut Conversation<impl Stream>,
-    asked: Asked,
+    asked: AttachRequest,
     login: &Login,
     links: &mut Links,
 ) {

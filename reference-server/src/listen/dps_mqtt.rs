@@ -9,7 +9,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Connect;
 
 use super::client::Client;
-use super::mqtt::{Asked, Session, password};
+use super::mqtt::{ClientEvent, Session, password};
 use super::server::Server;
 use super::stream::Stream;
 use crate::service::request::RegistrationRequest;
@@ -34,14 +34,14 @@ pub(super) async fn serve(
             .acknowledge(packet, |filter| filter == RESPONSE_FILTER)
             .await;
         let publish = match asked {
-            Asked::Published(publish) => publish,
-            Asked::Left | Asked::Gone => break,
+            ClientEvent::Published(publish) => publish,
+            ClientEvent::Left | ClientEvent::Gone => break,
             other => {
                 match other {
-                    Asked::Subscribed(granted) => {
+                    ClientEvent::Subscribed(granted) => {
                         subscribed = granted.last().map(|(_, qos)| *qos).or(subscribed);
                     }
-                    Asked::Unsubscribed(filters) => {
+                    ClientEvent::Unsubscribed(filters) => {
                         let kept = |_: &QoS| filters.iter().all(|filter| filter != RESPONSE_FILTER);
                         subscribed = subscribed.filter(kept);
                     }

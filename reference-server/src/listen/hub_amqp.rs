@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use self::device::{DeviceLink, Member};
 use self::policies::Policies;
 use super::amqp::login::Login;
-use super::amqp::{Allowance, Asked, Conversation, Delivery, Event, LinkId};
+use super::amqp::{Allowance, AttachRequest, Conversation, Delivery, Event, LinkId};
 use super::claim::Claim;
 use super::client::Client;
 use super::server::Server;
@@ -177,8 +177,8 @@ impl Gathering<'_> {
     fn attach(
         &mut self,
         conversation: &mut Conversation<impl Stream>,
-        asked: Asked,
-    ) -> Result<(), (Box<Asked>, Error)> {
+        asked: AttachRequest,
+    ) -> Result<(), (Box<AttachRequest>, Error)> {
         let refused = |asked, condition: AmqpError, problem: &dyn ToString| {
             let error = Error::new(condition, problem.to_string(), None);
             Err((Box::new(asked), error))
@@ -235,7 +235,7 @@ impl Gathering<'_> {
     }
 
     /// The node of a link that is no device's.
-    fn service_node(&self, node: HubNode, asked: &Asked) -> Result<Node, Error> {
+    fn service_node(&self, node: HubNode, asked: &AttachRequest) -> Result<Node, Error> {
         let refused = |refusal: HubRefusal| {
             let condition = match refusal {
                 HubRefusal::Malformed(_) => AmqpError::NotFound,

@@ -73,7 +73,7 @@ pub(super) async fn respond(
                 let permission = registry::permission(operation);
                 hub.authorize_service(hub.host_name(), token, permission, now)?;
                 let body = read(body, server.limits.body).await?;
-                let asked = registry::Asked {
+                let asked = registry::AuthorizedRequest {
                     hub,
                     headers: &head.headers,
                     body: &body,
@@ -111,7 +111,7 @@ pub(super) async fn respond(
                     authorized?;
                 }
                 let body = read(body, server.limits.body).await?;
-                let asked = service::Asked {
+                let asked = service::AuthorizedRequest {
                     hub,
                     device: &device,
                     headers: &head.headers,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::ask::{FaultEffect, at_hub};
 use super::client::Client;
 use super::expiry::until;
-use super::mqtt::{Asked, Session, password};
+use super::mqtt::{ClientEvent, Session, password};
 use super::server::Server;
 use super::stream::Stream;
 use crate::fault::answer::corrupt;
@@ -153,7 +153,7 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
                             || is_module && self.inputs_filters.iter().any(|own| own == filter)
                     };
                     match self.session.acknowledge(packet, may).await {
-                        Asked::Left => return true,
+                        ClientEvent::Left => return true,
                         asked => self.answer(asked).await,
                     }
                 }
@@ -166,25 +166,25 @@ impl<Carrier: Stream> Conversation<'_, Carrier> {
     }
 
     /// What the client asks.
-    async fn answer(&mut self, asked: Asked) -> Result<(), End> {
+    async fn answer(&mut self, asked: ClientEvent) -> Result<(), End> {
         match asked {
-            Asked::Published(publish) => self.published(publish).await,
-            Asked::Subscribed(granted) => {
+            ClientEvent::Published(publish) => self.published(publish).await,
+            ClientEvent::Subscribed(granted) => {
                 for (filter, qos) in granted {
                     self.subscribe(&filter, Some(qos));
                 }
                 // Only now: from its acknowledgement on, a device misses nothing.
                 self.flush().await
             }
-            Asked::Unsubscribed(filters) => {
+            ClientEvent::Unsubscribed(filters) => {
                 for filter in filters {
                     self.subscribe(&filter, None);
                 }
                 self.flush().await
             }
-            Asked::Acknowledged(id) => self.acknowledged(id).await,
-            Asked::Nothing => Ok(()),
-            Asked::Left | Asked::Gone => Err(End),
+            ClientEvent::Acknowledged(id) => self.acknowledged(id).await,
+            ClientEvent::Nothing => Ok(()),
+            ClientEvent::Left | ClientEvent::Gone => Err(End),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Session<Carrier> {
 }
 
 /// What a packet of the client comes to, once it is acknowledged.
-pub(super) enum Asked {
+pub(super) enum ClientEvent {
     /// A message.
     Published(Publish),
     /// These filters were granted, with these qualities of service.
@@ -126,44 +126,48 @@ impl<Carrier: Stream> Session<Carrier> {
         &mut self,
         packet: Option<Packet>,
         may_subscribe: impl Fn(&str) -> bool,
-    ) -> Asked {
+    ) -> ClientEvent {
         let (reply, asked) = match packet {
             Some(Packet::Publish(publish)) => return self.published(publish).await,
             Some(Packet::Subscribe(subscribe)) => {
                 let (codes, granted) = grant(subscribe.filters, may_subscribe);
                 let reply = Packet::SubAck(SubAck::new(subscribe.pkid, codes));
-                (reply, Asked::Subscribed(granted))
+                (reply, ClientEvent::Subscribed(granted))
             }
             Some(Packet::Unsubscribe(unsubscribe)) => {
                 let reply = Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid));
-                (reply, Asked::Unsubscribed(unsubscribe.topics))
+                (reply, ClientEvent::Unsubscribed(unsubscribe.topics))
             }
-            Some(Packet::PingReq) if self.send(Packet::PingResp).await => return Asked::Nothing,
-            Some(Packet::PubAck(acknowledged)) => return Asked::Acknowledged(acknowledged.pkid),
-            Some(Packet::Disconnect) => return Asked::Left,
-            _ => return Asked::Gone,
+            Some(Packet::PingReq) if self.send(Packet::PingResp).await => {
+                return ClientEvent::Nothing;
+            }
+            Some(Packet::PubAck(acknowledged)) => {
+                return ClientEvent::Acknowledged(acknowledged.pkid);
+            }
+            Some(Packet::Disconnect) => return ClientEvent::Left,
+            _ => return ClientEvent::Gone,
         };
         self.wait_with(reply, asked).await
     }
 
-    async fn published(&mut self, publish: Publish) -> Asked {
+    async fn published(&mut self, publish: Publish) -> ClientEvent {
         match publish.qos {
-            QoS::AtMostOnce => Asked::Published(publish),
+            QoS::AtMostOnce => ClientEvent::Published(publish),
             QoS::AtLeastOnce => {
                 let acknowledgement = Packet::PubAck(PubAck::new(publish.pkid));
-                self.wait_with(acknowledgement, Asked::Published(publish))
+                self.wait_with(acknowledgement, ClientEvent::Published(publish))
                     .await
             }
             // Neither DPS nor IoT Hub takes QoS 2: they close the connection.
-            QoS::ExactlyOnce => Asked::Gone,
+            QoS::ExactlyOnce => ClientEvent::Gone,
         }
     }
 
     /// Keeps an acknowledgement for what is sent next.
-    async fn wait_with(&mut self, acknowledgement: Packet, asked: Asked) -> Asked {
+    async fn wait_with(&mut self, acknowledgement: Packet, asked: ClientEvent) -> ClientEvent {
         match self.packets.feed(acknowledgement).await {
             Ok(()) => asked,
-            Err(_) => Asked::Gone,
+            Err(_) => ClientEvent::Gone,
         }
     }
 
@@ -234,7 +238,7 @@ mod tests {
         let mut message = Publish::new("devices/pump-1/messages/events/", QoS::AtLeastOnce, "{}");
         message.pkid = 7;
         let asked = session.acknowledge(Some(Packet::Publish(message)), |_| true);
-        assert!(matches!(asked.await, Asked::Published(_)));
+        assert!(matches!(asked.await, ClientEvent::Published(_)));
         session.close().await;
         let mut heard = Vec::new();
         client.read_to_end(&mut heard).await.expect("an end");
@@ -254,7 +258,7 @@ mod tests {
         subscribe.pkid = 7;
 
         let asked = session.acknowledge(Some(Packet::Subscribe(subscribe)), |_| true);
-        assert!(matches!(asked.await, Asked::Subscribed(granted) if granted.len() == 1));
+        assert!(matches!(asked.await, ClientEvent::Subscribed(granted) if granted.len() == 1));
         let mut heard = [0; 5];
         let early = tokio::time::timeout(Duration::from_millis(50), client.read(&mut heard));
         assert!(early.await.is_err(), "{heard:?}");

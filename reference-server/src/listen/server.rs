@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::client::Client;
 use crate::api_versions::ApiVersions;
-use crate::counters::Tally;
+use crate::counters::LiveCounters;
 use crate::diagnostics::DiagnosticLog;
 use crate::fault::Faults;
 use crate::fault::outage::Outages;
@@ -27,7 +27,7 @@ pub(crate) struct Server {
     /// Which versions of their API are served.
     pub(crate) hub_versions: ApiVersions,
     /// What is counted.
-    pub(crate) tally: Arc<Tally>,
+    pub(crate) tally: Arc<LiveCounters>,
     /// How long clients are waited for.
     pub(crate) limits: Limits,
     /// Where operations are logged, if anywhere.

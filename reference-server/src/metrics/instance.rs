@@ -2,10 +2,10 @@
 //! (DPS documentation, "Monitoring data reference").
 
 use super::page::{Kind, Page};
-use crate::counters::instance::{Called, InstanceTally, PROTOCOLS, shown};
+use crate::counters::instance::{LiveInstanceCounters, PROTOCOLS, WebhookOutcome, shown};
 
 /// Writes the metrics of every instance; `hubs` are the host names of the server's.
-pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]) {
+pub(crate) fn write(page: &mut Page, instances: &[&LiveInstanceCounters], hubs: &[&str]) {
     const NAME: &str = "provisioning_service_name";
     page.family(
         "dps_registration_attempts_total",
@@ -84,7 +84,7 @@ pub(crate) fn write(page: &mut Page, instances: &[&InstanceTally], hubs: &[&str]
         "Calls of custom allocation webhooks.",
     );
     for instance in instances {
-        for (called, count) in Called::ALL.iter().zip(&instance.called) {
+        for (called, count) in WebhookOutcome::ALL.iter().zip(&instance.called) {
             let labels = [(NAME, instance.name()), ("result", called.label())];
             page.sample(&labels, count.get());
         }

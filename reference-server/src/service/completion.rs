@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::Service;
 use super::attestation::Credential;
 use super::failure::Failure;
-use super::operation::{Place, Progress, Registration};
+use super::operation::{HubAssignment, Progress, Registration};
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
@@ -79,7 +79,7 @@ impl Service {
         registration: &Registration,
         at: Timestamp,
         now: Timestamp,
-    ) -> Result<(Progress, Option<Place>), Failure> {
+    ) -> Result<(Progress, Option<HubAssignment>), Failure> {
         let link = self.allocate(registration)?;
         let (authentication, hub_key) = match (&registration.issued, &registration.credential) {
             (Some(issued), _) => (Authentication::certificate(issued.thumbprint()), None),

@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::operation::{Progress, Registration};
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
-use crate::counters::instance::Called;
+use crate::counters::instance::WebhookOutcome;
 use crate::webhook::WebhookError;
 use call::{Call, Preparation};
 use choice::{Allocated, Custom};
@@ -115,7 +115,7 @@ impl Service {
                 .map(|hub| hub.host_name().to_owned());
             context.current_device_id = Some(place.device_id.to_string());
         }
-        registration.custom = Some(Box::new(Custom::Asked { number, offered }));
+        registration.custom = Some(Box::new(Custom::CertificateRequest { number, offered }));
         number
     }
 
@@ -147,7 +147,7 @@ impl Service {
         let key = call.registration_id.to_ascii_lowercase();
         let mut registrations = self.registrations.of(key.as_str());
         let known = registrations.get_mut(key.as_str())?;
-        let Some(Custom::Asked { number, offered }) = known.custom.as_deref() else {
+        let Some(Custom::CertificateRequest { number, offered }) = known.custom.as_deref() else {
             return None;
         };
         if *number != call.number {
@@ -208,7 +208,10 @@ impl Service {
 impl Registration {
     /// Whether its webhook has yet to answer.
     pub(super) fn awaits_webhook(&self) -> bool {
-        matches!(self.custom.as_deref(), Some(Custom::Asked { .. }))
+        matches!(
+            self.custom.as_deref(),
+            Some(Custom::CertificateRequest { .. })
+        )
     }
 
     /// Once the device is placed, only what it is told is kept of its webhook's choice.
@@ -226,19 +229,19 @@ impl Registration {
     pub(super) fn allocated(&self) -> Option<&Result<Allocated, Failure>> {
         match self.custom.as_deref()? {
             Custom::Answered(answered) => Some(answered),
-            Custom::Asked { .. } => None,
+            Custom::CertificateRequest { .. } => None,
         }
     }
 }
 
 /// What a call came to, by the failure that it ended with, if it did.
-fn called(failure: Option<&Failure>) -> Called {
+fn called(failure: Option<&Failure>) -> WebhookOutcome {
     match failure {
-        None => Called::Allocated,
-        Some(Failure::WebhookStatus(_)) => Called::Refused,
-        Some(Failure::Webhook(WebhookError::TooSlow(_))) => Called::TimedOut,
-        Some(Failure::Webhook(WebhookError::TooLong)) => Called::BadAnswer,
-        Some(Failure::Webhook(_)) => Called::Unreachable,
-        Some(_) => Called::BadAnswer,
+        None => WebhookOutcome::Allocated,
+        Some(Failure::WebhookStatus(_)) => WebhookOutcome::Refused,
+        Some(Failure::Webhook(WebhookError::TooSlow(_))) => WebhookOutcome::TimedOut,
+        Some(Failure::Webhook(WebhookError::TooLong)) => WebhookOutcome::BadAnswer,
+        Some(Failure::Webhook(_)) => WebhookOutcome::Unreachable,
+        Some(_) => WebhookOutcome::BadAnswer,
     }
 }

@@ -10,17 +10,17 @@ use jiff::Timestamp;
 use super::refusal::Refusal;
 use super::request::{RegistrationRequest, ServiceResponse};
 use super::{Service, tpm_challenge};
-use crate::counters::Tally;
+use crate::counters::LiveCounters;
 
 /// Every instance of a server.
 pub struct Instances {
     services: Vec<Arc<Service>>,
-    tally: Arc<Tally>,
+    tally: Arc<LiveCounters>,
 }
 
 impl Instances {
     /// In their order.
-    pub(crate) fn new(services: Vec<Arc<Service>>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(services: Vec<Arc<Service>>, tally: Arc<LiveCounters>) -> Self {
         Self { services, tally }
     }
 

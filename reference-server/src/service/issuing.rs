@@ -58,7 +58,7 @@ struct CredentialPolicy {
 }
 
 /// A good request, and who signs it.
-pub(super) struct Asked<'a> {
+pub(super) struct CertificateRequest<'a> {
     policy: &'a CredentialPolicy,
     common_name: String,
     public_key: SubjectPublicKeyInfo,
@@ -137,7 +137,7 @@ impl CredentialPolicies {
         policy: Option<&str>,
         id: &RegistrationId,
         api_version: Option<&str>,
-    ) -> Result<Option<Asked<'_>>, Refusal> {
+    ) -> Result<Option<CertificateRequest<'_>>, Refusal> {
         let Some(csr) = csr else {
             return Ok(None);
         };
@@ -178,7 +178,7 @@ impl CredentialPolicies {
         // Who signed it holds the key.
         CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der))
             .map_err(unusable)?;
-        Ok(Some(Asked {
+        Ok(Some(CertificateRequest {
             policy,
             common_name,
             public_key: SubjectPublicKeyInfo::from_der(&public_key_info).map_err(unusable)?,
@@ -186,7 +186,7 @@ impl CredentialPolicies {
     }
 }
 
-impl Asked<'_> {
+impl CertificateRequest<'_> {
     /// Signs it. Of what the device asks for, only its name and its key are taken.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::device_keys::KeyPair;
 use super::enrollment_list::compiled::Settings;
 use super::failure::Failure;
 use super::issuing::Issued;
-use super::operation::{Place, Progress, Registration, Substatus};
+use super::operation::{HubAssignment, Progress, Registration, Substatus};
 use super::tpm_challenge::{Challenges, HmacKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -208,7 +208,7 @@ impl Service {
             },
         };
         let previous = kept.previous.map(|place| {
-            Ok::<_, String>(Place {
+            Ok::<_, String>(HubAssignment {
                 hub: self.place_of(&place.hub)?,
                 device_id: device_id(&place.device_id)?,
             })

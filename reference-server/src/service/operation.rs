@@ -50,7 +50,7 @@ pub struct Registration {
     /// It asked with an api-version that knows no reprovisioning.
     pub is_settled: bool,
     /// Where it stood before it registered again.
-    pub previous: Option<Place>,
+    pub previous: Option<HubAssignment>,
     /// Custom allocation: what its webhook says.
     pub custom: Option<Box<Custom>>,
     /// The certificate that the device asked for: its hub knows it by that.
@@ -100,7 +100,7 @@ pub struct Asking {
 
 /// A device's place at a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct HubAssignment {
     /// The hub's place among the hubs of the server.
     pub hub: usize,
     /// Its name there.
@@ -158,7 +158,7 @@ impl Registration {
         }
     }
 
-    /// Asked again before it is done: what the device and its enrollment say now counts.
+    /// CertificateRequest again before it is done: what the device and its enrollment say now counts.
     pub fn renew(&mut self, attested: Attested, asking: Asking) {
         self.credential = attested.credential;
         self.group = attested.group.map(Into::into);
@@ -175,7 +175,7 @@ impl Registration {
         self.created = before.created;
         self.polls = before.polls;
         self.previous = match before.progress {
-            Progress::Assigned { hub, .. } => Some(Place {
+            Progress::Assigned { hub, .. } => Some(HubAssignment {
                 hub,
                 device_id: before.device_id.clone(),
             }),

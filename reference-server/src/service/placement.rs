@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::linked_hub::LinkedHub;
-use super::operation::{Place, Registration, Substatus};
+use super::operation::{HubAssignment, Registration, Substatus};
 use super::{Service, allocation};
 use crate::hub::HubRefusal;
 use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
@@ -78,7 +78,7 @@ impl Service {
         link: &LinkedHub,
         authentication: Authentication,
         now: Timestamp,
-    ) -> Result<Option<Place>, Failure> {
+    ) -> Result<Option<HubAssignment>, Failure> {
         let hub = self
             .hubs
             .get(link.hub)
@@ -140,9 +140,9 @@ fn is_iot_edge(registration: &Registration) -> bool {
 }
 
 /// The place that the device leaves for a hub.
-fn leaves<'a>(registration: &'a Registration, link: &LinkedHub) -> Option<&'a Place> {
+fn leaves<'a>(registration: &'a Registration, link: &LinkedHub) -> Option<&'a HubAssignment> {
     let is_here =
-        |place: &Place| place.hub == link.hub && place.device_id == registration.device_id;
+        |place: &HubAssignment| place.hub == link.hub && place.device_id == registration.device_id;
     registration
         .previous
         .as_ref()

@@ -36,7 +36,7 @@ const PROCESSING: Duration = Duration::from_secs(10);
 struct Told {
     service: Service,
     hubs: Hubs,
-    tally: Arc<Tally>,
+    tally: Arc<LiveCounters>,
     now: Timestamp,
     pump: CertificateDer<'static>,
     renewed_pump: CertificateDer<'static>,
@@ -88,7 +88,7 @@ impl Told {
             .iter()
             .map(|hub| hub.host_name.clone())
             .collect();
-        let tally = Arc::new(Tally::new(&names));
+        let tally = Arc::new(LiveCounters::new(&names));
         let hubs = names
             .into_iter()
             .map(|name| (name, HubPolicies::generate()));

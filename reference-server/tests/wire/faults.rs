@@ -34,9 +34,9 @@ fn ending(wire: &mut impl Read) -> Option<ErrorKind> {
 }
 
 /// A connection on which a register was asked, and everything before it answered.
-type Asked = fn(&Announcement, &Caller) -> Secured;
+type Dial = fn(&Announcement, &Caller) -> Secured;
 
-const ASKED: [(&str, Asked); 3] = [
+const ASKED: [(&str, Dial); 3] = [
     ("https", |server, caller| {
         let mut wire = secured(server, server.https, caller);
         let request = https::request(&server.global_endpoint, caller, &register());
@@ -151,7 +151,7 @@ fn a_delay_and_a_stall_hold_the_answer_back() {
 fn a_corrupt_answer_is_as_long_and_not_what_was_said() {
     let instance = Instance::start(quick());
     let (server, pump) = (instance.server.announcement(), instance.pump("pump-1"));
-    let heard = |ask: Asked| {
+    let heard = |ask: Dial| {
         let mut wire = ask(server, &pump);
         let mut heard = Vec::new();
         let sock = &mut wire.sock;

@@ -12,7 +12,7 @@ use fleetstorm_protocol::amqp::types::performatives::{
     Attach, Begin, ChannelMax, Close, Detach, End, MaxFrameSize, Open, Performative,
 };
 
-use super::event::{Asked, Event, LinkId};
+use super::event::{AttachRequest, Event, LinkId};
 use super::link::{Direction, Incoming, Link, Outgoing};
 use super::session::{INCOMING_WINDOW, Session};
 
@@ -127,7 +127,7 @@ impl Connection {
     }
 
     /// Grants a link: echoes what was asked, and gives a sender credit.
-    pub(in crate::listen) fn accept(&mut self, asked: Asked, out: &mut BytesMut) {
+    pub(in crate::listen) fn accept(&mut self, asked: AttachRequest, out: &mut BytesMut) {
         let max_message = self.allowance.message as u64;
         let Some(session) = self.session(asked.id.channel) else {
             return;
@@ -154,7 +154,12 @@ impl Connection {
     }
 
     /// Refuses a link: an attach without the terminus that was asked for, then detach (part 2, 2.6.3).
-    pub(in crate::listen) fn refuse(&mut self, asked: Asked, error: Error, out: &mut BytesMut) {
+    pub(in crate::listen) fn refuse(
+        &mut self,
+        asked: AttachRequest,
+        error: Error,
+        out: &mut BytesMut,
+    ) {
         let id = asked.id;
         let incoming = asked.is_incoming();
         let Some(session) = self.session(id.channel) else {
@@ -305,7 +310,7 @@ impl Connection {
             return Err(Violation::Session(error));
         }
         let handle = attach.handle.0;
-        self.events.push_back(Event::Attach(Asked {
+        self.events.push_back(Event::Attach(AttachRequest {
             id: LinkId { channel, handle },
             attach: Box::new(attach),
         }));

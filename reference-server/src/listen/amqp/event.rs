@@ -29,7 +29,7 @@ impl LinkId {
 #[derive(Debug)]
 pub(in crate::listen) enum Event {
     /// It asks for a link: to be answered by [`super::Conversation::accept`] or [`super::Conversation::refuse`].
-    Attach(Asked),
+    Attach(AttachRequest),
     /// It sent a message: to be answered by [`super::Conversation::settle`].
     Message(LinkId, Delivery, Box<Message>),
     /// What became of a message that was sent with this name.
@@ -42,13 +42,13 @@ pub(in crate::listen) enum Event {
 
 /// A link that is asked for.
 #[derive(Debug)]
-pub(in crate::listen) struct Asked {
+pub(in crate::listen) struct AttachRequest {
     /// Its name from now on.
     pub(in crate::listen) id: LinkId,
     pub(super) attach: Box<Attach>,
 }
 
-impl Asked {
+impl AttachRequest {
     /// Whether its messages come from the peer.
     pub(in crate::listen) fn is_incoming(&self) -> bool {
         self.attach.role == Role::Sender

@@ -35,7 +35,7 @@ struct Properties {
 
 /// A certificate that is signed with the key in request.
 #[derive(Debug, Deserialize)]
-struct Proof {
+struct VerificationCertificate {
     certificate: String,
 }
 
@@ -78,10 +78,10 @@ pub(super) async fn respond(
             authorities.generate_code(name, condition, now)
         }
         (&Method::POST, [name, "verify"]) => {
-            let proof = read::<Proof>(body, server)
+            let proof = read::<VerificationCertificate>(body, server)
                 .await
                 .map_err(WriteError::Invalid);
-            proof.and_then(|Proof { certificate }| {
+            proof.and_then(|VerificationCertificate { certificate }| {
                 authorities.verify(name, &der_of(&certificate)?, condition, now)
             })
         }

@@ -24,7 +24,7 @@ use crate::hub::feedback_receiver::FeedbackReceiver;
 use crate::hub::registry::Hub;
 use crate::hub::telemetry_reader::TelemetryReader;
 use crate::hub::{HubRefusal, generation};
-use crate::listen::amqp::{Asked, Conversation, LinkId};
+use crate::listen::amqp::{AttachRequest, Conversation, LinkId};
 use crate::listen::stream::Stream;
 
 /// The port of AMQP, whatever this server's is: clients look it up in what they are told.
@@ -67,7 +67,7 @@ pub(super) fn redirect(hub: &str) -> Error {
 pub(super) fn read(
     hub: &Arc<Hub>,
     partition: &str,
-    asked: &Asked,
+    asked: &AttachRequest,
     wake: &Arc<Notify>,
 ) -> Result<TelemetryReader, HubRefusal> {
     if partition != PARTITION {

@@ -26,7 +26,7 @@ const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
 /// A request whose asker may ask it.
-pub(super) struct Asked<'a> {
+pub(super) struct AuthorizedRequest<'a> {
     pub(super) hub: &'a Hub,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
@@ -45,7 +45,10 @@ pub(super) fn permission(operation: RegistryOperation) -> HubPermission {
 }
 
 /// Answers it.
-pub(super) async fn answer(operation: RegistryOperation, asked: &Asked<'_>) -> Answered {
+pub(super) async fn answer(
+    operation: RegistryOperation,
+    asked: &AuthorizedRequest<'_>,
+) -> Answered {
     let hub = asked.hub;
     let document = match operation {
         RegistryOperation::List { top } => {
@@ -78,7 +81,7 @@ struct QuerySpecification {
     query: String,
 }
 
-async fn query(asked: &Asked<'_>) -> Answered {
+async fn query(asked: &AuthorizedRequest<'_>) -> Answered {
     let QuerySpecification { query } = document::read("body", asked.body)
         .map_err(|problem| HubRefusal::Malformed(problem.to_string()))?;
     let query = Query::parse(&query)?;
@@ -114,7 +117,7 @@ fn limit(written: &str) -> Result<usize, HubRefusal> {
     })
 }
 
-impl Asked<'_> {
+impl AuthorizedRequest<'_> {
     fn text(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

@@ -29,7 +29,7 @@ const LONGEST_SECONDS: u64 = 300;
 const MAX_PAYLOAD: usize = 128 * 1024;
 
 /// A request whose asker may ask it.
-pub(super) struct Asked<'a> {
+pub(super) struct AuthorizedRequest<'a> {
     pub(super) hub: &'a Hub,
     pub(super) device: &'a ClientId,
     pub(super) headers: &'a HeaderMap,
@@ -64,8 +64,8 @@ pub(super) fn is_for_device(operation: ServiceOperation, client: &ClientId) -> b
 }
 
 /// Answers it.
-pub(super) async fn answer(operation: ServiceOperation, asked: &Asked<'_>) -> Answered {
-    let Asked {
+pub(super) async fn answer(operation: ServiceOperation, asked: &AuthorizedRequest<'_>) -> Answered {
+    let AuthorizedRequest {
         hub, device, now, ..
     } = *asked;
     match operation {
@@ -114,7 +114,7 @@ pub(super) async fn answer(operation: ServiceOperation, asked: &Asked<'_>) -> An
     }
 }
 
-impl Asked<'_> {
+impl AuthorizedRequest<'_> {
     fn document<Document: DeserializeOwned>(&self) -> Result<Document, HubRefusal> {
         document::read("body", self.body)
             .map_err(|problem| HubRefusal::Malformed(problem.to_string()))
@@ -134,7 +134,7 @@ impl Asked<'_> {
     }
 }
 
-fn change_twin(asked: &Asked<'_>, change: TwinChange) -> Answered {
+fn change_twin(asked: &AuthorizedRequest<'_>, change: TwinChange) -> Answered {
     let patch: TwinPatch = asked.document()?;
     let (identity, twin) =
         asked
@@ -159,7 +159,7 @@ struct Call {
     connect_timeout_in_seconds: Option<u64>,
 }
 
-async fn call(asked: &Asked<'_>) -> Answered {
+async fn call(asked: &AuthorizedRequest<'_>) -> Answered {
     let call: Call = asked.document()?;
     let payload = Bytes::from(call.payload.to_string());
     if payload.len() > MAX_PAYLOAD {

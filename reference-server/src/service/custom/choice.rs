@@ -9,7 +9,7 @@ use crate::service::failure::Failure;
 #[derive(Debug)]
 pub enum Custom {
     /// The webhook was asked.
-    Asked {
+    CertificateRequest {
         /// The call.
         number: u64,
         /// The links that it may choose from.
@@ -22,7 +22,7 @@ pub enum Custom {
 /// A webhook's choice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Allocated {
-    /// Place of the hub's link.
+    /// HubAssignment of the hub's link.
     pub link: usize,
     /// Takes the enrollment's place.
     pub initial_twin: Option<InitialTwin>,

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::counters::Tally;
+use crate::counters::LiveCounters;
 use crate::hub::HubRefusal;
 use crate::hub::access_policy::HubPolicies;
 use crate::hub::assignment::{AssignedIdentity, LinkedRegistry, MovedTwin};
@@ -45,7 +45,7 @@ const IN_EAST: &str = "127.2.0.7";
 struct World {
     service: Service,
     hubs: Hubs,
-    tally: Arc<Tally>,
+    tally: Arc<LiveCounters>,
     calls: mpsc::Receiver<Call>,
     api_version: Option<&'static str>,
     now: Timestamp,
@@ -110,7 +110,7 @@ impl World {
         list.put(&enrollment, WriteCondition::Absent, Timestamp::UNIX_EPOCH)
             .expect("good");
         let names = hubs.map(String::from);
-        let tally = Arc::new(Tally::new(&names));
+        let tally = Arc::new(LiveCounters::new(&names));
         let hubs = names.map(|name| (name, HubPolicies::generate()));
         let hubs = Hubs::new(hubs.into(), 0, &tally, store).expect("readable");
         let (calls, waiting) = mpsc::channel(4);

@@ -27,7 +27,7 @@ pub enum Behaviour {
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct WebhookRequest {
     /// Its first line.
     pub line: String,
     /// The rest of its head.
@@ -44,20 +44,20 @@ pub struct Listener {
 
 #[derive(Default)]
 struct Seen {
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<WebhookRequest>>,
     connections: AtomicUsize,
 }
 
 impl Listener {
     /// Over HTTP.
-    pub fn start(act: impl Fn(&Asked) -> Behaviour + Send + Sync + 'static) -> Self {
+    pub fn start(act: impl Fn(&WebhookRequest) -> Behaviour + Send + Sync + 'static) -> Self {
         Self::over(|stream| Box::new(stream), act)
     }
 
     /// Over HTTPS.
     pub fn start_secured(
         certificate: Arc<CertifiedKey>,
-        act: impl Fn(&Asked) -> Behaviour + Send + Sync + 'static,
+        act: impl Fn(&WebhookRequest) -> Behaviour + Send + Sync + 'static,
     ) -> Self {
         let resolver = SingleCertAndKey::from(certificate);
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -75,7 +75,7 @@ impl Listener {
 
     fn over(
         secured: impl Fn(TcpStream) -> Box<dyn Wire + Send> + Send + 'static,
-        act: impl Fn(&Asked) -> Behaviour + Send + Sync + 'static,
+        act: impl Fn(&WebhookRequest) -> Behaviour + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -93,7 +93,7 @@ impl Listener {
     }
 
     /// All that it was asked until now.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<WebhookRequest> {
         self.seen.asked.lock().expect("no panic").clone()
     }
 
@@ -116,7 +116,7 @@ pub fn says_text(status: &str, body: &str) -> Behaviour {
     ))
 }
 
-fn serve(stream: Box<dyn Wire + Send>, act: &dyn Fn(&Asked) -> Behaviour, seen: &Seen) {
+fn serve(stream: Box<dyn Wire + Send>, act: &dyn Fn(&WebhookRequest) -> Behaviour, seen: &Seen) {
     let mut stream = BufReader::new(stream);
     while let Some(asked) = read(&mut stream) {
         seen.asked.lock().expect("no panic").push(asked.clone());
@@ -144,7 +144,7 @@ fn serve(stream: Box<dyn Wire + Send>, act: &dyn Fn(&Asked) -> Behaviour, seen: 
     }
 }
 
-fn read(stream: &mut impl BufRead) -> Option<Asked> {
+fn read(stream: &mut impl BufRead) -> Option<WebhookRequest> {
     let mut line = || {
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
@@ -164,7 +164,7 @@ fn read(stream: &mut impl BufRead) -> Option<Asked> {
         .find_map(|header| header.strip_prefix("content-length: "));
     let mut body = vec![0; length?.parse().ok()?];
     stream.read_exact(&mut body).ok()?;
-    Some(Asked {
+    Some(WebhookRequest {
         line: first,
         headers,
         body: serde_json::from_slice(&body).ok()?,
