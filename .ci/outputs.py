@@ -47,9 +47,18 @@ def timeline():
         rows = list(csv.DictReader(file))
     assert len(rows) == len(summary["timeline"])
     for row, point in zip(rows, summary["timeline"]):
-        assert list(row) == list(point)
-        for name, value in point.items():
-            assert row[name] == "" if value is None else float(row[name]) == value, (name, row, point)
+        expected = {name: value for name, value in point.items() if not isinstance(value, dict)}
+        for metric, latency in [*point["latency"].items(), ("started", point["started"] or {})]:
+            for figure, value in latency.items():
+                expected[f"{metric}_{figure}".replace(".", "_").replace("-", "_")] = value
+        told = {name: float(value) for name, value in row.items() if value != ""}
+        unknown = {name for name in told if name not in expected}
+        assert not unknown, unknown
+        for name, value in told.items():
+            assert value == expected[name], (name, row, point)
+        assert {"at_s", "released", "provisioned", "failed"} <= set(told)
+        for metric in point["latency"]:
+            assert f"{metric.replace('.', '_').replace('-', '_')}_p99_us" in told
 
 
 def told():
@@ -88,6 +97,10 @@ def near(one, other, part=0.001):
 QUANTILES = {"p50_us": 50, "p75_us": 75, "p90_us": 90, "p95_us": 95, "p99_us": 99, "p999_us": 99.9, "p9999_us": 99.99}
 
 
+def rank(quantile, count):
+    return max(1, math.ceil(quantile * count / 100 - 1e-9))
+
+
 def histograms():
     metrics = {name: percentiles for name, percentiles in told() if percentiles is not None}
     assert set(metrics) == set(summary["distributions"]), "a distribution for each metric that was measured"
@@ -95,13 +108,15 @@ def histograms():
         counted = HdrHistogram.decode(summary["distributions"][name])
         assert counted.get_total_count() == percentiles["count"], name
         for key, quantile in QUANTILES.items():
-            assert near(counted.get_value_at_percentile(quantile), percentiles[key]), (name, key)
+            # Python's rounds a rank, where others take the next one.
+            share = 100 * rank(quantile, percentiles["count"]) / percentiles["count"]
+            assert near(counted.get_value_at_percentile(share), percentiles[key]), (name, key)
         plot = (folder / f"{name}.hgrm").read_text().splitlines()
         assert plot[0].split() == ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"]
         rows = [line.split() for line in plot[2:] if not line.startswith("#")]
         for value, share, below, *_ in rows:
             us, share = float(value) * 1000, 100 * float(share)
-            # A sample that lies on the percentile itself belongs to either side; Python's rounds ranks.
+            # A sample that lies on the percentile itself belongs to either side.
             least, most = (counted.get_value_at_percentile(min(100, share + more)) for more in (0, 200 / percentiles["count"]))
             assert least <= us <= most or near(us, least), (name, share, us, least, most)
             assert int(below) >= math.floor(share / 100 * percentiles["count"])
@@ -110,8 +125,7 @@ def histograms():
         samples.sort()
         assert len(samples) == metrics[name]["count"], name
         for key, quantile in QUANTILES.items():
-            rank = max(1, math.ceil(quantile * len(samples) / 100 - 1e-9))
-            assert near(samples[rank - 1], metrics[name][key]), (name, key)
+            assert near(samples[rank(quantile, len(samples)) - 1], metrics[name][key]), (name, key)
 
 
 junit()
