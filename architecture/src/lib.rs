@@ -24,8 +24,9 @@ pub mod sources;
 use std::path::{Path, PathBuf};
 
 /// The crates of the workspace, by their folders, from the lowest on.
-pub const CRATES: [&str; 6] = [
+pub const CRATES: [&str; 7] = [
     "protocol",
+    "websocket",
     "reports",
     "scenarios",
     "reference-server",

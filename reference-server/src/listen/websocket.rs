@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetstorm_protocol::websocket::{SubProtocol, is_path};
+use fleetstorm_websocket::{ByteStream, Limits, create_response_with_body};
 use http_body_util::Full;
 use hyper::header::{
     CONNECTION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -15,25 +16,18 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use self::messages::InMessages;
-use self::whole::Begun;
 use super::client::Client;
 use super::server::Server;
 use super::{amqp_port, mqtt_port};
 use crate::service::refusal::Refusal;
 
-mod messages;
-mod whole;
-
-/// Longest message and longest frame: a hub takes 256 KB, and MQTT and AMQP put topic, properties and
-/// headers around it.
-const MAX_MESSAGE: usize = (256 + 66) * 1024;
-/// Buffers start small: most messages are.
-const BUFFER: usize = 1024;
+/// A hub takes 256 KB, and MQTT and AMQP put topic, properties and headers around it. Most messages
+/// are small.
+const LIMITS: Limits = Limits {
+    message: (256 + 66) * 1024,
+    buffer: 1024,
+};
 /// The one version that there is (RFC 6455, 11.6).
 const VERSION: HeaderValue = HeaderValue::from_static("13");
 
@@ -120,11 +114,9 @@ impl Upgrade {
         let Ok(upgraded) = self.done.await else {
             return;
         };
-        let begun = Begun::default();
-        let stream = begun.watch(TokioIo::new(upgraded));
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(bounded())).await;
+        let stream = ByteStream::accept(TokioIo::new(upgraded), LIMITS, server.limits.packet).await;
         // Boxed, so that it is moved often and weighs once.
-        let mut stream = Box::new(InMessages::of(begun.limit(socket, server.limits.packet)));
+        let mut stream = Box::new(stream);
         let (line, stopped) = (Arc::clone(&client.line), Cell::new(false));
         let stop = async {
             stop.await;
@@ -146,35 +138,5 @@ impl Upgrade {
         }
         // Whoever is gone already hears nothing.
         let _ = stream.shutdown().await;
-    }
-}
-
-fn bounded() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(2 * MAX_MESSAGE)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-    use tokio::io::duplex;
-
-    #[tokio::test]
-    async fn who_writes_to_a_broken_socket_fails_as_often_as_it_tries() {
-        let (ours, theirs) = duplex(64);
-        drop(theirs);
-        let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
-        let messages = Begun::default().limit(socket, Duration::from_secs(1));
-        let mut bytes = InMessages::of(messages);
-        for _ in 0..3 {
-            let written = bytes.write_all(b"bytes").await;
-            assert!(written.is_err() || bytes.flush().await.is_err());
-        }
-        assert!(bytes.shutdown().await.is_err());
     }
 }

@@ -1,32 +1,19 @@
-//! A WebSocket as a stream of bytes.
+//! How a device asks for a WebSocket.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use bytes::Bytes;
 use fleetstorm_protocol::websocket::{PATH, SubProtocol};
 use fleetstorm_reports::{Breach, Fault};
-use futures_util::{SinkExt, StreamExt};
-use hyper::Request;
-use hyper::header::{
-    CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
-    USER_AGENT,
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use fleetstorm_websocket::{ByteStream, ConnectError, Handshake, Limits};
 
 use super::duplex::Duplex;
 use crate::link::client::{CLIENT_VERSION, MAX_ANSWER};
 use crate::link::dial::fault_of;
 use crate::link::error::LinkError;
 
-/// First size of the read buffer: an answer fits.
-const BUFFER: usize = 2048;
+/// An answer fits into the first read buffer.
+const LIMITS: Limits = Limits {
+    message: MAX_ANSWER,
+    buffer: 2048,
+};
 
 /// Asks `host` for a WebSocket that carries `sub_protocol`.
 ///
@@ -37,122 +24,21 @@ pub(super) async fn open(
     host: &str,
     sub_protocol: SubProtocol,
 ) -> Result<Box<dyn Duplex>, LinkError> {
-    let request = Request::builder()
-        .uri(format!("wss://{host}{PATH}"))
-        .header(HOST, host)
-        .header(CONNECTION, "Upgrade")
-        .header(UPGRADE, "websocket")
-        .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, generate_key())
-        .header(SEC_WEBSOCKET_PROTOCOL, sub_protocol.name())
-        .header(USER_AGENT, CLIENT_VERSION)
-        .body(())
-        .map_err(|_| Fault::Protocol(Breach::Request))?;
-    let opening = client_async_with_config(request, stream, Some(bounded()));
-    match opening.await {
-        Ok((socket, _)) => Ok(Box::new(Messages::of(socket))),
-        Err(Error::Http(answer)) => Err(LinkError::Refused {
-            status: answer.status().as_u16(),
-        }),
-        Err(error) => Err(match fault_of(&failure(error)) {
+    let handshake = Handshake {
+        host,
+        path: PATH,
+        sub_protocol: sub_protocol.name(),
+        user_agent: CLIENT_VERSION,
+    };
+    match ByteStream::connect(stream, handshake, LIMITS).await {
+        Ok(bytes) => Ok(Box::new(bytes)),
+        Err(ConnectError::Request) => Err(Fault::Protocol(Breach::Request).into()),
+        Err(ConnectError::Refused { status }) => Err(LinkError::Refused { status }),
+        Err(ConnectError::Broken(error)) => Err(match fault_of(&error) {
             Fault::Protocol(_) => Fault::Protocol(Breach::Upgrade),
             fault => fault,
         }
         .into()),
-    }
-}
-
-fn bounded() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(0)
-        .max_write_buffer_size(2 * MAX_ANSWER)
-        .max_message_size(Some(MAX_ANSWER))
-        .max_frame_size(Some(MAX_ANSWER))
-}
-
-/// The bytes in the messages, without their borders.
-struct Messages<Stream> {
-    socket: WebSocketStream<Stream>,
-    /// What has not been read of the last message.
-    heard: Bytes,
-    /// The server has said good-bye: nothing comes after it, whenever it closes the connection.
-    ended: bool,
-}
-
-impl<Stream> Messages<Stream> {
-    fn of(socket: WebSocketStream<Stream>) -> Self {
-        Self {
-            socket,
-            heard: Bytes::new(),
-            ended: false,
-        }
-    }
-}
-
-impl<Stream: Duplex> AsyncRead for Messages<Stream> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        while this.heard.is_empty() && !this.ended {
-            match ready!(this.socket.poll_next_unpin(cx)) {
-                Some(Ok(Message::Binary(bytes))) => this.heard = bytes,
-                Some(Ok(Message::Text(_))) => {
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-                }
-                Some(Ok(Message::Close(_))) | None => this.ended = true,
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(failure(error))),
-            }
-        }
-        let count = this.heard.len().min(into.remaining());
-        into.put_slice(&this.heard.split_to(count));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<Stream: Duplex> AsyncWrite for Messages<Stream> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let socket = &mut self.get_mut().socket;
-        ready!(socket.poll_ready_unpin(cx)).map_err(failure)?;
-        let message = Message::Binary(Bytes::copy_from_slice(bytes));
-        socket.start_send_unpin(message).map_err(failure)?;
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = self.get_mut().socket.poll_flush_unpin(cx);
-        flushed.map_err(failure)
-    }
-
-    /// Says good-bye, and closes the stream below as well: who drops that cuts it off.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let socket = &mut self.get_mut().socket;
-        let said = ready!(socket.poll_close_unpin(cx));
-        ready!(Pin::new(socket.get_mut()).poll_shutdown(cx))?;
-        Poll::Ready(said.map_err(failure))
-    }
-}
-
-fn failure(error: Error) -> io::Error {
-    match error {
-        Error::Io(error) => error,
-        // Who is gone says nothing, and so nothing wrong.
-        Error::ConnectionClosed
-        | Error::AlreadyClosed
-        | Error::Protocol(
-            ProtocolError::HandshakeIncomplete
-            | ProtocolError::ResetWithoutClosingHandshake
-            | ProtocolError::SendAfterClosing,
-        ) => io::Error::new(io::ErrorKind::ConnectionReset, error),
-        other => io::Error::new(io::ErrorKind::InvalidData, other),
     }
 }
 
@@ -163,20 +49,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::timeout;
     use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-    use tokio_tungstenite::tungstenite::protocol::Role;
-
-    #[tokio::test]
-    async fn who_writes_to_a_broken_socket_fails_as_often_as_it_tries() {
-        let (ours, theirs) = duplex(64);
-        drop(theirs);
-        let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
-        let mut bytes = Messages::of(socket);
-        for _ in 0..3 {
-            let written = bytes.write_all(b"bytes").await;
-            assert!(written.is_err() || bytes.flush().await.is_err());
-        }
-        assert!(bytes.shutdown().await.is_err());
-    }
 
     /// What becomes of a request that a server answers with `answer`, its key's proof filled in.
     async fn answered(answer: &str) -> (Result<Box<dyn Duplex>, LinkError>, String, DuplexStream) {
