@@ -60,7 +60,56 @@ pub const NOT_REACHED: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Record>() <= 136);
 
+/// Which device a record is of, by the indices of [`crate::Dimensions`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecordedDevice {
+    /// Index within the cohort.
+    pub device: u32,
+    /// Cohort.
+    pub cohort: u16,
+    /// Transport.
+    pub transport: u8,
+    /// Attestation.
+    pub attestation: u8,
+    /// Region, of a device that is somewhere.
+    pub region: Option<u8>,
+    /// Tenant.
+    pub tenant: u8,
+}
+
 impl Record {
+    /// Of a device to which nothing has happened yet: it ended as it started, and got nowhere.
+    pub fn new(
+        of: RecordedDevice,
+        intended_start_us: u64,
+        start_us: u64,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            intended_start_us,
+            start_us,
+            registered_us: None,
+            end_us: start_us,
+            added_to_registration_us: 0,
+            added_us: 0,
+            phases_us: [NOT_REACHED; Phase::ALL.len()],
+            device: of.device,
+            cohort: of.cohort,
+            transport: of.transport,
+            attestation: of.attestation,
+            region: of.region,
+            tenant: of.tenant,
+            polls: 0,
+            messages: 0,
+            attempts: u16::from(outcome.is_started()),
+            throttled: 0,
+            lost: 0,
+            reprovision: false,
+            hub: None,
+            outcome,
+        }
+    }
+
     /// Duration of `phase`, if the device went through it.
     pub fn phase_us(&self, phase: Phase) -> Option<u32> {
         Some(self.phases_us[phase as usize]).filter(|us| *us != NOT_REACHED)
@@ -151,27 +200,14 @@ pub(crate) fn sample() -> Record {
         phases_us[phase as usize] = us;
     }
     Record {
-        intended_start_us: 0,
-        start_us: 1_000,
         registered_us: Some(3_000),
         end_us: 5_000,
         added_to_registration_us: 1_000,
         added_us: 1_000,
         phases_us,
-        device: 0,
-        cohort: 0,
-        transport: 0,
-        attestation: 0,
-        region: None,
-        tenant: 0,
         polls: 1,
-        messages: 0,
-        attempts: 1,
-        throttled: 0,
-        lost: 0,
-        reprovision: false,
         hub: Some(0),
-        outcome: Outcome::Provisioned,
+        ..Record::new(RecordedDevice::default(), 0, 1_000, Outcome::Provisioned)
     }
 }
 
@@ -179,16 +215,9 @@ pub(crate) fn sample() -> Record {
 #[cfg(test)]
 pub(crate) fn dropped(at_us: u64) -> Record {
     Record {
-        intended_start_us: at_us,
-        start_us: at_us,
-        registered_us: None,
-        end_us: at_us,
-        phases_us: [NOT_REACHED; Phase::ALL.len()],
-        polls: 0,
-        attempts: 0,
-        hub: None,
-        outcome: Outcome::NotStarted,
-        ..sample()
+        added_to_registration_us: 1_000,
+        added_us: 1_000,
+        ..Record::new(RecordedDevice::default(), at_us, at_us, Outcome::NotStarted)
     }
 }
 

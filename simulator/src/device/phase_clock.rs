@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_reports::record::NOT_REACHED;
+use fleetstorm_reports::record::{NOT_REACHED, RecordedDevice};
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
@@ -43,29 +43,21 @@ impl PhaseClock {
             u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
         let mut phases_us = [NOT_REACHED; Phase::ALL.len()];
         phases_us[Phase::Queue as usize] = clamp(start_us.saturating_sub(intended_start_us));
-        let record = Record {
-            intended_start_us,
-            // A release is never early: the clock may have been read a moment before.
-            start_us: start_us.max(intended_start_us),
-            registered_us: None,
-            end_us: start_us,
-            added_to_registration_us: 0,
-            added_us: NOT_REACHED,
-            phases_us,
+        let of = RecordedDevice {
             device: release.device,
             cohort: release.cohort,
             transport: release.transport as u8,
             attestation,
-            tenant,
             region: release.region,
-            polls: 0,
-            messages: 0,
-            attempts: 1,
-            throttled: 0,
-            lost: 0,
-            reprovision: false,
-            hub: None,
-            outcome: Outcome::Cancelled,
+            tenant,
+        };
+        // A release is never early: the clock may have been read a moment before.
+        let start = start_us.max(intended_start_us);
+        let record = Record {
+            end_us: start_us,
+            added_us: NOT_REACHED,
+            phases_us,
+            ..Record::new(of, intended_start_us, start, Outcome::Cancelled)
         };
         Self {
             clock,

@@ -171,32 +171,16 @@ fn row(name: String, (server, simulator): (u64, u64), allowed: Allowance) -> Cou
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetstorm_reports::record::NOT_REACHED;
-    use fleetstorm_reports::{Outcome, Phase};
+    use fleetstorm_reports::Outcome;
+    use fleetstorm_reports::record::RecordedDevice;
 
     fn record(hub: Option<u16>, outcome: Outcome) -> Record {
         Record {
-            intended_start_us: 0,
-            start_us: 0,
             registered_us: hub.map(|_| 1),
             end_us: 2,
-            added_to_registration_us: 0,
-            added_us: 0,
-            phases_us: [NOT_REACHED; Phase::ALL.len()],
-            device: 0,
-            cohort: 0,
-            transport: 0,
-            attestation: 0,
-            tenant: 0,
-            region: None,
             polls: 1,
-            messages: 0,
-            attempts: 1,
-            throttled: 0,
-            lost: 0,
-            reprovision: false,
             hub,
-            outcome,
+            ..Record::new(RecordedDevice::default(), 0, 0, outcome)
         }
     }
 

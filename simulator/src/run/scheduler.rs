@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetstorm_reports::generator::LoopLag;
-use fleetstorm_reports::record::NOT_REACHED;
-use fleetstorm_reports::{Outcome, Phase, Record, Recorder};
+use fleetstorm_reports::record::RecordedDevice;
+use fleetstorm_reports::{Outcome, Record, Recorder};
 use fleetstorm_scenarios::{Event, Plan, Release};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
@@ -331,29 +331,16 @@ impl Drop for Ticket {
 fn record_of(release: Release, conditions: &Conditions, outcome: Outcome) -> Record {
     let start_us = conditions.clock.now_us();
     let profile = conditions.profile(release.cohort);
-    Record {
-        intended_start_us: u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX),
-        start_us,
-        registered_us: None,
-        end_us: start_us,
-        added_to_registration_us: 0,
-        added_us: 0,
-        phases_us: [NOT_REACHED; Phase::ALL.len()],
+    let of = RecordedDevice {
         device: release.device,
         cohort: release.cohort,
         transport: release.transport as u8,
         attestation: profile.cohort.attestation as u8,
-        tenant: conditions.fleet.owner(release.cohort, release.device),
         region: release.region,
-        polls: 0,
-        messages: 0,
-        attempts: u16::from(outcome.is_started()),
-        throttled: 0,
-        lost: 0,
-        reprovision: false,
-        hub: None,
-        outcome,
-    }
+        tenant: conditions.fleet.owner(release.cohort, release.device),
+    };
+    let intended_start_us = u64::try_from(release.intended_start.as_micros()).unwrap_or(u64::MAX);
+    Record::new(of, intended_start_us, start_us, outcome)
 }
 
 #[cfg(test)]

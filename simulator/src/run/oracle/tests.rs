@@ -1,6 +1,5 @@
 use super::*;
-use fleetstorm_protocol::attestation::TransportKind;
-use fleetstorm_reports::record::NOT_REACHED;
+use fleetstorm_reports::record::RecordedDevice;
 use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::Overrides;
 
@@ -104,27 +103,11 @@ fn name(_cohort: u16, device: u32) -> String {
 /// Of device 0, from second 10 to second 11; at `hub`, where it was let in.
 fn record(hub: Option<u16>, outcome: Outcome) -> Record {
     Record {
-        intended_start_us: 10_000_000,
-        start_us: 10_000_000,
         registered_us: hub.map(|_| 10_500_000),
         end_us: 11_000_000,
-        added_to_registration_us: 0,
-        added_us: 0,
-        phases_us: [NOT_REACHED; Phase::ALL.len()],
-        device: 0,
-        cohort: 0,
-        transport: TransportKind::Https as u8,
-        attestation: 0,
-        tenant: 0,
-        region: None,
         polls: 1,
-        messages: 0,
-        attempts: 1,
-        throttled: 0,
-        lost: 0,
-        reprovision: false,
         hub,
-        outcome,
+        ..Record::new(RecordedDevice::default(), 10_000_000, 10_000_000, outcome)
     }
 }
 
