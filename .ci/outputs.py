@@ -8,6 +8,7 @@ import sys
 import xml.etree.ElementTree as xml
 
 from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 
 folder = pathlib.Path(sys.argv[1])
 summary = json.loads((folder / "summary.json").read_text())
@@ -115,7 +116,7 @@ def histograms():
         assert plot[0].split() == ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"]
         rows = [line.split() for line in plot[2:] if not line.startswith("#")]
         for value, share, below, *_ in rows:
-            us, share = float(value) * 1000, 100 * float(share)
+            us, share = round(float(value) * 1000), 100 * float(share)
             # A sample that lies on the percentile itself belongs to either side.
             least, most = (counted.get_value_at_percentile(min(100, share + more)) for more in (0, 200 / percentiles["count"]))
             assert least <= us <= most or near(us, least), (name, share, us, least, most)
@@ -128,7 +129,25 @@ def histograms():
             assert near(samples[rank(quantile, len(samples)) - 1], metrics[name][key]), (name, key)
 
 
+def interval_log():
+    log = HistogramLogReader(str(folder / "response.hlog"), HdrHistogram(1, 3_600_000_000, 3))
+    totals = {}
+    starts = []
+    while (interval := log.get_next_interval_histogram()) is not None:
+        starts.append(interval.get_start_time_stamp())
+        totals.setdefault(interval.get_tag(), HdrHistogram(1, 3_600_000_000, 3)).add(interval)
+    assert starts == sorted(starts) and starts
+    for name in ("registration.response", "provisioning.response"):
+        whole = HdrHistogram.decode(summary["distributions"][name])
+        assert totals[name].get_total_count() == whole.get_total_count()
+        for quantile in QUANTILES.values():
+            of_intervals = totals[name].get_value_at_percentile(quantile)
+            # Two digits.
+            assert near(of_intervals, whole.get_value_at_percentile(quantile), 0.01), (name, quantile)
+
+
 junit()
 markdown()
+interval_log()
 timeline()
 histograms()

@@ -182,14 +182,15 @@ impl Cuts {
     }
 }
 
-/// The metrics of a row that are told with all of their distribution.
-const WHOLE: [Metric; 2] = [Metric::RegistrationResponse, Metric::ProvisioningResponse];
-
 fn row(dimension: &str, name: String, fold: &Fold, is_one_of_few: bool) -> Cut {
     let drawn = fold
         .histogram(Metric::ProvisioningResponse)
         .filter(|_| is_one_of_few);
-    let whole: &[_] = if is_one_of_few { &WHOLE } else { &[] };
+    let whole: &[_] = if is_one_of_few {
+        &Metric::RESPONSES
+    } else {
+        &[]
+    };
     Cut {
         dimension: dimension.into(),
         name,

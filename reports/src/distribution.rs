@@ -47,6 +47,12 @@ impl Distribution {
         Some(Self(BASE64.encode(bytes)))
     }
 
+    /// As it is encoded.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The counts.
     ///
     /// # Errors

@@ -100,6 +100,8 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Those that are told with all of their distribution, of parts and of intervals, too.
+    pub const RESPONSES: [Self; 2] = [Self::RegistrationResponse, Self::ProvisioningResponse];
     /// How many there are.
     pub const COUNT: usize = 7 + Phase::ALL.len();
 

@@ -5,6 +5,7 @@ pub mod csv;
 pub mod format;
 pub mod github;
 pub mod hgrm;
+pub mod hlog;
 pub mod html;
 pub mod json;
 pub mod junit;

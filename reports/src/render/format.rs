@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{csv, hgrm, junit, markdown};
+use super::{csv, hgrm, hlog, junit, markdown};
 use crate::phase::Metric;
 use crate::summary::Summary;
 
@@ -18,6 +18,8 @@ pub enum Format {
     Csv,
     /// HdrHistogram's percentile distributions.
     Hgrm,
+    /// HdrHistogram's interval log.
+    Hlog,
 }
 
 /// One file of a format.
@@ -31,11 +33,19 @@ pub enum FormatFile {
     Csv,
     /// Like `registration.response.hgrm`: one of each metric that has samples.
     Hgrm(Metric),
+    /// `response.hlog`.
+    Hlog,
 }
 
 impl Format {
     /// Every one, in the order messages list them.
-    pub const ALL: [Self; 4] = [Self::Junit, Self::Markdown, Self::Csv, Self::Hgrm];
+    pub const ALL: [Self; 5] = [
+        Self::Junit,
+        Self::Markdown,
+        Self::Csv,
+        Self::Hgrm,
+        Self::Hlog,
+    ];
 
     /// The word of the command line.
     pub fn name(self) -> &'static str {
@@ -44,6 +54,7 @@ impl Format {
             Self::Markdown => "markdown",
             Self::Csv => "csv",
             Self::Hgrm => "hgrm",
+            Self::Hlog => "hlog",
         }
     }
 
@@ -54,6 +65,7 @@ impl Format {
             Self::Markdown => vec![FormatFile::Markdown],
             Self::Csv => vec![FormatFile::Csv],
             Self::Hgrm => Metric::all().map(FormatFile::Hgrm).collect(),
+            Self::Hlog => vec![FormatFile::Hlog],
         }
     }
 
@@ -71,13 +83,14 @@ impl FormatFile {
             Self::Markdown => "summary.md".into(),
             Self::Csv => "timeline.csv".into(),
             Self::Hgrm(metric) => format!("{}.hgrm", metric.name()).into(),
+            Self::Hlog => "response.hlog".into(),
         }
     }
 
     /// Whether a result has anything to say in it.
     pub fn is_of(self, summary: &Summary) -> bool {
         match self {
-            Self::Junit | Self::Markdown | Self::Csv => true,
+            Self::Junit | Self::Markdown | Self::Csv | Self::Hlog => true,
             Self::Hgrm(metric) => summary.distributions.contains_key(metric.name()),
         }
     }
@@ -92,6 +105,7 @@ impl FormatFile {
             Self::Markdown => markdown::render(summary, out),
             Self::Csv => csv::render(summary, out),
             Self::Hgrm(metric) => hgrm::render(summary, metric, out),
+            Self::Hlog => hlog::render(summary, out),
         }
     }
 }

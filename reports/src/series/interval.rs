@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::point::{IntervalLatency, IntervalView, TimelinePoint};
 use super::totals::AttemptsSoFar;
+use crate::distribution::Distribution;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::phase::Metric;
 use crate::record::Record;
@@ -140,6 +141,10 @@ impl Interval {
             let told = told(&self.ended[metric.index()])?;
             Some((metric.name().to_owned(), told))
         });
+        let distributions = Metric::RESPONSES.into_iter().filter_map(|metric| {
+            let whole = Distribution::of(self.ended[metric.index()].as_deref()?)?;
+            Some((metric.name().to_owned(), whole))
+        });
         let failed_by_kind = self.failed.iter();
         #[expect(clippy::cast_precision_loss, reason = "a count of devices")]
         let target = self.due as f64;
@@ -167,6 +172,7 @@ impl Interval {
             p99_us: response.map(|response| response.p99_us),
             added_max_us: self.added_max_us,
             latency: latency.collect(),
+            distributions: distributions.collect(),
             started: told(&self.started),
             reprovisioned: told(&self.reprovisioned),
         }

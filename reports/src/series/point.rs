@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::Distribution;
 use crate::histogram::LatencyHistogram;
 
 /// An interval of the run. Devices count where they start, are registered and end; what happens to one under way counts
@@ -52,6 +53,9 @@ pub struct TimelinePoint {
     pub added_max_us: Option<u64>,
     /// By metric, of the devices that ended in it; metrics without samples are absent.
     pub latency: BTreeMap<String, IntervalLatency>,
+    /// Whole distributions of the response times of registration and provisioning by metric, two digits precise, of the
+    /// devices that ended in it.
+    pub distributions: BTreeMap<String, Distribution>,
     /// Provisioning response of the devices that started in it; null where none of them was provisioned.
     pub started: Option<IntervalLatency>,
     /// Provisioning response of the devices that went back to DPS and ended in it; null where there were none.
