@@ -1,4 +1,4 @@
-//! A DPS and its hubs in memory, over MQTT: what devices meet in tests in virtual time.
+//! A DPS and its hubs in memory: what devices meet in tests in virtual time.
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -6,28 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_protocol::hub::{HubEvent, HubRequest, TwinResponse};
+use fleetstorm_protocol::attestation::TransportKind;
+use fleetstorm_protocol::hub::HubEvent;
 use fleetstorm_protocol::ids::IdScope;
-use fleetstorm_protocol::mqtt::{DpsOperation, DpsRequest, DpsResponse};
-use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_scenarios::{Overrides, Plan, Ports, parse};
-use futures_util::{SinkExt, StreamExt};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{
-    Codec, ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeReasonCode,
-};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::json;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::broadcast;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::codec::Framed;
 
+use self::certificate::certified;
 use crate::device::Conditions;
 use crate::device::geography::Geography;
 use crate::fleet::Fleet;
@@ -37,6 +27,25 @@ use crate::link::region_link::RegionLinks;
 use crate::run;
 use crate::server::target::Target;
 use crate::stopwatch::RunClock;
+
+mod certificate;
+mod http;
+mod mqtt;
+
+/// What it speaks.
+pub const TRANSPORTS: [TransportKind; 3] = [
+    TransportKind::Https,
+    TransportKind::Mqtt,
+    TransportKind::MqttWs,
+];
+
+const HTTPS: u16 = 443;
+const MQTT: u16 = 8883;
+const AMQP: u16 = 5671;
+/// Seconds until whoever asks DPS may ask again.
+const RETRY_AFTER: u32 = 1;
+/// Every registration's.
+const OPERATION: &str = "4.1";
 
 /// The global endpoint.
 pub const ENDPOINT: &str = "global.test";
@@ -90,11 +99,14 @@ pub enum Seen {
 /// What happens to the sessions of a hub.
 #[derive(Debug, Clone)]
 enum Told {
-    Publish(String),
+    Publish(HubEvent),
     Hangup,
 }
 
-type Conversation = Framed<TlsStream<DuplexStream>, Codec>;
+/// What a conversation runs over.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<Carrier: AsyncRead + AsyncWrite + Unpin> Stream for Carrier {}
 
 impl Service {
     /// One that serves from now on, in tasks of its own.
@@ -118,12 +130,12 @@ impl Service {
         };
         let serving = service.clone();
         spawn_local(async move {
-            while let Some(caller) = listener.recv().await {
+            while let Some((port, caller)) = listener.recv().await {
                 let (serving, acceptor) = (serving.clone(), acceptor.clone());
                 spawn_local(async move {
                     // One that hangs up early is none.
                     if let Ok(secured) = acceptor.accept(caller).await {
-                        serving.converse(secured).await;
+                        serving.serve(port, secured).await;
                     }
                 });
             }
@@ -144,9 +156,9 @@ impl Service {
                 .map(|tenant| id_scope(tenant).expect("valid"))
                 .collect(),
             ports: Ports {
-                https: 443,
-                mqtt: 8883,
-                amqp: 5671,
+                https: HTTPS,
+                mqtt: MQTT,
+                amqp: AMQP,
             },
             dial: DialOptions {
                 trust_pem: Some(self.ca_pem.clone()),
@@ -201,7 +213,7 @@ impl Service {
 
     /// Every device is told.
     pub fn publish(&self, event: &HubEvent) {
-        let told = self.tell.send(Told::Publish(event.topic()));
+        let told = self.tell.send(Told::Publish(event.clone()));
         told.expect("a session");
     }
 
@@ -225,169 +237,46 @@ impl Service {
         self.state.borrow_mut().seen.push((self.clock.now(), seen));
     }
 
-    async fn converse(&self, secured: TlsStream<DuplexStream>) {
+    /// Serves a connection to `port`.
+    async fn serve(&self, port: u16, secured: TlsStream<DuplexStream>) {
         let host = secured.get_ref().1.server_name().map(str::to_owned);
         let hub = HUBS.into_iter().find(|hub| host.as_deref() == Some(hub));
         if hub.is_some() && self.state.borrow().are_hubs_shut {
             return;
         }
-        let codec = Codec {
-            max_incoming_size: 65_536,
-            max_outgoing_size: 65_536,
-        };
-        let mut packets = Framed::new(secured, codec);
-        let Some(Ok(Packet::Connect(_))) = packets.next().await else {
-            return;
-        };
-        let is_stranger = hub.is_some_and(|hub| self.state.borrow().strangers.contains(&hub));
-        let code = if is_stranger {
-            ConnectReturnCode::NotAuthorized
-        } else {
-            ConnectReturnCode::Success
-        };
-        say(&mut packets, Packet::ConnAck(ConnAck::new(code, false))).await;
-        match hub {
-            Some(_) if is_stranger => self.see(Seen::NotLetIn),
-            Some(hub) => self.serve_hub(packets, hub).await,
-            None => self.serve_dps(packets).await,
+        match port {
+            HTTPS => self.serve_http(secured, hub).await,
+            MQTT => self.serve_mqtt(secured, hub).await,
+            _ => {}
         }
     }
 
-    async fn serve_dps(&self, mut packets: Conversation) {
-        while let Some(Ok(packet)) = packets.next().await {
-            match packet {
-                Packet::Subscribe(asked) => say(&mut packets, granted(asked.pkid)).await,
-                Packet::Publish(asked) => {
-                    say(&mut packets, Packet::PubAck(PubAck::new(asked.pkid))).await;
-                    let request = DpsRequest::parse(&asked.topic).expect("a request");
-                    say(&mut packets, self.answer(request)).await;
-                }
-                _ => return,
-            }
-        }
+    /// Whether this hub knows no device.
+    fn is_stranger_at(&self, hub: &'static str) -> bool {
+        self.state.borrow().strangers.contains(&hub)
     }
 
-    fn answer(&self, request: DpsRequest) -> Packet {
+    /// What DPS answers: a status as of HTTP, and JSON. Whoever is answered comes back in [`RETRY_AFTER`].
+    fn answer(&self, is_register: bool) -> (u16, String) {
         let state = self.state.borrow();
-        let (status, body) = match request.operation {
-            DpsOperation::Register => match state.refuses {
-                Some(status) => (status, json!({"errorCode": u32::from(status) * 1000})),
-                None => (202, json!({"operationId": "4.1", "status": "assigning"})),
-            },
-            DpsOperation::OperationStatus(_) => {
+        let (status, body) = match (is_register, state.refuses) {
+            (true, Some(status)) => (status, json!({"errorCode": u32::from(status) * 1000})),
+            (true, None) => (
+                202,
+                json!({"operationId": OPERATION, "status": "assigning"}),
+            ),
+            (false, _) => {
                 let assigned = json!({"assignedHub": state.hub, "deviceId": "device"});
-                let operation = "4.1";
                 (
                     200,
-                    json!({"operationId": operation, "status": "assigned", "registrationState": assigned}),
+                    json!({"operationId": OPERATION, "status": "assigned", "registrationState": assigned}),
                 )
             }
         };
         drop(state);
-        if matches!(status, 202 | 400..) {
+        if is_register {
             self.see(Seen::Registers);
         }
-        let answer = DpsResponse {
-            status,
-            rid: request.rid,
-            retry_after: Some(1),
-        };
-        publish(answer.topic(), body.to_string().as_bytes())
+        (status, body.to_string())
     }
-
-    async fn serve_hub(&self, mut packets: Conversation, hub: &'static str) {
-        self.see(Seen::Joins(hub));
-        let mut told = self.tell.subscribe();
-        loop {
-            let packet = tokio::select! {
-                told = told.recv() => match told {
-                    Ok(Told::Publish(topic)) => {
-                        say(&mut packets, publish(topic, b"{}")).await;
-                        continue;
-                    }
-                    Ok(Told::Hangup) | Err(_) => return,
-                },
-                packet = packets.next() => packet,
-            };
-            let Some(Ok(packet)) = packet else {
-                return self.see(Seen::Vanishes);
-            };
-            if self.state.borrow().is_deaf {
-                continue;
-            }
-            match packet {
-                Packet::Subscribe(asked) => say(&mut packets, granted(asked.pkid)).await,
-                Packet::Publish(said) => {
-                    say(&mut packets, Packet::PubAck(PubAck::new(said.pkid))).await;
-                    if let Some(answer) = self.heard(&said) {
-                        say(&mut packets, answer).await;
-                    }
-                }
-                Packet::PingReq => {
-                    self.see(Seen::Lives);
-                    say(&mut packets, Packet::PingResp).await;
-                }
-                Packet::Disconnect => return self.see(Seen::Leaves),
-                _ => {}
-            }
-        }
-    }
-
-    /// What a device says to its hub, and the answer, if it wants one.
-    fn heard(&self, said: &Publish) -> Option<Packet> {
-        let rid = match HubRequest::parse(&said.topic).expect("a request") {
-            HubRequest::TwinGet { rid } | HubRequest::ReportedPatch { rid } => rid,
-            HubRequest::MethodResponse { .. } => {
-                self.see(Seen::Answers);
-                return None;
-            }
-            HubRequest::Telemetry { .. } => {
-                let text = String::from_utf8(said.payload.to_vec());
-                self.see(Seen::Message(text.expect("text")));
-                return None;
-            }
-        };
-        let answer = TwinResponse {
-            status: 200,
-            rid,
-            version: None,
-        };
-        let twin = serde_json::to_vec(&DeviceTwin::default()).expect("JSON");
-        Some(publish(answer.topic(), &twin))
-    }
-}
-
-/// A device that does not listen any more makes no difference.
-async fn say(packets: &mut Conversation, packet: Packet) {
-    let _ = packets.send(packet).await;
-}
-
-fn granted(id: u16) -> Packet {
-    let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)];
-    Packet::SubAck(SubAck::new(id, granted))
-}
-
-fn publish(topic: String, payload: &[u8]) -> Packet {
-    Packet::Publish(Publish::new(topic, QoS::AtMostOnce, payload))
-}
-
-/// A certificate for all hosts, and PEM of its CA.
-fn certified() -> (ServerConfig, String) {
-    let ca_key = KeyPair::generate().expect("a key");
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_pem = ca.self_signed(&ca_key).expect("a CA").pem();
-    let key = KeyPair::generate().expect("a key");
-    let names = HUBS.into_iter().chain([ENDPOINT]).map(str::to_owned);
-    let leaf = CertificateParams::new(names.collect::<Vec<_>>()).expect("host names");
-    let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key));
-    let chain = vec![leaf.expect("a certificate").der().clone()];
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions of TLS")
-        .with_no_client_auth()
-        .with_single_cert(chain, key.into())
-        .expect("a certificate");
-    (config, ca_pem)
 }

@@ -182,7 +182,7 @@ impl Dialer {
     pub async fn connect(&self, address: SocketAddr, way: Way) -> Result<Shaped, Fault> {
         #[cfg(test)]
         if let Some(network) = &self.network {
-            return network.connect();
+            return network.connect(address.port());
         }
         let socket = self
             .socket(address, way.sources)

@@ -1,13 +1,16 @@
-//! Devices that stay with a hub in memory, in virtual time. They ask at once where they belong, and hear it a second
+//! Devices that stay with a hub in memory, in virtual time, over every transport. They ask at once where they belong, and hear it a second
 //! later.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::hub;
 use fleetstorm_reports::{Record, recorder};
 use fleetstorm_scenarios::{Event, Plan};
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until};
@@ -15,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::*;
 use crate::device::orders::{Order, Orders};
 use crate::device::provision;
-use crate::in_memory::{HUBS, Seen, Service};
+use crate::in_memory::{HUBS, Seen, Service, TRANSPORTS};
 use crate::operator_command::OperatorCommand;
 use crate::stopwatch::RunClock;
 
@@ -55,7 +58,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(cohort: &str) -> Self {
+    fn new(cohort: &str, transport: TransportKind) -> Self {
         let clock = RunClock::starting_at(Instant::now());
         let service = Service::start(clock);
         let scenario = format!(
@@ -78,7 +81,7 @@ name = "meters"
 tenant = "acme"
 devices = 1
 attestation = "symmetric-key-group"
-transport = "mqtt"
+transport = "{transport}"
 retry = "naive"
 arrival = {{ kind = "all-at-once" }}
 {cohort}
@@ -149,9 +152,14 @@ arrival = {{ kind = "all-at-once" }}
     }
 }
 
-async fn on_stage(cohort: &str, test: impl AsyncFnOnce(Stage)) {
-    let play = async { test(Stage::new(cohort)).await };
-    LocalSet::new().run_until(play).await;
+/// The same play over every transport.
+async fn on_stage(cohort: &str, test: impl AsyncFn(Stage)) {
+    for transport in TRANSPORTS {
+        let play = async { test(Stage::new(cohort, transport)).await };
+        let tasks = LocalSet::new();
+        let played = AssertUnwindSafe(tasks.run_until(play)).catch_unwind();
+        assert!(played.await.is_ok(), "over {transport}");
+    }
 }
 
 /// What one sees that comes at the start and is assigned to the first hub.

@@ -12,16 +12,19 @@ use crate::link::shaped::Shaped;
 /// What a socket takes before its peer has read it.
 const SOCKET: usize = 16 * 1024;
 
+/// The port that somebody calls, and the connection.
+pub type Caller = (u16, DuplexStream);
+
 /// It leads everybody to the same service, whatever the address.
 #[derive(Debug, Clone)]
 pub struct Network {
-    callers: UnboundedSender<DuplexStream>,
+    callers: UnboundedSender<Caller>,
     is_down: Arc<AtomicBool>,
 }
 
 impl Network {
     /// One, and what the service has of it.
-    pub fn new() -> (Self, UnboundedReceiver<DuplexStream>) {
+    pub fn new() -> (Self, UnboundedReceiver<Caller>) {
         let (callers, listener) = unbounded_channel();
         let network = Self {
             callers,
@@ -35,10 +38,10 @@ impl Network {
         self.is_down.store(is_down, Ordering::Relaxed);
     }
 
-    /// A connection.
-    pub(super) fn connect(&self) -> Result<Shaped, Fault> {
+    /// A connection to `port`.
+    pub(super) fn connect(&self, port: u16) -> Result<Shaped, Fault> {
         let (ours, theirs) = duplex(SOCKET);
-        if self.is_down.load(Ordering::Relaxed) || self.callers.send(theirs).is_err() {
+        if self.is_down.load(Ordering::Relaxed) || self.callers.send((port, theirs)).is_err() {
             return Err(Fault::ConnectionRefused);
         }
         Ok(Shaped::InMemory(ours))
