@@ -206,3 +206,16 @@ proptest! {
         }
     }
 }
+
+/// Seeds of another version would be refused by their first line, and find nothing.
+#[test]
+fn the_seeds_of_the_fuzz_target_are_journals_of_this_version() {
+    let seed = |name: &str| {
+        let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/run_journal");
+        replay(&Path::new(seeds).join(name)).expect("a journal: run one with --journal")
+    };
+    let whole = seed("whole");
+    assert!(whole.is_whole, "{:?}", whole.summary.invalid_reasons);
+    assert!(whole.summary.devices.provisioned > 0);
+    assert!(!seed("torn").is_whole);
+}
