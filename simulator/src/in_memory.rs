@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_protocol::hub::HubEvent;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_scenarios::{Overrides, Plan, Ports, parse};
@@ -28,16 +27,10 @@ use crate::run;
 use crate::server::target::Target;
 use crate::stopwatch::RunClock;
 
+mod amqp;
 mod certificate;
 mod http;
 mod mqtt;
-
-/// What it speaks.
-pub const TRANSPORTS: [TransportKind; 3] = [
-    TransportKind::Https,
-    TransportKind::Mqtt,
-    TransportKind::MqttWs,
-];
 
 const HTTPS: u16 = 443;
 const MQTT: u16 = 8883;
@@ -247,7 +240,8 @@ impl Service {
         match port {
             HTTPS => self.serve_http(secured, hub).await,
             MQTT => self.serve_mqtt(secured, hub).await,
-            _ => {}
+            AMQP => self.serve_amqp(secured, hub).await,
+            _ => panic!("nobody serves port {port}"),
         }
     }
 

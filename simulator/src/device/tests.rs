@@ -8,7 +8,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::in_memory::{Service, TRANSPORTS};
+use crate::in_memory::Service;
 use crate::stopwatch::RunClock;
 
 /// One device.
@@ -67,7 +67,7 @@ async fn shut(transport: TransportKind, retry: &str, seconds: u64) -> Record {
 
 #[tokio::test(start_paused = true)]
 async fn throttled_devices_come_back_as_their_sdks_do() {
-    for transport in TRANSPORTS {
+    for transport in TransportKind::ALL {
         for retry in ["naive", "well-behaved", "sdk-node", "sdk-python"] {
             if (retry, transport) == ("sdk-node", TransportKind::Https) {
                 continue;
@@ -88,7 +88,7 @@ async fn throttled_devices_come_back_as_their_sdks_do() {
 
 #[tokio::test(start_paused = true)]
 async fn some_sdks_take_429_for_the_end() {
-    let java = TRANSPORTS.map(|transport| ("sdk-java", transport));
+    let java = TransportKind::ALL.map(|transport| ("sdk-java", transport));
     let node = [("sdk-node", TransportKind::Https)];
     for (retry, transport) in java.into_iter().chain(node) {
         let record = throttled(transport, retry, 7).await;
@@ -101,7 +101,7 @@ async fn some_sdks_take_429_for_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hub_that_was_shut_is_found_by_everybody() {
-    for transport in TRANSPORTS {
+    for transport in TransportKind::ALL {
         let hub_connect = |record: &Record| record.phases_us[Phase::HubConnect as usize];
         for retry in [
             "patient",
@@ -134,7 +134,7 @@ async fn a_hub_that_was_shut_is_found_by_everybody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_never_served_runs_out_of_time() {
-    for transport in TRANSPORTS {
+    for transport in TransportKind::ALL {
         let record = throttled(transport, "naive", 100).await;
         let ended = Outcome::TimedOut {
             phase: Phase::Register,
@@ -147,7 +147,7 @@ async fn a_device_that_is_never_served_runs_out_of_time() {
 /// The service ends it all the same, whether it is polled or not.
 #[tokio::test(start_paused = true)]
 async fn a_registration_that_nobody_hears_the_end_of_may_have_a_hub() {
-    for transport in TRANSPORTS {
+    for transport in TransportKind::ALL {
         for (refused, unheard) in [(None, 1), (Some(404), 0)] {
             let on_its_way = async {
                 let service = Service::start(RunClock::starting_at(Instant::now()));

@@ -74,7 +74,7 @@ impl Service {
             let carrier = ByteStream::accept(TokioIo::new(upgraded), LIMITS, whole_within).await;
             match sub_protocol {
                 SubProtocol::Mqtt => service.serve_mqtt(carrier, hub).await,
-                SubProtocol::Amqp => {}
+                SubProtocol::Amqp => service.serve_amqp(carrier, hub).await,
             }
         });
         agreed

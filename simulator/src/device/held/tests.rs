@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::*;
 use crate::device::orders::{Order, Orders};
 use crate::device::provision;
-use crate::in_memory::{HUBS, Seen, Service, TRANSPORTS};
+use crate::in_memory::{HUBS, Seen, Service};
 use crate::operator_command::OperatorCommand;
 use crate::stopwatch::RunClock;
 
@@ -154,7 +154,7 @@ arrival = {{ kind = "all-at-once" }}
 
 /// The same play over every transport.
 async fn on_stage(cohort: &str, test: impl AsyncFn(Stage)) {
-    for transport in TRANSPORTS {
+    for transport in TransportKind::ALL {
         let play = async { test(Stage::new(cohort, transport)).await };
         let tasks = LocalSet::new();
         let played = AssertUnwindSafe(tasks.run_until(play)).catch_unwind();
