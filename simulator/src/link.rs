@@ -12,8 +12,8 @@ mod error;
 pub mod http;
 pub mod hub;
 pub mod mqtt;
-mod question;
 pub mod region_link;
+mod request;
 pub mod shaped;
 
 mod trust;
@@ -21,7 +21,7 @@ mod trust;
 use carrier::Carrier;
 use dial::Secured;
 pub use error::LinkError;
-pub use question::{Ask, Caller, Proof, Reply, Tpm};
+pub use request::{Proof, Registrant, Request, Response, Tpm};
 
 /// An open link to DPS, whatever it speaks.
 pub enum DpsLink {
@@ -43,7 +43,7 @@ impl DpsLink {
         transport: TransportKind,
         stream: Secured,
         host: &str,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         proof: Proof<'_>,
     ) -> Result<Self, LinkError> {
         Ok(match transport.protocol() {
@@ -51,12 +51,12 @@ impl DpsLink {
             Protocol::Mqtt => {
                 let carrier = Carrier::open(transport, stream, host).await?;
                 Self::Mqtt(Box::new(
-                    mqtt::MqttLink::open_dps(carrier, caller, proof.sas()).await?,
+                    mqtt::MqttLink::open_dps(carrier, registrant, proof.sas()).await?,
                 ))
             }
             Protocol::Amqp => {
                 let carrier = Carrier::open(transport, stream, host).await?;
-                let link = amqp::dps::DpsAmqp::open(carrier, host, caller, proof).await?;
+                let link = amqp::dps::DpsAmqp::open(carrier, host, registrant, proof).await?;
                 Self::Amqp(Box::new(link))
             }
         })
@@ -66,16 +66,16 @@ impl DpsLink {
     ///
     /// # Errors
     /// The link broke.
-    pub async fn ask(
+    pub async fn request(
         &mut self,
-        caller: Caller<'_>,
-        ask: Ask<'_>,
+        registrant: Registrant<'_>,
+        request: Request<'_>,
         sas: Option<&str>,
-    ) -> Result<Reply, LinkError> {
+    ) -> Result<Response, LinkError> {
         match self {
-            Self::Http(link) => link.ask(caller, ask, sas).await,
-            Self::Mqtt(link) => link.ask_dps(ask).await,
-            Self::Amqp(link) => link.ask(ask).await,
+            Self::Http(link) => link.request(registrant, request, sas).await,
+            Self::Mqtt(link) => link.request_dps(request).await,
+            Self::Amqp(link) => link.request(request).await,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
 use crate::link::dial::{Secured, Way};
 use crate::link::hub::HubLink;
-use crate::link::{Ask, Caller, DpsLink, LinkError, Proof, Reply};
+use crate::link::{DpsLink, LinkError, Proof, Registrant, Request, Response};
 use crate::stopwatch::unix_now;
 
 mod hub;
@@ -137,7 +137,7 @@ impl<'run> Drive<'run> {
         link: &mut Option<DpsLink>,
         clock: &mut PhaseClock,
     ) -> Result<Assignment, Outcome> {
-        let caller = Caller {
+        let registrant = Registrant {
             id_scope: self.id_scope(),
             registration_id: &self.identity.registration_id,
         };
@@ -159,8 +159,8 @@ impl<'run> Drive<'run> {
         loop {
             action = match action {
                 Action::Register => {
-                    let ask = Ask::Register(&body);
-                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, clock)
+                    let request = Request::Register(&body);
+                    self.request(registrant, request, sas.as_deref(), link, &mut flow, clock)
                         .await
                 }
                 Action::Prove(blob) => {
@@ -180,8 +180,8 @@ impl<'run> Drive<'run> {
                 }
                 Action::Poll(operation) => {
                     clock.polls();
-                    let ask = Ask::OperationStatus(&operation);
-                    self.ask(caller, ask, sas.as_deref(), link, &mut flow, clock)
+                    let request = Request::OperationStatus(&operation);
+                    self.request(registrant, request, sas.as_deref(), link, &mut flow, clock)
                         .await
                 }
                 Action::Connect(assignment) => return Ok(assignment),
@@ -191,25 +191,27 @@ impl<'run> Drive<'run> {
     }
 
     /// Asks over the link; over a new one where there is none, or the server has closed it since.
-    async fn ask(
+    async fn request(
         &self,
-        caller: Caller<'_>,
-        ask: Ask<'_>,
+        registrant: Registrant<'_>,
+        request: Request<'_>,
         sas: Option<&str>,
         link: &mut Option<DpsLink>,
         flow: &mut Flow,
         clock: &mut PhaseClock,
     ) -> Action {
-        let asked = self.try_to_ask(caller, ask, sas, link, flow, clock).await;
-        match asked {
-            Ok(reply) => {
-                if reply.status == 429 {
+        let response = self
+            .try_request(registrant, request, sas, link, flow, clock)
+            .await;
+        match response {
+            Ok(response) => {
+                if response.status == 429 {
                     clock.throttled();
                 }
-                let action = flow.answered(&reply, self.moment(clock));
+                let action = flow.answered(&response, self.moment(clock));
                 if let Some(outcome) = unreadable(&action) {
-                    self.conditions.tally.examples.note(outcome, &reply.body);
-                } else if is_over(ask, &reply, &action) {
+                    self.conditions.tally.examples.note(outcome, &response.body);
+                } else if is_over(request, &response, &action) {
                     clock.heard_of_registration();
                 }
                 action
@@ -222,29 +224,29 @@ impl<'run> Drive<'run> {
         }
     }
 
-    async fn try_to_ask(
+    async fn try_request(
         &self,
-        caller: Caller<'_>,
-        ask: Ask<'_>,
+        registrant: Registrant<'_>,
+        request: Request<'_>,
         sas: Option<&str>,
         link: &mut Option<DpsLink>,
         flow: &Flow,
         clock: &mut PhaseClock,
-    ) -> Result<Reply, LinkError> {
+    ) -> Result<Response, LinkError> {
         let open = link.take().filter(|link| !link.is_closed());
         let mut open = match open {
             Some(open) => open,
             // What comes between polls is part of the assignment.
-            None if flow.is_accepted() => self.reopen(caller, sas).await?,
-            None => self.open(caller, sas, clock).await?,
+            None if flow.is_accepted() => self.reopen(registrant, sas).await?,
+            None => self.open(registrant, sas, clock).await?,
         };
         clock.enter(flow.phase());
-        if !is_poll(ask) {
+        if !is_poll(request) {
             clock.asked_for_registration();
         }
-        let reply = open.ask(caller, ask, sas).await?;
+        let response = open.request(registrant, request, sas).await?;
         *link = Some(open);
-        Ok(reply)
+        Ok(response)
     }
 
     /// The chance of each wait is its own.
@@ -260,7 +262,7 @@ impl<'run> Drive<'run> {
 
     async fn open(
         &self,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         sas: Option<&str>,
         clock: &mut PhaseClock,
     ) -> Result<DpsLink, LinkError> {
@@ -273,16 +275,20 @@ impl<'run> Drive<'run> {
         clock.enter(Phase::Tls);
         let stream = dialer.secure(host, stream, self.certificate()).await?;
         clock.enter(Phase::Open);
-        self.speak(caller, stream, sas, Some(clock)).await
+        self.speak(registrant, stream, sas, Some(clock)).await
     }
 
     /// Another connection, because the server closed the first between polls.
-    async fn reopen(&self, caller: Caller<'_>, sas: Option<&str>) -> Result<DpsLink, LinkError> {
+    async fn reopen(
+        &self,
+        registrant: Registrant<'_>,
+        sas: Option<&str>,
+    ) -> Result<DpsLink, LinkError> {
         let (host, port) = (&self.conditions.endpoint, self.dps_port());
         let (identity, way) = (self.certificate(), self.way(host));
         let dialling = self.conditions.dialer.dial(host, port, identity, way);
         let stream = dialling.await.map_err(|broken| broken.fault)?;
-        self.speak(caller, stream, sas, None).await
+        self.speak(registrant, stream, sas, None).await
     }
 
     fn way(&self, host: &str) -> Way {
@@ -294,7 +300,7 @@ impl<'run> Drive<'run> {
 
     async fn speak(
         &self,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         stream: Secured,
         sas: Option<&str>,
         clock: Option<&mut PhaseClock>,
@@ -311,10 +317,10 @@ impl<'run> Drive<'run> {
             (None, Some(sas)) => Proof::Sas(sas),
             (None, None) => Proof::None,
         };
-        DpsLink::open(transport, stream, host, caller, proof).await
+        DpsLink::open(transport, stream, host, registrant, proof).await
     }
 
-    /// The TPM, where it proves itself before the first question: over AMQP.
+    /// The TPM, where it proves itself before the first request: over AMQP.
     fn attests_on_opening(&self) -> Option<&'run VirtualTpm> {
         match &self.identity.credential {
             Credential::Tpm(tpm) if self.release.transport.protocol() == Protocol::Amqp => {
@@ -387,17 +393,17 @@ fn sas_token(
     SasToken::format(resource, unix_now() + SAS_LIFE, key_name, sign)
 }
 
-fn is_poll(ask: Ask<'_>) -> bool {
-    matches!(ask, Ask::OperationStatus(_))
+fn is_poll(request: Request<'_>) -> bool {
+    matches!(request, Request::OperationStatus(_))
 }
 
 /// Whether a registration has ended without a hub, or never began. A poll that is refused ends none.
-fn is_over(ask: Ask<'_>, reply: &Reply, action: &Action) -> bool {
+fn is_over(request: Request<'_>, response: &Response, action: &Action) -> bool {
     let has_ended = matches!(
         action,
         Action::End(Outcome::AssignmentFailed { .. } | Outcome::Disabled)
     );
-    has_ended || !is_poll(ask) && reply.status >= 300
+    has_ended || !is_poll(request) && response.status >= 300
 }
 
 /// How a device ends whose answer could not be read.

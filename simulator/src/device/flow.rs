@@ -21,7 +21,7 @@ use fleetstorm_reports::{Breach, Fault, Outcome, Phase};
 use fleetstorm_scenarios::retry::{Setback, Step};
 
 use super::backoff::{Backoff, Moment, setback_of};
-use crate::link::{LinkError, Reply};
+use crate::link::{LinkError, Response};
 
 /// One registration.
 #[derive(Debug)]
@@ -108,17 +108,17 @@ impl Flow {
     }
 
     /// Takes an answer.
-    pub fn answered(&mut self, reply: &Reply, now: Moment) -> Action {
-        match reply.status {
-            200 | 202 => self.accepted(reply, now),
-            401 if self.has_tpm && self.state == State::Registering => self.challenged(reply),
+    pub fn answered(&mut self, response: &Response, now: Moment) -> Action {
+        match response.status {
+            200 | 202 => self.accepted(response, now),
+            401 if self.has_tpm && self.state == State::Registering => self.challenged(response),
             status => {
-                let outcome = refused(self.phase(), status, &reply.body);
+                let outcome = refused(self.phase(), status, &response.body);
                 // Below 400 nothing was refused: to ask again would not help anybody.
                 if status < 400 {
                     return Action::End(outcome);
                 }
-                self.wait(Setback::Status(status), reply, now)
+                self.wait(Setback::Status(status), response, now)
                     .unwrap_or(Action::End(outcome))
             }
         }
@@ -146,37 +146,38 @@ impl Flow {
         }
     }
 
-    fn wait(&mut self, setback: Setback, reply: &Reply, now: Moment) -> Option<Action> {
-        let told = reply
+    fn wait(&mut self, setback: Setback, response: &Response, now: Moment) -> Option<Action> {
+        let told = response
             .retry_after
             .map(|seconds| Duration::from_secs(seconds.into()));
         let wait = self.backoff.wait(self.step(), setback, told, now);
         wait.map(Action::Wait)
     }
 
-    fn challenged(&mut self, reply: &Reply) -> Action {
-        match serde_json::from_slice::<TpmChallenge>(&reply.body) {
+    fn challenged(&mut self, response: &Response) -> Action {
+        match serde_json::from_slice::<TpmChallenge>(&response.body) {
             Ok(challenge) => {
                 self.backoff.served();
                 self.state = State::Proving;
                 Action::Prove(challenge.authentication_key)
             }
-            Err(_) => Action::End(refused(Phase::Attest, reply.status, &reply.body)),
+            Err(_) => Action::End(refused(Phase::Attest, response.status, &response.body)),
         }
     }
 
-    fn accepted(&mut self, reply: &Reply, now: Moment) -> Action {
+    fn accepted(&mut self, response: &Response, now: Moment) -> Action {
         let broken = |phase, breach| {
             Action::End(Outcome::Broken {
                 phase,
                 fault: Fault::Protocol(breach),
             })
         };
-        let Ok(answer) = serde_json::from_slice::<RegistrationOperationStatus>(&reply.body) else {
+        let Ok(answer) = serde_json::from_slice::<RegistrationOperationStatus>(&response.body)
+        else {
             return broken(self.phase(), Breach::Answer);
         };
         // The status of HTTP says as much; Azure's identity service asks for no more, either.
-        let accepted = (reply.status == 202).then_some(RegistrationStatus::Assigning);
+        let accepted = (response.status == 202).then_some(RegistrationStatus::Assigning);
         let Some(status) = answer.status.or(accepted) else {
             return broken(self.phase(), Breach::NoStatus);
         };
@@ -187,7 +188,7 @@ impl Flow {
                     return broken(self.phase(), Breach::OperationId);
                 };
                 // Which wait follows depends on what was asked, not on what will be.
-                let wait = self.wait(Setback::Unfinished, reply, now);
+                let wait = self.wait(Setback::Unfinished, response, now);
                 self.state = State::Assigning(operation);
                 wait.unwrap_or(Action::End(Outcome::TimedOut {
                     phase: Phase::Assign,

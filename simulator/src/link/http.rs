@@ -8,17 +8,17 @@ use bytes::Bytes;
 use fleetstorm_protocol::http::{operation_path, parse_retry_after, register_path};
 use fleetstorm_reports::{Breach, Fault};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Method;
 use hyper::client::conn::http1::{Connection, SendRequest, handshake};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 
 use super::client::{CLIENT_VERSION, MAX_ANSWER};
 use super::dial::Secured;
 use super::error::LinkError;
-use super::question::{Ask, Caller, Reply};
+use super::request::{Registrant, Request, Response};
 
 /// An HTTP/1.1 connection, driven by whoever asks: it needs no task of its own.
 pub struct HttpLink {
@@ -52,14 +52,14 @@ impl HttpLink {
     ///
     /// # Errors
     /// The connection broke, or the answer is no HTTP, or too long.
-    pub async fn ask(
+    pub async fn request(
         &mut self,
-        caller: Caller<'_>,
-        ask: Ask<'_>,
+        registrant: Registrant<'_>,
+        request: Request<'_>,
         sas: Option<&str>,
-    ) -> Result<Reply, LinkError> {
-        let request = self.request(caller, ask, sas)?;
-        let answering = self.requests.send_request(request);
+    ) -> Result<Response, LinkError> {
+        let message = self.message(registrant, request, sas)?;
+        let answering = self.requests.send_request(message);
         let answer = drive(&mut self.connection, answering)
             .await
             .map_err(|error| fault(&error))?;
@@ -77,7 +77,7 @@ impl HttpLink {
                     .downcast_ref::<hyper::Error>()
                     .map_or(Fault::Protocol(Breach::TooLong), fault)
             })?;
-        Ok(Reply {
+        Ok(Response {
             status,
             retry_after,
             body: body.to_bytes(),
@@ -98,25 +98,25 @@ impl HttpLink {
         }
     }
 
-    fn request(
+    fn message(
         &self,
-        caller: Caller<'_>,
-        ask: Ask<'_>,
+        registrant: Registrant<'_>,
+        request: Request<'_>,
         sas: Option<&str>,
-    ) -> Result<Request<Full<Bytes>>, LinkError> {
-        let (method, path, body) = match ask {
-            Ask::Register(body) => (
+    ) -> Result<hyper::Request<Full<Bytes>>, LinkError> {
+        let (method, path, body) = match request {
+            Request::Register(body) => (
                 Method::PUT,
-                register_path(caller.id_scope, caller.registration_id),
+                register_path(registrant.id_scope, registrant.registration_id),
                 Bytes::copy_from_slice(body),
             ),
-            Ask::OperationStatus(id) => (
+            Request::OperationStatus(id) => (
                 Method::GET,
-                operation_path(caller.id_scope, caller.registration_id, id),
+                operation_path(registrant.id_scope, registrant.registration_id, id),
                 Bytes::new(),
             ),
         };
-        let mut request = Request::builder()
+        let mut message = hyper::Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, self.host.clone())
@@ -127,9 +127,9 @@ impl HttpLink {
             )
             .header(USER_AGENT, HeaderValue::from_static(CLIENT_VERSION));
         if let Some(sas) = sas {
-            request = request.header(AUTHORIZATION, sas);
+            message = message.header(AUTHORIZATION, sas);
         }
-        Ok(request
+        Ok(message
             .body(Full::new(body))
             .map_err(|_| Fault::Protocol(Breach::Request))?)
     }

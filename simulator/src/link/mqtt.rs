@@ -19,7 +19,7 @@ use super::carrier::Carrier;
 use super::client::{CLIENT_VERSION, MAX_ANSWER};
 use super::dial::fault_of;
 use super::error::LinkError;
-use super::question::{Ask, Caller, Reply};
+use super::request::{Registrant, Request, Response};
 
 /// First size of the read buffer: an answer fits.
 const BUFFER: usize = 2048;
@@ -29,10 +29,10 @@ pub(super) const KEEP_ALIVE: u16 = 180;
 /// device that is too slow.
 const MOST_WAITING: usize = 32;
 
-/// An MQTT session with one subscription, over which questions are asked one after another.
+/// An MQTT session with one subscription, over which one request follows another.
 pub struct MqttLink {
     packets: Framed<Carrier, Codec>,
-    asked: u16,
+    last_packet_id: u16,
     /// Topics of messages that came while something else was waited for; none are kept by a
     /// session that does not hear.
     waiting: Option<VecDeque<String>>,
@@ -61,12 +61,16 @@ impl MqttLink {
     /// The connection broke, or DPS refused it.
     pub async fn open_dps(
         carrier: Carrier,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         sas: Option<&str>,
     ) -> Result<Self, LinkError> {
         let log_in = LogIn {
-            client_id: caller.registration_id.to_string(),
-            user_name: DpsUserName::format(caller.id_scope, caller.registration_id, CLIENT_VERSION),
+            client_id: registrant.registration_id.to_string(),
+            user_name: DpsUserName::format(
+                registrant.id_scope,
+                registrant.registration_id,
+                CLIENT_VERSION,
+            ),
             password: sas.unwrap_or_default().to_owned(),
             clean_session: true,
         };
@@ -86,7 +90,7 @@ impl MqttLink {
         };
         let mut link = Self {
             packets: Framed::with_capacity(carrier, codec, BUFFER),
-            asked: 0,
+            last_packet_id: 0,
             waiting: None,
             owed: Vec::new(),
             pinged: false,
@@ -189,7 +193,7 @@ impl MqttLink {
     }
 
     /// Publishes to `topic` and waits for the message that `is_answer` knows. The
-    /// acknowledgement of the question may come before or behind it.
+    /// acknowledgement of the request may come before or behind it.
     ///
     /// # Errors
     /// The connection broke.
@@ -199,9 +203,9 @@ impl MqttLink {
         payload: &[u8],
         is_answer: impl Fn(&str) -> Option<Answer>,
     ) -> Result<(Answer, Bytes), LinkError> {
-        let mut question = Publish::new(topic, QoS::AtLeastOnce, payload);
-        question.pkid = self.next_packet_id();
-        self.send(Packet::Publish(question)).await?;
+        let mut request = Publish::new(topic, QoS::AtLeastOnce, payload);
+        request.pkid = self.next_packet_id();
+        self.send(Packet::Publish(request)).await?;
         loop {
             match self.receive().await? {
                 Packet::Publish(message) => match is_answer(&message.topic) {
@@ -241,11 +245,11 @@ impl MqttLink {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn ask_dps(&mut self, ask: Ask<'_>) -> Result<Reply, LinkError> {
-        let (operation, payload) = match ask {
-            Ask::Register(body) => (DpsOperation::Register, body),
+    pub async fn request_dps(&mut self, request: Request<'_>) -> Result<Response, LinkError> {
+        let (operation, payload) = match request {
+            Request::Register(body) => (DpsOperation::Register, body),
             // The SDKs send a space where there is nothing to say.
-            Ask::OperationStatus(id) => {
+            Request::OperationStatus(id) => {
                 (DpsOperation::OperationStatus(id.clone()), b" ".as_slice())
             }
         };
@@ -259,7 +263,7 @@ impl MqttLink {
                 .filter(|answer| answer.rid == request.rid)
         };
         let (answer, body) = self.exchange(request.topic(), payload, is_answer).await?;
-        Ok(Reply {
+        Ok(Response {
             status: answer.status,
             retry_after: answer.retry_after,
             body,
@@ -268,7 +272,7 @@ impl MqttLink {
 
     /// A `$rid` that this session has not used.
     pub fn next_request_id(&self) -> String {
-        (u32::from(self.asked) + 1).to_string()
+        (u32::from(self.last_packet_id) + 1).to_string()
     }
 
     /// DISCONNECT, then closes the connection.
@@ -302,8 +306,8 @@ impl MqttLink {
     }
 
     fn next_packet_id(&mut self) -> u16 {
-        self.asked = self.asked.checked_add(1).unwrap_or(1);
-        self.asked
+        self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+        self.last_packet_id
     }
 
     async fn send(&mut self, packet: Packet) -> Result<(), LinkError> {

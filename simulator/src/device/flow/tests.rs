@@ -12,13 +12,13 @@ mod odd_answers;
 struct Path {
     name: &'static str,
     has_tpm: bool,
-    steps: Vec<(Reply, Action, Phase)>,
+    steps: Vec<(Response, Action, Phase)>,
 }
 
 fn path<const STEPS: usize>(
     name: &'static str,
     has_tpm: bool,
-    steps: [(Reply, Action, Phase); STEPS],
+    steps: [(Response, Action, Phase); STEPS],
 ) -> Path {
     Path {
         name,
@@ -39,58 +39,58 @@ fn start(has_tpm: bool) -> Flow {
     Flow::new(has_tpm, Backoff::new(RetryProfile::Patient, Protocol::Http))
 }
 
-fn reply(status: u16, body: &Value) -> Reply {
+fn response(status: u16, body: &Value) -> Response {
     raw(status, &body.to_string())
 }
 
-fn raw(status: u16, body: &str) -> Reply {
-    Reply {
+fn raw(status: u16, body: &str) -> Response {
+    Response {
         status,
         retry_after: None,
         body: Bytes::from(body.to_owned()),
     }
 }
 
-fn after(seconds: u32, reply: Reply) -> Reply {
-    Reply {
+fn after(seconds: u32, response: Response) -> Response {
+    Response {
         retry_after: Some(seconds),
-        ..reply
+        ..response
     }
 }
 
 /// 202: the service is at work on `operation`.
-fn assigning(operation: &str) -> Reply {
-    reply(
+fn assigning(operation: &str) -> Response {
+    response(
         202,
         &json!({"operationId": operation, "status": "assigning"}),
     )
 }
 
 /// 200 with a registrationState.
-fn ended(status: &str, state: Value) -> Reply {
-    reply(
+fn ended(status: &str, state: Value) -> Response {
+    response(
         200,
         &json!({"operationId": "5.1", "status": status, "registrationState": state}),
     )
 }
 
-fn assigned() -> Reply {
+fn assigned() -> Response {
     ended(
         "assigned",
         json!({"assignedHub": "hub-1.test", "deviceId": "pump"}),
     )
 }
 
-fn challenge() -> Reply {
-    reply(
+fn challenge() -> Response {
+    response(
         401,
         &json!({"authenticationKey": "YmxvYg==", "keyName": "registration"}),
     )
 }
 
-fn error(code: u32) -> Reply {
+fn error(code: u32) -> Response {
     let status = u16::try_from(code / 1000).expect("a status");
-    reply(status, &json!({"errorCode": code, "message": "no"}))
+    response(status, &json!({"errorCode": code, "message": "no"}))
 }
 
 fn wait(seconds: u64) -> Action {
@@ -141,9 +141,9 @@ fn walk(path: &Path) {
         "{}",
         path.name
     );
-    for (step, (reply, action, phase)) in path.steps.iter().enumerate() {
+    for (step, (response, action, phase)) in path.steps.iter().enumerate() {
         let name = format!("{}, step {step}", path.name);
-        assert_eq!(flow.answered(reply, NOW), *action, "{name}");
+        assert_eq!(flow.answered(response, NOW), *action, "{name}");
         assert_eq!(flow.phase(), *phase, "{name}");
         assert_eq!(flow.is_accepted(), *phase == Phase::Assign, "{name}");
         if let Action::Wait(_) = action {
@@ -185,7 +185,7 @@ fn good_paths_lead_to_the_hub() {
             "assigned with 202, which nobody forbids",
             X509,
             [(
-                Reply {
+                Response {
                     status: 202,
                     ..assigned()
                 },
@@ -200,7 +200,7 @@ fn good_paths_lead_to_the_hub() {
                 (after(3, assigning("5.1")), wait(3), Assign),
                 (after(1, assigning("5.1")), wait(1), Assign),
                 (
-                    Reply {
+                    Response {
                         status: 200,
                         ..assigning("5.1")
                     },
@@ -354,7 +354,7 @@ fn bad_paths_end_with_their_reason() {
             "failed at once, and says nothing",
             X509,
             [(
-                reply(200, &json!({"operationId": "", "status": "failed"})),
+                response(200, &json!({"operationId": "", "status": "failed"})),
                 end(Outcome::AssignmentFailed { code: 0 }),
                 Register,
             )],
@@ -389,7 +389,7 @@ fn bad_paths_end_with_their_reason() {
             "assigned nowhere",
             X509,
             [(
-                reply(200, &json!({"operationId": "5.1", "status": "assigned"})),
+                response(200, &json!({"operationId": "5.1", "status": "assigned"})),
                 broken_by(Assign, Breach::NoHub),
                 Register,
             )],
@@ -437,7 +437,7 @@ fn bad_paths_end_with_their_reason() {
             "accepted without an operation",
             X509,
             [(
-                reply(202, &json!({"status": "assigning"})),
+                response(202, &json!({"status": "assigning"})),
                 broken(Register),
                 Register,
             )],

@@ -10,13 +10,13 @@ use fleetstorm_reports::{Breach, Fault};
 use super::{AmqpLink, Heard, Wanted};
 use crate::link::carrier::Carrier;
 use crate::link::error::LinkError;
-use crate::link::question::{Ask, Caller, Proof, Reply};
+use crate::link::request::{Proof, Registrant, Request, Response};
 
 /// A device's AMQP connection with DPS.
 pub struct DpsAmqp {
     link: AmqpLink,
-    questions: u32,
-    asked: u64,
+    request_link: u32,
+    last_request: u64,
 }
 
 impl DpsAmqp {
@@ -27,10 +27,10 @@ impl DpsAmqp {
     pub async fn open(
         carrier: Carrier,
         host: &str,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         proof: Proof<'_>,
     ) -> Result<Self, LinkError> {
-        let address = DpsAddress::format(caller.id_scope, caller.registration_id);
+        let address = DpsAddress::format(registrant.id_scope, registrant.registration_id);
         let mut link = AmqpLink::new(carrier);
         match proof {
             Proof::None => {}
@@ -41,9 +41,9 @@ impl DpsAmqp {
                 };
                 link.authenticate(&plain).await?;
             }
-            Proof::Tpm(tpm) => link.attest(caller, tpm).await?,
+            Proof::Tpm(tpm) => link.attest(registrant, tpm).await?,
         }
-        link.begin(host, caller.registration_id.as_str());
+        link.begin(host, registrant.registration_id.as_str());
         let wanted = |name, sends| Wanted {
             name,
             address: &address,
@@ -53,12 +53,12 @@ impl DpsAmqp {
             properties: &[],
         };
         link.attach(&wanted("provision_receiver_link", false));
-        let questions = link.attach(&wanted("provision_sender_link", true));
+        let request_link = link.attach(&wanted("provision_sender_link", true));
         link.settle_in().await?;
         Ok(Self {
             link,
-            questions,
-            asked: 0,
+            request_link,
+            last_request: 0,
         })
     }
 
@@ -66,12 +66,12 @@ impl DpsAmqp {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn ask(&mut self, ask: Ask<'_>) -> Result<Reply, LinkError> {
-        self.asked += 1;
-        let correlation_id = Some(MessageId::String(self.asked.to_string()));
-        let (operation, body) = match ask {
-            Ask::Register(body) => (DeviceOperation::Register, Bytes::copy_from_slice(body)),
-            Ask::OperationStatus(id) => {
+    pub async fn request(&mut self, request: Request<'_>) -> Result<Response, LinkError> {
+        self.last_request += 1;
+        let correlation_id = Some(MessageId::String(self.last_request.to_string()));
+        let (operation, body) = match request {
+            Request::Register(body) => (DeviceOperation::Register, Bytes::copy_from_slice(body)),
+            Request::OperationStatus(id) => {
                 (DeviceOperation::OperationStatus(id.clone()), Bytes::new())
             }
         };
@@ -83,14 +83,14 @@ impl DpsAmqp {
         };
         let heard = self
             .link
-            .exchange(self.questions, &request.message(), false, |message| {
+            .exchange(self.request_link, &request.message(), false, |message| {
                 message.properties.correlation_id == correlation_id
             })
             .await?;
         match heard {
             Heard::Rejection(rejected) => {
                 let (status, retry_after, body) = refusal_of(&rejected);
-                Ok(Reply {
+                Ok(Response {
                     status,
                     retry_after,
                     body,
@@ -101,7 +101,7 @@ impl DpsAmqp {
                     DpsResponse::of(*message).map_err(|_| Fault::Protocol(Breach::Answer))?;
                 // AMQP has no status for success; the JSON tells what matters.
                 let status = if is_register { 202 } else { 200 };
-                Ok(Reply {
+                Ok(Response {
                     status,
                     retry_after: answer.retry_after,
                     body: answer.body,

@@ -8,7 +8,7 @@ use fleetstorm_reports::{Breach, Fault};
 
 use super::AmqpLink;
 use crate::link::error::LinkError;
-use crate::link::question::{Caller, Tpm};
+use crate::link::request::{Registrant, Tpm};
 
 /// Longest activation blob: two segments.
 const MAX_BLOB: usize = 1024;
@@ -29,13 +29,13 @@ impl AmqpLink {
     /// The connection broke, the TPM could not open the blob, or the server does not let the device in.
     pub(super) async fn attest(
         &mut self,
-        caller: Caller<'_>,
+        registrant: Registrant<'_>,
         tpm: &mut dyn Tpm,
     ) -> Result<(), LinkError> {
         let (endorsement_key, storage_root_key) = tpm.begin();
         let init = TpmInit {
-            id_scope: caller.id_scope.to_string(),
-            registration_id: caller.registration_id.to_string(),
+            id_scope: registrant.id_scope.to_string(),
+            registration_id: registrant.registration_id.to_string(),
             endorsement_key,
         };
         self.choose(TPM, init.format()).await?;

@@ -129,18 +129,18 @@ async fn open(link: &mut AmqpLink) -> Result<u32, LinkError> {
         properties: &[],
     };
     link.attach(&wanted("in", false));
-    let questions = link.attach(&wanted("out", true));
-    link.settle_in().await.map(|()| questions)
+    let request_link = link.attach(&wanted("out", true));
+    link.settle_in().await.map(|()| request_link)
 }
 
 #[tokio::test]
 async fn a_peer_names_links_and_counts_as_it_likes() {
     let (mut link, mut peer) = pair();
     let device = async {
-        let questions = open(&mut link).await.expect("granted");
+        let request_link = open(&mut link).await.expect("granted");
         for _ in 0..20 {
-            let message = Message::of_data("question");
-            let heard = link.exchange(questions, &message, false, |message| {
+            let message = Message::of_data("request");
+            let heard = link.exchange(request_link, &message, false, |message| {
                 message.properties.correlation_id.is_some()
             });
             let Heard::Answer(answer) = heard.await.expect("heard") else {
@@ -157,7 +157,7 @@ async fn a_peer_names_links_and_counts_as_it_likes() {
         for round in 0..20 {
             let (Performative::Transfer(transfer), _) = peer.next_transfer(&mut topped_up).await
             else {
-                panic!("no question");
+                panic!("no request");
             };
             assert_eq!(transfer.handle, Handle(1), "our handle");
             let answer = Message::of_data("answer").with_correlation(Some(MessageId::Ulong(round)));
@@ -206,9 +206,9 @@ impl Peer {
 async fn a_long_message_goes_in_frames_that_the_peer_takes_as_its_window_opens() {
     let (mut link, mut peer) = pair();
     let device = async {
-        let questions = open(&mut link).await.expect("granted");
+        let request_link = open(&mut link).await.expect("granted");
         let message = Message::of_data(vec![b'x'; 1500]);
-        link.deliver(questions, &message).await
+        link.deliver(request_link, &message).await
     };
     let server = async {
         peer.grant(512).await;
@@ -325,9 +325,9 @@ async fn what_comes_while_something_else_is_asked_is_heard_afterwards() {
     let (of_its_own, answer) = (named("news"), named("1"));
     let message = |id: &MessageId| Message::of_data("{}").with_correlation(Some(id.clone()));
     let asking = async {
-        let question = message(&answer);
+        let request = message(&answer);
         let is_answer = |heard: &Message| heard.properties.correlation_id == Some(answer.clone());
-        link.exchange(handle, &question, true, is_answer).await
+        link.exchange(handle, &request, true, is_answer).await
     };
     let answering = async {
         peer.answer(701, &message(&of_its_own)).await;

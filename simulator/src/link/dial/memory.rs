@@ -12,22 +12,22 @@ use crate::link::shaped::Shaped;
 /// What a socket takes before its peer has read it.
 const SOCKET: usize = 16 * 1024;
 
-/// The port that somebody calls, and the connection.
-pub type Caller = (u16, DuplexStream);
+/// A connection, and the port that it is to.
+pub type Incoming = (u16, DuplexStream);
 
 /// It leads everybody to the same service, whatever the address.
 #[derive(Debug, Clone)]
 pub struct Network {
-    callers: UnboundedSender<Caller>,
+    incoming: UnboundedSender<Incoming>,
     is_down: Arc<AtomicBool>,
 }
 
 impl Network {
     /// One, and what the service has of it.
-    pub fn new() -> (Self, UnboundedReceiver<Caller>) {
-        let (callers, listener) = unbounded_channel();
+    pub fn new() -> (Self, UnboundedReceiver<Incoming>) {
+        let (incoming, listener) = unbounded_channel();
         let network = Self {
-            callers,
+            incoming,
             is_down: Arc::default(),
         };
         (network, listener)
@@ -41,7 +41,7 @@ impl Network {
     /// A connection to `port`.
     pub(super) fn connect(&self, port: u16) -> Result<Shaped, Fault> {
         let (ours, theirs) = duplex(SOCKET);
-        if self.is_down.load(Ordering::Relaxed) || self.callers.send((port, theirs)).is_err() {
+        if self.is_down.load(Ordering::Relaxed) || self.incoming.send((port, theirs)).is_err() {
             return Err(Fault::ConnectionRefused);
         }
         Ok(Shaped::InMemory(ours))

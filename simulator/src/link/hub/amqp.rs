@@ -32,12 +32,12 @@ const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(500);
 pub struct HubAmqp {
     link: AmqpLink,
     device: ClientId,
-    questions: u32,
+    request_link: u32,
     /// The link of its messages, once it is prepared for them.
     events: Option<u32>,
     /// The link of results of methods, once it listens.
     results: Option<u32>,
-    asked: u64,
+    last_request: u64,
 }
 
 impl HubAmqp {
@@ -69,15 +69,15 @@ impl HubAmqp {
             properties: &properties,
         };
         link.attach(&wanted("twin_receiver_link", false));
-        let questions = link.attach(&wanted("twin_sender_link", true));
+        let request_link = link.attach(&wanted("twin_sender_link", true));
         link.settle_in().await?;
         Ok(Self {
             link,
             device: device.into(),
-            questions,
+            request_link,
             events: None,
             results: None,
-            asked: 0,
+            last_request: 0,
         })
     }
 
@@ -86,7 +86,7 @@ impl HubAmqp {
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
-        let body = self.ask(TwinOperation::Get, b"").await?;
+        let body = self.request(TwinOperation::Get, b"").await?;
         Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol(Breach::Answer))?)
     }
 
@@ -95,8 +95,8 @@ impl HubAmqp {
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
-        let asked = self.ask(TwinOperation::PatchReported, patch);
-        asked.await.map(drop)
+        let requesting = self.request(TwinOperation::PatchReported, patch);
+        requesting.await.map(drop)
     }
 
     /// Attaches the link of its messages, unless it is.
@@ -160,8 +160,8 @@ impl HubAmqp {
         self.link.attach(&wanted("methods_receiver_link", false));
         self.results = Some(self.link.attach(&wanted("methods_sender_link", true)));
         self.link.settle_in().await?;
-        let asked = self.ask(TwinOperation::SubscribeDesired, b"");
-        asked.await.map(drop)
+        let requesting = self.request(TwinOperation::SubscribeDesired, b"");
+        requesting.await.map(drop)
     }
 
     /// What the hub says next.
@@ -214,20 +214,20 @@ impl HubAmqp {
     }
 
     /// Asks something of the twin.
-    async fn ask(&mut self, operation: TwinOperation, body: &[u8]) -> Result<Bytes, LinkError> {
-        self.asked += 1;
-        let correlation_id = Some(MessageId::String(self.asked.to_string()));
+    async fn request(&mut self, operation: TwinOperation, body: &[u8]) -> Result<Bytes, LinkError> {
+        self.last_request += 1;
+        let correlation_id = Some(MessageId::String(self.last_request.to_string()));
         let request = TwinRequest {
             correlation_id: correlation_id.clone(),
             operation,
             body: Bytes::copy_from_slice(body),
         };
-        let question = request.message();
+        let request = request.message();
         let is_answer = |message: &Message| message.properties.correlation_id == correlation_id;
-        let asking = self
+        let requesting = self
             .link
-            .exchange(self.questions, &question, true, is_answer);
-        let message = match asking.await? {
+            .exchange(self.request_link, &request, true, is_answer);
+        let message = match requesting.await? {
             Heard::Answer(message) => message,
             Heard::Rejection(rejected) => {
                 let (status, _, _) = refusal_of(&rejected);
@@ -261,7 +261,7 @@ async fn put_token(link: &mut AmqpLink, name: String, token: String) -> Result<(
         properties: &[],
     };
     link.attach(&wanted("cbs_receiver_link", false));
-    let questions = link.attach(&wanted("cbs_sender_link", true));
+    let request_link = link.attach(&wanted("cbs_sender_link", true));
     link.settle_in().await?;
     let message_id = Some(MessageId::String("put-token".into()));
     let put = PutToken {
@@ -269,8 +269,8 @@ async fn put_token(link: &mut AmqpLink, name: String, token: String) -> Result<(
         name,
         token,
     };
-    let question = put.message();
-    let answered = link.exchange(questions, &question, false, |message| {
+    let request = put.message();
+    let answered = link.exchange(request_link, &request, false, |message| {
         message.properties.correlation_id == message_id
     });
     let status = match answered.await? {

@@ -65,7 +65,7 @@ impl HubMqtt {
     /// # Errors
     /// The connection broke, or the hub refused.
     pub async fn read_twin(&mut self) -> Result<DeviceTwin, LinkError> {
-        let body = self.ask(|rid| HubRequest::TwinGet { rid }, b"").await?;
+        let body = self.request(|rid| HubRequest::TwinGet { rid }, b"").await?;
         Ok(serde_json::from_slice(&body).map_err(|_| Fault::Protocol(Breach::Answer))?)
     }
 
@@ -75,7 +75,7 @@ impl HubMqtt {
     /// The connection broke, or the hub refused.
     pub async fn report(&mut self, patch: &[u8]) -> Result<(), LinkError> {
         let request = |rid| HubRequest::ReportedPatch { rid };
-        self.ask(request, patch).await.map(drop)
+        self.request(request, patch).await.map(drop)
     }
 
     /// Sends a message and waits for its acknowledgement.
@@ -138,7 +138,7 @@ impl HubMqtt {
     }
 
     /// Asks something of the twin.
-    async fn ask(
+    async fn request(
         &mut self,
         request: impl FnOnce(String) -> HubRequest,
         body: &[u8],

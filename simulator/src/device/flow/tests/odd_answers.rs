@@ -78,19 +78,19 @@ fn waits_are_as_long_as_the_service_says_within_reason() {
         (Some(301), 300),
         (Some(u32::MAX), 300),
     ] {
-        for mut reply in [
+        for mut response in [
             assigning("5.1"),
             error(429_001),
             error(500_001),
             raw(599, ""),
             raw(600, ""),
         ] {
-            reply.retry_after = named;
+            response.retry_after = named;
             assert_eq!(
-                start(X509).answered(&reply, NOW),
+                start(X509).answered(&response, NOW),
                 wait(waited),
                 "{} after {named:?}",
-                reply.status
+                response.status
             );
         }
     }

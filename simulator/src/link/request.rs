@@ -1,13 +1,13 @@
-//! What a device asks of DPS, as whom, and what it hears.
+//! A request of a device to DPS, who makes it, and the response.
 
 use bytes::Bytes;
 use fleetstorm_protocol::ids::{IdScope, OperationId, RegistrationId};
 
 use super::error::LinkError;
 
-/// A device towards one DPS instance.
+/// A device that registers with a DPS instance.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
+pub struct Registrant<'a> {
     /// The instance.
     pub id_scope: &'a IdScope,
     /// The device.
@@ -16,7 +16,7 @@ pub struct Caller<'a> {
 
 /// What a device asks of DPS.
 #[derive(Debug, Clone, Copy)]
-pub enum Ask<'a> {
+pub enum Request<'a> {
     /// To be registered: the JSON body.
     Register(&'a [u8]),
     /// How a registration stands.
@@ -25,7 +25,7 @@ pub enum Ask<'a> {
 
 /// What DPS answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
+pub struct Response {
     /// HTTP status, also over MQTT.
     pub status: u16,
     /// Seconds to wait.
@@ -36,7 +36,7 @@ pub struct Reply {
 
 /// How a device proves itself while a link is opened.
 pub enum Proof<'a> {
-    /// Not now: its certificate has done so, or each question will.
+    /// Not now: its certificate has done so, or each request will.
     None,
     /// By a SAS token.
     Sas(&'a str),
