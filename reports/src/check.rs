@@ -115,7 +115,7 @@ fn validity(summary: &Summary) -> Check {
 fn provisioned(summary: &Summary) -> Check {
     let devices = summary.devices;
     let kept = summary.generator.kept_from_end;
-    let is_generators = kept > 0 && kept >= devices.failed + devices.dropped;
+    let is_generators = kept > 0 && kept >= devices.failed.saturating_add(devices.dropped);
     let bad = if is_generators {
         CheckOutcome::Unproven
     } else {

@@ -95,7 +95,7 @@ pub(super) fn figures(summary: &Summary) -> Result<Vec<Figure>, Undecodable> {
     }
     for cut in &summary.cuts {
         let (dimension, part) = (cut.dimension.as_str(), cut.name.as_str());
-        let due = cut.released + cut.dropped;
+        let due = cut.released.saturating_add(cut.dropped);
         let unprovisioned = due.saturating_sub(cut.provisioned);
         figures.extend(share(
             (dimension, part, "not-provisioned.ratio"),
@@ -113,12 +113,14 @@ pub(super) fn figures(summary: &Summary) -> Result<Vec<Figure>, Undecodable> {
 /// What is counted of all devices.
 fn of_devices(summary: &Summary) -> Vec<Figure> {
     let devices = summary.devices;
-    let due = devices.released + devices.dropped;
+    let due = devices.released.saturating_add(devices.dropped);
     let Attempts {
         retried, throttled, ..
     } = summary.attempts;
     let unprovisioned = due.saturating_sub(devices.provisioned);
-    let rate = summary.rates.provisioned_per_second.map(|_| Figure {
+    let has_lasted = summary.duration_us > 0;
+    let rate = summary.rates.provisioned_per_second.filter(|_| has_lasted);
+    let rate = rate.map(|_| Figure {
         key: key((RUN, "", "provisioned.rate")),
         unit: FigureUnit::PerSecond,
         generator_us: None,

@@ -218,6 +218,27 @@ fn runs_that_are_not_alike_are_not_compared() {
     );
 }
 
+#[test]
+fn numbers_of_a_damaged_file_end_well() {
+    let baseline = run("a", 500, 0.0, 0);
+    let mut damaged = run("b", 500, 0.0, 1);
+    let devices = &mut damaged.summary.devices;
+    (devices.released, devices.dropped, devices.provisioned) = (u64::MAX, u64::MAX, u64::MAX - 7);
+    damaged.summary.duration_us = 0;
+    for cut in &mut damaged.summary.cuts {
+        (cut.released, cut.dropped, cut.provisioned) = (u64::MAX, 1, 3);
+    }
+    damaged.summary.generator.added = None;
+    let candidate = compare(&baseline, damaged.clone());
+    let back = compare(&damaged, baseline);
+    for candidate in [candidate, back] {
+        let changes = candidate.changes.iter();
+        let mut unreckoned = changes.filter(|it| it.figure == "not-provisioned.ratio");
+        assert!(unreckoned.any(|it| it.at_least.is_none()));
+    }
+    assert!(!damaged.summary.checks().is_empty());
+}
+
 /// `UPDATE_SCHEMA=1` writes the file anew.
 #[test]
 fn the_schema_in_the_repository_is_that_of_the_comparison() {
