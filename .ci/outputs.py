@@ -9,6 +9,7 @@ import xml.etree.ElementTree as xml
 
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
+from prometheus_client.parser import text_string_to_metric_families
 
 folder = pathlib.Path(sys.argv[1])
 summary = json.loads((folder / "summary.json").read_text())
@@ -146,8 +147,30 @@ def interval_log():
             assert near(of_intervals, whole.get_value_at_percentile(quantile), 0.01), (name, quantile)
 
 
+def prometheus():
+    families = text_string_to_metric_families((folder / "fleetstorm.prom").read_text())
+    samples = [sample for family in families for sample in family.samples]
+    assert all(sample.labels["scenario"] == summary["scenario"] for sample in samples)
+
+    def values(name, *labels):
+        found = [sample for sample in samples if sample.name == f"fleetstorm_{name}"]
+        return {tuple(sample.labels[label] for label in labels): sample.value for sample in found}
+
+    devices = {(state,): count for state, count in summary["devices"].items()}
+    assert values("devices", "state") == devices
+    assert values("run_exit_code") == {(): summary["exit_code"]}
+    latencies = values("latency_seconds", "metric", "quantile")
+    for name, percentiles in told():
+        if percentiles is not None:
+            assert math.isclose(latencies[name, "0.99"] * 1e6, percentiles["p99_us"])
+    checks = values("check_passed", "kind", "check")
+    for threshold in summary["thresholds"]:
+        assert checks["threshold", threshold["expression"]] == (threshold["outcome"] == "held")
+
+
 junit()
 markdown()
 interval_log()
+prometheus()
 timeline()
 histograms()

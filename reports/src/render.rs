@@ -10,5 +10,6 @@ pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod prometheus;
 pub mod style;
 pub mod text;

@@ -92,7 +92,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub journal: bool,
     /// Write the result for other tools as well, once for each or by commas: junit, markdown, csv, hgrm,
-    /// hlog; into the report folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
+    /// hlog, prometheus; into the report folder, or to PATH. Markdown is shown on the page of a step of GitHub Actions, too
     #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
     pub output: Vec<Output>,
     /// Compare the result with this run, and end with 97 if it is worse; once for each of several
@@ -279,7 +279,8 @@ pub struct PlanArgs {
 pub struct ReportArgs {
     /// A folder that a run has written
     pub folder: PathBuf,
-    /// Write the result for other tools as well, as run does: junit, markdown, csv, hgrm, hlog
+    /// Write the result for other tools as well, as run does: junit, markdown, csv, hgrm, hlog,
+    /// prometheus
     #[arg(long, value_name = "FORMAT[=PATH]", value_delimiter = ',')]
     pub output: Vec<Output>,
 }

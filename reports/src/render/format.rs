@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::{csv, hgrm, hlog, junit, markdown};
+use super::{csv, hgrm, hlog, junit, markdown, prometheus};
 use crate::phase::Metric;
 use crate::summary::Summary;
 
@@ -20,6 +20,8 @@ pub enum Format {
     Hgrm,
     /// HdrHistogram's interval log.
     Hlog,
+    /// Prometheus's text format.
+    Prometheus,
 }
 
 /// One file of a format.
@@ -35,16 +37,19 @@ pub enum FormatFile {
     Hgrm(Metric),
     /// `response.hlog`.
     Hlog,
+    /// `fleetstorm.prom`: the textfile collector asks for that ending.
+    Prometheus,
 }
 
 impl Format {
     /// Every one, in the order messages list them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Junit,
         Self::Markdown,
         Self::Csv,
         Self::Hgrm,
         Self::Hlog,
+        Self::Prometheus,
     ];
 
     /// The word of the command line.
@@ -55,6 +60,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Hgrm => "hgrm",
             Self::Hlog => "hlog",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -66,6 +72,7 @@ impl Format {
             Self::Csv => vec![FormatFile::Csv],
             Self::Hgrm => Metric::all().map(FormatFile::Hgrm).collect(),
             Self::Hlog => vec![FormatFile::Hlog],
+            Self::Prometheus => vec![FormatFile::Prometheus],
         }
     }
 
@@ -84,13 +91,14 @@ impl FormatFile {
             Self::Csv => "timeline.csv".into(),
             Self::Hgrm(metric) => format!("{}.hgrm", metric.name()).into(),
             Self::Hlog => "response.hlog".into(),
+            Self::Prometheus => "fleetstorm.prom".into(),
         }
     }
 
     /// Whether a result has anything to say in it.
     pub fn is_of(self, summary: &Summary) -> bool {
         match self {
-            Self::Junit | Self::Markdown | Self::Csv | Self::Hlog => true,
+            Self::Junit | Self::Markdown | Self::Csv | Self::Hlog | Self::Prometheus => true,
             Self::Hgrm(metric) => summary.distributions.contains_key(metric.name()),
         }
     }
@@ -106,6 +114,7 @@ impl FormatFile {
             Self::Csv => csv::render(summary, out),
             Self::Hgrm(metric) => hgrm::render(summary, metric, out),
             Self::Hlog => hlog::render(summary, out),
+            Self::Prometheus => prometheus::render(summary, out),
         }
     }
 }
