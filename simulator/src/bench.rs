@@ -10,8 +10,8 @@ use std::sync::atomic::AtomicU32;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_reports::units;
 use fleetstorm_scenarios::{Overrides, Plan};
-use serde_json::{Map, Value, json};
 
+use self::document::{BenchDocument, CpuDocument, SCHEMA_VERSION};
 use crate::cli::BenchArgs;
 use crate::console;
 use crate::device::Goal;
@@ -24,6 +24,7 @@ pub mod calibrate;
 pub mod held;
 
 mod cells;
+mod document;
 mod measure;
 mod setup;
 
@@ -178,33 +179,30 @@ impl Results {
         writeln!(out, "µs: CPU time per device")
     }
 
-    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut ratios = Map::new();
-        let mut rates = Map::new();
-        let mut cpu = Map::new();
-        for (name, samples, ratio) in self.rows() {
-            rates.insert(
-                name.into(),
-                json!(median(samples.iter().map(|s| s.per_second))),
-            );
-            cpu.insert(
-                name.into(),
-                json!({
-                    "simulator": median(samples.iter().map(|s| s.simulator_us)),
-                    "server": median(samples.iter().map(|s| s.server_us)),
-                }),
-            );
-            if let Some(ratio) = ratio {
-                ratios.insert(name.into(), json!(ratio));
-            }
+    fn document(&self) -> BenchDocument {
+        let of = |figure: fn(&Sample) -> f64| {
+            let rows = self.rows();
+            rows.map(move |(name, samples, _)| {
+                (name.to_owned(), median(samples.iter().map(figure)))
+            })
+        };
+        let cpu = of(|sample| sample.simulator_us).zip(of(|sample| sample.server_us));
+        let ratios = self.rows();
+        BenchDocument {
+            schema_version: SCHEMA_VERSION,
+            rounds: ROUNDS,
+            ratios: ratios
+                .filter_map(|(name, _, ratio)| Some((name.to_owned(), ratio?)))
+                .collect(),
+            per_second: of(|sample| sample.per_second).collect(),
+            cpu_us: cpu
+                .map(|((name, simulator), (_, server))| (name, CpuDocument { simulator, server }))
+                .collect(),
         }
-        let all: Value = json!({
-            "schema_version": 1,
-            "rounds": ROUNDS,
-            "ratios": ratios,
-            "per_second": rates,
-            "cpu_us": cpu,
-        });
-        writeln!(out, "{all:#}")
+    }
+
+    fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, &self.document())?;
+        writeln!(out)
     }
 }

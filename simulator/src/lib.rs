@@ -28,6 +28,8 @@ mod output;
 mod plan;
 mod private_file;
 mod run;
+#[cfg(test)]
+mod schema;
 mod server;
 mod stopwatch;
 mod view;

@@ -1,6 +1,7 @@
 //! `fleetstorm plan`: what a run would be like, before a packet is sent.
 
 mod comparison;
+mod document;
 mod json;
 mod knife_edge;
 mod planned_run;
@@ -63,7 +64,8 @@ pub fn plan(args: &PlanArgs) -> Result<(), Failure> {
         planned.comparison = measured.rows(&plan, &planned.forecast);
     }
     let shown = if args.json {
-        format!("{}\n", json::of(&planned))
+        let document = serde_json::to_string(&json::document(&planned));
+        document.map_err(|e| Failure::bug(e.to_string()))? + "\n"
     } else {
         text::of(&planned)
     };

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU32;
 
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use fleetstorm_reports::units;
-use serde_json::{Value, json};
 
+use super::document::{CellDocument, CellsDocument, CpuDocument, SCHEMA_VERSION};
 use super::held::{self, Held};
 use super::measure::{self, Flow, Sample, median};
 use super::setup::Setup;
@@ -151,23 +151,22 @@ fn write_table(cells: &[Cell], weighed: &[Held], out: &mut dyn Write) -> io::Res
 }
 
 fn write_json(cells: &[Cell], weighed: &[Held], out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<Value> = cells
-        .iter()
-        .zip(weighed)
-        .map(|(cell, held)| {
-            json!({
-                "attestation": cell.attestation.name(),
-                "transport": cell.transport.name(),
-                "per_second": cell.median(|sample| sample.per_second),
-                "cpu_us": {
-                    "simulator": cell.median(|sample| sample.simulator_us),
-                    "server": cell.median(|sample| sample.server_us),
-                },
-                "cpu_by_mqtt": cell.to_mqtt(cells),
-                "held_bytes": held,
-            })
-        })
-        .collect();
-    let all = json!({ "schema_version": 1, "rounds": ROUNDS, "cells": rows });
-    writeln!(out, "{all:#}")
+    let rows = cells.iter().zip(weighed).map(|(cell, held)| CellDocument {
+        attestation: cell.attestation.name().to_owned(),
+        transport: cell.transport.name().to_owned(),
+        per_second: cell.median(|sample| sample.per_second),
+        cpu_us: CpuDocument {
+            simulator: cell.median(|sample| sample.simulator_us),
+            server: cell.median(|sample| sample.server_us),
+        },
+        cpu_by_mqtt: cell.to_mqtt(cells),
+        held_bytes: *held,
+    });
+    let document = CellsDocument {
+        schema_version: SCHEMA_VERSION,
+        rounds: ROUNDS,
+        cells: rows.collect(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
 }

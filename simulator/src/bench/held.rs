@@ -11,6 +11,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::TransportKind;
 use fleetstorm_scenarios::{Overrides, Plan, Release, Scenario};
 use futures_util::future::join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
@@ -36,7 +37,7 @@ const STAY: u32 = 2_000;
 const BATCH: usize = 30;
 
 /// Bytes of resident memory per held connection; the kernel's socket buffers are not among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Held {
     /// Of the simulator: TLS, the protocol's session, buffers.
     pub(super) simulator: u64,
