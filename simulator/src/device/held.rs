@@ -144,9 +144,9 @@ impl HeldDevice {
     /// Waits for what comes first.
     async fn wait(&mut self, until: Duration) -> Event {
         let due = self.ctx.conditions.clock.at(until);
-        let heard = async {
+        let received = async {
             match &mut self.session {
-                Some(session) => session.hub.hear().await,
+                Some(session) => session.hub.receive().await,
                 None => pending().await,
             }
         };
@@ -154,8 +154,8 @@ impl HeldDevice {
         tokio::select! {
             biased;
             told = interruption => Event::Interrupted(told),
-            heard = heard => match heard {
-                Ok(said) => Event::Heard(said),
+            received = received => match received {
+                Ok(event) => Event::Received(event),
                 Err(error) => self.failed(error),
             },
             () = sleep_until(due) => Event::Due,
@@ -242,9 +242,9 @@ impl HeldDevice {
                     let keep_alive = hub.keep_alive();
                     return Ok(Event::Listening { keep_alive });
                 }
-                Operation::Handle(said) => {
+                Operation::Handle(event) => {
                     hub.settle().await?;
-                    match said {
+                    match event {
                         HubEvent::Method(call) => {
                             hub.answer(call, RESULT).await?;
                             tally.methods.add();

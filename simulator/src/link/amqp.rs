@@ -36,7 +36,7 @@ use super::error::LinkError;
 pub mod dps;
 
 mod end;
-mod hearing;
+mod receiving;
 mod sasl;
 
 /// First size of the buffers: an answer fits.
@@ -67,7 +67,7 @@ pub struct AmqpLink {
     /// How long the peer lasts without a sign of life, if it has said so.
     idle_timeout: Option<Duration>,
     /// Messages that came while something else was waited for; none are kept by a dialogue that
-    /// does not hear.
+    /// does not listen.
     waiting: Option<VecDeque<Box<Message>>>,
 }
 
@@ -90,7 +90,7 @@ pub struct Wanted<'a> {
 
 /// What came of a message.
 #[derive(Debug)]
-pub enum Heard {
+pub enum Received {
     /// It was answered.
     Answer(Box<Message>),
     /// It was rejected.
@@ -98,7 +98,7 @@ pub enum Heard {
 }
 
 /// What a frame was about.
-enum Noticed {
+enum FrameEvent {
     Message(Box<Message>),
     Outcome(RangeInclusive<u32>, Option<Rejected>),
     Other,
@@ -231,18 +231,18 @@ impl AmqpLink {
         message: &Message,
         settled: bool,
         is_answer: impl Fn(&Message) -> bool,
-    ) -> Result<Heard, LinkError> {
+    ) -> Result<Received, LinkError> {
         let delivery = self.send(handle, message.to_bytes(), settled).await?;
         loop {
-            match self.notice().await? {
-                Noticed::Message(message) if is_answer(&message) => {
-                    return Ok(Heard::Answer(message));
+            match self.receive_frame().await? {
+                FrameEvent::Message(message) if is_answer(&message) => {
+                    return Ok(Received::Answer(message));
                 }
-                Noticed::Outcome(ids, Some(rejected)) if ids.contains(&delivery) => {
-                    return Ok(Heard::Rejection(rejected));
+                FrameEvent::Outcome(ids, Some(rejected)) if ids.contains(&delivery) => {
+                    return Ok(Received::Rejection(rejected));
                 }
-                Noticed::Message(message) => self.keep(message),
-                Noticed::Outcome(..) | Noticed::Other => {}
+                FrameEvent::Message(message) => self.keep(message),
+                FrameEvent::Outcome(..) | FrameEvent::Other => {}
             }
         }
     }
@@ -258,10 +258,12 @@ impl AmqpLink {
     ) -> Result<Option<Rejected>, LinkError> {
         let delivery = self.send(handle, message.to_bytes(), false).await?;
         loop {
-            match self.notice().await? {
-                Noticed::Outcome(ids, rejected) if ids.contains(&delivery) => return Ok(rejected),
-                Noticed::Message(message) => self.keep(message),
-                Noticed::Outcome(..) | Noticed::Other => {}
+            match self.receive_frame().await? {
+                FrameEvent::Outcome(ids, rejected) if ids.contains(&delivery) => {
+                    return Ok(rejected);
+                }
+                FrameEvent::Message(message) => self.keep(message),
+                FrameEvent::Outcome(..) | FrameEvent::Other => {}
             }
         }
     }
@@ -320,7 +322,7 @@ impl AmqpLink {
     }
 
     /// Sends what was written, and reads one frame. Giving up the wait loses nothing.
-    async fn notice(&mut self) -> Result<Noticed, LinkError> {
+    async fn receive_frame(&mut self) -> Result<FrameEvent, LinkError> {
         let frame = loop {
             match Frame::read(&mut self.input, MAX_FRAME) {
                 Ok(Some(frame)) => break frame,
@@ -329,7 +331,7 @@ impl AmqpLink {
             }
         };
         let Some(performative) = frame.performative else {
-            return Ok(Noticed::Other);
+            return Ok(FrameEvent::Other);
         };
         match performative {
             Performative::Open(open) => {
@@ -351,12 +353,12 @@ impl AmqpLink {
             }
             Performative::Flow(flow) => self.flowed(&flow)?,
             Performative::Transfer(transfer) => return self.transferred(&transfer, &frame.payload),
-            Performative::Disposition(disposition) => return Ok(noticed_of(disposition)),
+            Performative::Disposition(disposition) => return Ok(outcome_of(disposition)),
             Performative::Detach(detach) => return Err(ended(detach.error.as_ref())),
             Performative::End(end) => return Err(ended(end.error.as_ref())),
             Performative::Close(close) => return Err(ended(close.error.as_ref())),
         }
-        Ok(Noticed::Other)
+        Ok(FrameEvent::Other)
     }
 
     fn flowed(&mut self, flow: &Flow) -> Result<(), LinkError> {
@@ -369,12 +371,12 @@ impl AmqpLink {
         Ok(())
     }
 
-    fn transferred(&mut self, transfer: &Transfer, part: &[u8]) -> Result<Noticed, LinkError> {
+    fn transferred(&mut self, transfer: &Transfer, part: &[u8]) -> Result<FrameEvent, LinkError> {
         self.next_incoming = self.next_incoming.map(|next| next.wrapping_add(1));
         let place = self.place(&transfer.handle)?;
         let end = &mut self.ends[place];
         let Some(taken) = end.take(transfer, part)? else {
-            return Ok(Noticed::Other);
+            return Ok(FrameEvent::Other);
         };
         let is_short = end.is_short();
         if let Some(id) = taken.unsettled {
@@ -392,7 +394,7 @@ impl AmqpLink {
         }
         let message =
             Message::read(taken.bytes).map_err(|_| Fault::Protocol(Breach::Unreadable))?;
-        Ok(Noticed::Message(Box::new(message)))
+        Ok(FrameEvent::Message(Box::new(message)))
     }
 
     fn give_credit(&mut self, handle: u32) {
@@ -467,16 +469,16 @@ impl AmqpLink {
     }
 }
 
-fn noticed_of(disposition: Disposition) -> Noticed {
+fn outcome_of(disposition: Disposition) -> FrameEvent {
     if disposition.role == Role::Sender {
-        return Noticed::Other;
+        return FrameEvent::Other;
     }
     let last = disposition.last.unwrap_or(disposition.first);
     let rejected = match disposition.state {
         Some(DeliveryState::Rejected(rejected)) => Some(rejected),
         _ => None,
     };
-    Noticed::Outcome(disposition.first..=last, rejected)
+    FrameEvent::Outcome(disposition.first..=last, rejected)
 }
 
 /// The peer ended what it was not asked to end: for a reason, or just so.

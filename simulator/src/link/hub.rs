@@ -1,5 +1,5 @@
 //! The assigned hub: log in, read the twin, report to it, send messages; and, for a device that
-//! stays, hear what the hub has to say.
+//! stays, receive what the hub has to say.
 
 use std::time::Duration;
 
@@ -125,14 +125,14 @@ impl HubLink {
     ///
     /// # Errors
     /// The connection broke, or the hub ended the session.
-    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
+    pub async fn receive(&mut self) -> Result<HubEvent, LinkError> {
         match self {
-            Self::Mqtt(session) => session.hear().await,
-            Self::Amqp(session) => session.hear().await,
+            Self::Mqtt(session) => session.receive().await,
+            Self::Amqp(session) => session.receive().await,
         }
     }
 
-    /// Acknowledges what was heard, where the protocol asks for it.
+    /// Acknowledges what was received, where the protocol asks for it.
     ///
     /// # Errors
     /// The connection broke.

@@ -34,9 +34,9 @@ pub struct MqttLink {
     packets: Framed<Carrier, Codec>,
     last_packet_id: u16,
     /// Topics of messages that came while something else was waited for; none are kept by a
-    /// session that does not hear.
+    /// session that does not listen.
     waiting: Option<VecDeque<String>>,
-    /// Messages heard and not acknowledged yet.
+    /// Messages received and not acknowledged yet.
     owed: Vec<u16>,
     /// A PINGREQ is not answered.
     pinged: bool,
@@ -135,7 +135,7 @@ impl MqttLink {
         }
     }
 
-    /// From now on keeps what comes of the server's own accord, for [`Self::hear`].
+    /// From now on keeps what comes of the server's own accord, for [`Self::receive_message`].
     pub fn keep_what_comes(&mut self) {
         self.waiting.get_or_insert_default();
     }
@@ -145,7 +145,7 @@ impl MqttLink {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn hear(&mut self) -> Result<Option<String>, LinkError> {
+    pub async fn receive_message(&mut self) -> Result<Option<String>, LinkError> {
         if let Some(topic) = self.waiting.as_mut().and_then(VecDeque::pop_front) {
             return Ok(Some(topic));
         }
@@ -162,7 +162,7 @@ impl MqttLink {
         }
     }
 
-    /// Acknowledges what was heard.
+    /// Acknowledges what was received.
     ///
     /// # Errors
     /// The connection broke.
@@ -294,7 +294,7 @@ impl MqttLink {
         Ok(())
     }
 
-    /// Acknowledges what came of the server's own accord, and keeps it for who hears.
+    /// Acknowledges what came of the server's own accord, and keeps it for who listens.
     async fn keep(&mut self, message: Publish) -> Result<(), LinkError> {
         self.acknowledge(&message).await?;
         if let Some(waiting) = &mut self.waiting

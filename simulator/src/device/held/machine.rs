@@ -100,8 +100,8 @@ pub enum Event {
     },
     /// It was told something.
     Interrupted(Interruption),
-    /// The hub said something.
-    Heard(HubEvent),
+    /// The hub sent something.
+    Received(HubEvent),
     /// What was to be said to the hub was said, and taken.
     Done,
     /// The moment until which it was to wait has come.
@@ -230,7 +230,7 @@ impl Machine {
                 self.wait().into()
             }
             Event::Interrupted(told) => self.interrupted(told, now),
-            Event::Heard(said) => Action::AtHub(Operation::Handle(said)).into(),
+            Event::Received(event) => Action::AtHub(Operation::Handle(event)).into(),
             Event::Done => self.wait().into(),
             Event::Due => self.due(now),
             Event::Booted => self.booted(now).into(),

@@ -7,7 +7,7 @@ use fleetstorm_protocol::amqp::types::messaging::MessageId;
 use fleetstorm_protocol::http::{API_VERSION, DeviceOperation};
 use fleetstorm_reports::{Breach, Fault};
 
-use super::{AmqpLink, Heard, Wanted};
+use super::{AmqpLink, Received, Wanted};
 use crate::link::carrier::Carrier;
 use crate::link::error::LinkError;
 use crate::link::request::{Proof, Registrant, Request, Response};
@@ -81,14 +81,14 @@ impl DpsAmqp {
             operation,
             body,
         };
-        let heard = self
+        let received = self
             .link
             .exchange(self.request_link, &request.message(), false, |message| {
                 message.properties.correlation_id == correlation_id
             })
             .await?;
-        match heard {
-            Heard::Rejection(rejected) => {
+        match received {
+            Received::Rejection(rejected) => {
                 let (status, retry_after, body) = refusal_of(&rejected);
                 Ok(Response {
                     status,
@@ -96,7 +96,7 @@ impl DpsAmqp {
                     body,
                 })
             }
-            Heard::Answer(message) => {
+            Received::Answer(message) => {
                 let answer =
                     DpsResponse::of(*message).map_err(|_| Fault::Protocol(Breach::Answer))?;
                 // AMQP has no status for success; the JSON tells what matters.

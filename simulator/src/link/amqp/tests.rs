@@ -20,7 +20,7 @@ impl Peer {
         assert_eq!(self.input.split_to(8)[..], AMQP_HEADER);
     }
 
-    async fn hear(&mut self) -> (Performative, Bytes) {
+    async fn receive(&mut self) -> (Performative, Bytes) {
         loop {
             let read = Frame::read(&mut self.input, MAX_FRAME).expect("a frame");
             if let Some(frame) = read {
@@ -41,13 +41,13 @@ impl Peer {
     async fn grant(&mut self, frame_size: u32) -> Flow {
         self.header().await;
         self.stream.write_all(&AMQP_HEADER).await.expect("is read");
-        let (Performative::Open(mut open), _) = self.hear().await else {
+        let (Performative::Open(mut open), _) = self.receive().await else {
             panic!("no open");
         };
         open.max_frame_size = MaxFrameSize(frame_size);
         open.idle_time_out = Some(60_000);
         self.say(Performative::Open(open), b"").await;
-        let (Performative::Begin(mut begin), _) = self.hear().await else {
+        let (Performative::Begin(mut begin), _) = self.receive().await else {
             panic!("no begin");
         };
         begin.remote_channel = Some(0);
@@ -56,7 +56,7 @@ impl Peer {
         let mut first_flow = None;
         let mut asked = Vec::new();
         while asked.len() < 2 {
-            match self.hear().await.0 {
+            match self.receive().await.0 {
                 Performative::Attach(attach) => asked.push(attach),
                 Performative::Flow(flow) => first_flow = Some(flow),
                 other => panic!("{other:?}"),
@@ -140,10 +140,10 @@ async fn a_peer_names_links_and_counts_as_it_likes() {
         let request_link = open(&mut link).await.expect("granted");
         for _ in 0..20 {
             let message = Message::of_data("request");
-            let heard = link.exchange(request_link, &message, false, |message| {
+            let received = link.exchange(request_link, &message, false, |message| {
                 message.properties.correlation_id.is_some()
             });
-            let Heard::Answer(answer) = heard.await.expect("heard") else {
+            let Received::Answer(answer) = received.await.expect("received") else {
                 panic!("rejected");
             };
             assert_eq!(answer.text(), "answer");
@@ -191,7 +191,7 @@ impl Peer {
     /// The next transfer; flows and dispositions come between.
     async fn next_transfer(&mut self, flows: &mut Vec<Flow>) -> (Performative, Bytes) {
         loop {
-            match self.hear().await {
+            match self.receive().await {
                 (Performative::Flow(flow), _) => flows.push(flow),
                 (Performative::Disposition(disposition), _) => {
                     assert!(disposition.settled && disposition.role == Role::Receiver);
@@ -214,7 +214,7 @@ async fn a_long_message_goes_in_frames_that_the_peer_takes_as_its_window_opens()
         peer.grant(512).await;
         let mut whole = Vec::new();
         for part in 0.. {
-            let (Performative::Transfer(transfer), payload) = peer.hear().await else {
+            let (Performative::Transfer(transfer), payload) = peer.receive().await else {
                 panic!("no transfer");
             };
             assert!(payload.len() < 512);
@@ -326,16 +326,17 @@ async fn what_comes_while_something_else_is_asked_is_heard_afterwards() {
     let message = |id: &MessageId| Message::of_data("{}").with_correlation(Some(id.clone()));
     let asking = async {
         let request = message(&answer);
-        let is_answer = |heard: &Message| heard.properties.correlation_id == Some(answer.clone());
+        let is_answer =
+            |received: &Message| received.properties.correlation_id == Some(answer.clone());
         link.exchange(handle, &request, true, is_answer).await
     };
     let answering = async {
         peer.answer(701, &message(&of_its_own)).await;
         peer.answer(702, &message(&answer)).await;
     };
-    let (heard, ()) = tokio::join!(asking, answering);
-    assert!(matches!(heard, Ok(Heard::Answer(_))));
-    let news = link.hear().await.expect("kept");
+    let (received, ()) = tokio::join!(asking, answering);
+    assert!(matches!(received, Ok(Received::Answer(_))));
+    let news = link.receive().await.expect("kept");
     assert_eq!(news.properties.correlation_id, Some(of_its_own));
 }
 
@@ -349,8 +350,8 @@ async fn a_connection_ends_when_both_have_closed_it() {
     };
     let server = async {
         peer.grant(65_536).await;
-        while !matches!(peer.hear().await.0, Performative::Close(_)) {}
-        // What was on its way is heard before the peer's own close.
+        while !matches!(peer.receive().await.0, Performative::Close(_)) {}
+        // What was on its way is received before the peer's own close.
         peer.answer(701, &Message::of_data("late")).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
         peer.say(Performative::Close(Close { error: None }), b"")

@@ -18,7 +18,7 @@ use fleetstorm_protocol::ids::{ClientId, DeviceId};
 use fleetstorm_protocol::twin::DeviceTwin;
 use fleetstorm_reports::{Breach, Fault};
 
-use crate::link::amqp::{AmqpLink, Heard, Wanted};
+use crate::link::amqp::{AmqpLink, Received, Wanted};
 use crate::link::carrier::Carrier;
 use crate::link::error::LinkError;
 use crate::link::hub::event::{Call, HubEvent};
@@ -168,8 +168,8 @@ impl HubAmqp {
     ///
     /// # Errors
     /// The connection broke, or the hub ended it.
-    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
-        let message = self.link.hear().await?;
+    pub async fn receive(&mut self) -> Result<HubEvent, LinkError> {
+        let message = self.link.receive().await?;
         if let Ok(call) = MethodCall::of(&message) {
             let correlation_id = call.correlation_id;
             return Ok(HubEvent::Method(Call::Amqp { correlation_id }));
@@ -228,8 +228,8 @@ impl HubAmqp {
             .link
             .exchange(self.request_link, &request, true, is_answer);
         let message = match requesting.await? {
-            Heard::Answer(message) => message,
-            Heard::Rejection(rejected) => {
+            Received::Answer(message) => message,
+            Received::Rejection(rejected) => {
                 let (status, _, _) = refusal_of(&rejected);
                 return Err(LinkError::Refused { status });
             }
@@ -274,12 +274,12 @@ async fn put_token(link: &mut AmqpLink, name: String, token: String) -> Result<(
         message.properties.correlation_id == message_id
     });
     let status = match answered.await? {
-        Heard::Answer(message) => {
+        Received::Answer(message) => {
             let answer =
                 PutTokenAnswer::of(&message).map_err(|_| Fault::Protocol(Breach::Answer))?;
             answer.status
         }
-        Heard::Rejection(rejected) => refusal_of(&rejected).0,
+        Received::Rejection(rejected) => refusal_of(&rejected).0,
     };
     match status {
         200..300 => Ok(()),

@@ -103,8 +103,8 @@ impl HubMqtt {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn hear(&mut self) -> Result<HubEvent, LinkError> {
-        let topic = self.session.hear().await?;
+    pub async fn receive(&mut self) -> Result<HubEvent, LinkError> {
+        let topic = self.session.receive_message().await?;
         Ok(match topic.map(|topic| hub::HubEvent::parse(&topic)) {
             Some(Ok(hub::HubEvent::Method { rid, .. })) => HubEvent::Method(Call::Mqtt { rid }),
             Some(Ok(hub::HubEvent::Desired { .. })) => HubEvent::Desired,
@@ -112,7 +112,7 @@ impl HubMqtt {
         })
     }
 
-    /// Acknowledges what was heard.
+    /// Acknowledges what was received.
     ///
     /// # Errors
     /// The connection broke.

@@ -184,17 +184,17 @@ fn messages_and_signs_of_life_go_on_in_a_new_session() {
 fn what_the_hub_says_is_handled_and_holds_nothing_up() {
     let mut device = at_hub(settings());
     let call = || Call::Mqtt { rid: "7".into() };
-    for said in [
+    for event in [
         || HubEvent::Desired,
         || HubEvent::Other,
         || HubEvent::Method(Call::Mqtt { rid: "7".into() }),
     ] {
-        let handles = device.handle(Event::Heard(said()), seconds(5));
-        assert_eq!(handles, operation(Operation::Handle(said())));
+        let handles = device.handle(Event::Received(event()), seconds(5));
+        assert_eq!(handles, operation(Operation::Handle(event())));
         assert_eq!(device.handle(Event::Done, seconds(6)), wait(KEEP_ALIVE));
     }
     // The answer broke off with the session.
-    device.handle(Event::Heard(HubEvent::Method(call())), seconds(7));
+    device.handle(Event::Received(HubEvent::Method(call())), seconds(7));
     assert_eq!(loses(&mut device, seconds(7)), seconds(8));
 }
 

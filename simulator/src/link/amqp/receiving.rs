@@ -6,14 +6,14 @@ use std::time::Duration;
 use fleetstorm_protocol::amqp::frame;
 use fleetstorm_protocol::amqp::message::Message;
 
-use super::{AmqpLink, Noticed};
+use super::{AmqpLink, FrameEvent};
 use crate::link::error::LinkError;
 
 /// Most messages that wait while something else is asked; beyond it the newest is lost, as from a
 /// device that is too slow.
 const MOST_WAITING: usize = 32;
 impl AmqpLink {
-    /// From now on keeps messages that nobody asked for, for [`Self::hear`].
+    /// From now on keeps messages that nobody asked for, for [`Self::receive`].
     pub fn keep_what_comes(&mut self) {
         self.waiting.get_or_insert_default();
     }
@@ -22,12 +22,12 @@ impl AmqpLink {
     ///
     /// # Errors
     /// The connection broke.
-    pub async fn hear(&mut self) -> Result<Box<Message>, LinkError> {
+    pub async fn receive(&mut self) -> Result<Box<Message>, LinkError> {
         if let Some(message) = self.waiting.as_mut().and_then(VecDeque::pop_front) {
             return Ok(message);
         }
         loop {
-            if let Noticed::Message(message) = self.notice().await? {
+            if let FrameEvent::Message(message) = self.receive_frame().await? {
                 return Ok(message);
             }
         }
@@ -58,13 +58,13 @@ impl AmqpLink {
 
     /// One frame, of which only a message is worth keeping.
     pub(super) async fn wait_for_more(&mut self) -> Result<(), LinkError> {
-        if let Noticed::Message(message) = self.notice().await? {
+        if let FrameEvent::Message(message) = self.receive_frame().await? {
             self.keep(message);
         }
         Ok(())
     }
 
-    /// Keeps a message for who hears.
+    /// Keeps a message for who listens.
     pub(super) fn keep(&mut self, message: Box<Message>) {
         if let Some(waiting) = &mut self.waiting
             && waiting.len() < MOST_WAITING
