@@ -99,7 +99,7 @@ impl ServiceSide {
             if_there: mode == Mode::Update,
             body: &serde_json::to_string(group)?,
         };
-        self.api.ask(request)?.well().map(drop)
+        self.api.request(request)?.well().map(drop)
     }
 
     /// A bulk operation of individual enrollments.
@@ -118,7 +118,7 @@ impl ServiceSide {
             if_there: false,
             body: &json!({"mode": mode, "enrollments": enrollments}).to_string(),
         };
-        let answer = self.api.ask(request)?.well()?;
+        let answer = self.api.request(request)?.well()?;
         if answer["isSuccessful"] == true {
             return Ok(());
         }

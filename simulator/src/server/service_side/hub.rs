@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::signed_api::{Request, Said, SignedApi};
+use super::signed_api::{Request, Response, SignedApi};
 
 /// The version of the API that this speaks.
 const API_VERSION: &str = "2021-04-12";
@@ -43,9 +43,9 @@ impl HubSide {
                 if_there: false,
                 body: &items.collect::<Value>().to_string(),
             };
-            let said = self.api.ask(request)?;
-            if !is_done(&said) {
-                said.well()?;
+            let response = self.api.request(request)?;
+            if !is_done(&response) {
+                response.well()?;
             }
         }
         Ok(())
@@ -53,8 +53,8 @@ impl HubSide {
 }
 
 /// A request of which a part failed is answered 400, with a reason for each.
-fn is_done(said: &Said) -> bool {
-    let errors = said.body["errors"].as_array();
+fn is_done(response: &Response) -> bool {
+    let errors = response.body["errors"].as_array();
     errors.is_some_and(|errors| {
         let mut codes = errors.iter().map(|error| &error["errorCode"]);
         codes.all(|code| code == "DeviceNotFound")
@@ -67,12 +67,12 @@ mod tests {
 
     #[test]
     fn a_device_that_is_elsewhere_is_no_failure_and_one_that_stays_is() {
-        let said = |status, body| Said { status, body };
+        let response = |status, body| Response { status, body };
         let gone = json!({"deviceId": "a", "errorCode": "DeviceNotFound"});
         let kept = json!({"deviceId": "b", "errorCode": "PreconditionFailed"});
-        assert!(is_done(&said(200, json!({"errors": []}))));
-        assert!(is_done(&said(400, json!({"errors": [gone]}))));
-        assert!(!is_done(&said(400, json!({"errors": [gone, kept]}))));
-        assert!(!is_done(&said(401, json!({"message": "no"}))));
+        assert!(is_done(&response(200, json!({"errors": []}))));
+        assert!(is_done(&response(400, json!({"errors": [gone]}))));
+        assert!(!is_done(&response(400, json!({"errors": [gone, kept]}))));
+        assert!(!is_done(&response(401, json!({"message": "no"}))));
     }
 }

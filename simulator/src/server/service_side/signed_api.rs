@@ -32,7 +32,7 @@ pub(super) struct SignedApi {
     version: &'static str,
 }
 
-/// A request.
+/// A request to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
@@ -42,9 +42,9 @@ pub(super) struct Request<'a> {
     pub(super) body: &'a str,
 }
 
-/// What is said to it.
+/// The response.
 #[derive(Debug, Clone)]
-pub(super) struct Said {
+pub(super) struct Response {
     pub(super) status: u16,
     /// Null where there is none.
     pub(super) body: Value,
@@ -92,7 +92,7 @@ impl SignedApi {
     ///
     /// # Errors
     /// Nothing is, or nothing that can be read.
-    pub(super) fn ask(&self, request: Request<'_>) -> io::Result<Said> {
+    pub(super) fn request(&self, request: Request<'_>) -> io::Result<Response> {
         let answer = self.send(request)?;
         let status = answer
             .strip_prefix("HTTP/1.1 ")
@@ -100,7 +100,7 @@ impl SignedApi {
         let status = status.and_then(|status| status.parse().ok());
         let unknown = || io::Error::other("the service does not speak HTTP");
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        Ok(Said {
+        Ok(Response {
             status: status.ok_or_else(unknown)?,
             body: body
                 .and_then(|body| serde_json::from_str(body).ok())
@@ -144,7 +144,7 @@ impl SignedApi {
     }
 }
 
-impl Said {
+impl Response {
     /// Its body, where all went well.
     ///
     /// # Errors
