@@ -10,7 +10,7 @@ use fleetstorm_protocol::hub::HubEvent;
 use fleetstorm_protocol::ids::IdScope;
 use fleetstorm_scenarios::{Overrides, Plan, Ports, parse};
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::sync::broadcast;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
@@ -95,11 +95,6 @@ enum Told {
     Publish(HubEvent),
     Hangup,
 }
-
-/// What a conversation runs over.
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-
-impl<Carrier: AsyncRead + AsyncWrite + Unpin> Stream for Carrier {}
 
 impl Service {
     /// One that serves from now on, in tasks of its own.

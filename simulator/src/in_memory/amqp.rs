@@ -12,13 +12,14 @@ use fleetstorm_protocol::hub::HubEvent;
 use fleetstorm_protocol::twin::DeviceTwin;
 
 use self::session::{Delivery, Received, Session};
-use super::{RETRY_AFTER, Seen, Service, Stream, Told};
+use super::{RETRY_AFTER, Seen, Service, Told};
+use crate::link::carrier::duplex::Duplex;
 
 mod session;
 
 impl Service {
     /// Serves a connection to DPS, or to `hub`.
-    pub(super) async fn serve_amqp(&self, carrier: impl Stream, hub: Option<&'static str>) {
+    pub(super) async fn serve_amqp(&self, carrier: impl Duplex, hub: Option<&'static str>) {
         let mut session = Session::new(carrier);
         if session.log_in().await.is_none() {
             return;
@@ -29,7 +30,7 @@ impl Service {
         }
     }
 
-    async fn serve_dps_amqp(&self, mut session: Session<impl Stream>) {
+    async fn serve_dps_amqp(&self, mut session: Session<impl Duplex>) {
         while let Some(Received::Message(asked)) = session.next(false).await {
             let request = DpsRequest::of(&asked.message).expect("a request");
             let is_register = request.operation == DeviceOperation::Register;
@@ -49,7 +50,7 @@ impl Service {
         }
     }
 
-    async fn serve_hub_amqp(&self, mut session: Session<impl Stream>, hub: &'static str) {
+    async fn serve_hub_amqp(&self, mut session: Session<impl Duplex>, hub: &'static str) {
         let mut told = self.tell.subscribe();
         let mut has_joined = false;
         loop {
@@ -99,7 +100,7 @@ impl Service {
     }
 }
 
-fn answer_token(session: &mut Session<impl Stream>, said: &Delivery, is_stranger: bool) {
+fn answer_token(session: &mut Session<impl Duplex>, said: &Delivery, is_stranger: bool) {
     let put = PutToken::of(&said.message).expect("a token");
     let answer = PutTokenAnswer {
         correlation_id: put.message_id,
@@ -109,7 +110,7 @@ fn answer_token(session: &mut Session<impl Stream>, said: &Delivery, is_stranger
     session.send(&said.address, &answer.message());
 }
 
-fn answer_twin(session: &mut Session<impl Stream>, said: &Delivery) {
+fn answer_twin(session: &mut Session<impl Duplex>, said: &Delivery) {
     let request = TwinRequest::of(&said.message).expect("a request");
     let twin = serde_json::to_vec(&DeviceTwin::default()).expect("JSON");
     let answer = TwinMessage::Answer {
@@ -121,7 +122,7 @@ fn answer_twin(session: &mut Session<impl Stream>, said: &Delivery) {
     session.send(&said.address, &answer.message());
 }
 
-fn publish(session: &mut Session<impl Stream>, event: HubEvent) {
+fn publish(session: &mut Session<impl Duplex>, event: HubEvent) {
     let body = Bytes::from_static(b"{}");
     let (is_twins, message): (bool, Message) = match event {
         HubEvent::Desired { version } => (true, TwinMessage::Desired { version, body }.message()),

@@ -16,7 +16,8 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::task::spawn_local;
 
-use super::{Service, Stream};
+use super::Service;
+use crate::link::carrier::duplex::Duplex;
 
 const LIMITS: Limits = Limits {
     message: 65_536,
@@ -27,7 +28,7 @@ impl Service {
     /// Serves a connection to DPS, or to `hub`.
     pub(super) async fn serve_http(
         &self,
-        carrier: impl Stream + Send + 'static,
+        carrier: impl Duplex + Send + 'static,
         hub: Option<&'static str>,
     ) {
         let answering = service_fn(async |request: Request<Incoming>| {

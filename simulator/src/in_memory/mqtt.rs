@@ -10,13 +10,14 @@ use rumqttc::mqttbytes::v4::{
 };
 use tokio_util::codec::Framed;
 
-use super::{RETRY_AFTER, Seen, Service, Stream, Told};
+use super::{RETRY_AFTER, Seen, Service, Told};
+use crate::link::carrier::duplex::Duplex;
 
 type Packets<Carrier> = Framed<Carrier, Codec>;
 
 impl Service {
     /// Serves a connection to DPS, or to `hub`.
-    pub(super) async fn serve_mqtt(&self, carrier: impl Stream, hub: Option<&'static str>) {
+    pub(super) async fn serve_mqtt(&self, carrier: impl Duplex, hub: Option<&'static str>) {
         let codec = Codec {
             max_incoming_size: 65_536,
             max_outgoing_size: 65_536,
@@ -39,7 +40,7 @@ impl Service {
         }
     }
 
-    async fn serve_dps_mqtt(&self, mut packets: Packets<impl Stream>) {
+    async fn serve_dps_mqtt(&self, mut packets: Packets<impl Duplex>) {
         while let Some(Ok(packet)) = packets.next().await {
             match packet {
                 Packet::Subscribe(asked) => say(&mut packets, granted(asked.pkid)).await,
@@ -64,7 +65,7 @@ impl Service {
         publish(answer.topic(), body.as_bytes())
     }
 
-    async fn serve_hub_mqtt(&self, mut packets: Packets<impl Stream>, hub: &'static str) {
+    async fn serve_hub_mqtt(&self, mut packets: Packets<impl Duplex>, hub: &'static str) {
         self.see(Seen::Joins(hub));
         let mut told = self.tell.subscribe();
         loop {
@@ -127,7 +128,7 @@ impl Service {
 }
 
 /// A device that does not listen any more makes no difference.
-async fn say(packets: &mut Packets<impl Stream>, packet: Packet) {
+async fn say(packets: &mut Packets<impl Duplex>, packet: Packet) {
     let _ = packets.send(packet).await;
 }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::dial::Secured;
 use super::error::LinkError;
 
-mod duplex;
+pub mod duplex;
 mod websocket;
 
 use duplex::Duplex;

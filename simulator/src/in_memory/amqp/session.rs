@@ -16,7 +16,7 @@ use fleetstorm_protocol::amqp::types::sasl::{SaslCode, SaslMechanisms, SaslOutco
 use fleetstorm_protocol::amqp::{AMQP_HEADER, Array, SASL_HEADER, Symbol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::in_memory::Stream;
+use crate::link::carrier::duplex::Duplex;
 
 const MAX_FRAME: usize = 65_536;
 const CHANNEL: u16 = 0;
@@ -58,7 +58,7 @@ pub(super) enum Received {
     Close,
 }
 
-impl<Carrier: Stream> Session<Carrier> {
+impl<Carrier: Duplex> Session<Carrier> {
     /// One that has not begun.
     pub(super) fn new(carrier: Carrier) -> Self {
         Self {
