@@ -1,7 +1,7 @@
 //! DPS itself: a request and a time in, an answer out. No transport, no clock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use fleetstorm_protocol::http::{DeviceOperation, MAX_BODY};
 use fleetstorm_protocol::ids::{OperationId, RegistrationId};
@@ -19,7 +19,6 @@ use crate::hub::assignment::LinkedRegistry;
 use crate::regions::Regions;
 use crate::service::config::InstanceConfig;
 use crate::service::custom::call::{Call, Preparation};
-use crate::shards::Shards;
 use crate::store::Store;
 use access::AccessPolicies;
 use attestation::{Attestation, Attested, Credential};
@@ -27,12 +26,13 @@ use enrollment_list::EnrollmentList;
 use issuing::{CertificateRequest, CredentialPolicies};
 use linked_hub::LinkedHub;
 use operation::{Asking, Processing, Progress, Registration};
+use placement::Placement;
 use refusal::Refusal;
+use registrations::Registrations;
 use request::{RegistrationRequest, ServiceResponse};
 use server::ServerSettings;
 use throttle::Throttle;
 use tpm_challenge::Challenges;
-use under_way::UnderWay;
 
 pub mod access;
 pub mod administration;
@@ -57,12 +57,11 @@ mod device_keys;
 mod kept;
 mod operation;
 mod placement;
+mod registrations;
 pub(crate) mod signing_certificate;
 mod tpm_challenge;
 mod under_way;
 
-/// Devices that an instance may have registered (DPS documentation, "Quotas and limits").
-const MAX_REGISTRATIONS: usize = 1_000_000;
 /// Devices that speak an older one stay at their hub, where their enrollment says nothing about
 /// that (DPS documentation, "Reprovisioning devices": "2018-04-01 and earlier").
 const FIRST_WITH_REPROVISIONING: &str = "2018-11-01";
@@ -79,12 +78,8 @@ pub struct Service {
     access: AccessPolicies,
     challenges: Challenges,
     throttle: Throttle,
-    registrations: Shards<Box<str>, Registration>,
-    registration_count: AtomicUsize,
-    under_way: UnderWay,
-    links: Vec<LinkedHub>,
-    regions: Regions,
-    hubs: Vec<Arc<dyn LinkedRegistry>>,
+    registrations: Registrations,
+    placement: Placement,
     credential_policies: CredentialPolicies,
     calls: mpsc::Sender<Call>,
     last_call: AtomicU64,
@@ -119,12 +114,12 @@ impl Service {
             access,
             challenges: Challenges::default(),
             throttle: Throttle::new(config.throttle),
-            registrations: Shards::new(),
-            registration_count: AtomicUsize::new(0),
-            under_way: UnderWay::default(),
-            links: LinkedHub::all(server, config),
-            regions: Regions::new(server.regions),
-            hubs,
+            registrations: Registrations::new(),
+            placement: Placement {
+                links: LinkedHub::all(server, config),
+                regions: Regions::new(server.regions),
+                hubs,
+            },
             credential_policies: CredentialPolicies::default(),
             calls,
             last_call: AtomicU64::new(0),
@@ -281,7 +276,10 @@ impl Service {
             }
             Attestation::Attested(attested) => {
                 let asking = Asking {
-                    region: request.origin.peer.and_then(|peer| self.regions.of(peer)),
+                    region: request
+                        .origin
+                        .peer
+                        .and_then(|peer| self.placement.regions.of(peer)),
                     is_settled: request
                         .api_version
                         .is_some_and(|version| version < FIRST_WITH_REPROVISIONING),
@@ -336,7 +334,7 @@ impl Service {
             started.issued = issued;
             match before {
                 Some(before) => started.succeed(before),
-                None => self.count_registration()?,
+                None => self.registrations.count_one_more()?,
             }
             let begun = (started.operation_id.to_string(), ask(&mut started));
             self.keep(&started);
@@ -356,18 +354,6 @@ impl Service {
             registration_state: None,
         };
         json(202, Some(self.retry_after), &accepted)
-    }
-
-    /// Counts a device that has not registered before.
-    fn count_registration(&self) -> Result<(), Refusal> {
-        let counted = self.registration_count.fetch_add(1, Ordering::Relaxed);
-        if counted < MAX_REGISTRATIONS {
-            return Ok(());
-        }
-        self.registration_count.fetch_sub(1, Ordering::Relaxed);
-        Err(Refusal::QuotaExceeded(format!(
-            "{MAX_REGISTRATIONS} devices are registered, which is the quota: delete registrations"
-        )))
     }
 
     fn operation_status(

@@ -1,8 +1,6 @@
 //! What the service side may ask of an instance: enrollments and registration records, whatever
 //! carries the request.
 
-use std::sync::atomic::Ordering;
-
 use fleetstorm_protocol::ids::RegistrationId;
 use fleetstorm_protocol::service_api::{
     BulkError, BulkItem, BulkMode, BulkOperation, BulkResult, MAX_BULK,
@@ -148,7 +146,7 @@ impl Service {
         registrations.remove(key.as_str());
         self.forget(&key);
         drop(registrations);
-        self.registration_count.fetch_sub(1, Ordering::Relaxed);
+        self.registrations.count_one_less();
         Ok(())
     }
 

@@ -6,13 +6,13 @@ use fleetstorm_protocol::registration::DeviceRegistrationResult;
 use fleetstorm_protocol::sas::SasToken;
 use jiff::Timestamp;
 
-use super::Service;
 use super::attestation::Credential;
 use super::failure::Failure;
 use super::operation::{HubAssignment, Progress, Registration};
 use super::refusal::Refusal;
 use super::request::RegistrationRequest;
 use super::tpm_challenge::{HmacKey, PresentedTpm};
+use super::{Service, placement};
 use crate::hub::authentication::Authentication;
 
 /// Most operations that are ended in one go.
@@ -22,25 +22,35 @@ impl Service {
     /// Sees to it that an operation ends in time.
     pub(super) fn foresee(&self, key: &str, registration: &Registration) {
         if let Progress::Assigning { done } = registration.progress {
-            self.under_way.add(done, key);
+            self.registrations.under_way.add(done, key);
+        }
+    }
+
+    /// Takes a device that is assigned out of the place that it has left, if any. Until that is done it is
+    /// kept with its registration, so that it is done in the end.
+    pub(super) fn take_out(&self, registration: &mut Registration) {
+        let left = registration.previous.as_ref();
+        if left.is_some_and(|left| self.placement.is_out_of(left)) {
+            registration.previous = None;
+            self.keep(registration);
         }
     }
 
     /// When the next operation will end, if any is under way.
     pub(crate) fn next_end(&self) -> Option<Timestamp> {
-        self.under_way.first()
+        self.registrations.under_way.first()
     }
 
     /// Waits until another operation is the next to end.
     pub(crate) async fn next_end_changed(&self) {
-        self.under_way.first_changed().await;
+        self.registrations.under_way.first_changed().await;
     }
 
     /// Ends the first of the operations whose time is over; see [`Service::next_end`] for whether there
     /// are more.
     pub(crate) fn complete_ended(&self, now: Timestamp) {
-        for key in self.under_way.take(now, IN_ONE_GO) {
-            if let Some(registration) = self.registrations.of(&*key).get_mut(&*key) {
+        for key in self.registrations.under_way.take(now, IN_ONE_GO) {
+            if let Some(registration) = self.registrations.of(&key).get_mut(&*key) {
                 self.complete(registration, now);
             }
         }
@@ -80,7 +90,7 @@ impl Service {
         at: Timestamp,
         now: Timestamp,
     ) -> Result<(Progress, Option<HubAssignment>), Failure> {
-        let link = self.allocate(registration)?;
+        let link = self.placement.allocate(registration)?;
         let (authentication, hub_key) = match (&registration.issued, &registration.credential) {
             (Some(issued), _) => (Authentication::certificate(issued.thumbprint()), None),
             (None, Credential::Certificate(thumbprint)) => {
@@ -110,9 +120,11 @@ impl Service {
             hub: link.hub,
             at,
             hub_key,
-            substatus: Self::outcome(registration, link),
+            substatus: placement::outcome(registration, link),
         };
-        let left = self.place(registration, link, authentication, now)?;
+        let left = self
+            .placement
+            .place(registration, link, authentication, now)?;
         self.tally.registrations_assigned.add();
         if let Some(tally) = self.tally.hub(link.hub) {
             tally.assignments.add();
@@ -158,7 +170,9 @@ impl Service {
 
     pub(super) fn assigned_host_name(&self, registration: &Registration) -> Option<&str> {
         match registration.progress {
-            Progress::Assigned { hub, .. } => self.hubs.get(hub).map(|hub| hub.host_name()),
+            Progress::Assigned { hub, .. } => {
+                self.placement.hubs.get(hub).map(|hub| hub.host_name())
+            }
             Progress::Assigning { .. } | Progress::Failed { .. } => None,
         }
     }

@@ -100,16 +100,19 @@ impl Service {
         registration: &mut Registration,
     ) -> u64 {
         let number = self.last_call.fetch_add(1, Ordering::Relaxed) + 1;
-        let offered = match self.kept_at(registration) {
+        let offered = match self.placement.kept_at(registration) {
             Some(link) => Box::from([link]),
             None => registration.settings.hubs.clone(),
         };
         let request = &mut preparation.request;
-        let links = offered.iter().filter_map(|link| self.links.get(*link));
+        let links = offered
+            .iter()
+            .filter_map(|link| self.placement.links.get(*link));
         request.linked_hubs = links.map(|link| link.host_name.clone()).collect();
         if let Some(place) = &registration.previous {
             let context = &mut request.device_runtime_context;
             context.current_iot_hub_host_name = self
+                .placement
                 .hubs
                 .get(place.hub)
                 .map(|hub| hub.host_name().to_owned());
@@ -184,7 +187,7 @@ impl Service {
             ));
         }
         let named = |link: &usize| {
-            let link = self.links.get(*link);
+            let link = self.placement.links.get(*link);
             link.is_some_and(|link| link.host_name.eq_ignore_ascii_case(&hub))
         };
         let link = offered.iter().copied().find(named).ok_or_else(|| {

@@ -88,7 +88,6 @@ impl Service {
     pub(crate) fn kept_in(mut self, store: &Store) -> Result<Self, StoreError> {
         // Nobody asks any more what the enrollment of a registration that is over said.
         let over = Arc::new(Settings::default());
-        let mut count = 0;
         let mut leaving = Vec::new();
         store.each(Kind::Registration, &self.id_scope, |key, kept| {
             let registration = self.restored(kept, &over)?;
@@ -97,11 +96,9 @@ impl Service {
                 leaving.push(key.to_owned());
             }
             self.foresee(key, &registration);
-            self.registrations.of(key).insert(key.into(), registration);
-            count += 1;
+            self.registrations.restore(key, registration);
             Ok(())
         })?;
-        self.registration_count = count.into();
         self.challenges = Challenges::kept_in(store, &self.id_scope)?;
         self.store = store.clone();
         // The server was stopped before these were taken out of the places that they have left.
@@ -130,7 +127,7 @@ impl Service {
 
     fn kept(&self, registration: &Registration) -> Kept {
         let name = |hub: usize| {
-            let hub = self.hubs.get(hub);
+            let hub = self.placement.hubs.get(hub);
             hub.map(|hub| hub.host_name().to_owned())
                 .unwrap_or_default()
         };
@@ -149,7 +146,7 @@ impl Service {
         };
         let region = registration
             .region
-            .and_then(|region| self.regions.name(region));
+            .and_then(|region| self.placement.regions.name(region));
         let progress = match &registration.progress {
             Progress::Assigning { done } => KeptProgress::Assigning {
                 done: *done,
@@ -248,7 +245,7 @@ impl Service {
                 is_settled,
             } => {
                 registration.settings = self.enrollments.settings(&settings)?;
-                registration.region = region.and_then(|name| self.regions.named(&name));
+                registration.region = region.and_then(|name| self.placement.regions.named(&name));
                 registration.is_settled = is_settled;
                 Progress::Assigning { done }
             }
@@ -273,7 +270,7 @@ impl Service {
 
     /// The place of a hub among those of the server.
     fn place_of(&self, hub: &str) -> Result<usize, String> {
-        let mut hubs = self.hubs.iter();
+        let mut hubs = self.placement.hubs.iter();
         let place = hubs.position(|known| known.host_name().eq_ignore_ascii_case(hub));
         place.ok_or_else(|| {
             format!(

@@ -10,18 +10,29 @@
 //! Without a policy, a device that asks with an api-version from before there were any stays where
 //! it is, too (same page, "Managing backwards compatibility").
 
+use std::sync::Arc;
+
 use fleetstorm_protocol::enrollment::AllocationPolicy;
 use jiff::Timestamp;
 
+use super::allocation;
 use super::failure::Failure;
 use super::linked_hub::LinkedHub;
 use super::operation::{HubAssignment, Registration, Substatus};
-use super::{Service, allocation};
 use crate::hub::HubRefusal;
-use crate::hub::assignment::{AssignedIdentity, AssignedTwin};
+use crate::hub::assignment::{AssignedIdentity, AssignedTwin, LinkedRegistry};
 use crate::hub::authentication::Authentication;
+use crate::regions::Regions;
 
-impl Service {
+/// The hubs that are linked to an instance, and who is where.
+pub(super) struct Placement {
+    pub(super) links: Vec<LinkedHub>,
+    pub(super) regions: Regions,
+    /// By their places among the hubs of the server.
+    pub(super) hubs: Vec<Arc<dyn LinkedRegistry>>,
+}
+
+impl Placement {
     /// The hub that a registration leads to.
     ///
     /// # Errors
@@ -56,16 +67,6 @@ impl Service {
         });
         let place = registration.previous.as_ref().filter(|_| stays)?;
         self.links.iter().position(|link| link.hub == place.hub)
-    }
-
-    /// What becomes of the device's data when it gets to a hub.
-    pub(super) fn outcome(registration: &Registration, link: &LinkedHub) -> Substatus {
-        match &registration.previous {
-            None => Substatus::InitialAssignment,
-            Some(_) if resets(registration) => Substatus::DeviceDataReset,
-            Some(_) if leaves(registration, link).is_some() => Substatus::DeviceDataMigrated,
-            Some(_) => Substatus::InitialAssignment,
-        }
     }
 
     /// Has the device at its hub; returns the place that it leaves by that.
@@ -113,17 +114,20 @@ impl Service {
         Ok(left.cloned())
     }
 
-    /// Takes a device that is assigned out of the place that it has left, if any. Until that is done it is
-    /// kept with its registration, so that it is done in the end.
-    pub(super) fn take_out(&self, registration: &mut Registration) {
-        let Some(place) = &registration.previous else {
-            return;
-        };
-        let hub = self.hubs.get(place.hub);
-        if hub.is_none_or(|hub| hub.remove(&(&place.device_id).into()).is_ok()) {
-            registration.previous = None;
-            self.keep(registration);
-        }
+    /// Takes the device out of the place that it has left for another; whether it is out.
+    pub(super) fn is_out_of(&self, left: &HubAssignment) -> bool {
+        let hub = self.hubs.get(left.hub);
+        hub.is_none_or(|hub| hub.remove(&(&left.device_id).into()).is_ok())
+    }
+}
+
+/// What becomes of the device's data when it gets to a hub.
+pub(super) fn outcome(registration: &Registration, link: &LinkedHub) -> Substatus {
+    match &registration.previous {
+        None => Substatus::InitialAssignment,
+        Some(_) if resets(registration) => Substatus::DeviceDataReset,
+        Some(_) if leaves(registration, link).is_some() => Substatus::DeviceDataMigrated,
+        Some(_) => Substatus::InitialAssignment,
     }
 }
 

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::enrollment_list::condition::Condition;
+use super::registrations::MAX_REGISTRATIONS;
 use super::request::Origin;
 use super::*;
 use crate::config::Config;
@@ -372,7 +373,7 @@ fn a_device_is_the_same_one_however_its_id_is_spelt() {
     }
     assert_eq!(&places[0][..2], ["Lock", "Lock"], "as it was spelt first");
     assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
-    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 1);
+    assert_eq!(told.service.registrations.count(), 1);
     let hub = places[0][2].as_str().expect("a hub");
     let entered = told
         .hubs
@@ -396,7 +397,7 @@ fn look_ups_of_what_never_registered_find_nothing() {
 fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten() {
     let mut told = Told::new();
     let pump = told.pump.clone();
-    let counted = |told: &Told| told.service.registration_count.load(Ordering::Relaxed);
+    let counted = |told: &Told| told.service.registrations.count();
     for _ in 0..3 {
         told.pump(DeviceOperation::Register, &pump);
         told.pass(PROCESSING);
@@ -407,9 +408,7 @@ fn a_device_counts_once_however_often_it_registers_and_not_once_it_is_forgotten(
         Ok(())
     );
     assert_eq!(counted(&told), 0);
-    told.service
-        .registration_count
-        .store(MAX_REGISTRATIONS, Ordering::Relaxed);
+    told.service.registrations.set_count(MAX_REGISTRATIONS);
     let (status, body) = told.pump(DeviceOperation::Register, &pump);
     assert_eq!((status, &body["errorCode"]), (403, &json!(403_002)));
     assert_eq!(counted(&told), MAX_REGISTRATIONS);

@@ -42,7 +42,7 @@ async fn more_than_are_ended_in_one_go_are_ended_all_the_same() {
     let told = Told::new();
     for number in 0..1_000 {
         let key = format!("nobody-{number}");
-        told.service.under_way.add(told.now, &key);
+        told.service.registrations.under_way.add(told.now, &key);
     }
     let (status, _) = told.pump(DeviceOperation::Register, &told.pump);
     assert_eq!(status, 202);

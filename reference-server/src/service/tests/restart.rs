@@ -62,7 +62,7 @@ fn registrations_outlive_the_server_wherever_they_are() {
         &[],
     );
     assert_eq!((status, &body["status"]), (200, &json!("assigned")));
-    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 3);
+    assert_eq!(told.service.registrations.count(), 3);
     assert_eq!(
         told.service.remove_registration("PUMP", Condition::None),
         Ok(())
@@ -81,7 +81,7 @@ fn registrations_outlive_the_server_wherever_they_are() {
     assert_eq!((status, same), (200, body));
     let (_, body) = told.pump(operation(&of_pump), &told.pump);
     assert_eq!(body["errorCode"], 404_203, "it was removed");
-    assert_eq!(told.service.registration_count.load(Ordering::Relaxed), 2);
+    assert_eq!(told.service.registrations.count(), 2);
 }
 
 /// By hand, for the figure: `cargo test --release -p fleetstorm-reference-server --lib million -- --ignored
@@ -126,7 +126,7 @@ fn a_million_registrations_are_loaded() {
     let opened = began.elapsed();
     let told = Told::kept_in(&store);
     let loaded = began.elapsed();
-    let count = told.service.registration_count.load(Ordering::Relaxed);
+    let count = told.service.registrations.count();
     assert_eq!(count, devices);
     println!("{devices} registered in {registered:?}; opened in {opened:?}, loaded in {loaded:?}");
 }
