@@ -25,7 +25,7 @@ use crate::threshold::result::ThresholdResult;
 use crate::verdict::{Verdict, exit_code};
 
 /// Version of the shape of `summary.json`; raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// What a run came to. Times are microseconds unless the name says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
