@@ -21,7 +21,7 @@ use crate::run::{Ending, Finished, RunInfo};
 use crate::series::{HeatMap, IntervalView, Series, Totals as SecondTotals};
 use crate::shortfall::Shortfall;
 use crate::slo::SloFold;
-use crate::snapshot::{MetricView, Progress, Snapshot, Stage};
+use crate::snapshot::{MetricView, Progress, RunState, Snapshot};
 use crate::summary::{Devices, SCHEMA_VERSION, Summary};
 use crate::threshold::stop::Aborted;
 use crate::threshold::{Judge, Threshold};
@@ -190,7 +190,7 @@ impl Aggregator {
             held: looked.then_some(live.held.now),
             attempts: looked.then_some(live.attempts),
         };
-        let busy = matches!(live.stage, Stage::Running | Stage::Draining);
+        let busy = matches!(live.state, RunState::Running | RunState::Draining);
         let (first, end) = (self.live.closed, live.elapsed_us / 1_000_000);
         for second in first..end {
             let looked = second + 1 == end;
@@ -200,7 +200,7 @@ impl Aggregator {
             self.live.close(due, looked.then_some(totals));
         }
         self.turns = live.turns;
-        let is_over = live.stage == Stage::Finished;
+        let is_over = live.state == RunState::Finished;
         if is_over {
             self.close_second(end, known(live.due, true), busy);
             self.live.close(live.due, Some(totals));
@@ -210,7 +210,7 @@ impl Aggregator {
 
     /// Whether a threshold stops the run now.
     fn look(&mut self, live: &Live) {
-        let is_over = matches!(live.stage, Stage::Stopping | Stage::Finished);
+        let is_over = matches!(live.state, RunState::Stopping | RunState::Finished);
         if is_over || self.aborted.is_some() {
             return;
         }
@@ -246,7 +246,7 @@ impl Aggregator {
             target: self.info.target.clone(),
             elapsed_us: live.elapsed_us,
             schedule_us: self.info.arrivals.map_or(0, |it| it.last_us),
-            stage: live.stage,
+            state: live.state,
             progress: Progress {
                 planned: self.info.planned,
                 released: live.released,

@@ -4,7 +4,7 @@ use crate::event::Happened;
 use crate::generator::GeneratorHealth;
 use crate::held::HeldDevices;
 use crate::series::AttemptsSoFar;
-use crate::snapshot::{ProcessUsage, Stage};
+use crate::snapshot::{ProcessUsage, RunState};
 
 /// What the run knows at one moment and no record tells. Counts are since the start.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub struct Live {
     /// Microseconds since the run started.
     pub elapsed_us: u64,
     /// The stage.
-    pub stage: Stage,
+    pub state: RunState,
     /// Devices due by now.
     pub due: u64,
     /// Of them those whose turn came when another had ended.

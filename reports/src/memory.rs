@@ -58,7 +58,7 @@ impl Extent {
         let reprovisions = Metric::COUNT * COARSE + MAX_COUNTED * PLACEMENT;
         let thresholds =
             self.windows * threshold::WINDOWS_BYTES + self.thresholds * (FINE + COARSE);
-        let slos = self.slos * slo::COURSE_BYTES;
+        let slos = self.slos * slo::BURN_BYTES;
         (cuts + totals + reprovisions + series::MOST_BYTES + thresholds + slos) as u64
     }
 

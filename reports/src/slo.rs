@@ -23,8 +23,8 @@ use crate::readings::{GeneratorShare, Judgement, Reading, Readings};
 use crate::record::Record;
 use crate::units;
 pub use burn::BurnAlert;
-pub(crate) use burn::MOST_BYTES as COURSE_BYTES;
-use burn::{Budget, Course};
+pub(crate) use burn::MOST_BYTES as BURN_BYTES;
+use burn::{Budget, BurnTimeline};
 
 /// One objective of a scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -213,7 +213,7 @@ pub(crate) struct SloFold {
     counts: Readings<Counts>,
     left_out: u64,
     added_us: u128,
-    course: Course,
+    timeline: BurnTimeline,
 }
 
 /// Registrations, in one reading.
@@ -256,7 +256,7 @@ impl SloFold {
             counts: Readings::default(),
             left_out: 0,
             added_us: 0,
-            course: Course::default(),
+            timeline: BurnTimeline::default(),
         }
     }
 
@@ -270,7 +270,7 @@ impl SloFold {
         }
         let good = self.slo.is_good(record);
         self.counts.measured.add(good);
-        self.course.add(record.end_us / 1_000_000, good);
+        self.timeline.add(record.end_us / 1_000_000, good);
         match without_generator {
             Some(without) => {
                 let good = self.slo.is_good(without);
@@ -343,7 +343,7 @@ impl SloFold {
             burn_rate,
             window_s,
             lasts_s: (burn_rate > 0.0).then(|| evidence::number(window_s) / burn_rate),
-            alerts: self.course.alerts(objective),
+            alerts: self.timeline.alerts(objective),
         }
     }
 

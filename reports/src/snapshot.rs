@@ -25,7 +25,7 @@ pub struct Snapshot {
     /// What the schedule says the last release is due at, microseconds.
     pub schedule_us: u64,
     /// The stage of the run.
-    pub stage: Stage,
+    pub state: RunState,
     /// Counts.
     pub progress: Progress,
     /// Releases that the plan asked for in the last whole second.
@@ -68,7 +68,7 @@ pub struct Snapshot {
 
 /// The stage of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Stage {
+pub enum RunState {
     /// Keys, server, enrollments.
     #[default]
     Preparing,

@@ -28,6 +28,7 @@
 //! `{outcome:succeeded}` it is of those that did, alone.
 
 mod condition;
+mod counters;
 pub mod expression;
 mod figures;
 mod judge;
@@ -38,7 +39,6 @@ mod samples;
 pub mod stop;
 mod subject;
 mod tags;
-mod tally;
 pub mod terms;
 mod unit;
 mod value;

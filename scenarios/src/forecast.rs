@@ -6,7 +6,7 @@
 //!                                                        | limiter: the rates' windows
 //!                                                        | station: this machine's cores, shared
 //!                                                        v
-//!                                                      Tally -> Forecast
+//!                                                      ForecastCounters -> Forecast
 //! ```
 //!
 //! A small fleet is followed device by device. A large one is followed in batches of equal size, as large
@@ -22,30 +22,30 @@ pub mod timeline;
 mod apply;
 mod batch;
 mod closed_load;
+mod counters;
 mod distance;
 mod instance;
 mod options;
 mod pending_events;
 mod rate_limiter;
 mod station;
-mod tally;
 mod world;
 
 use std::time::Duration;
 
 use fleetstorm_protocol::attestation::{Protocol, TransportKind};
 
+pub use counters::CohortForecast;
 pub use options::{Budget, ForecastOptions, Machine};
 pub use storm::{Storm, StormLevel, Storms};
-pub use tally::CohortForecast;
 pub use timeline::{Timeline, Window};
 
 use crate::cohort::Cohort;
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
+use counters::ForecastCounters;
 use distance::Distances;
 use instance::Pace;
-use tally::Tally;
 use world::World;
 
 /// Batches of a look that is followed to its end.
@@ -118,7 +118,7 @@ pub struct RegionForecast {
 }
 
 impl RegionForecast {
-    fn of(tally: &tally::RegionTally) -> Self {
+    fn of(tally: &counters::RegionTally) -> Self {
         Self {
             started: tally.started,
             provisioned: tally.response_us.len(),
@@ -154,7 +154,12 @@ pub fn forecast(plan: &Plan, options: &ForecastOptions) -> Forecast {
 }
 
 /// What is a storm is known once the most devices under way are: a second look finds them.
-fn sum_up(plan: &Plan, options: &ForecastOptions, first: Tally, batches: u64) -> Forecast {
+fn sum_up(
+    plan: &Plan,
+    options: &ForecastOptions,
+    first: ForecastCounters,
+    batches: u64,
+) -> Forecast {
     let unhindered = options.unhindered(plan);
     let storm_level = first.storm_level(unhindered);
     let again = World::new(plan, options, Some(storm_level), batches).run(batches, u64::MAX);

@@ -22,9 +22,9 @@ const FULL_PIPE_WAIT: Duration = Duration::from_millis(5);
 /// # Errors
 /// Whatever else keeps it from being written, like a full disk; also the content's own.
 pub fn answer(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut out = BufWriter::new(Patient(stdout().lock()));
+    let mut out = BufWriter::new(BlockingWriter(stdout().lock()));
     let written = content(&mut out).and_then(|()| out.flush());
-    let (Patient(stdout), _unsaid) = out.into_parts();
+    let (BlockingWriter(stdout), _unsaid) = out.into_parts();
     match written {
         Err(error) if !is_listener_gone(&error, &stdout) => Err(Failure::unwritten(format!(
             "standard output can't be written: {error}"
@@ -40,7 +40,7 @@ pub fn remark(line: impl Display) {
 
 /// Standard error, for a listener who is told more than a line and whose leaving matters.
 pub fn remarks() -> impl Write {
-    Patient(io::stderr())
+    BlockingWriter(io::stderr())
 }
 
 /// How an answer is to look.
@@ -77,9 +77,9 @@ fn is_character_device(descriptor: &impl AsFd) -> bool {
 }
 
 /// Waits where a pipe is full, also when whoever shares it made it non-blocking.
-struct Patient<W>(W);
+struct BlockingWriter<W>(W);
 
-impl<W: Write> Write for Patient<W> {
+impl<W: Write> Write for BlockingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         until_it_can(|| self.0.write(bytes))
     }

@@ -10,6 +10,7 @@ use crate::generator::delay::Delay;
 mod attempt;
 pub mod backoff;
 mod conditions;
+pub mod counters;
 pub mod drive;
 pub mod flow;
 pub mod geography;
@@ -18,7 +19,6 @@ pub mod held;
 pub mod orders;
 pub mod phase_clock;
 pub mod prover;
-pub mod tally;
 
 pub use conditions::{CohortProfile, Conditions, Goal};
 

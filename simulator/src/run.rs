@@ -251,7 +251,7 @@ fn drive(
                 shard,
                 shards,
                 conditions: Conditions {
-                    tally: Arc::clone(&gauges.tally),
+                    device_counters: Arc::clone(&gauges.device_counters),
                     ..conditions(plan, &fleet, target, (clock, &geography))?
                 },
                 recorder: recorder.clone(),
@@ -320,7 +320,7 @@ pub(crate) fn conditions(
             (scenario.max_in_flight as usize).div_ceil(machine::cores()),
             scenario.device_timeout,
         ),
-        tally: Arc::default(),
+        device_counters: Arc::default(),
         id_scopes: target.id_scopes.clone(),
         endpoint: target.endpoint.clone(),
         ports: target.ports,

@@ -14,7 +14,7 @@ use crate::phase::Phase;
 use crate::rates::Arrivals;
 use crate::record::{Record, sample};
 use crate::slo::{Aim, Slo};
-use crate::snapshot::Stage;
+use crate::snapshot::RunState;
 use crate::summary::{ProcessResources, Resources, Summary};
 use crate::threshold::Terms;
 use crate::threshold::expression::Written;
@@ -185,7 +185,7 @@ pub(crate) fn due_before(second: u64) -> u64 {
 pub(crate) fn live() -> Live {
     Live {
         elapsed_us: 1_600_000,
-        stage: Stage::Finished,
+        state: RunState::Finished,
         due: 4,
         released: 4,
         ..Live::default()

@@ -111,7 +111,7 @@ fn a_snapshot_closes_the_seconds_that_have_passed() {
     let mut aggregator = aggregator(None);
     let mut moment = Live {
         elapsed_us: 900_000,
-        stage: Stage::Running,
+        state: RunState::Running,
         due: 2,
         released: 2,
         ..Live::default()
@@ -136,7 +136,7 @@ fn what_nobody_saw_is_a_gap_with_the_plan_in_it() {
     let mut aggregator = aggregator(None);
     let mut moment = Live {
         elapsed_us: 4_200_000,
-        stage: Stage::Running,
+        state: RunState::Running,
         released: 8,
         ..Live::default()
     };
@@ -173,7 +173,7 @@ fn bursts_on_whole_seconds_are_due_in_the_second_that_they_begin() {
         let turns = look / 1_000_000;
         let moment = Live {
             elapsed_us: look,
-            stage: Stage::Running,
+            state: RunState::Running,
             due: due_by(look) + turns,
             turns,
             ..Live::default()
@@ -182,7 +182,7 @@ fn bursts_on_whole_seconds_are_due_in_the_second_that_they_begin() {
     }
     let over = Live {
         elapsed_us: 4_950_000,
-        stage: Stage::Finished,
+        state: RunState::Finished,
         due: due_by(4_950_000) + 4,
         turns: 4,
         ..Live::default()
@@ -292,7 +292,7 @@ fn a_threshold_that_stops_the_run_fails_it_also_when_it_is_read_back() {
     let mut fold =
         Aggregator::new(info, Some(Journal::create(&path).expect("a journal"))).expect("a journal");
     let mut moment = Live {
-        stage: Stage::Running,
+        state: RunState::Running,
         elapsed_us: 1_100_000,
         ..live()
     };

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::exact::{Decimal, Ratio};
 
-/// Most stretches; where more are needed, neighbours merge and all get twice as long.
+/// Most intervals; where more are needed, neighbours merge and all get twice as long.
 const MAX_STRETCHES: usize = 8_192;
-/// What the course of one objective takes at most; a vector that grows may have room for twice as many.
-pub(crate) const MOST_BYTES: usize = 2 * MAX_STRETCHES * size_of::<Stretch>();
+/// What the timeline of one objective takes at most; a vector that grows may have room for twice as many.
+pub(crate) const MOST_BYTES: usize = 2 * MAX_STRETCHES * size_of::<BurnInterval>();
 /// Parts of the run that long windows are, and burn rates from which they alert.
 const PAIRS: [(usize, f64); 3] = [(720, 14.4), (120, 6.0), (10, 1.0)];
 /// A short window is this part of the long one.
@@ -40,15 +40,15 @@ pub struct BurnAlert {
     pub at_s: Option<u64>,
 }
 
-/// Good and bad registrations by stretches of time.
+/// Good and bad registrations by intervals of time.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(super) struct BurnTimeline {
     span_s: u64,
-    stretches: Vec<Stretch>,
+    intervals: Vec<BurnInterval>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Stretch {
+struct BurnInterval {
     good: u64,
     bad: u64,
 }
@@ -78,61 +78,67 @@ impl Budget {
     }
 }
 
-impl Default for Course {
+impl Default for BurnTimeline {
     fn default() -> Self {
         Self {
             span_s: 1,
-            stretches: Vec::new(),
+            intervals: Vec::new(),
         }
     }
 }
 
-impl Course {
+impl BurnTimeline {
     /// Counts a registration that ended in `second`.
     pub(super) fn add(&mut self, second: u64, good: bool) {
         while second / self.span_s >= MAX_STRETCHES as u64 {
             self.halve();
         }
         let index = usize::try_from(second / self.span_s).unwrap_or(MAX_STRETCHES - 1);
-        if index >= self.stretches.len() {
-            self.stretches.resize(index + 1, Stretch::default());
+        if index >= self.intervals.len() {
+            self.intervals.resize(index + 1, BurnInterval::default());
         }
-        let stretch = &mut self.stretches[index];
+        let interval = &mut self.intervals[index];
         if good {
-            stretch.good += 1;
+            interval.good += 1;
         } else {
-            stretch.bad += 1;
+            interval.bad += 1;
         }
     }
 
     fn halve(&mut self) {
         self.span_s *= 2;
-        let pairs = self.stretches.chunks(2).map(|pair| Stretch {
-            good: pair.iter().map(|stretch| stretch.good).sum(),
-            bad: pair.iter().map(|stretch| stretch.bad).sum(),
+        let pairs = self.intervals.chunks(2).map(|pair| BurnInterval {
+            good: pair.iter().map(|interval| interval.good).sum(),
+            bad: pair.iter().map(|interval| interval.bad).sum(),
         });
-        self.stretches = pairs.collect();
+        self.intervals = pairs.collect();
     }
 
     /// The alerts over the run so far, the most urgent first.
     pub(super) fn alerts(&self, objective: Decimal) -> Vec<BurnAlert> {
-        let mut sums = vec![Stretch::default()];
-        for stretch in &self.stretches {
-            let Stretch { good, bad } = sums.last().copied().unwrap_or_default();
-            sums.push(Stretch {
-                good: good + stretch.good,
-                bad: bad + stretch.bad,
+        let mut sums = vec![BurnInterval::default()];
+        for interval in &self.intervals {
+            let BurnInterval { good, bad } = sums.last().copied().unwrap_or_default();
+            sums.push(BurnInterval {
+                good: good + interval.good,
+                bad: bad + interval.bad,
             });
         }
         let pairs = PAIRS.iter().filter_map(|&(part, from)| {
-            let long = self.stretches.len() / part;
+            let long = self.intervals.len() / part;
             // Both windows must differ.
             (long >= 2).then(|| self.alert(&sums, long, from, objective))
         });
         pairs.collect()
     }
 
-    fn alert(&self, sums: &[Stretch], long: usize, from: f64, objective: Decimal) -> BurnAlert {
+    fn alert(
+        &self,
+        sums: &[BurnInterval],
+        long: usize,
+        from: f64,
+        objective: Decimal,
+    ) -> BurnAlert {
         let short = (long / SHORT).max(1);
         let within = |end: usize, length: usize| {
             let (until, since) = (sums[end], sums[end.saturating_sub(length)]);
@@ -170,19 +176,19 @@ mod tests {
     }
 
     /// `seconds` of 100 registrations each, `bad` of them bad in the seconds of `when`.
-    fn course(seconds: u64, bad: u64, when: std::ops::Range<u64>) -> Course {
-        let mut course = Course::default();
+    fn timeline(seconds: u64, bad: u64, when: std::ops::Range<u64>) -> BurnTimeline {
+        let mut timeline = BurnTimeline::default();
         for second in 0..seconds {
             let bad = if when.contains(&second) { bad } else { 0 };
-            (0..100).for_each(|index| course.add(second, index >= bad));
+            (0..100).for_each(|index| timeline.add(second, index >= bad));
         }
-        course
+        timeline
     }
 
     #[test]
     fn an_outage_alerts_while_it_lasts_and_a_blemish_does_not() {
         // 20 minutes; for one of them a tenth goes badly: 100 times the budget of 99.9 %.
-        let outage = course(1_200, 10, 300..360).alerts(three_nines());
+        let outage = timeline(1_200, 10, 300..360).alerts(three_nines());
         let found: Vec<_> = outage
             .iter()
             .map(|alert| (alert.long_s, alert.short_s, alert.at_s))
@@ -191,22 +197,22 @@ mod tests {
         assert_eq!(found, [(10, 1, Some(301)), (120, 10, Some(302))]);
         assert!(outage[0].highest > 99.0 && outage[0].highest < 101.0);
 
-        let blemish = course(1_200, 1, 300..301).alerts(three_nines());
+        let blemish = timeline(1_200, 1, 300..301).alerts(three_nines());
         assert!(blemish.iter().all(|alert| alert.at_s.is_none()));
     }
 
     #[test]
     fn a_run_too_short_for_two_windows_has_no_alert() {
-        assert!(course(19, 50, 0..19).alerts(three_nines()).is_empty());
-        assert_eq!(course(20, 50, 0..20).alerts(three_nines()).len(), 1);
+        assert!(timeline(19, 50, 0..19).alerts(three_nines()).is_empty());
+        assert_eq!(timeline(20, 50, 0..20).alerts(three_nines()).len(), 1);
     }
 
     #[test]
     fn a_day_keeps_every_registration_in_a_bounded_number_of_stretches() {
-        let mut course = Course::default();
-        (0..86_400).for_each(|second| course.add(second, second % 10 != 0));
-        assert!(course.stretches.len() <= MAX_STRETCHES);
-        let bad: u64 = course.stretches.iter().map(|stretch| stretch.bad).sum();
+        let mut timeline = BurnTimeline::default();
+        (0..86_400).for_each(|second| timeline.add(second, second % 10 != 0));
+        assert!(timeline.intervals.len() <= MAX_STRETCHES);
+        let bad: u64 = timeline.intervals.iter().map(|interval| interval.bad).sum();
         assert_eq!(bad, 8_640);
     }
 }

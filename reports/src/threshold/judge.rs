@@ -1,12 +1,12 @@
 //! One threshold, judged while the run goes on and at its end, in both readings.
 
+use super::counters::ThresholdCounters;
 use super::expression::Threshold;
 use super::figures::Figures;
 use super::measure::Measure;
 use super::reading::{Read, without_generator};
-use super::result::{Stretch, ThresholdOutcome, ThresholdResult};
+use super::result::{ThresholdOutcome, ThresholdResult, TimeSpan};
 use super::stop::{Aborted, Stop};
-use super::tally::Tally;
 use super::value::Value;
 use super::windowed::Windowed;
 use super::windows::{Windows, micros};
@@ -29,7 +29,7 @@ pub(crate) struct Judge {
 #[derive(Debug)]
 enum Seen {
     /// Its devices, in its part of the run.
-    Part(Box<Tally>),
+    Part(Box<ThresholdCounters>),
     /// Every window.
     Windows(Box<Windowed>),
 }
@@ -45,7 +45,7 @@ impl Judge {
                 condition,
                 ..
             } = threshold;
-            Tally::new(Readings {
+            ThresholdCounters::new(Readings {
                 measured: Measure::new(subject, among, condition, precision),
                 // Two digits are enough to tell how far off it is: counts decide.
                 without_generator: Measure::new(subject, among, condition, Precision::Coarse),
@@ -201,7 +201,7 @@ impl Judge {
         &self,
         reads: &Readings<Read>,
         share: GeneratorShare,
-        over: Option<Stretch>,
+        over: Option<TimeSpan>,
     ) -> ThresholdResult {
         let has_both = !self.threshold.subject.is_read_once();
         ThresholdResult {

@@ -2,7 +2,7 @@
 
 use super::expression::Threshold;
 use super::figures::Figures;
-use super::result::{Stretch, WithoutGenerator};
+use super::result::{TimeSpan, WithoutGenerator};
 use crate::readings::{GeneratorShare, Reading, Readings};
 use crate::units;
 
@@ -37,7 +37,7 @@ pub(super) fn without_generator(reads: &Readings<Read>, share: GeneratorShare) -
 }
 
 /// A part of the run, for people.
-pub(super) fn stretch(over: Stretch) -> String {
+pub(super) fn stretch(over: TimeSpan) -> String {
     let moment = |us| match us {
         0 => "0 s".into(),
         us => units::duration(us),

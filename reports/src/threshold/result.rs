@@ -18,7 +18,7 @@ pub struct ThresholdResult {
     /// What both readings come to.
     pub outcome: ThresholdOutcome,
     /// The worst window, of a threshold over windows.
-    pub over: Option<Stretch>,
+    pub over: Option<TimeSpan>,
     /// When it has stopped the run, microseconds since the start.
     pub stopped_the_run_us: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl ThresholdResult {
 
 /// A part of the run, microseconds since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Stretch {
+pub struct TimeSpan {
     /// Its beginning.
     pub from_us: u64,
     /// Its end.

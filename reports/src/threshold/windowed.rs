@@ -3,7 +3,7 @@
 use super::expression::Threshold;
 use super::figures::Figures;
 use super::reading::{Read, stretch, without_generator};
-use super::result::Stretch;
+use super::result::TimeSpan;
 use super::stop::Stop;
 use super::value::Value;
 use super::windows::{Window, Windows, micros};
@@ -33,7 +33,7 @@ struct Seen {
 struct Judged {
     value: Value,
     figures: Figures,
-    over: Stretch,
+    over: TimeSpan,
 }
 
 impl Windowed {
@@ -113,7 +113,7 @@ impl Windowed {
         &mut self,
         threshold: &Threshold,
         end_us: u64,
-    ) -> (Readings<Read>, GeneratorShare, Option<Stretch>) {
+    ) -> (Readings<Read>, GeneratorShare, Option<TimeSpan>) {
         while let Some(window) = self.windows.rest(end_us) {
             self.judge(threshold, &window);
         }
@@ -155,7 +155,7 @@ fn read(threshold: &Threshold, seen: &Seen) -> Read {
 }
 
 /// With the window in which it was.
-fn told(read: Read, over: Stretch) -> Read {
+fn told(read: Read, over: TimeSpan) -> Read {
     match read.reading {
         Reading::Holds | Reading::Fails => Read {
             observed: format!("{} {}", read.observed, stretch(over)),

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::counters::ThresholdCounters;
 use super::figures::Figures;
-use super::result::Stretch;
-use super::tally::Tally;
+use super::result::TimeSpan;
 use crate::histogram::{LatencyHistogram, Precision};
 use crate::readings::{GeneratorShare, Readings};
 
@@ -20,7 +20,7 @@ const GRACE_US: u64 = 1_000_000;
 
 /// What the windows of one threshold take at most: the slots of one, two that are open, and their sum.
 pub(crate) const MOST_BYTES: usize = (MAX_SLOTS as usize + 3)
-    * (size_of::<Tally>() + 2 * LatencyHistogram::most_bytes(Precision::Coarse));
+    * (size_of::<ThresholdCounters>() + 2 * LatencyHistogram::most_bytes(Precision::Coarse));
 
 /// The windows of one threshold.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(super) struct Windows {
     slots: u64,
     from_us: u64,
     to_us: u64,
-    empty: Tally,
+    empty: ThresholdCounters,
     /// The slots that a window to come has, from slot `first` on.
-    ring: VecDeque<Tally>,
+    ring: VecDeque<ThresholdCounters>,
     first: u64,
     /// Slots that are closed.
     closed: u64,
@@ -42,7 +42,7 @@ pub(super) struct Windows {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     /// When it was.
-    pub over: Stretch,
+    pub over: TimeSpan,
     /// What was measured in it.
     pub figures: Readings<Figures>,
     /// What the generator had to do with it.
@@ -50,9 +50,9 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn of(tally: &Tally, from_us: u64, to_us: u64) -> Self {
+    fn of(tally: &ThresholdCounters, from_us: u64, to_us: u64) -> Self {
         Self {
-            over: Stretch { from_us, to_us },
+            over: TimeSpan { from_us, to_us },
             figures: tally.figures(to_us - from_us),
             share: tally.share(),
         }
@@ -64,7 +64,7 @@ impl Windows {
     pub(super) fn new(
         window: Duration,
         between: Option<(Duration, Duration)>,
-        empty: Tally,
+        empty: ThresholdCounters,
     ) -> Self {
         let window_us = micros(window).max(1);
         let slots = (window_us / 1_000_000).clamp(1, MAX_SLOTS);
@@ -82,7 +82,7 @@ impl Windows {
     }
 
     /// The slot to count in what ends then, if it is in the part of the run that is judged.
-    pub(super) fn slot(&mut self, end_us: u64) -> Option<&mut Tally> {
+    pub(super) fn slot(&mut self, end_us: u64) -> Option<&mut ThresholdCounters> {
         if end_us >= self.to_us {
             return None;
         }
@@ -137,7 +137,7 @@ impl Windows {
     }
 
     /// The first so many slots together.
-    fn sum(&self, slots: usize) -> Tally {
+    fn sum(&self, slots: usize) -> ThresholdCounters {
         let mut sum = self.empty.clone();
         self.ring
             .iter()
@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// What `failed.count == 0` sees.
-    fn counts() -> Tally {
+    fn counts() -> ThresholdCounters {
         let condition = Condition {
             comparison: Comparison::Equal,
             limit: Decimal::ZERO,
@@ -173,7 +173,7 @@ mod tests {
         let subject = Subject::Count(Population::Failed);
         let among = Among::default();
         let measure = Measure::new(subject, among, condition, Precision::Coarse);
-        Tally::new(Readings::both(measure))
+        ThresholdCounters::new(Readings::both(measure))
     }
 
     proptest! {

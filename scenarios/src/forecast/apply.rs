@@ -1,6 +1,6 @@
 //! What events do in virtual time: rates that change, power cuts, and devices that go back to DPS.
 
-use super::batch::{Batch, Stage, micros};
+use super::batch::{Batch, BatchState, micros};
 use super::pending_events::PendingEvent;
 use super::world::World;
 use crate::cohort::Boot;
@@ -57,7 +57,7 @@ impl World<'_> {
             let Some(batch) = &self.batches[index] else {
                 continue;
             };
-            if batch.stage != Stage::Held || !selector.may_select(batch.cohort) {
+            if batch.stage != BatchState::Held || !selector.may_select(batch.cohort) {
                 continue;
             }
             let devices = f64::from(batch.devices);
@@ -89,8 +89,8 @@ impl World<'_> {
                 continue;
             }
             let turns_to = match (leave, self.cohort(&batch).boot) {
-                (Leave::Boot(_), Boot::HubFirst) => Stage::Rejoin,
-                _ => Stage::Connect,
+                (Leave::Boot(_), Boot::HubFirst) => BatchState::Rejoin,
+                _ => BatchState::Connect,
             };
             match leave {
                 Leave::Boot(_) | Leave::Reprovision => {}
@@ -100,7 +100,7 @@ impl World<'_> {
                 Leave::ChangeOwner(tenant) => batch.tenant = tenant,
             }
             batch.goes_back(turns_to, now, then_us);
-            if batch.stage == Stage::Connect {
+            if batch.stage == BatchState::Connect {
                 self.tally.goes_back(&batch, now);
             }
             self.wait(then_us, batch);

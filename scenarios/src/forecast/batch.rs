@@ -10,7 +10,7 @@ use crate::plan::{Plan, Schedule};
 
 /// What a batch turns to next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum BatchState {
     /// Connects to DPS.
     Connect,
     /// Asks to be registered.
@@ -41,7 +41,7 @@ pub(super) struct Batch {
     pub(super) transport: TransportKind,
     /// Index of the region that it is in.
     pub(super) region: Option<u8>,
-    pub(super) stage: Stage,
+    pub(super) stage: BatchState,
     /// When it was due; of devices that go back to DPS, what made them go.
     pub(super) due_us: u64,
     /// When it starts; its time counts from then.
@@ -66,7 +66,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// It was with its hub, and turns elsewhere at `then_us`, for a reason that came at `due_us`.
-    pub(super) fn goes_back(&mut self, to: Stage, due_us: u64, then_us: u64) {
+    pub(super) fn goes_back(&mut self, to: BatchState, due_us: u64, then_us: u64) {
         self.stage = to;
         self.due_us = due_us;
         self.start_us = then_us;
@@ -144,7 +144,7 @@ impl Iterator for Arrivals<'_> {
             tenant,
             transport: release.transport,
             region: release.region,
-            stage: Stage::Connect,
+            stage: BatchState::Connect,
             due_us,
             start_us: due_us,
             until_us: 0,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::batch::{Arrivals, Batch, Stage, micros};
+use super::batch::{Arrivals, Batch, BatchState, micros};
 use super::closed_load::ClosedLoads;
 use super::cost::{Cost, QUESTION_US, REGISTRATION_PART};
+use super::counters::ForecastCounters;
 use super::distance::{Delays, Distances};
 use super::instance::Instance;
 use super::options::ForecastOptions;
@@ -17,7 +18,6 @@ use super::pending_events::PendingEvents;
 use super::rate_limiter::RateLimiter;
 use super::station::Station;
 use super::storm::StormLevel;
-use super::tally::Tally;
 use crate::cohort::{Cohort, Flaw};
 use crate::plan::Plan;
 use crate::retry::{Decision, Setback, Situation, Step};
@@ -64,7 +64,7 @@ pub(super) struct World<'plan> {
     /// When something happened last.
     pub(super) now_us: u64,
     pub(super) pending: PendingEvents,
-    pub(super) tally: Tally,
+    pub(super) tally: ForecastCounters,
     closed: ClosedLoads<'plan>,
 }
 
@@ -89,13 +89,13 @@ impl<'plan> World<'plan> {
             order: 0,
             now_us: 0,
             pending: PendingEvents::of(plan),
-            tally: Tally::new(plan, options, level),
+            tally: ForecastCounters::new(plan, options, level),
             closed: ClosedLoads::new(plan, most),
         }
     }
 
     /// Follows at most about `most` batches through at most `events` events.
-    pub(super) fn run(mut self, most: u64, events: u64) -> Result<Tally, Exhausted> {
+    pub(super) fn run(mut self, most: u64, events: u64) -> Result<ForecastCounters, Exhausted> {
         let mut arrivals = Arrivals::new(self.plan, most).peekable();
         let mut left = events;
         loop {
@@ -141,7 +141,7 @@ impl<'plan> World<'plan> {
 
     /// A batch turns to DPS: over a long line its first answer takes a while.
     fn connect(&mut self, mut batch: Batch, now: u64) {
-        batch.stage = Stage::Register;
+        batch.stage = BatchState::Register;
         let opening_us = self.delays(&batch).opening;
         if opening_us > 0 {
             return self.wait(now.saturating_add(opening_us), batch);
@@ -161,22 +161,22 @@ impl<'plan> World<'plan> {
             return;
         };
         match batch.stage {
-            Stage::Connect => self.connect(batch, event.at_us),
-            Stage::Register if batch.failures == 0 => self.ask_first(batch, event.at_us),
-            Stage::Register | Stage::Poll => {
+            BatchState::Connect => self.connect(batch, event.at_us),
+            BatchState::Register if batch.failures == 0 => self.ask_first(batch, event.at_us),
+            BatchState::Register | BatchState::Poll => {
                 let cost_us = self.question_cost_us();
                 self.work(batch, event.at_us, cost_us);
             }
-            Stage::Rejoin => self.join(batch, event.at_us),
-            Stage::Join => {
+            BatchState::Rejoin => self.join(batch, event.at_us),
+            BatchState::Join => {
                 let batch = Batch {
-                    stage: Stage::Provisioned,
+                    stage: BatchState::Provisioned,
                     ..batch
                 };
                 self.join(batch, event.at_us);
             }
-            Stage::Held => self.leave(batch, event.at_us),
-            Stage::Provisioned | Stage::Failed | Stage::TimedOut => {
+            BatchState::Held => self.leave(batch, event.at_us),
+            BatchState::Provisioned | BatchState::Failed | BatchState::TimedOut => {
                 self.ended(&batch, event.at_us);
             }
         }
@@ -197,24 +197,28 @@ impl<'plan> World<'plan> {
 
     /// What a batch has worked for comes.
     fn proceed(&mut self, mut batch: Batch, now: u64) {
-        if batch.stage != Stage::Rejoin && now > self.end_of(&batch) {
-            batch.stage = Stage::TimedOut;
+        if batch.stage != BatchState::Rejoin && now > self.end_of(&batch) {
+            batch.stage = BatchState::TimedOut;
         }
         self.now_us = now;
         match batch.stage {
-            Stage::Register => {
+            BatchState::Register => {
                 if batch.failures == 0 {
                     batch.first_us = now;
                 }
                 self.register(batch, now);
             }
-            Stage::Poll => self.poll(batch, now),
-            Stage::Provisioned => {
+            BatchState::Poll => self.poll(batch, now),
+            BatchState::Provisioned => {
                 self.ended(&batch, now);
                 self.stay(batch, now);
             }
-            Stage::Rejoin => self.stay(batch, now),
-            Stage::Connect | Stage::Join | Stage::Held | Stage::Failed | Stage::TimedOut => {
+            BatchState::Rejoin => self.stay(batch, now),
+            BatchState::Connect
+            | BatchState::Join
+            | BatchState::Held
+            | BatchState::Failed
+            | BatchState::TimedOut => {
                 self.ended(&batch, now);
             }
         }
@@ -230,7 +234,7 @@ impl<'plan> World<'plan> {
         }
         batch.devices = self.tally.stays(&batch);
         if batch.devices > 0 {
-            batch.stage = Stage::Held;
+            batch.stage = BatchState::Held;
             let until = self.next_round(&mut batch, now).min(batch.until_us);
             self.wait(until.max(now), batch);
         }
@@ -260,7 +264,7 @@ impl<'plan> World<'plan> {
     fn leave(&mut self, mut batch: Batch, now: u64) {
         self.tally.leaves(&batch);
         if now < batch.until_us && batch.devices > 0 {
-            batch.goes_back(Stage::Connect, now, now);
+            batch.goes_back(BatchState::Connect, now, now);
             self.tally.goes_back(&batch, now);
             self.wait(now, batch);
         }
@@ -274,7 +278,7 @@ impl<'plan> World<'plan> {
 
     fn register(&mut self, mut batch: Batch, now: u64) {
         if !self.cohort(&batch).enabled {
-            batch.stage = Stage::Failed;
+            batch.stage = BatchState::Failed;
             return self.ended(&batch, now);
         }
         if self.cohort(&batch).flaw.is_some_and(Flaw::keeps_out) {
@@ -292,7 +296,7 @@ impl<'plan> World<'plan> {
         if let_in > 0 {
             batch.assigned_us = now.saturating_add(self.assignment_us(&batch));
             batch.failures = 0;
-            batch.stage = Stage::Poll;
+            batch.stage = BatchState::Poll;
             let unfinished = self.unfinished(&batch);
             self.set_back(batch, now, Step::Register, unfinished);
         }
@@ -312,12 +316,12 @@ impl<'plan> World<'plan> {
             let unfinished = self.unfinished(&batch);
             return self.set_back(batch, now, Step::Poll, unfinished);
         }
-        batch.stage = Stage::Join;
+        batch.stage = BatchState::Join;
         let at = now.saturating_add(self.delays(&batch).hub);
         if at > now {
             return self.plan_event(at, batch);
         }
-        batch.stage = Stage::Provisioned;
+        batch.stage = BatchState::Provisioned;
         self.join(batch, now);
     }
 
@@ -362,7 +366,7 @@ impl<'plan> World<'plan> {
                 self.plan_event(at, batch);
             }
             Decision::GiveUp => {
-                batch.stage = Stage::Failed;
+                batch.stage = BatchState::Failed;
                 self.ended(&batch, now);
             }
         }
@@ -372,7 +376,7 @@ impl<'plan> World<'plan> {
     fn plan_event(&mut self, at_us: u64, mut batch: Batch) {
         let end = self.end_of(&batch);
         let at_us = if at_us > end {
-            batch.stage = Stage::TimedOut;
+            batch.stage = BatchState::TimedOut;
             end
         } else {
             at_us

@@ -20,7 +20,7 @@ pub(super) async fn provision_as(
         (Outcome::TimedOut { phase }, None)
     });
     for _ in 0..clock.unheard_assignments() {
-        conditions.tally.unheard_assignments.add();
+        conditions.device_counters.unheard_assignments.add();
     }
     (clock.end(outcome), settled)
 }

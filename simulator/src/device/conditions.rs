@@ -10,9 +10,9 @@ use fleetstorm_reports::Fault;
 use fleetstorm_scenarios::{Chance, Cohort, Ports, Release};
 use serde_json::{Map, Value};
 
+use super::counters::{DeviceCounters, HubCounters};
 use super::geography::Geography;
 use super::goodbyes::Goodbyes;
-use super::tally::{HubTally, Tally};
 use crate::fleet::Fleet;
 use crate::link::LinkError;
 use crate::link::dial::Dialer;
@@ -40,7 +40,7 @@ pub struct Conditions {
     /// How they leave.
     pub goodbyes: Goodbyes,
     /// What they count.
-    pub tally: Arc<Tally>,
+    pub device_counters: Arc<DeviceCounters>,
     /// The instances, by tenant.
     pub id_scopes: Vec<IdScope>,
     /// Host name of the global endpoint.
@@ -76,14 +76,14 @@ impl Conditions {
     }
 
     /// What devices count of a hub, by its host name.
-    pub fn tally_of(&self, hub: &str) -> &HubTally {
-        self.tally.hub(self.hubs.get(hub).copied())
+    pub fn tally_of(&self, hub: &str) -> &HubCounters {
+        self.device_counters.hub(self.hubs.get(hub).copied())
     }
 
     /// A link failed: notes whether this machine is to blame.
     pub fn failed(&self, error: LinkError) {
         if error == LinkError::Broken(Fault::LocalResources) {
-            self.tally.shortages.add();
+            self.device_counters.shortages.add();
         }
     }
 }

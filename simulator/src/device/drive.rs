@@ -91,7 +91,7 @@ impl<'run> Drive<'run> {
     pub fn clock(&self) -> PhaseClock {
         let kind = (self.profile.cohort.attestation as u8, self.owner());
         let clock = self.conditions.clock;
-        let counts = Arc::clone(&self.conditions.tally);
+        let counts = Arc::clone(&self.conditions.device_counters);
         PhaseClock::start(clock, self.delay.clone(), counts, self.release, kind)
     }
 
@@ -210,7 +210,10 @@ impl<'run> Drive<'run> {
                 }
                 let action = flow.answered(&response, self.moment(clock));
                 if let Some(outcome) = unreadable(&action) {
-                    self.conditions.tally.examples.note(outcome, &response.body);
+                    self.conditions
+                        .device_counters
+                        .examples
+                        .note(outcome, &response.body);
                 } else if is_over(request, &response, &action) {
                     clock.heard_of_registration();
                 }

@@ -13,10 +13,10 @@ use self::machine::{
 };
 use super::attempt;
 use super::conditions::Conditions;
+use super::counters::{DeviceCounters, Held};
 use super::drive::Drive;
 use super::drive::member::Member;
 use super::orders::{DeviceInbox, Interruption};
-use super::tally::{Held, Tally};
 use crate::fleet::{Credential, Identity};
 use crate::generator::delay::Delay;
 use crate::link::LinkError;
@@ -123,13 +123,13 @@ impl HeldDevice {
                 Action::Wait { until } => self.wait(until).await,
                 Action::Join { was_lost, until } => self.join(was_lost, until).await,
                 Action::Boot => {
-                    self.tally().rebooted.add();
+                    self.device_counters().rebooted.add();
                     Event::Booted
                 }
                 Action::Register { at, identity } => self.register(at, identity).await,
                 Action::End(ending) => {
                     if ending == Ending::GivenUp {
-                        self.tally().given_up.add();
+                        self.device_counters().given_up.add();
                     }
                     return;
                 }
@@ -180,7 +180,7 @@ impl HeldDevice {
             Ok((hub, _)) => {
                 self.begin_session(hub);
                 if was_lost {
-                    self.tally().reconnected.add();
+                    self.device_counters().reconnected.add();
                 }
                 Event::Joined
             }
@@ -231,7 +231,7 @@ impl HeldDevice {
     /// Does something at the hub.
     async fn operate(&mut self, operation: Operation) -> Result<Event, LinkError> {
         let conditions = &self.ctx.conditions;
-        let tally = conditions.tally_of(self.member.hub());
+        let device_counters = conditions.tally_of(self.member.hub());
         // Whoever has no session has lost it.
         let session = self.session.as_mut().ok_or(Fault::ConnectionLost)?;
         let hub = &mut session.hub;
@@ -247,17 +247,20 @@ impl HeldDevice {
                     match event {
                         HubEvent::Method(call) => {
                             hub.answer(call, RESULT).await?;
-                            tally.methods.add();
+                            device_counters.methods.add();
                         }
-                        HubEvent::Desired => tally.desired.add(),
+                        HubEvent::Desired => device_counters.desired.add(),
                         HubEvent::Other => {}
                     }
                 }
                 Operation::Send(number) => {
                     let message = format!(r#"{{"sequence":{number}}}"#);
                     hub.prepare_for_messages().await?;
-                    tally.messages.count(hub.send(message.as_bytes())).await?;
-                    conditions.tally.messages.add();
+                    device_counters
+                        .messages
+                        .count(hub.send(message.as_bytes()))
+                        .await?;
+                    conditions.device_counters.messages.add();
                 }
                 Operation::ShowLife => hub.show_life().await?,
             }
@@ -289,13 +292,13 @@ impl HeldDevice {
             Farewell::Sudden => broken_off.add(),
             Farewell::Lost => {
                 broken_off.add();
-                self.tally().dropped.add();
+                self.device_counters().dropped.add();
             }
         }
     }
 
     fn begin_session(&mut self, hub: HubLink) {
-        let held = self.ctx.conditions.tally.hold();
+        let held = self.ctx.conditions.device_counters.hold();
         self.session = Some(Session { hub, held });
     }
 
@@ -310,8 +313,8 @@ impl HeldDevice {
         self.ctx.is_sold(&self.identity, self.release)
     }
 
-    fn tally(&self) -> &Tally {
-        &self.ctx.conditions.tally
+    fn device_counters(&self) -> &DeviceCounters {
+        &self.ctx.conditions.device_counters
     }
 }
 

@@ -7,7 +7,7 @@ use fleetstorm_reports::record::{NOT_REACHED, RecordedDevice};
 use fleetstorm_reports::{Outcome, Phase, Record};
 use fleetstorm_scenarios::Release;
 
-use super::tally::Tally;
+use super::counters::DeviceCounters;
 use crate::generator::delay::Delay;
 use crate::link::LinkError;
 use crate::stopwatch::RunClock;
@@ -19,7 +19,7 @@ pub struct PhaseClock {
     delay: Delay,
     /// What the delay was when the device started.
     delayed_before_us: u64,
-    counts: Arc<Tally>,
+    counts: Arc<DeviceCounters>,
     record: Record,
     phase: Phase,
     /// When the running phase began; `None` between phases.
@@ -34,7 +34,7 @@ impl PhaseClock {
     pub fn start(
         clock: RunClock,
         delay: Delay,
-        counts: Arc<Tally>,
+        counts: Arc<DeviceCounters>,
         release: Release,
         (attestation, tenant): (u8, u8),
     ) -> Self {

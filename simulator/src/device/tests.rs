@@ -158,8 +158,12 @@ async fn a_registration_that_nobody_hears_the_end_of_may_have_a_hub() {
                 let release = plan.open_schedule(0, 1).next().expect("a device");
                 let record = provision_and_leave(release, &conditions).await;
                 assert!(!record.outcome.is_provisioned());
-                let tally = &conditions.tally;
-                assert_eq!(tally.unheard_assignments.get(), unheard, "{refused:?}");
+                let device_counters = &conditions.device_counters;
+                assert_eq!(
+                    device_counters.unheard_assignments.get(),
+                    unheard,
+                    "{refused:?}"
+                );
             };
             LocalSet::new().run_until(on_its_way).await;
         }

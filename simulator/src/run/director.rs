@@ -187,7 +187,7 @@ impl Director {
             restart,
             clock: self.clock,
             log: self.log.clone(),
-            tally: Arc::clone(&self.gauges.tally),
+            device_counters: Arc::clone(&self.gauges.device_counters),
         })
     }
 

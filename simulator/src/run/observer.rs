@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleetstorm_reports::live::Live;
 use fleetstorm_reports::run::{Ending, Finished};
-use fleetstorm_reports::snapshot::{ProcessUsage, Snapshot, Stage};
+use fleetstorm_reports::snapshot::{ProcessUsage, RunState, Snapshot};
 use fleetstorm_reports::summary::{ProcessResources, Resources};
 use fleetstorm_reports::{Aggregator, Record};
 use fleetstorm_scenarios::Plan;
@@ -112,7 +112,7 @@ impl Observer {
             }
         }
         let mut live = self.live(&mut meters);
-        live.stage = Stage::Finished;
+        live.state = RunState::Finished;
         let last = self.aggregator.snapshot(&live, due_before);
         let mut invalid_reasons = Vec::new();
         if let Some(status) = server_death {
@@ -133,7 +133,10 @@ impl Observer {
                 None
             }
             Some(server) if !interrupted && server_death.is_none() => match server.counters() {
-                Ok(counters) => Some(self.reconciliation.compare(&counters, &self.gauges.tally)),
+                Ok(counters) => Some(
+                    self.reconciliation
+                        .compare(&counters, &self.gauges.device_counters),
+                ),
                 Err(failure) => {
                     invalid_reasons.push(failure.message);
                     None
@@ -153,7 +156,7 @@ impl Observer {
             resources: meters.resources(),
             held: live.held,
             events: self.events.close(live.elapsed_us),
-            examples: self.gauges.tally.examples.all(),
+            examples: self.gauges.device_counters.examples.all(),
         };
         self.aggregator.finish(ending)
     }
@@ -187,12 +190,12 @@ impl Observer {
         let elapsed_us = self.clock.now_us();
         let released = self.gauges.released.load(Ordering::Relaxed);
         let dropped = self.gauges.dropped.load(Ordering::Relaxed);
-        let stage = match *self.commands.borrow() {
-            Some(_) => Stage::Stopping,
-            None if elapsed_us == 0 => Stage::Preparing,
-            None if released + dropped < self.plan.devices() => Stage::Running,
-            None if self.aggregator.ended() < released => Stage::Draining,
-            None => Stage::Holding,
+        let state = match *self.commands.borrow() {
+            Some(_) => RunState::Stopping,
+            None if elapsed_us == 0 => RunState::Preparing,
+            None if released + dropped < self.plan.devices() => RunState::Running,
+            None if self.aggregator.ended() < released => RunState::Draining,
+            None => RunState::Holding,
         };
         let (simulator, server) = meters.read();
         let cores = machine::cores();
@@ -220,14 +223,16 @@ impl Observer {
         let closed = self.gauges.closed_released.load(Ordering::Relaxed);
         Live {
             elapsed_us,
-            stage,
+            state,
             due: self.plan.due(Duration::from_micros(elapsed_us)) + closed,
             turns: closed,
             released,
-            held: self.gauges.tally.held(),
-            attempts: self.gauges.tally.attempts(),
+            held: self.gauges.device_counters.held(),
+            attempts: self.gauges.device_counters.attempts(),
             events: self.events.read(),
-            generator: self.health.health(self.gauges.tally.shortages.get()),
+            generator: self
+                .health
+                .health(self.gauges.device_counters.shortages.get()),
             simulator,
             server,
             warnings,

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleetstorm_reports::Record;
 use fleetstorm_reports::counters::{CounterRow, ServerCounters};
 
-use crate::device::tally::deaths::HeardOfHub;
-use crate::device::tally::{Count, Exchanges, HubTally, Tally};
+use crate::device::counters::deaths::ConfirmedByHub;
+use crate::device::counters::{Count, DeviceCounters, Exchanges, HubCounters};
 use crate::server::bundled::Counters;
 
-/// What the devices saw that their records tell; the rest is in their tally.
+/// What the devices saw that their records tell; the rest is in their device_counters.
 #[derive(Debug, Clone, Default)]
 pub struct Reconciliation {
     hubs: Vec<String>,
@@ -59,12 +59,12 @@ impl Reconciliation {
     }
 
     /// Lays both ends side by side.
-    pub fn compare(&self, server: &Counters, tally: &Tally) -> ServerCounters {
-        let at_deaths = tally.heard_at_deaths();
-        let uncounted = |index: u16, of: fn(&HeardOfHub) -> u64| {
+    pub fn compare(&self, server: &Counters, device_counters: &DeviceCounters) -> ServerCounters {
+        let at_deaths = device_counters.heard_at_deaths();
+        let uncounted = |index: u16, of: fn(&ConfirmedByHub) -> u64| {
             at_deaths.hubs.get(usize::from(index)).map_or(0, of)
         };
-        let unheard = tally.unheard_assignments.get();
+        let unheard = device_counters.unheard_assignments.get();
         let in_all = row(
             "registrations assigned".into(),
             (server.registrations_assigned, self.registered),
@@ -85,9 +85,10 @@ impl Reconciliation {
             };
             (seen.unwrap_or(0), allowed)
         }));
-        let exchanges = |of: fn(&HubTally) -> &Exchanges, at_deaths: fn(&HeardOfHub) -> u64| {
+        let exchanges = |of: fn(&HubCounters) -> &Exchanges,
+                         at_deaths: fn(&ConfirmedByHub) -> u64| {
             move |index| {
-                let exchanges = of(tally.hub(Some(index)));
+                let exchanges = of(device_counters.hub(Some(index)));
                 let allowed = Allowance {
                     unheard: exchanges.unheard.get(),
                     displaced: 0,
@@ -96,9 +97,9 @@ impl Reconciliation {
                 (exchanges.heard.get(), allowed)
             }
         };
-        let heard = |of: fn(&HubTally) -> &Count, at_deaths: fn(&HeardOfHub) -> u64| {
+        let heard = |of: fn(&HubCounters) -> &Count, at_deaths: fn(&ConfirmedByHub) -> u64| {
             move |index| {
-                let hub = tally.hub(Some(index));
+                let hub = device_counters.hub(Some(index));
                 let allowed = Allowance {
                     unheard: hub.broken_off.get(),
                     displaced: 0,
@@ -210,23 +211,23 @@ mod tests {
             "reports to a",
             "messages to a",
         ];
-        type Lose = fn(&Tally);
+        type Lose = fn(&DeviceCounters);
         let rows: [(Lose, &[&str]); 5] = [
             (|_| {}, &[]),
             (
-                |tally| tally.unheard_assignments.add(),
+                |device_counters| device_counters.unheard_assignments.add(),
                 &["registrations assigned", "assigned to a"],
             ),
             (
-                |tally| tally.hub(Some(0)).twins.unheard.add(),
+                |device_counters| device_counters.hub(Some(0)).twins.unheard.add(),
                 &["twins read from a"],
             ),
             (
-                |tally| tally.hub(Some(0)).reports.unheard.add(),
+                |device_counters| device_counters.hub(Some(0)).reports.unheard.add(),
                 &["reports to a"],
             ),
             (
-                |tally| tally.hub(Some(0)).messages.unheard.add(),
+                |device_counters| device_counters.hub(Some(0)).messages.unheard.add(),
                 &["messages to a"],
             ),
         ];
@@ -234,10 +235,10 @@ mod tests {
         one_more.reported_patches = [("a".into(), 1)].into();
         one_more.device_to_cloud_messages = [("a".into(), 1)].into();
         for (lose, excused) in rows {
-            let tally = Tally::new(1);
-            lose(&tally);
+            let device_counters = DeviceCounters::new(1);
+            lose(&device_counters);
             let seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
-            let compared = seen.compare(&one_more, &tally);
+            let compared = seen.compare(&one_more, &device_counters);
             let expected = ALL.into_iter().filter(|row| !excused.contains(row));
             assert_eq!(differing(&compared), expected.collect::<Vec<_>>());
         }
@@ -249,7 +250,7 @@ mod tests {
         let mut reset = record(None, Outcome::Cancelled);
         reset.lost = 9;
         seen.count(&reset);
-        let compared = seen.compare(&server(1, 0), &Tally::new(1));
+        let compared = seen.compare(&server(1, 0), &DeviceCounters::new(1));
         let both = ["registrations assigned", "assigned to a"];
         assert_eq!(differing(&compared), both);
     }
@@ -260,23 +261,23 @@ mod tests {
         let mut garbled = record(None, Outcome::Cancelled);
         garbled.registered_us = Some(1);
         seen.count(&garbled);
-        let compared = seen.compare(&server(1, 0), &Tally::new(1));
+        let compared = seen.compare(&server(1, 0), &DeviceCounters::new(1));
         assert_eq!(differing(&compared), Vec::<&str>::new());
     }
 
     #[test]
     fn what_a_session_missed_that_was_broken_off_is_excused_at_its_hub() {
-        let tally = Tally::new(2);
-        tally.hub(Some(1)).broken_off.add();
+        let device_counters = DeviceCounters::new(2);
+        device_counters.hub(Some(1)).broken_off.add();
         let seen = Reconciliation::new(vec!["a".into(), "b".into()], BTreeSet::new());
         let told = |hub: &str| Counters {
             desired_changes_sent: [(hub.into(), 1)].into(),
             methods_called: [(hub.into(), 1)].into(),
             ..Counters::default()
         };
-        let compared = seen.compare(&told("b"), &tally);
+        let compared = seen.compare(&told("b"), &device_counters);
         assert_eq!(differing(&compared), Vec::<&str>::new());
-        let compared = seen.compare(&told("a"), &tally);
+        let compared = seen.compare(&told("a"), &device_counters);
         let both = ["desired changes by a", "methods called by a"];
         assert_eq!(differing(&compared), both);
     }
@@ -294,8 +295,8 @@ mod tests {
                 double.cohort = cohort;
                 seen.count(&double);
             }
-            let tally = Tally::new(1);
-            let compared = seen.compare(&server(assigned, 0), &tally);
+            let device_counters = DeviceCounters::new(1);
+            let compared = seen.compare(&server(assigned, 0), &device_counters);
             let told = format!("cohort {cohort}, {other}");
             assert_eq!(differing(&compared).len(), differs, "{told}");
         }
@@ -304,21 +305,21 @@ mod tests {
     #[test]
     fn a_killed_server_may_have_counted_what_was_heard_then_and_no_more() {
         for (heard, differs) in [(1, 3), (2, 0), (3, 0)] {
-            let tally = Tally::new(1);
+            let device_counters = DeviceCounters::new(1);
             let mut seen = Reconciliation::new(vec!["a".into()], BTreeSet::new());
             let mut hear = |times| {
                 for _ in 0..times {
                     seen.count(&record(Some(0), Outcome::Provisioned));
-                    tally.hub(Some(0)).assigned.add();
-                    tally.hub(Some(0)).twins.heard.add();
+                    device_counters.hub(Some(0)).assigned.add();
+                    device_counters.hub(Some(0)).twins.heard.add();
                 }
             };
             hear(5);
-            tally.deaths.begin(tally.heard());
+            device_counters.deaths.begin(device_counters.heard());
             hear(heard);
-            tally.deaths.end(&tally.heard());
+            device_counters.deaths.end(&device_counters.heard());
             hear(5 - heard);
-            let compared = seen.compare(&server(8, 8), &tally);
+            let compared = seen.compare(&server(8, 8), &device_counters);
             assert_eq!(differing(&compared).len(), differs, "{heard} of two lost");
         }
     }

@@ -13,9 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
+use crate::device::counters::DeviceCounters;
 use crate::device::held::{HeldContext, HeldDevice, Settled};
 use crate::device::orders::{DeviceInbox, Orders};
-use crate::device::tally::Tally;
 use crate::device::{self, Conditions};
 use crate::generator::delay::{Delay, Delayed};
 use crate::generator::event_loop::EventLoop;
@@ -34,7 +34,7 @@ pub struct Gauges {
     /// Devices provisioned for the first time.
     pub provisioned: AtomicU64,
     /// What devices count.
-    pub tally: Arc<Tally>,
+    pub device_counters: Arc<DeviceCounters>,
 }
 
 impl Gauges {
@@ -45,7 +45,7 @@ impl Gauges {
             dropped: AtomicU64::new(0),
             closed_released: AtomicU64::new(0),
             provisioned: AtomicU64::new(0),
-            tally: Arc::new(Tally::new(hubs)),
+            device_counters: Arc::new(DeviceCounters::new(hubs)),
         }
     }
 }
@@ -255,7 +255,7 @@ impl Stay {
             return Some(settled);
         };
         let Some(place) = self.limits.stay() else {
-            self.gauges.tally.turned_away.add();
+            self.gauges.device_counters.turned_away.add();
             return Some(settled);
         };
         let delay = Delay::on(Rc::clone(&self.event_loop));

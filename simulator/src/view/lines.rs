@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::mpsc::Receiver;
 
 use fleetstorm_reports::Metric;
-use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use fleetstorm_reports::snapshot::{RunState, Snapshot};
 use fleetstorm_reports::units::{count, duration, rate};
 
 /// Writes a line a second, and one for the end, until the sender is gone.
@@ -31,7 +31,7 @@ pub fn show(snapshots: &Receiver<Snapshot>, out: &mut dyn Write) -> io::Result<(
         {
             writeln!(out, "warning: {warning}")?;
         }
-        if snapshot.elapsed_us >= next_us || snapshot.stage == Stage::Finished {
+        if snapshot.elapsed_us >= next_us || snapshot.state == RunState::Finished {
             writeln!(out, "{}", line(&snapshot))?;
             out.flush()?;
             next_us = (snapshot.elapsed_us / 1_000_000 + 1) * 1_000_000;
@@ -102,10 +102,10 @@ mod tests {
     use fleetstorm_reports::snapshot::Progress;
     use std::sync::mpsc::sync_channel;
 
-    fn at(elapsed_us: u64, stage: Stage) -> Snapshot {
+    fn at(elapsed_us: u64, state: RunState) -> Snapshot {
         Snapshot {
             elapsed_us,
-            stage,
+            state,
             progress: Progress {
                 planned: 1_000,
                 released: 120,
@@ -123,14 +123,14 @@ mod tests {
     #[test]
     fn a_line_a_second_and_one_at_the_end() {
         let (sender, snapshots) = sync_channel(8);
-        for (elapsed_us, stage) in [
-            (250_000, Stage::Running),
-            (1_000_000, Stage::Running),
-            (1_250_000, Stage::Running),
-            (2_010_000, Stage::Draining),
-            (2_100_000, Stage::Finished),
+        for (elapsed_us, state) in [
+            (250_000, RunState::Running),
+            (1_000_000, RunState::Running),
+            (1_250_000, RunState::Running),
+            (2_010_000, RunState::Draining),
+            (2_100_000, RunState::Finished),
         ] {
-            sender.send(at(elapsed_us, stage)).expect("room");
+            sender.send(at(elapsed_us, state)).expect("room");
         }
         drop(sender);
         let mut out = Vec::new();

@@ -29,7 +29,7 @@ pub struct AmqpDevice {
 
 /// A message that the hub sent.
 #[derive(Debug)]
-pub struct Heard {
+pub struct Received {
     pub delivery: u8,
     pub settled: bool,
     bytes: Vec<u8>,
@@ -174,7 +174,7 @@ impl AmqpDevice {
     }
 
     /// The next message.
-    pub fn hear(&mut self) -> Heard {
+    pub fn hear(&mut self) -> Received {
         let (code, bytes) = receive(&mut self.wire);
         assert_eq!(
             code,
@@ -198,7 +198,7 @@ impl AmqpDevice {
             [0x42, ..] | [0x56, 0, ..] => false,
             ref other => panic!("no boolean: {other:02x?}"),
         };
-        Heard {
+        Received {
             delivery,
             settled,
             bytes,
@@ -206,7 +206,7 @@ impl AmqpDevice {
     }
 
     /// Says what becomes of a message: the code of its state.
-    pub fn settle(&mut self, heard: &Heard, state: u8) {
+    pub fn settle(&mut self, heard: &Received, state: u8) {
         let fields = [
             vec![0x41],
             uint(heard.delivery),
@@ -242,7 +242,7 @@ impl AmqpDevice {
     }
 }
 
-impl Heard {
+impl Received {
     /// Whether these bytes are somewhere in it.
     pub fn has(&self, bytes: &[u8]) -> bool {
         find(&self.bytes, bytes).is_some()

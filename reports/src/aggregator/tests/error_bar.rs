@@ -248,7 +248,7 @@ fn a_run_that_the_generator_alone_would_stop_is_not_the_services_failure() {
                 fold.add(&record);
             }
             let moment = Live {
-                stage: Stage::Running,
+                state: RunState::Running,
                 elapsed_us: 30_000_000,
                 due: 40,
                 released: 40,

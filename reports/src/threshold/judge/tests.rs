@@ -4,7 +4,7 @@ use super::*;
 use crate::aggregator::fixture;
 use crate::outcome::Outcome;
 use crate::record::{dropped, sample};
-use crate::snapshot::Stage;
+use crate::snapshot::RunState;
 use crate::threshold::Terms;
 
 fn on(terms: Terms, name: &str, condition: &str) -> Threshold {
@@ -275,7 +275,7 @@ fn too_few_samples_say_nothing_when_more_are_asked_for() {
 fn a_run_is_stopped_by_what_is_crossed_and_not_before_its_time() {
     let at = |second: u64| Live {
         elapsed_us: second * 1_000_000,
-        stage: Stage::Running,
+        state: RunState::Running,
         due: 100,
         ..Live::default()
     };

@@ -97,9 +97,9 @@ impl Drive<'_> {
         if to_do.twin {
             clock.enter(Phase::Twin);
         }
-        let tally = self.conditions.tally_of(member.hub());
+        let device_counters = self.conditions.tally_of(member.hub());
         hub.prepare_for_twin().await?;
-        let twin = tally.twins.count(hub.read_twin()).await?;
+        let twin = device_counters.twins.count(hub.read_twin()).await?;
         *served = true;
         if to_do.twin {
             clock.leave();
@@ -114,7 +114,7 @@ impl Drive<'_> {
         if let Some(reported) = to_do.report {
             clock.enter(Phase::Report);
             let patch = serde_json::to_vec(reported).expect("JSON values by name are JSON");
-            tally.reports.count(hub.report(&patch)).await?;
+            device_counters.reports.count(hub.report(&patch)).await?;
             clock.leave();
             to_do.report = None;
         }
@@ -124,7 +124,7 @@ impl Drive<'_> {
             let message = format!(r#"{{"sequence":{sequence}}}"#);
             hub.prepare_for_messages().await?;
             let sending = hub.send(message.as_bytes());
-            tally.messages.count(sending).await?;
+            device_counters.messages.count(sending).await?;
             to_do.sent = sequence;
             clock.sent();
         }
@@ -136,8 +136,8 @@ impl Drive<'_> {
     pub async fn join(&self, member: &Member) -> Result<(HubLink, DeviceTwin), LinkError> {
         let mut hub = self.connect(member).await?;
         hub.prepare_for_twin().await?;
-        let tally = self.conditions.tally_of(member.hub());
-        let twin = tally.twins.count(hub.read_twin()).await?;
+        let device_counters = self.conditions.tally_of(member.hub());
+        let twin = device_counters.twins.count(hub.read_twin()).await?;
         Ok((hub, twin))
     }
 

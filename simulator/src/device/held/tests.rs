@@ -47,7 +47,7 @@ const FACTORY_RESET: u16 = 2;
 const CHANGE_OWNER: u16 = 3;
 
 /// A device, what it meets, and what tells it.
-struct Stage {
+struct Fixture {
     service: Service,
     plan: Plan,
     conditions: Rc<Conditions>,
@@ -57,7 +57,7 @@ struct Stage {
     orders: watch::Sender<Orders>,
 }
 
-impl Stage {
+impl Fixture {
     fn new(cohort: &str, transport: TransportKind) -> Self {
         let clock = RunClock::starting_at(Instant::now());
         let service = Service::start(clock);
@@ -153,9 +153,9 @@ arrival = {{ kind = "all-at-once" }}
 }
 
 /// The same play over every transport.
-async fn on_stage(cohort: &str, test: impl AsyncFn(Stage)) {
+async fn on_stage(cohort: &str, test: impl AsyncFn(Fixture)) {
     for transport in TransportKind::ALL {
-        let play = async { test(Stage::new(cohort, transport)).await };
+        let play = async { test(Fixture::new(cohort, transport)).await };
         let tasks = LocalSet::new();
         let played = AssertUnwindSafe(tasks.run_until(play)).catch_unwind();
         assert!(played.await.is_ok(), "over {transport}");
@@ -177,11 +177,11 @@ const STAYS: &str = r#"after = { hold = "10m" }"#;
 async fn a_device_sends_at_its_rate_until_its_time_is_over() {
     on_stage(
         r#"after = { hold = "95s", telemetry = "1/10s" }"#,
-        async |stage| {
-            let held = stage.stays().await;
-            assert_eq!(stage.conditions.tally.held().now, 1);
+        async |fixture| {
+            let held = fixture.stays().await;
+            assert_eq!(fixture.conditions.device_counters.held().now, 1);
             held.await.expect("no panic");
-            let seen = stage.service.seen();
+            let seen = fixture.service.seen();
             let messages = &seen[2..seen.len() - 1];
             assert!((9..=10).contains(&messages.len()), "{seen:?}");
             let first = messages[0].0;
@@ -193,9 +193,16 @@ async fn a_device_sends_at_its_rate_until_its_time_is_over() {
                 assert_eq!(message.1, Seen::Message(text));
             }
             assert_eq!(seen.last(), Some(&(96, Seen::Leaves)));
-            let tally = stage.conditions.tally.held();
-            assert_eq!(tally.messages, messages.len() as u64);
-            assert_eq!((tally.now, tally.most, tally.dropped), (0, 1, 0));
+            let device_counters = fixture.conditions.device_counters.held();
+            assert_eq!(device_counters.messages, messages.len() as u64);
+            assert_eq!(
+                (
+                    device_counters.now,
+                    device_counters.most,
+                    device_counters.dropped
+                ),
+                (0, 1, 0)
+            );
         },
     )
     .await;
@@ -203,79 +210,93 @@ async fn a_device_sends_at_its_rate_until_its_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_device_shows_that_it_lives() {
-    on_stage(r#"after = { hold = "400s" }"#, async |stage| {
-        stage.stays().await.await.expect("no panic");
+    on_stage(r#"after = { hold = "400s" }"#, async |fixture| {
+        fixture.stays().await.await.expect("no panic");
         let lives = [91, 181, 271, 361].map(|second| (second, Seen::Lives));
         let leaves = [(401, Seen::Leaves)];
-        assert_eq!(stage.service.seen(), and(&[&lives[..], &leaves].concat()));
+        assert_eq!(fixture.service.seen(), and(&[&lives[..], &leaves].concat()));
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_the_hub_says_is_heard_and_answered() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        let service = &stage.service;
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        let service = &fixture.service;
         service.publish(&hub::HubEvent::Desired { version: 2 });
         let (name, rid) = ("reboot".into(), "7".into());
         service.publish(&hub::HubEvent::Method { name, rid });
-        stage.until(6).await;
+        fixture.until(6).await;
         assert_eq!(service.seen(), and(&[(5, Seen::Answers)]));
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.desired, tally.methods), (1, 1));
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!((device_counters.desired, device_counters.methods), (1, 1));
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_hub_is_found_again_when_it_is_there_again() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.set_down(true);
-        stage.service.hang_up();
-        stage.until(15).await;
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.now, tally.dropped, tally.reconnected), (0, 1, 0));
-        stage.service.set_down(false);
-        stage.until(17).await;
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.set_down(true);
+        fixture.service.hang_up();
+        fixture.until(15).await;
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!(
+            (
+                device_counters.now,
+                device_counters.dropped,
+                device_counters.reconnected
+            ),
+            (0, 1, 0)
+        );
+        fixture.service.set_down(false);
+        fixture.until(17).await;
         let back = [(15, Seen::Joins(HUBS[0]))];
-        assert_eq!(stage.service.seen(), and(&back));
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.now, tally.dropped, tally.reconnected), (1, 1, 1));
-        assert_eq!(tally.given_up, 0);
+        assert_eq!(fixture.service.seen(), and(&back));
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!(
+            (
+                device_counters.now,
+                device_counters.dropped,
+                device_counters.reconnected
+            ),
+            (1, 1, 1)
+        );
+        assert_eq!(device_counters.given_up, 0);
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_without_power_vanishes_and_boots_again() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.happens(POWER_CUT);
-        stage.until(40).await;
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.happens(POWER_CUT);
+        fixture.until(40).await;
         let boots = [(5, Seen::Vanishes), (35, Seen::Joins(HUBS[0]))];
-        assert_eq!(stage.service.seen(), and(&boots));
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.rebooted, tally.dropped), (1, 0));
+        assert_eq!(fixture.service.seen(), and(&boots));
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!((device_counters.rebooted, device_counters.dropped), (1, 0));
     })
     .await;
     let to_dps = format!("boot = \"register-always\"\n{STAYS}");
-    on_stage(&to_dps, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.happens(POWER_CUT);
-        stage.until(40).await;
+    on_stage(&to_dps, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.happens(POWER_CUT);
+        fixture.until(40).await;
         let boots = [
             (5, Seen::Vanishes),
             (35, Seen::Registers),
             (36, Seen::Joins(HUBS[0])),
         ];
-        assert_eq!(stage.service.seen(), and(&boots));
-        let record = stage.record();
+        assert_eq!(fixture.service.seen(), and(&boots));
+        let record = fixture.record();
         assert!(record.reprovision && record.outcome.is_provisioned());
         // Response time counts from the moment the power went.
         assert_eq!(record.intended_start_us / 1_000_000, 5);
@@ -286,13 +307,13 @@ async fn a_device_without_power_vanishes_and_boots_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_carried_away_says_good_bye_and_registers_from_there() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.assign_to(HUBS[1]);
-        stage.happens(MOVE);
-        stage.until(9).await;
-        let mut seen = stage.service.seen().split_off(2);
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.assign_to(HUBS[1]);
+        fixture.happens(MOVE);
+        fixture.until(9).await;
+        let mut seen = fixture.service.seen().split_off(2);
         // Its good-bye is said beside what it does.
         seen.sort_by_key(|(at, seen)| (*at, *seen != Seen::Leaves));
         let moves = [
@@ -301,24 +322,24 @@ async fn a_device_that_is_carried_away_says_good_bye_and_registers_from_there() 
             (6, Seen::Joins(HUBS[1])),
         ];
         assert_eq!(seen, moves);
-        let record = stage.record();
+        let record = fixture.record();
         assert!(record.reprovision && record.outcome.is_provisioned());
         assert_eq!(record.region, Some(0));
         assert_eq!(record.intended_start_us / 1_000_000, 5);
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.now, tally.dropped), (1, 0));
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!((device_counters.now, device_counters.dropped), (1, 0));
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_reset_says_nothing_and_registers() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.happens(FACTORY_RESET);
-        stage.until(9).await;
-        let mut seen = stage.service.seen().split_off(2);
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.happens(FACTORY_RESET);
+        fixture.until(9).await;
+        let mut seen = fixture.service.seen().split_off(2);
         seen.sort_by_key(|(at, seen)| (*at, *seen != Seen::Vanishes));
         let again = [
             (5, Seen::Vanishes),
@@ -326,42 +347,42 @@ async fn a_device_that_is_reset_says_nothing_and_registers() {
             (6, Seen::Joins(HUBS[0])),
         ];
         assert_eq!(seen, again);
-        assert!(stage.record().outcome.is_provisioned());
+        assert!(fixture.record().outcome.is_provisioned());
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_is_unknown_to_its_hub_asks_dps_where_it_belongs() {
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.assign_to(HUBS[1]);
-        stage.service.forget_at(HUBS[0]);
-        stage.until(10).await;
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.assign_to(HUBS[1]);
+        fixture.service.forget_at(HUBS[0]);
+        fixture.until(10).await;
         let found_out = [
             (6, Seen::NotLetIn),
             (6, Seen::Registers),
             (7, Seen::Joins(HUBS[1])),
         ];
-        assert_eq!(stage.service.seen(), and(&found_out));
-        assert_eq!(stage.conditions.tally.held().now, 1);
+        assert_eq!(fixture.service.seen(), and(&found_out));
+        assert_eq!(fixture.conditions.device_counters.held().now, 1);
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn whom_dps_refuses_gives_up() {
-    on_stage(STAYS, async |stage| {
-        let held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.refuse(Some(404));
-        stage.happens(MOVE);
+    on_stage(STAYS, async |fixture| {
+        let held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.refuse(Some(404));
+        fixture.happens(MOVE);
         held.await.expect("no panic");
-        let record = stage.record();
+        let record = fixture.record();
         assert!(record.reprovision && !record.outcome.is_provisioned());
-        let tally = stage.conditions.tally.held();
-        assert_eq!((tally.now, tally.given_up), (0, 1));
+        let device_counters = fixture.conditions.device_counters.held();
+        assert_eq!((device_counters.now, device_counters.given_up), (0, 1));
     })
     .await;
 }
@@ -370,52 +391,52 @@ async fn whom_dps_refuses_gives_up() {
 async fn a_sold_device_goes_to_its_owner_once_however_it_finds_out() {
     let sold = |record: &Record| record.outcome.is_provisioned() && record.tenant == 2;
     // It is told.
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.assign_to(HUBS[1]);
-        stage.sell();
-        stage.happens(CHANGE_OWNER);
-        stage.until(9).await;
-        assert!(stage.service.seen().contains(&(5, Seen::Leaves)));
-        assert!(stage.service.seen().contains(&(6, Seen::Joins(HUBS[1]))));
-        assert!(sold(&stage.record()));
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.assign_to(HUBS[1]);
+        fixture.sell();
+        fixture.happens(CHANGE_OWNER);
+        fixture.until(9).await;
+        assert!(fixture.service.seen().contains(&(5, Seen::Leaves)));
+        assert!(fixture.service.seen().contains(&(6, Seen::Joins(HUBS[1]))));
+        assert!(sold(&fixture.record()));
     })
     .await;
     // Its hub has thrown it out before.
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.assign_to(HUBS[1]);
-        stage.sell();
-        stage.service.forget_at(HUBS[0]);
-        stage.until(9).await;
-        assert!(sold(&stage.record()));
-        let before = stage.service.seen();
-        stage.happens(CHANGE_OWNER);
-        stage.until(19).await;
-        assert_eq!(stage.service.seen(), before, "that is no news");
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.assign_to(HUBS[1]);
+        fixture.sell();
+        fixture.service.forget_at(HUBS[0]);
+        fixture.until(9).await;
+        assert!(sold(&fixture.record()));
+        let before = fixture.service.seen();
+        fixture.happens(CHANGE_OWNER);
+        fixture.until(19).await;
+        assert_eq!(fixture.service.seen(), before, "that is no news");
     })
     .await;
     // It has no power then.
-    on_stage(STAYS, async |stage| {
-        let _held = stage.stays().await;
-        stage.until(5).await;
-        stage.happens(POWER_CUT);
-        stage.until(9).await;
-        stage.service.assign_to(HUBS[1]);
-        stage.sell();
-        stage.happens(CHANGE_OWNER);
-        stage.service.forget_at(HUBS[0]);
-        stage.until(49).await;
+    on_stage(STAYS, async |fixture| {
+        let _held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.happens(POWER_CUT);
+        fixture.until(9).await;
+        fixture.service.assign_to(HUBS[1]);
+        fixture.sell();
+        fixture.happens(CHANGE_OWNER);
+        fixture.service.forget_at(HUBS[0]);
+        fixture.until(49).await;
         let boots = [
             (5, Seen::Vanishes),
             (35, Seen::NotLetIn),
             (35, Seen::Registers),
             (36, Seen::Joins(HUBS[1])),
         ];
-        assert_eq!(stage.service.seen(), and(&boots));
-        assert!(sold(&stage.record()));
+        assert_eq!(fixture.service.seen(), and(&boots));
+        assert!(sold(&fixture.record()));
     })
     .await;
 }
@@ -423,39 +444,39 @@ async fn a_sold_device_goes_to_its_owner_once_however_it_finds_out() {
 #[tokio::test(start_paused = true)]
 async fn a_device_goes_back_to_dps_at_its_own_times() {
     let rounds = r#"after = { hold = "95s", reprovision-every = "30s" }"#;
-    on_stage(rounds, async |stage| {
-        stage.stays().await.await.expect("no panic");
-        let times = stage.service.times_of(&Seen::Registers);
+    on_stage(rounds, async |fixture| {
+        fixture.stays().await.await.expect("no panic");
+        let times = fixture.service.times_of(&Seen::Registers);
         assert!((4..=5).contains(&times.len()), "{times:?}");
         let apart = times[1..].windows(2).map(|pair| pair[1] - pair[0]);
         for apart in apart {
             assert_eq!(apart.as_secs_f64().round(), 30.0, "{times:?}");
         }
-        assert_eq!(stage.records.try_iter().count(), times.len() - 1);
+        assert_eq!(fixture.records.try_iter().count(), times.len() - 1);
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_runs_end_ends_a_device_wherever_it_is() {
-    on_stage(STAYS, async |stage| {
-        let held = stage.stays().await;
-        stage.until(5).await;
-        stage.commands.send_replace(Some(OperatorCommand::Stop));
+    on_stage(STAYS, async |fixture| {
+        let held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.commands.send_replace(Some(OperatorCommand::Stop));
         held.await.expect("no panic");
-        assert_eq!(stage.service.seen(), and(&[(5, Seen::Leaves)]));
+        assert_eq!(fixture.service.seen(), and(&[(5, Seen::Leaves)]));
     })
     .await;
     // It looks for its hub, which takes nothing.
-    on_stage(STAYS, async |stage| {
-        let held = stage.stays().await;
-        stage.until(5).await;
-        stage.service.go_deaf();
-        stage.service.hang_up();
-        stage.until(9).await;
-        stage.commands.send_replace(Some(OperatorCommand::Stop));
+    on_stage(STAYS, async |fixture| {
+        let held = fixture.stays().await;
+        fixture.until(5).await;
+        fixture.service.go_deaf();
+        fixture.service.hang_up();
+        fixture.until(9).await;
+        fixture.commands.send_replace(Some(OperatorCommand::Stop));
         held.await.expect("no panic");
-        assert_eq!(stage.conditions.clock.now().as_secs(), 9);
+        assert_eq!(fixture.conditions.clock.now().as_secs(), 9);
     })
     .await;
 }
@@ -464,17 +485,17 @@ async fn the_runs_end_ends_a_device_wherever_it_is() {
 async fn a_hub_that_takes_too_long_is_as_good_as_gone() {
     on_stage(
         r#"after = { hold = "10m", telemetry = "1/10s" }"#,
-        async |stage| {
-            let _held = stage.stays().await;
-            stage.until(2).await;
-            stage.service.go_deaf();
-            stage.until(60).await;
-            let lost = stage.service.times_of(&Seen::Vanishes);
+        async |fixture| {
+            let _held = fixture.stays().await;
+            fixture.until(2).await;
+            fixture.service.go_deaf();
+            fixture.until(60).await;
+            let lost = fixture.service.times_of(&Seen::Vanishes);
             // Messages begin within ten seconds, and a device may take twenty for one.
             assert!((21..=31).contains(&lost[0].as_secs()), "{lost:?}");
-            assert_eq!(stage.conditions.tally.held().dropped, 1);
-            let tally = stage.conditions.tally_of(HUBS[0]);
-            assert_eq!(tally.messages.unheard.get(), 1);
+            assert_eq!(fixture.conditions.device_counters.held().dropped, 1);
+            let device_counters = fixture.conditions.tally_of(HUBS[0]);
+            assert_eq!(device_counters.messages.unheard.get(), 1);
         },
     )
     .await;

@@ -7,8 +7,8 @@ use fleetstorm_scenarios::event::{End, Restart};
 use tokio::task::spawn_blocking;
 
 use super::event_log::EventLog;
-use crate::device::tally::Tally;
-use crate::device::tally::deaths::Heard;
+use crate::device::counters::DeviceCounters;
+use crate::device::counters::deaths::Confirmed;
 use crate::server::bundled::BundledServer;
 use crate::stopwatch::RunClock;
 
@@ -24,13 +24,13 @@ pub(super) struct Restarting {
     pub(super) clock: RunClock,
     pub(super) log: EventLog,
     /// What devices hear meanwhile.
-    pub(super) tally: Arc<Tally>,
+    pub(super) device_counters: Arc<DeviceCounters>,
 }
 
 impl Restarting {
     /// Ends it, waits, starts it; the log hears when it is back, or why it is not.
     pub(super) async fn happen(self) {
-        let before = self.tally.heard();
+        let before = self.device_counters.heard();
         let (server, end) = (Arc::clone(&self.server), self.restart.end);
         let ended = spawn_blocking(move || server.end(end).map_err(|e| e.to_string())).await;
         let is_told = match flat(ended) {
@@ -40,8 +40,12 @@ impl Restarting {
         let dies = end == End::Kill || !is_told;
         if dies {
             // Of a life without a last word nothing is known.
-            let since = if is_told { before } else { Heard::default() };
-            self.tally.deaths.begin(since);
+            let since = if is_told {
+                before
+            } else {
+                Confirmed::default()
+            };
+            self.device_counters.deaths.begin(since);
         }
         tokio::time::sleep(self.restart.off).await;
         let server = Arc::clone(&self.server);
@@ -53,7 +57,9 @@ impl Restarting {
         self.tell("the server is back", problem);
         if dies {
             tokio::time::sleep(LINGERS).await;
-            self.tally.deaths.end(&self.tally.heard());
+            self.device_counters
+                .deaths
+                .end(&self.device_counters.heard());
         }
     }
 

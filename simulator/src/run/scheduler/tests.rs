@@ -11,7 +11,7 @@ use crate::in_memory::{Seen, Service};
 use crate::stopwatch::RunClock;
 
 /// A share under way.
-struct Stage {
+struct Fixture {
     service: Service,
     clock: RunClock,
     gauges: Arc<Gauges>,
@@ -23,7 +23,7 @@ struct Stage {
 async fn run(
     cohort: &str,
     meanwhile: impl AsyncFnOnce(&watch::Sender<Option<OperatorCommand>>),
-) -> Stage {
+) -> Fixture {
     let clock = RunClock::starting_at(Instant::now());
     let scenario = format!(
         r#"
@@ -43,7 +43,7 @@ transport = "mqtt"
         let service = Service::start(clock);
         let (plan, mut conditions) = service.devices_of(&scenario);
         let gauges = Arc::new(Gauges::new(0));
-        conditions.tally = Arc::clone(&gauges.tally);
+        conditions.device_counters = Arc::clone(&gauges.device_counters);
         let share = Share {
             limits: Limits::of(&plan),
             plan: Arc::new(plan),
@@ -62,7 +62,7 @@ transport = "mqtt"
     let (service, gauges) = devices.run_until(under_way).await;
     // Whoever is cut short leaves a record, too.
     drop(devices);
-    Stage {
+    Fixture {
         service,
         clock,
         gauges,
@@ -71,7 +71,7 @@ transport = "mqtt"
     }
 }
 
-impl Stage {
+impl Fixture {
     /// When devices came, in tenths of a second.
     fn came(&self) -> Vec<u128> {
         let times = self.service.times_of(&Seen::Registers);
@@ -94,15 +94,15 @@ async fn devices_start_at_their_times() {
 name = "meters"
 devices = 6
 arrival = { kind = "constant-rate", rate = "2/s" }"#;
-    let stage = run(rate, nothing).await;
-    assert_eq!(stage.came(), [0, 5, 10, 15, 20, 25]);
-    for record in stage.records.try_iter() {
+    let fixture = run(rate, nothing).await;
+    assert_eq!(fixture.came(), [0, 5, 10, 15, 20, 25]);
+    for record in fixture.records.try_iter() {
         assert_eq!(record.intended_start_us, 500_000 * u64::from(record.device));
         let late_us = record.start_us - record.intended_start_us;
         assert!(late_us <= 1_000, "a timer's grain: {late_us}");
         assert_eq!(record.outcome, Outcome::Provisioned);
     }
-    assert_eq!(stage.clock.now().as_secs(), 3, "the last took a second");
+    assert_eq!(fixture.clock.now().as_secs(), 3, "the last took a second");
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,9 +112,9 @@ async fn in_a_closed_load_the_next_comes_when_one_has_ended() {
 name = "meters"
 devices = 6
 arrival = { kind = "closed", concurrency = 2 }"#;
-    let stage = run(closed, nothing).await;
-    assert_eq!(stage.came(), [0, 0, 10, 10, 20, 20]);
-    assert_eq!(stage.outcomes(), [Outcome::Provisioned; 6]);
+    let fixture = run(closed, nothing).await;
+    assert_eq!(fixture.came(), [0, 0, 10, 10, 20, 20]);
+    assert_eq!(fixture.outcomes(), [Outcome::Provisioned; 6]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,14 +125,14 @@ max-in-flight = 2
 name = "meters"
 devices = 5
 arrival = { kind = "all-at-once" }"#;
-    let stage = run(crowd, nothing).await;
-    assert_eq!(stage.came(), [0, 0]);
+    let fixture = run(crowd, nothing).await;
+    assert_eq!(fixture.came(), [0, 0]);
     let [first, second] = [Outcome::Provisioned; 2];
     let [third, fourth, fifth] = [Outcome::NotStarted; 3];
     let outcomes = [first, second, third, fourth, fifth];
-    assert_eq!(stage.outcomes(), outcomes);
-    assert_eq!(stage.gauges.released.load(Ordering::Relaxed), 2);
-    assert_eq!(stage.gauges.dropped.load(Ordering::Relaxed), 3);
+    assert_eq!(fixture.outcomes(), outcomes);
+    assert_eq!(fixture.gauges.released.load(Ordering::Relaxed), 2);
+    assert_eq!(fixture.gauges.dropped.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,13 +142,13 @@ async fn who_is_under_way_when_a_run_stops_comes_to_its_end() {
         r#"{ kind = "closed", concurrency = 2 }"#,
     ] {
         let text = format!("[[cohort]]\nname = \"meters\"\ndevices = 60\narrival = {load}");
-        let stage = run(&text, async |commands| {
+        let fixture = run(&text, async |commands| {
             sleep(Duration::from_millis(700)).await;
             commands.send_replace(Some(OperatorCommand::Stop));
         })
         .await;
-        assert_eq!(stage.outcomes(), [Outcome::Provisioned; 2], "{load}");
-        assert!(stage.clock.now().as_millis() < 1_600, "{load}");
+        assert_eq!(fixture.outcomes(), [Outcome::Provisioned; 2], "{load}");
+        assert!(fixture.clock.now().as_millis() < 1_600, "{load}");
     }
 }
 
@@ -159,14 +159,14 @@ async fn who_wants_to_leave_waits_for_nobody() {
 name = "meters"
 devices = 60
 arrival = { kind = "constant-rate", rate = "2/s" }"#;
-    let stage = run(rate, async |commands| {
+    let fixture = run(rate, async |commands| {
         sleep(Duration::from_millis(700)).await;
         commands.send_replace(Some(OperatorCommand::Leave));
     })
     .await;
-    assert_eq!(*stage.commands.borrow(), Some(OperatorCommand::Leave));
-    assert_eq!(stage.outcomes(), [Outcome::Cancelled; 2]);
-    assert_eq!(stage.clock.now().as_millis() / 10, 70);
+    assert_eq!(*fixture.commands.borrow(), Some(OperatorCommand::Leave));
+    assert_eq!(fixture.outcomes(), [Outcome::Cancelled; 2]);
+    assert_eq!(fixture.clock.now().as_millis() / 10, 70);
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,12 +178,19 @@ name = "meters"
 devices = 5
 arrival = { kind = "constant-rate", rate = "1/s" }
 after = { hold = "20s" }"#;
-    let stage = run(held, nothing).await;
-    assert_eq!(stage.outcomes(), [Outcome::Provisioned; 5]);
-    let tally = stage.gauges.tally.held();
-    assert_eq!((tally.most, tally.turned_away, tally.now), (2, 3, 0));
+    let fixture = run(held, nothing).await;
+    assert_eq!(fixture.outcomes(), [Outcome::Provisioned; 5]);
+    let device_counters = fixture.gauges.device_counters.held();
     assert_eq!(
-        stage.clock.now().as_secs(),
+        (
+            device_counters.most,
+            device_counters.turned_away,
+            device_counters.now
+        ),
+        (2, 3, 0)
+    );
+    assert_eq!(
+        fixture.clock.now().as_secs(),
         22,
         "the second stays until then"
     );

@@ -10,7 +10,7 @@ use fleetstorm_reports::outcomes::OutcomeCount;
 use fleetstorm_reports::series::{HeatCell, HeatMap, IntervalView};
 use fleetstorm_reports::slo::SloView;
 use fleetstorm_reports::snapshot::{
-    MetricView, ProcessUsage, Progress, SecondView, Seen, Snapshot, Stage,
+    MetricView, ProcessUsage, Progress, RunState, SecondView, Seen, Snapshot,
 };
 use fleetstorm_reports::{Metric, Outcome, Phase};
 
@@ -33,7 +33,7 @@ pub(super) fn snapshot() -> Snapshot {
         target: "global.fleetstorm.test (bundled server)".into(),
         elapsed_us: 12_300_000,
         schedule_us: 15_000_000,
-        stage: Stage::Running,
+        state: RunState::Running,
         progress: Progress {
             planned: 1_000,
             released: 870,

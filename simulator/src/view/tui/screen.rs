@@ -1,6 +1,6 @@
 //! The whole screen: header, one view, footer.
 
-use fleetstorm_reports::snapshot::{Snapshot, Stage};
+use fleetstorm_reports::snapshot::{RunState, Snapshot};
 use fleetstorm_reports::units;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -50,19 +50,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
 
 fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
     let snapshot = state.snapshot();
-    let (stage, style) = match snapshot.stage {
-        Stage::Preparing => ("preparing", theme.dim()),
-        Stage::Running => ("running", theme.good()),
-        Stage::Draining => ("draining", theme.good()),
-        Stage::Holding => ("holding", theme.good()),
-        Stage::Stopping => ("stopping", theme.warning()),
-        Stage::Finished => ("finished", theme.good()),
+    let (word, style) = match snapshot.state {
+        RunState::Preparing => ("preparing", theme.dim()),
+        RunState::Running => ("running", theme.good()),
+        RunState::Draining => ("draining", theme.good()),
+        RunState::Holding => ("holding", theme.good()),
+        RunState::Stopping => ("stopping", theme.warning()),
+        RunState::Finished => ("finished", theme.good()),
     };
     let mut left = vec![
         Span::styled(" fleetstorm ", theme.accent()),
         Span::styled(snapshot.scenario.clone(), theme.title()),
         Span::raw("  "),
-        Span::styled(stage, style),
+        Span::styled(word, style),
         Span::raw(format!(" {}", clock(snapshot))),
     ];
     if state.frozen {
@@ -94,7 +94,7 @@ fn host(target: &str) -> &str {
 fn clock(snapshot: &Snapshot) -> String {
     let time = |us: u64| format!("{}:{:02}", us / 60_000_000, us / 1_000_000 % 60);
     // Closed loads have no schedule.
-    if snapshot.stage == Stage::Running && snapshot.schedule_us > 0 {
+    if snapshot.state == RunState::Running && snapshot.schedule_us > 0 {
         format!(
             "{} of {}",
             time(snapshot.elapsed_us),
@@ -120,7 +120,7 @@ fn footer(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
         };
         return frame.render_widget(Line::styled(text, theme.accent()), area);
     }
-    let stop = if snapshot.stage == Stage::Stopping {
+    let stop = if snapshot.state == RunState::Stopping {
         "leave now"
     } else {
         "stop"

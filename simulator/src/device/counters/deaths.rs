@@ -4,16 +4,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Everything that devices have heard, counter by counter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct Confirmed {
     /// Registrations.
     pub registered: u64,
     /// By index of the hub.
-    pub hubs: Vec<HeardOfHub>,
+    pub hubs: Vec<ConfirmedByHub>,
 }
 
 /// Of one hub.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HeardOfHub {
+pub struct ConfirmedByHub {
     /// Assignments to it.
     pub assigned: u64,
     /// Twins read.
@@ -28,7 +28,7 @@ pub struct HeardOfHub {
     pub methods: u64,
 }
 
-impl HeardOfHub {
+impl ConfirmedByHub {
     /// The same of both, combined counter by counter.
     fn with(self, other: Self, how: fn(u64, u64) -> u64) -> Self {
         Self {
@@ -42,7 +42,7 @@ impl HeardOfHub {
     }
 }
 
-impl Heard {
+impl Confirmed {
     fn with(&self, other: &Self, how: fn(u64, u64) -> u64) -> Self {
         let hubs = (0..self.hubs.len().max(other.hubs.len())).map(|index| {
             let of = |heard: &Self| heard.hubs.get(index).copied().unwrap_or_default();
@@ -61,24 +61,24 @@ pub struct Deaths(Mutex<Windows>);
 
 #[derive(Debug, Default)]
 struct Windows {
-    /// Heard within those that are over.
-    over: Heard,
+    /// Confirmed within those that are over.
+    over: Confirmed,
     /// What had been heard when the one that is not over began.
-    began: Option<Heard>,
+    began: Option<Confirmed>,
     /// Deaths that have begun and not ended: it may die again before the last time is over.
     open: u32,
 }
 
 impl Deaths {
     /// The server's counters were last read when so much had been heard; now it dies.
-    pub fn begin(&self, heard: Heard) {
+    pub fn begin(&self, heard: Confirmed) {
         let mut windows = self.windows();
         windows.open += 1;
         windows.began.get_or_insert(heard);
     }
 
     /// Nothing is under way any more of what it did before a death that has begun.
-    pub fn end(&self, heard: &Heard) {
+    pub fn end(&self, heard: &Confirmed) {
         let mut windows = self.windows();
         windows.open = windows.open.saturating_sub(1);
         if windows.open == 0
@@ -89,8 +89,8 @@ impl Deaths {
         }
     }
 
-    /// Heard within all of them, until now.
-    pub fn within(&self, heard: &Heard) -> Heard {
+    /// Confirmed within all of them, until now.
+    pub fn within(&self, heard: &Confirmed) -> Confirmed {
         let windows = self.windows();
         match &windows.began {
             Some(began) => {
@@ -110,13 +110,13 @@ impl Deaths {
 mod tests {
     use super::*;
 
-    fn heard(count: u64) -> Heard {
-        Heard {
+    fn heard(count: u64) -> Confirmed {
+        Confirmed {
             registered: count,
-            hubs: vec![HeardOfHub {
+            hubs: vec![ConfirmedByHub {
                 assigned: count,
                 twins: 2 * count,
-                ..HeardOfHub::default()
+                ..ConfirmedByHub::default()
             }],
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn what_is_heard_between_the_last_reading_and_the_next_life_is_uncertain() {
         let deaths = Deaths::default();
-        assert_eq!(deaths.within(&heard(5)), Heard::default());
+        assert_eq!(deaths.within(&heard(5)), Confirmed::default());
         deaths.begin(heard(5));
         assert_eq!(deaths.within(&heard(8)), heard(3), "it is not over");
         deaths.end(&heard(7));

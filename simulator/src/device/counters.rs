@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fleetstorm_reports::held::HeldDevices;
 use fleetstorm_reports::series::AttemptsSoFar;
 
-use self::deaths::{Deaths, Heard, HeardOfHub};
+use self::deaths::{Confirmed, ConfirmedByHub, Deaths};
 use self::examples::Examples;
 use crate::link::LinkError;
 
@@ -73,7 +73,7 @@ impl Drop for Unheard<'_> {
 
 /// All of it.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct DeviceCounters {
     held: AtomicU64,
     most_held: AtomicU64,
     /// How often this machine had no file, port or memory for a device's connection, whether the device
@@ -103,14 +103,14 @@ pub struct Tally {
     pub deaths: Deaths,
     /// Answers that broke the protocol.
     pub examples: Examples,
-    hubs: Vec<HubTally>,
+    hubs: Vec<HubCounters>,
     /// Hubs that the run does not know: those of an endpoint that it did not start.
-    others: HubTally,
+    others: HubCounters,
 }
 
 /// One hub's.
 #[derive(Debug, Default)]
-pub struct HubTally {
+pub struct HubCounters {
     /// Devices that heard that they were assigned to it.
     pub assigned: Count,
     /// Twins read.
@@ -127,16 +127,16 @@ pub struct HubTally {
     pub broken_off: Count,
 }
 
-impl Tally {
+impl DeviceCounters {
     /// All zero, for as many hubs as the run's dimensions have.
     pub fn new(hubs: usize) -> Self {
-        let mut tally = Self::default();
-        tally.hubs.resize_with(hubs, HubTally::default);
-        tally
+        let mut device_counters = Self::default();
+        device_counters.hubs.resize_with(hubs, HubCounters::default);
+        device_counters
     }
 
     /// By index in the run's dimensions; one for all hubs that they don't have.
-    pub fn hub(&self, index: Option<u16>) -> &HubTally {
+    pub fn hub(&self, index: Option<u16>) -> &HubCounters {
         let known = index.and_then(|index| self.hubs.get(usize::from(index)));
         known.unwrap_or(&self.others)
     }
@@ -149,8 +149,8 @@ impl Tally {
     }
 
     /// Everything that devices have heard so far.
-    pub fn heard(&self) -> Heard {
-        let of_hub = |hub: &HubTally| HeardOfHub {
+    pub fn heard(&self) -> Confirmed {
+        let of_hub = |hub: &HubCounters| ConfirmedByHub {
             assigned: hub.assigned.get(),
             twins: hub.twins.heard.get(),
             reports: hub.reports.heard.get(),
@@ -160,14 +160,14 @@ impl Tally {
         };
         let hubs: Vec<_> = self.hubs.iter().map(of_hub).collect();
         let known: u64 = hubs.iter().map(|hub| hub.assigned).sum();
-        Heard {
+        Confirmed {
             registered: known + self.others.assigned.get(),
             hubs,
         }
     }
 
     /// What they heard while the bundled server was being killed.
-    pub fn heard_at_deaths(&self) -> Heard {
+    pub fn heard_at_deaths(&self) -> Confirmed {
         self.deaths.within(&self.heard())
     }
 
@@ -183,7 +183,7 @@ impl Tally {
 
     /// Where it stands.
     pub fn held(&self) -> HeldDevices {
-        let of_hubs = |count: fn(&HubTally) -> &Count| {
+        let of_hubs = |count: fn(&HubCounters) -> &Count| {
             let hubs = self.hubs.iter().chain([&self.others]);
             hubs.map(|hub| count(hub).get()).sum()
         };
@@ -204,7 +204,7 @@ impl Tally {
 
 /// A connection that is held.
 #[derive(Debug)]
-pub struct Held(Arc<Tally>);
+pub struct Held(Arc<DeviceCounters>);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -224,22 +224,28 @@ mod tests {
 
     #[test]
     fn what_is_held_ends_and_the_most_that_was_stays_known() {
-        let tally = Arc::new(Tally::new(2));
-        let first = tally.hold();
-        drop(tally.hold());
-        assert_eq!((tally.held().now, tally.held().most), (1, 2));
+        let device_counters = Arc::new(DeviceCounters::new(2));
+        let first = device_counters.hold();
+        drop(device_counters.hold());
+        assert_eq!(
+            (device_counters.held().now, device_counters.held().most),
+            (1, 2)
+        );
         drop(first);
-        assert_eq!((tally.held().now, tally.held().most), (0, 2));
+        assert_eq!(
+            (device_counters.held().now, device_counters.held().most),
+            (0, 2)
+        );
     }
 
     #[test]
     fn hubs_count_apart_and_show_together() {
-        let tally = Tally::new(2);
+        let device_counters = DeviceCounters::new(2);
         for hub in [Some(0), Some(1), Some(1), Some(2), None] {
-            tally.hub(hub).desired.add();
+            device_counters.hub(hub).desired.add();
         }
-        assert_eq!(tally.hub(Some(1)).desired.get(), 2);
-        assert_eq!(tally.held().desired, 5);
+        assert_eq!(device_counters.hub(Some(1)).desired.get(), 2);
+        assert_eq!(device_counters.held().desired, 5);
     }
 
     #[tokio::test]

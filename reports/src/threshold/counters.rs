@@ -7,7 +7,7 @@ use crate::record::Record;
 
 /// Some devices, as measured and without the generator's own share.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct ThresholdCounters {
     measures: Readings<Measure>,
     devices: u64,
     /// Devices that the generator kept from their end.
@@ -17,7 +17,7 @@ pub(super) struct Tally {
     added_us: u128,
 }
 
-impl Tally {
+impl ThresholdCounters {
     /// Nothing counted: an empty measure for each reading.
     pub(super) fn new(measures: Readings<Measure>) -> Self {
         Self {

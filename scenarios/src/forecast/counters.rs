@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetstorm_protocol::attestation::{AttestationKind, TransportKind};
 use hdrhistogram::Histogram;
 
-use super::batch::{Batch, Stage, micros};
+use super::batch::{Batch, BatchState, micros};
 use super::cost::{Cost, QUESTION_US};
 use super::options::ForecastOptions;
 use super::storm::{StormLevel, Storms};
@@ -46,7 +46,7 @@ impl RegionTally {
 
 /// Everything counted.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct ForecastCounters {
     max_in_flight: u64,
     pub(super) cohorts: Vec<CohortForecast>,
     /// Of devices that go back to DPS, of all cohorts.
@@ -76,7 +76,7 @@ pub(super) struct Tally {
     attestations: Vec<AttestationKind>,
 }
 
-impl Tally {
+impl ForecastCounters {
     /// Nothing counted; storms only once their level is known.
     pub(super) fn new(plan: &Plan, options: &ForecastOptions, level: Option<StormLevel>) -> Self {
         let scenario = plan.scenario();
@@ -218,25 +218,25 @@ impl Tally {
         self.last_end_us = self.last_end_us.max(now);
         let foreseen = self.foreseen(batch);
         match batch.stage {
-            Stage::Provisioned => foreseen.provisioned += devices,
-            Stage::TimedOut => foreseen.timed_out += devices,
-            Stage::Failed
-            | Stage::Connect
-            | Stage::Register
-            | Stage::Poll
-            | Stage::Join
-            | Stage::Rejoin
-            | Stage::Held => {
+            BatchState::Provisioned => foreseen.provisioned += devices,
+            BatchState::TimedOut => foreseen.timed_out += devices,
+            BatchState::Failed
+            | BatchState::Connect
+            | BatchState::Register
+            | BatchState::Poll
+            | BatchState::Join
+            | BatchState::Rejoin
+            | BatchState::Held => {
                 foreseen.failed += devices;
             }
         }
         let window = self.timeline.at(now);
-        if batch.stage == Stage::Provisioned {
+        if batch.stage == BatchState::Provisioned {
             window.provisioned += devices;
         } else {
             window.failed += devices;
         }
-        if batch.stage == Stage::Provisioned && !batch.again {
+        if batch.stage == BatchState::Provisioned && !batch.again {
             let response_us = now - batch.due_us;
             self.response_us.saturating_record_n(response_us, devices);
             if let Some(region) = self.region(batch) {
