@@ -16,10 +16,12 @@ fn no_crate_knows_one_that_it_may_not() {
         ("fleetstorm-scenarios", "fleetstorm-protocol"),
         ("fleetstorm-scenarios", "fleetstorm-reports"),
         ("fleetstorm-reference-server", "fleetstorm-protocol"),
+        ("fleetstorm-reference-server", "fleetstorm-websocket"),
         ("fleetstorm", "fleetstorm-protocol"),
         ("fleetstorm", "fleetstorm-scenarios"),
         ("fleetstorm", "fleetstorm-reports"),
         ("fleetstorm", "fleetstorm-reference-server"),
+        ("fleetstorm", "fleetstorm-websocket"),
     ]
     .into();
     let metadata = cargo_metadata::MetadataCommand::new()
