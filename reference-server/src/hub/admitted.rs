@@ -159,7 +159,12 @@ impl AdmittedDevice {
         session: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<Delivery>, HubRefusal> {
-        self.with(|known| known.traffic()?.messages.take(session, now))
+        self.with(|known| {
+            let traffic = known.traffic()?;
+            // What a session takes that is over, nobody would release.
+            let is_open = session.is_none_or(|number| traffic.is_at(number));
+            is_open.then(|| traffic.messages.take(session, now))?
+        })
     }
 
     pub(super) fn hub(&self) -> &Hub {

@@ -104,7 +104,7 @@ impl DeviceSession {
         self.inbox.take()
     }
 
-    /// The next message, held until it is settled or the session ends.
+    /// The next message, held until it is settled or the session ends; none where it has ended already.
     ///
     /// # Errors
     /// The device was removed.

@@ -220,6 +220,20 @@ fn messages_wait_for_the_device_until_it_settles_them() {
 }
 
 #[test]
+fn a_session_that_is_over_takes_no_message_from_the_next_one() {
+    let yard = Yard::new();
+    let (older, newer) = (yard.session(), yard.session());
+    let sent = yard.hub.send_message(&pump(), Message::default(), now());
+    assert_eq!(sent, Ok(1));
+    // Its connection has yet to hear that it is over.
+    let taken = older.receive(now());
+    drop(older);
+    let delivered = newer.receive(now()).expect("known");
+    assert!(delivered.is_some(), "it is held for nobody: {taken:?}");
+    assert_eq!(taken, Ok(None));
+}
+
+#[test]
 fn a_removed_or_disabled_identity_ends_its_session() {
     let yard = Yard::new();
     let wanted = |enabled| WantedIdentity {
