@@ -18,6 +18,18 @@ fn a_challenge_can_be_answered_for_five_minutes() {
 }
 
 #[test]
+fn a_challenge_is_answered_though_the_clock_was_set_back_meanwhile() {
+    for (seconds, status) in [(1, 202), (60, 202), (300, 202), (331, 401)] {
+        let mut told = Told::new();
+        let key = told.challenge();
+        told.now -= Duration::from_secs(seconds);
+        let sas = told.sas(&key, HOUR);
+        let (answered, _) = told.vault(DeviceOperation::Register, Some(&sas));
+        assert_eq!(answered, status, "{seconds} s");
+    }
+}
+
+#[test]
 fn who_answers_a_challenge_need_not_present_its_tpm_again() {
     let told = Told::new();
     let sas = told.sas(&told.challenge(), HOUR);
