@@ -46,8 +46,8 @@ pub struct Aggregator {
     starts: Starts,
     live: LiveSeconds,
     shown: Shown,
-    /// Devices that had taken turns when somebody looked last.
-    turns: u64,
+    /// Devices of closed loads that were due when somebody looked last.
+    closed_due: u64,
 }
 
 /// What the picture shows of the whole run: made once a second.
@@ -89,7 +89,7 @@ impl Aggregator {
             starts: Starts::default(),
             live: LiveSeconds::default(),
             shown: Shown::default(),
-            turns: 0,
+            closed_due: 0,
             info,
         };
         let start = Entry::Run(Box::new(aggregator.info.clone()));
@@ -194,12 +194,16 @@ impl Aggregator {
         let (first, end) = (self.live.closed, live.elapsed_us / 1_000_000);
         for second in first..end {
             let looked = second + 1 == end;
-            let turns = if looked { live.turns } else { self.turns };
-            let due = due_before(second + 1) + turns;
+            let closed_due = if looked {
+                live.closed_due
+            } else {
+                self.closed_due
+            };
+            let due = due_before(second + 1) + closed_due;
             self.close_second(second, known(due, looked), busy);
             self.live.close(due, looked.then_some(totals));
         }
-        self.turns = live.turns;
+        self.closed_due = live.closed_due;
         let is_over = live.state == RunState::Finished;
         if is_over {
             self.close_second(end, known(live.due, true), busy);

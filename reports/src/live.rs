@@ -15,8 +15,8 @@ pub struct Live {
     pub state: RunState,
     /// Devices due by now.
     pub due: u64,
-    /// Of them those whose turn came when another had ended.
-    pub turns: u64,
+    /// Of them those of closed loads: due when another had ended.
+    pub closed_due: u64,
     /// Devices released.
     pub released: u64,
     /// Devices that stay with their hubs.

@@ -170,12 +170,12 @@ fn bursts_on_whole_seconds_are_due_in_the_second_that_they_begin() {
             .map_or(0, |last| due_by(last * 1_000_000))
     };
     for look in [0, 240_000, 1_130_000, 2_250_000, 4_010_000, 4_900_000] {
-        let turns = look / 1_000_000;
+        let closed_due = look / 1_000_000;
         let moment = Live {
             elapsed_us: look,
             state: RunState::Running,
-            due: due_by(look) + turns,
-            turns,
+            due: due_by(look) + closed_due,
+            closed_due,
             ..Live::default()
         };
         fold.snapshot(&moment, due_before);
@@ -184,7 +184,7 @@ fn bursts_on_whole_seconds_are_due_in_the_second_that_they_begin() {
         elapsed_us: 4_950_000,
         state: RunState::Finished,
         due: due_by(4_950_000) + 4,
-        turns: 4,
+        closed_due: 4,
         ..Live::default()
     };
     let live = fold.snapshot(&over, due_before);

@@ -225,7 +225,7 @@ impl Observer {
             elapsed_us,
             state,
             due: self.plan.due(Duration::from_micros(elapsed_us)) + closed,
-            turns: closed,
+            closed_due: closed,
             released,
             held: self.gauges.device_counters.held(),
             attempts: self.gauges.device_counters.attempts(),
