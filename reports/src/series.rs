@@ -86,7 +86,9 @@ impl Series {
         let due = totals.due.saturating_sub(self.due);
         self.due = self.due.max(totals.due);
         let before = self.attempts;
-        let now = totals.attempts.unwrap_or(before);
+        let now = totals
+            .attempts
+            .map_or(before, |now| now.no_less_than(before));
         self.attempts = now;
         let interval = self.interval(second);
         interval.due += due;

@@ -125,6 +125,28 @@ fn what_happens_to_a_device_under_way_is_told_of_the_second_in_which_it_happens(
     assert_eq!((throttled, retries), (vec![0, 7, 0, 2], vec![0, 2, 0, 7]));
 }
 
+#[test]
+fn counts_of_a_damaged_journal_do_not_overflow() {
+    let mut series = Series::default();
+    for (second, throttled) in [(0, u64::MAX), (1, 0), (2, u64::MAX), (u64::MAX, 1)] {
+        let attempts = Some(AttemptsSoFar {
+            throttled,
+            ..AttemptsSoFar::default()
+        });
+        series.close(
+            second,
+            &Totals {
+                due: throttled,
+                held: None,
+                attempts,
+            },
+        );
+    }
+    let points = series.points();
+    assert_eq!(points[0].throttled, u64::MAX);
+    assert!(points[1..].iter().all(|point| point.throttled == 0));
+}
+
 proptest! {
     #[test]
     fn every_device_is_once_in_the_heat_map(

@@ -25,3 +25,15 @@ pub struct AttemptsSoFar {
     /// Messages that hubs acknowledged to devices that stay.
     pub messages: u64,
 }
+
+impl AttemptsSoFar {
+    /// Counts since the start never fall, whatever a damaged journal says: their sum is bounded, then.
+    pub(super) fn no_less_than(self, before: Self) -> Self {
+        Self {
+            throttled: self.throttled.max(before.throttled),
+            retries: self.retries.max(before.retries),
+            lost_connections: self.lost_connections.max(before.lost_connections),
+            messages: self.messages.max(before.messages),
+        }
+    }
+}
